@@ -1,0 +1,252 @@
+"""From the outbox to a destination, request by request; an entry leaves only by a receipt."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from .host.times import NS
+from .journal import Journal
+from .journal.outbox import Entry, Standing
+from .model import Span
+from .telemetry.otlp import Sender
+from .telemetry.receipt import Receipt, Verdict
+
+MAX_SPANS = 512
+"""A request: the SDK's own batch size. One trace is never split, so a long one may exceed it."""
+
+MAX_TEXT_CHARS = 2_000_000
+"""A request's attribute texts: with content on, 512 spans could exceed a collector's 4 MiB."""
+
+MAX_RUNS = 256
+FIRST_RUNS = 8
+"""Runs a request: few to a destination that has just come back, doubled by each receipt."""
+
+MAX_SPLITS = 20
+"""Refusals in a row after which whole requests are set aside: it is not the fault of one run."""
+
+RAMP_PAUSE_S = 0.1
+"""Between requests until the full size is reached: who has just come back is not flooded."""
+
+FRESH_NS = 600 * NS
+"""Runs that ended this lately go before any backlog."""
+
+BACKOFF_FIRST_S, BACKOFF_MAX_S = 1.0, 300.0
+PROBE_TIMEOUT_S = 0.25
+"""For a destination that did not answer the last time, where the host waits for us (exit)."""
+
+BuildTraces = Callable[[Sequence[Entry]], list[list[Span]]]
+"""The traces of these entries, in their order."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Delivery:
+    """What one sync did for one destination."""
+
+    sent: int = 0
+    refused: int = 0
+    given_up: int = 0
+    error: str | None = None
+    began_failing: bool = False
+    recovered: bool = False
+    waits_until_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How an export goes about it.
+
+    `eager` tries at once although our own back-off says later (a person asked); a server's
+    Retry-After is obeyed all the same. `remaining_s` bounds everything together (None: no bound).
+    """
+
+    clock_ns: Callable[[], int]
+    sleep: Callable[[float], None]
+    max_age_ns: int
+    since_ns: int = 0
+    eager: bool = False
+    hurried: bool = False
+    """At exit: a destination that is known to fail gets one short try."""
+    remaining_s: Callable[[], float | None] = lambda: None
+    between_requests: Callable[[], None] = lambda: None
+    progress: Callable[[str, int], None] = lambda _name, _sent: None
+    jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+
+
+def deliver(
+    journal: Journal,
+    standing: Standing,
+    sender: Sender,
+    build: BuildTraces,
+    terms: Terms,
+) -> Delivery:
+    """Sends what the destination lacks until it is done, fails, or the time is over."""
+    return _Exporter(journal, standing, sender, build, terms).run()
+
+
+class _Exporter:
+    def __init__(
+        self,
+        journal: Journal,
+        standing: Standing,
+        sender: Sender,
+        build: BuildTraces,
+        terms: Terms,
+    ) -> None:
+        self._journal = journal
+        self._standing = standing
+        self._sender = sender
+        self._build = build
+        self._terms = terms
+        self._failing = standing.failures > 0
+        self._runs_a_request = FIRST_RUNS if self._failing else MAX_RUNS
+        self._refused_in_a_row = 0
+        self._result = Delivery()
+
+    def run(self) -> Delivery:
+        not_before_ns = self._standing.next_attempt_ns or 0
+        now_ns = self._terms.clock_ns()
+        bound = self._standing.asked_to_wait or not self._terms.eager
+        if bound and now_ns < not_before_ns <= now_ns + round(BACKOFF_MAX_S * 2 * NS):
+            self._result.waits_until_ns = not_before_ns
+            return self._result
+        while self._has_time() and (entries := self._next()):
+            if not self._send(entries):
+                break
+            self._terms.progress(self._standing.name, self._result.sent)
+            if self._runs_a_request < MAX_RUNS:
+                self._terms.sleep(RAMP_PAUSE_S)
+            self._terms.between_requests()
+        if self._failing:
+            self._give_up_old()
+        return self._result
+
+    def _has_time(self) -> bool:
+        remaining_s = self._terms.remaining_s()
+        return remaining_s is None or remaining_s > 0
+
+    def _next(self) -> list[Entry]:
+        return self._journal.outbox.take(
+            self._standing.id,
+            self._runs_a_request,
+            fresh_since_ns=self._terms.clock_ns() - FRESH_NS,
+            since_ns=self._terms.since_ns,
+        )
+
+    def _send(self, entries: list[Entry]) -> bool:
+        """Sends these in requests of bounded size; False when there is no point in going on."""
+        pairs = list(zip(entries, self._build(entries), strict=True))
+        return all(self._has_time() and self._request(request) for request in _in_requests(pairs))
+
+    def _request(self, pairs: list[tuple[Entry, list[Span]]]) -> bool:
+        spans = [span for _, trace in pairs for span in trace]
+        receipt = self._sender.send(spans, timeout_s=self._timeout_s())
+        entries = [entry for entry, _ in pairs]
+        if receipt.accepted:
+            return self._accepted(entries)
+        if receipt.verdict is Verdict.RETRY:
+            return self._failed(receipt)
+        if len(pairs) > 1 and self._may_split(receipt):
+            # Nothing was taken, and it may be the fault of one: the halves tell which.
+            half = len(pairs) // 2
+            return self._request(pairs[:half]) and self._request(pairs[half:])
+        self._refused(entries, receipt)
+        if receipt.verdict is Verdict.DENIED:
+            return self._failed(receipt)
+        if receipt.verdict is Verdict.PARTIAL:
+            # What was rejected is not told: smaller requests leave fewer in doubt.
+            self._runs_a_request = 1
+        return True
+
+    def _may_split(self, receipt: Receipt) -> bool:
+        return receipt.verdict is Verdict.TOO_LARGE or (
+            receipt.verdict is Verdict.REFUSED and self._refused_in_a_row < MAX_SPLITS
+        )
+
+    def _accepted(self, entries: list[Entry]) -> bool:
+        if self._failing:
+            self._failing = False
+            self._result.recovered = True
+        with self._journal.atomic():
+            self._journal.outbox.accepted(self._standing.id, entries, self._terms.clock_ns())
+        self._result.sent += len(entries)
+        self._refused_in_a_row = 0
+        self._runs_a_request = min(self._runs_a_request * 2, MAX_RUNS)
+        return True
+
+    def _failed(self, receipt: Receipt) -> bool:
+        now_ns = self._terms.clock_ns()
+        asked = receipt.retry_after_s is not None
+        wait_s = (
+            receipt.retry_after_s
+            if receipt.retry_after_s is not None
+            else backoff_s(self._standing.failures) * self._terms.jitter()
+        )
+        next_ns = now_ns + round(min(wait_s, BACKOFF_MAX_S * 2) * NS)
+        with self._journal.atomic():
+            self._journal.outbox.failed(
+                self._standing.id,
+                receipt.reason,
+                now_ns=now_ns,
+                next_attempt_ns=next_ns,
+                asked_to_wait=asked,
+            )
+        self._result.began_failing = not self._failing
+        self._result.error = receipt.reason
+        self._result.waits_until_ns = next_ns
+        self._failing = True
+        return False
+
+    def _refused(self, entries: list[Entry], receipt: Receipt) -> None:
+        """Set aside with the reason: only `sync --retry-refused` sends them again."""
+        with self._journal.atomic():
+            self._journal.outbox.refuse(
+                self._standing.id, entries, receipt.reason, self._terms.clock_ns()
+            )
+        self._result.refused += len(entries)
+        self._result.error = receipt.reason
+        self._refused_in_a_row += 1
+
+    def _timeout_s(self) -> float | None:
+        remaining_s = self._terms.remaining_s()
+        if not (self._terms.hurried and self._failing):
+            return remaining_s
+        return PROBE_TIMEOUT_S if remaining_s is None else min(PROBE_TIMEOUT_S, remaining_s)
+
+    def _give_up_old(self) -> None:
+        with self._journal.atomic():
+            self._result.given_up = self._journal.outbox.give_up(
+                self._standing.id, self._terms.clock_ns() - self._terms.max_age_ns
+            )
+
+
+def backoff_s(failures: int) -> float:
+    """Doubling from the first failure on, up to five minutes; jitter is the caller's."""
+    return min(BACKOFF_FIRST_S * 2.0 ** min(failures, 16), BACKOFF_MAX_S)
+
+
+def _in_requests(
+    pairs: Sequence[tuple[Entry, list[Span]]],
+) -> Iterator[list[tuple[Entry, list[Span]]]]:
+    """Whole traces, up to the bounds of a request."""
+    request: list[tuple[Entry, list[Span]]] = []
+    spans, chars = 0, 0
+    for entry, trace in pairs:
+        size = _text_chars(trace)
+        if request and (spans + len(trace) > MAX_SPANS or chars + size > MAX_TEXT_CHARS):
+            yield request
+            request, spans, chars = [], 0, 0
+        request.append((entry, trace))
+        spans += len(trace)
+        chars += size
+    if request:
+        yield request
+
+
+def _text_chars(trace: Sequence[Span]) -> int:
+    return sum(_chars(span.attributes) for span in trace)
+
+
+def _chars(attributes: Mapping[str, object]) -> int:
+    return sum(len(v) for v in attributes.values() if isinstance(v, str))

@@ -1,0 +1,457 @@
+"""From the host's files into the journal: what is new since the last time, and what was open.
+
+The ledger is read before the sessions: the host finishes a session before its execution, so an
+execution that is final has its session complete in what is read afterwards.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import tzinfo
+
+from .host import jobs as jobs_file
+from .host import ledger, state_db
+from .host.home import Home
+from .host.ledger import Execution
+from .host.outputs import Outputs
+from .host.processes import owner_is_gone
+from .host.sqlite import (
+    HostCorruptError,
+    HostDataError,
+    fingerprint,
+    reading,
+)
+from .host.state_db import Session, Watermark
+from .host.times import NS
+from .joining import Facts, Matcher, assemble
+from .journal import Journal
+from .model import Job, Run
+
+UNMATCHED_GRACE_NS = 60 * NS
+"""How long an ended session without an execution waits for one to turn up."""
+
+STALE_NS = 24 * 3600 * NS
+"""A session that has not moved for so long is over: the host itself ends idle runs in minutes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zone:
+    """The home's time zone, for cron expressions and for the stamps of output files."""
+
+    info: tzinfo
+    name: str | None
+    """IANA name, if it is known."""
+
+
+@dataclass(slots=True)
+class Harvest:
+    """What one harvest did. `problems` are lines for people, each with what to do."""
+
+    new_runs: int = 0
+    open_runs: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class JobsSnapshot:
+    """jobs.json as it was read at a time: a one-shot's definition may be gone by now."""
+
+    seen_ns: int
+    text: str
+
+
+Paced = Callable[[], None]
+Counted = Callable[[int], None]
+
+
+def harvest(
+    home: Home,
+    journal: Journal,
+    zone: Zone,
+    *,
+    now_ns: int,
+    full: bool = False,
+    snapshots: Sequence[JobsSnapshot] = (),
+    between_chunks: Paced = lambda: None,
+    progress: Counted = lambda _: None,
+) -> Harvest:
+    """Reads what is new and makes final what has ended; safe to call at any time, any number.
+
+    `full` reads everything again and adds what is missing. `between_chunks` may sleep or raise to
+    stop: what was done until then stays, and the next call goes on from there.
+    """
+    return _Harvester(
+        home, journal, zone, now_ns, between_chunks=between_chunks, progress=progress
+    ).run(full=full, snapshots=snapshots)
+
+
+class _Harvester:
+    def __init__(
+        self,
+        home: Home,
+        journal: Journal,
+        zone: Zone,
+        now_ns: int,
+        *,
+        between_chunks: Paced,
+        progress: Counted,
+    ) -> None:
+        self._home = home
+        self._journal = journal
+        self._zone = zone
+        self._now_ns = now_ns
+        self._between_chunks = between_chunks
+        self._progress = progress
+        self._result = Harvest()
+        self._jobs_now: dict[str, Job] = {}
+        self._history: dict[str, list[tuple[int, Job]]] = {}
+        self._outputs = Outputs(home.outputs, zone.info)
+        self._matcher = Matcher(())
+        self._begins_ns: int | None = None
+
+    def run(self, *, full: bool, snapshots: Sequence[JobsSnapshot]) -> Harvest:
+        facts = self._journal.facts()
+        prints = {
+            f"print.{name}": fingerprint(path)
+            for name, path in (
+                ("jobs", self._home.jobs),
+                ("ledger", self._home.ledger),
+                ("state", self._home.state_db),
+            )
+        }
+        changed = any(facts.get(name) != value for name, value in prints.items())
+        open_executions = self._journal.open_ids("execution")
+        open_sessions = self._journal.open_ids("session")
+        if not (full or changed or snapshots or open_executions or open_sessions):
+            return self._result
+        try:
+            for snapshot in snapshots:
+                self._see_jobs(snapshot)
+            self._see_jobs(None)
+            self._read(facts, prints, open_executions, open_sessions, full=full)
+        except HostDataError as error:
+            self._result.problems.append(str(error))
+        self._result.open_runs = len(self._journal.open_ids("execution"))
+        return self._result
+
+    # Job definitions.
+
+    def _see_jobs(self, snapshot: JobsSnapshot | None) -> None:
+        """Takes the definitions from an earlier look, else from the file as it is now."""
+        try:
+            text = snapshot.text if snapshot else jobs_file.read_text(self._home.jobs)
+            jobs = jobs_file.parse(text, self._home.jobs, self._zone.info) if text else []
+        except HostDataError as error:
+            self._result.problems.append(str(error))
+            return
+        self._jobs_now = {job.job_id: job for job in jobs}
+        with self._journal.atomic():
+            self._journal.observe_jobs(jobs, snapshot.seen_ns if snapshot else self._now_ns)
+
+    def _job_at(self, job_id: str, at_ns: int) -> Job | None:
+        """The definition that held at a time: the newest seen by then, else the first seen."""
+        versions = self._history.get(job_id)
+        if not versions:
+            return None
+        held = [job for seen_ns, job in versions if seen_ns <= at_ns]
+        return held[-1] if held else versions[0][1]
+
+    # Ledger and sessions.
+
+    def _read(
+        self,
+        facts: dict[str, str],
+        prints: dict[str, str],
+        open_executions: list[str],
+        open_sessions: list[str],
+        *,
+        full: bool,
+    ) -> None:
+        page = self._read_ledger(facts, open_executions, full=full)
+        # Again: the host writes how a job's run ended before it ends the execution.
+        self._see_jobs(None)
+        self._history = self._journal.job_history()
+        executions = page.executions if page else []
+        self._begins_ns = page.begins_ns if page else None
+        final = {e.execution_id for e in executions if e.terminal} | self._gone(executions)
+        self._matcher = Matcher(executions)
+        unpaired = {e.execution_id: e for e in executions}
+        waiting: list[Session] = []
+        with ExitStack() as stack:
+            reader, connection = self._open_state(stack)
+            if reader is not None and connection is not None:
+                chunks = self._chunks(reader, connection, facts, open_sessions, full=full)
+                for sessions, mark in chunks:
+                    waiting += self._take_chunk(reader, sessions, mark, final, unpaired)
+                    self._between_chunks()
+            self._finish(reader, waiting, final, unpaired, open_sessions)
+        with self._journal.atomic():
+            if page is not None:
+                prints |= {
+                    "ledger.rowid": str(page.last_rowid),
+                    "ledger.id": page.last_id,
+                }
+            self._journal.set_facts(prints)
+
+    def _read_ledger(
+        self, facts: dict[str, str], open_ids: list[str], *, full: bool
+    ) -> ledger.LedgerPage | None:
+        """None when there is no ledger: an older host, or a damaged file (which is told)."""
+        path = self._home.ledger
+        if not path.exists():
+            return None
+        try:
+            with reading(path) as connection:
+                page = ledger.read(
+                    connection,
+                    path,
+                    after_rowid=0 if full else int(facts.get("ledger.rowid", "0")),
+                    after_id=facts.get("ledger.id", ""),
+                    open_ids=open_ids,
+                )
+        except HostCorruptError as error:
+            self._result.problems.append(str(error))
+            return None
+        if page.unread:
+            self._result.problems.append(
+                f"{path}: {page.unread} rows have a status or a time that we do not know"
+            )
+        known = self._journal.known("execution_id", [e.execution_id for e in page.executions])
+        page.executions[:] = [e for e in page.executions if e.execution_id not in known]
+        return page
+
+    def _gone(self, executions: list[Execution]) -> set[str]:
+        """Open executions whose process is gone, asked again after that was certain.
+
+        A process may finish its run and leave between our two looks.
+        """
+        suspects = [
+            e.execution_id
+            for e in executions
+            if not e.terminal and owner_is_gone(e.pid, e.process_started_at)
+        ]
+        if not suspects:
+            return set()
+        with reading(self._home.ledger) as connection:
+            again = {
+                e.execution_id: e for e in ledger.reread(connection, self._home.ledger, suspects)
+            }
+        executions[:] = [again.get(e.execution_id, e) for e in executions]
+        return set(suspects)
+
+    def _open_state(
+        self, stack: ExitStack
+    ) -> tuple[state_db.Reader | None, sqlite3.Connection | None]:
+        path = self._home.state_db
+        if not path.exists():
+            return None, None
+        connection = stack.enter_context(reading(path))
+        try:
+            return state_db.Reader(connection, path), connection
+        except sqlite3.DatabaseError as error:
+            # Damaged: what the ledger tells still goes out. Locked: everything waits.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+                sqlite3.SQLITE_CORRUPT,
+                sqlite3.SQLITE_NOTADB,
+            ):
+                self._result.problems.append(
+                    f"{path} is damaged ({error}): runs go out without their sessions"
+                )
+                return None, None
+            raise
+
+    def _chunks(
+        self,
+        reader: state_db.Reader,
+        connection: sqlite3.Connection,
+        facts: dict[str, str],
+        open_sessions: list[str],
+        *,
+        full: bool,
+    ) -> Iterator[tuple[list[Session], Watermark | None]]:
+        mark = Watermark(int(facts.get("state.rowid", "0")), facts.get("state.id", ""))
+        newest = state_db.watermark(connection)
+        whole = full or not mark.rowid or not state_db.still_holds(connection, mark)
+        if not whole:
+            yield list(reader.sessions(open_sessions)), None
+        for sessions, reached in reader.new_cron_sessions(0 if whole else mark.rowid, newest.rowid):
+            known = self._journal.known("session_id", [s.session_id for s in sessions])
+            yield [s for s in sessions if s.session_id not in known], reached
+        yield [], newest
+
+    def _take_chunk(
+        self,
+        reader: state_db.Reader,
+        sessions: list[Session],
+        mark: Watermark | None,
+        final: set[str],
+        unpaired: dict[str, Execution],
+    ) -> list[Session]:
+        """Makes final what can be; gives back the sessions whose execution is not known yet."""
+        pairs: list[tuple[Execution | None, Session]] = []
+        still_open: list[str] = []
+        waiting: list[Session] = []
+        for session in sessions:
+            execution = self._matcher.by_start(session)
+            if execution is not None:
+                if execution.execution_id in final:
+                    pairs.append((execution, session))
+                    del unpaired[execution.execution_id]
+                else:
+                    still_open.append(session.session_id)
+            elif self._in_ledger_times(session):
+                waiting.append(session)
+            elif session.ended_ns is not None or self._is_stale(session):
+                pairs.append((None, session))
+            else:
+                still_open.append(session.session_id)
+        runs = self._runs_of(reader, pairs)
+        with self._journal.atomic():
+            self._journal.set_open("session", still_open)
+            self._journal.set_open("session", (s.session_id for s in waiting))
+            self._close(runs)
+            if mark is not None:
+                self._journal.set_facts(
+                    {"state.rowid": str(mark.rowid), "state.id": mark.session_id}
+                )
+        return waiting
+
+    def _finish(
+        self,
+        reader: state_db.Reader | None,
+        waiting: list[Session],
+        final: set[str],
+        unpaired: dict[str, Execution],
+        open_sessions: list[str],
+    ) -> None:
+        """What is left: sessions whose clocks disagree, and executions without a session."""
+        pairs: list[tuple[Execution | None, Session]] = []
+        for session in waiting:
+            execution = self._matcher.by_end(session)
+            if execution is not None and execution.execution_id in final:
+                pairs.append((execution, session))
+                del unpaired[execution.execution_id]
+            elif execution is None and self._waited_enough(session):
+                pairs.append((None, session))
+        runs = self._runs_of(reader, pairs) if reader is not None else []
+        for execution in unpaired.values():
+            if execution.execution_id in final and not self._known_by_session(execution):
+                runs.append(self._assembled(reader, execution, None))
+        running = [e for e in unpaired if e not in final]
+        with self._journal.atomic():
+            self._journal.set_open("execution", running)
+            self._journal.close_open("execution", (e for e in unpaired if e in final))
+            self._close(runs)
+            if reader is not None:
+                # Sessions that the host has pruned meanwhile will never end.
+                existing = {s.session_id for s in reader.sessions(open_sessions)}
+                self._journal.close_open("session", set(open_sessions) - existing)
+
+    def _close(self, runs: list[Run]) -> None:
+        self._journal.close_open("execution", (r.execution_id for r in runs if r.execution_id))
+        self._journal.close_open("session", (r.session_id for r in runs if r.session_id))
+        if runs:
+            self._journal.add_runs(runs, self._now_ns)
+            self._result.new_runs += len(runs)
+            self._progress(self._result.new_runs)
+
+    def _in_ledger_times(self, session: Session) -> bool:
+        return self._begins_ns is not None and session.started_ns >= self._begins_ns
+
+    def _is_stale(self, session: Session) -> bool:
+        last = session.last_message.timestamp_ns if session.last_message else None
+        return self._now_ns - max(session.started_ns, last or 0) > STALE_NS
+
+    def _waited_enough(self, session: Session) -> bool:
+        if session.ended_ns is None:
+            return self._is_stale(session)
+        return self._now_ns - session.ended_ns > UNMATCHED_GRACE_NS
+
+    def _known_by_session(self, execution: Execution) -> bool:
+        """Its session went out alone, while the ledger could not be read."""
+        end_ns = execution.finished_ns or execution.began_ns
+        return self._journal.session_run_between(execution.job_id, execution.began_ns, end_ns)
+
+    # Runs.
+
+    def _runs_of(
+        self, reader: state_db.Reader, pairs: Iterable[tuple[Execution | None, Session]]
+    ) -> list[Run]:
+        pairs = list(pairs)
+        if not pairs:
+            return []
+        below = reader.descendants([session.session_id for _, session in pairs])
+        everyone = [s.session_id for _, s in pairs]
+        everyone += [s.session_id for sessions in below.values() for s in sessions]
+        usage = reader.usage_rows(everyone)
+        return [
+            self._assembled(
+                reader, execution, session, below=below.get(session.session_id, ()), usage=usage
+            )
+            for execution, session in pairs
+        ]
+
+    def _assembled(
+        self,
+        reader: state_db.Reader | None,
+        execution: Execution | None,
+        session: Session | None,
+        *,
+        below: Sequence[Session] = (),
+        usage: dict[str, list[tuple[str, state_db.Spending]]] | None = None,
+    ) -> Run:
+        job_id = execution.job_id if execution else (session.job_id if session else None) or ""
+        ended_ns = self._known_end(execution, session)
+        began_ns = execution.began_ns if execution else session.started_ns if session else 0
+        unended = ended_ns is None
+        at_ns = ended_ns if ended_ns is not None else self._now_ns
+        job = self._job_at(job_id, at_ns)
+        # The output file is read only where the databases leave a question.
+        complete = execution is not None and session is not None and job is not None
+        return assemble(
+            Facts(
+                profile=self._home.profile,
+                job_id=job_id,
+                job=job,
+                job_now=self._jobs_now.get(job_id),
+                execution=execution,
+                session=session,
+                below=below,
+                usage_rows=usage or {},
+                output=None if complete else self._outputs.of_run(job_id, began_ns, at_ns),
+                known_due_ns=self._known_due(execution) if execution else None,
+                previous_end_ns=self._previous_end(execution) if execution else None,
+                last_activity_ns=self._last_activity(reader, session) if unended else None,
+            ),
+            self._zone.info,
+            self._zone.name,
+        )
+
+    @staticmethod
+    def _known_end(execution: Execution | None, session: Session | None) -> int | None:
+        if execution is not None:
+            return execution.finished_ns
+        return session.ended_ns if session else None
+
+    @staticmethod
+    def _last_activity(reader: state_db.Reader | None, session: Session | None) -> int | None:
+        if session is None:
+            return None
+        if session.ended_ns is not None:
+            return session.ended_ns
+        said_ns = reader.last_activity_ns(session.session_id) if reader else None
+        return max(session.started_ns, said_ns or 0)
+
+    def _known_due(self, execution: Execution) -> int | None:
+        before = self._matcher.before(execution)
+        after_ns = before.began_ns if before else 0
+        return self._journal.due_between(execution.job_id, after_ns, execution.claimed_ns + NS)
+
+    def _previous_end(self, execution: Execution) -> int | None:
+        before = self._matcher.before(execution)
+        if before is not None:
+            return before.finished_ns
+        return self._journal.previous_end_ns(execution.job_id, execution.began_ns)

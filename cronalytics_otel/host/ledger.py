@@ -1,0 +1,169 @@
+"""The execution ledger, `cron/executions.db` (Hermes 0.19+): what truly became of each attempt."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..model import DeliveryOutcome
+from .sqlite import HostDataError, Row, batched, columns_of, placeholders, select_list
+from .times import iso_to_ns
+
+TERMINAL = frozenset({"completed", "failed", "unknown"})
+OPEN = frozenset({"claimed", "running"})
+
+_NEEDED = ("id", "job_id", "status", "claimed_at")
+_WANTED = (
+    "id", "job_id", "source", "pid", "process_started_at", "status", "claimed_at", "started_at",
+    "finished_at", "error", "delivery_outcome", "scheduled_instant",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One row of the ledger. `started_ns` is None when the run never began."""
+
+    execution_id: str
+    job_id: str
+    source: str
+    """`builtin` (scheduler), `direct` (`hermes cron run`), or a scheduler provider's name."""
+    status: str
+    claimed_ns: int
+    started_ns: int | None
+    finished_ns: int | None
+    error: str | None
+    pid: int | None
+    process_started_at: int | None
+    delivery_outcome: DeliveryOutcome | None
+    """Newer hosts only."""
+    scheduled_ns: int | None
+    """Newer hosts only (`scheduled_instant`)."""
+
+    @property
+    def terminal(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def began_ns(self) -> int:
+        return self.started_ns if self.started_ns is not None else self.claimed_ns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerPage:
+    """What a look at the ledger gave. `last_rowid` and `last_id` are the new watermark."""
+
+    executions: list[Execution]
+    unread: int
+    """Rows that could not be understood (no claim time, an unknown status)."""
+    last_rowid: int
+    last_id: str
+    begins_ns: int | None
+    """The oldest claim that the ledger still holds: older sessions have no row here."""
+
+
+def read(
+    connection: sqlite3.Connection,
+    path: Path,
+    *,
+    after_rowid: int,
+    after_id: str,
+    open_ids: Iterable[str],
+) -> LedgerPage:
+    """Rows newer than the watermark, and the rows in `open_ids` again.
+
+    The watermark is trusted only while that rowid still holds that id (VACUUM may renumber):
+    otherwise every row is read, at most a thousand by the host's own rule.
+    """
+    present = columns_of(connection, "executions")
+    columns = select_list(path, "executions", present, _NEEDED, _WANTED)
+    if after_rowid and not _holds(connection, after_rowid, after_id):
+        after_rowid, after_id = 0, ""
+    rows = connection.execute(
+        f"SELECT rowid, {columns} FROM executions WHERE rowid > ? ORDER BY rowid",  # noqa: S608
+        (after_rowid,),
+    ).fetchall()
+    seen = {str(row[1]) for row in rows}
+    last_rowid, last_id = (int(rows[-1][0]), str(rows[-1][1])) if rows else (after_rowid, after_id)
+    again = (
+        row
+        for batch in batched(i for i in open_ids if i not in seen)
+        for row in connection.execute(
+            f"SELECT rowid, {columns} FROM executions "  # noqa: S608
+            f"WHERE id IN ({placeholders(len(batch))})",
+            batch,
+        )
+    )
+    executions, unread = _parsed([*rows, *again])
+    oldest = connection.execute(
+        "SELECT claimed_at FROM executions ORDER BY rowid LIMIT 1"
+    ).fetchone()
+    return LedgerPage(
+        executions=executions,
+        unread=unread,
+        last_rowid=last_rowid,
+        last_id=last_id,
+        begins_ns=iso_to_ns(oldest[0]) if oldest else None,
+    )
+
+
+def reread(connection: sqlite3.Connection, path: Path, ids: Iterable[str]) -> Iterator[Execution]:
+    """The rows with these ids as they are now."""
+    present = columns_of(connection, "executions")
+    columns = select_list(path, "executions", present, _NEEDED, _WANTED)
+    for batch in batched(ids):
+        rows = connection.execute(
+            f"SELECT rowid, {columns} FROM executions "  # noqa: S608
+            f"WHERE id IN ({placeholders(len(batch))})",
+            batch,
+        ).fetchall()
+        yield from _parsed(rows)[0]
+
+
+def _holds(connection: sqlite3.Connection, rowid: int, execution_id: str) -> bool:
+    row = connection.execute("SELECT id FROM executions WHERE rowid = ?", (rowid,)).fetchone()
+    return row is not None and row[0] == execution_id
+
+
+def _parsed(rows: Iterable[Row]) -> tuple[list[Execution], int]:
+    executions: list[Execution] = []
+    unread = 0
+    for row in rows:
+        try:
+            executions.append(_execution(row))
+        except HostDataError:
+            unread += 1
+    return executions, unread
+
+
+def _execution(row: Row) -> Execution:
+    (
+        _, execution_id, job_id, source, pid, process_started_at, status, claimed, started,
+        finished, error, delivery, scheduled,
+    ) = row  # fmt: skip
+    claimed_ns = iso_to_ns(claimed)
+    finished_ns = iso_to_ns(finished)
+    if claimed_ns is None or status not in TERMINAL | OPEN:
+        raise HostDataError(f"execution {execution_id}: status {status!r}, claimed {claimed!r}")
+    return Execution(
+        execution_id=str(execution_id),
+        job_id=str(job_id),
+        source=str(source or ""),
+        status=str(status),
+        claimed_ns=claimed_ns,
+        started_ns=iso_to_ns(started),
+        finished_ns=finished_ns,
+        error=error if isinstance(error, str) and error else None,
+        pid=pid if isinstance(pid, int) else None,
+        process_started_at=process_started_at if isinstance(process_started_at, int) else None,
+        delivery_outcome=_delivery(delivery),
+        scheduled_ns=iso_to_ns(scheduled),
+    )
+
+
+def _delivery(value: object) -> DeliveryOutcome | None:
+    try:
+        return DeliveryOutcome(value) if isinstance(value, str) else None
+    except ValueError:
+        return None

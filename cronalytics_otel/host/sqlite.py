@@ -1,0 +1,130 @@
+"""Reading the host's SQLite files without ever disturbing them.
+
+Only through `sqlite3`: a plain `open()` and `close()` of the file in the host's own process would
+drop the locks that SQLite holds on it (POSIX locks belong to the process).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+BUSY_TIMEOUT_S = 0.25
+"""The host writes in short transactions; whoever holds on longer is met again at the next sync."""
+
+RECENT_NS = 2_000_000_000
+"""A file changed less than this ago may change again within the same tick of its clock."""
+
+Row = tuple[object, ...]
+
+
+class HostDataError(Exception):
+    """A file of the host cannot be read as it should; the message names file, fault and remedy."""
+
+
+class HostBusyError(HostDataError):
+    """Locked for now: try again at the next sync."""
+
+
+class HostCorruptError(HostDataError):
+    """Not a database any more: the host's owner has to mend it."""
+
+
+class HostSchemaError(HostDataError):
+    """A table or column that we cannot do without is not there."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A read-only connection in autocommit: no read transaction outlives a statement.
+
+    Raises a `HostDataError` for every SQLite fault inside the block.
+    """
+    uri = f"file:{quote(str(path))}?mode=ro"
+    connection: sqlite3.Connection | None = None
+    try:
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA query_only=1")
+        yield connection
+    except sqlite3.DatabaseError as error:
+        raise _translated(path, error) from error
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def _translated(path: Path, error: sqlite3.DatabaseError) -> HostDataError:
+    text = str(error)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return HostBusyError(f"{path} is locked by another program: it is read at the next sync")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return HostCorruptError(
+            f"{path} is damaged ({text}): mend or restore it, `hermes doctor` helps"
+        )
+    return HostDataError(f"{path} cannot be read: {text}")
+
+
+def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
+    """The table's column names; empty when there is no such table."""
+    rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
+    return frozenset(str(name) for (name,) in rows)
+
+
+def select_list(
+    path: Path, table: str, present: frozenset[str], needed: Sequence[str], wanted: Sequence[str]
+) -> str:
+    """The columns to select: what is wanted but absent on this host version becomes NULL.
+
+    Raises `HostSchemaError` naming each needed column that is missing.
+    """
+    missing = [name for name in needed if name not in present]
+    if missing:
+        what = f"columns {', '.join(missing)}" if present else "the table"
+        raise HostSchemaError(
+            f"{path}: {table} lacks {what}: this Hermes is newer or older than we know"
+        )
+    return ", ".join(name if name in present else f"NULL AS {name}" for name in wanted)
+
+
+def batched(items: Iterable[str], size: int = 500) -> Iterator[list[str]]:
+    """Lists of at most `size`, for `IN (?, …)`; SQLite's oldest limit on parameters is 999."""
+    batch: list[str] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def placeholders(count: int) -> str:
+    return ",".join("?" * count)
+
+
+def fingerprint(path: Path) -> str:
+    """What tells that the file, or its write-ahead log, has changed; empty when it is missing.
+
+    A change within the clock's tick of the last look would go unseen, so a file that has only just
+    changed has a fingerprint that equals none.
+    """
+    parts: list[str] = []
+    newest = 0
+    for suffix in ("", "-wal"):
+        try:
+            stat = path.with_name(path.name + suffix).stat()
+        except OSError:
+            continue
+        newest = max(newest, stat.st_mtime_ns)
+        parts.append(f"{suffix}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}")
+    age_ns = time.time_ns() - newest
+    if parts and 0 <= age_ns < RECENT_NS:
+        parts.append(f"recent:{time.monotonic_ns()}")
+    return "|".join(parts)

@@ -1,0 +1,403 @@
+"""Sessions, their usage and their messages: `state.db`.
+
+A session row holds about 7.5 KB of system prompt before most columns that we need, so it is read
+once, when it is new, and again only while it is open.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..model import Conversation, CostStatus, Message, ToolCall, Usage
+from .sqlite import Row, batched, columns_of, placeholders, select_list
+from .times import epoch_to_ns
+
+CRON_SESSION = re.compile(r"^cron_(?P<job>.+)_(?P<date>\d{8})_(?P<time>\d{6})$")
+"""`cron_{job_id}_{YYYYMMDD}_{HHMMSS}`, the job id itself may hold underscores."""
+
+CHUNK = 2_000
+"""Sessions a query: enough to spread its cost, few enough to keep memory flat."""
+
+MAX_DEPTH = 16
+"""Of subagents below a run; the host allows a handful, a cycle in the data must not hang us."""
+
+_NEEDED = ("id", "started_at")
+_WANTED = (
+    "id", "source", "model", "parent_session_id", "started_at", "ended_at", "end_reason",
+    "tool_call_count", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
+    "reasoning_tokens", "billing_provider", "estimated_cost_usd", "actual_cost_usd", "cost_status",
+    "title", "api_call_count",
+)  # fmt: skip
+_EXCERPT_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """What one session, or one auxiliary use of a model, took.
+
+    `cost_usd` is None where the host knows no price; `cost_status` None where it made no call.
+    """
+
+    model: str | None
+    provider: str | None
+    usage: Usage
+    api_calls: int
+    cost_usd: float | None
+    cost_status: CostStatus | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastMessage:
+    """The newest message of a session: whether it answered, and with what."""
+
+    role: str
+    timestamp_ns: int | None
+    head: str
+    tail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    session_id: str
+    job_id: str | None
+    """From the id; None for a subagent's or a chat's session."""
+    parent_id: str | None
+    is_subagent: bool
+    """False for the continuation of a session whose history was compressed."""
+    started_ns: int
+    ended_ns: int | None
+    title: str | None
+    tool_calls: int
+    spending: Spending
+    last_message: LastMessage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """The newest row that was seen: trusted only while that rowid still holds that id."""
+
+    rowid: int = 0
+    session_id: str = ""
+
+
+def watermark(connection: sqlite3.Connection) -> Watermark:
+    """Of the newest session of any kind."""
+    row = connection.execute(
+        "SELECT rowid, id FROM sessions ORDER BY rowid DESC LIMIT 1"
+    ).fetchone()
+    return Watermark(int(row[0]), str(row[1])) if row else Watermark()
+
+
+def still_holds(connection: sqlite3.Connection, mark: Watermark) -> bool:
+    row = connection.execute("SELECT id FROM sessions WHERE rowid = ?", (mark.rowid,)).fetchone()
+    return row is not None and row[0] == mark.session_id
+
+
+class Reader:
+    """Typed reads of one open `state.db`; looks up once which columns this host version has."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        """Raises `HostSchemaError` when a column that we cannot do without is missing."""
+        self._connection = connection
+        present = columns_of(connection, "sessions")
+        columns = select_list(path, "sessions", present, _NEEDED, _WANTED)
+        self._columns = ", ".join(f"s.{c}" if " AS " not in c else c for c in columns.split(", "))
+        self._has_parent = "parent_session_id" in present
+        self._messages = columns_of(connection, "messages")
+        self._usage = columns_of(connection, "session_model_usage")
+
+    def new_cron_sessions(
+        self, after: int, up_to: int
+    ) -> Iterator[tuple[list[Session], Watermark]]:
+        """Cron sessions with `after < rowid <= up_to`, oldest first, in chunks with their marks."""
+        while True:
+            # `+` keeps the planner on the rowid: the range on the id would read all history.
+            rows = self._connection.execute(
+                self._select("s.rowid > ? AND s.rowid <= ? AND +s.id >= 'cron_' "
+                             "AND +s.id < 'cron`' ORDER BY s.rowid LIMIT ?"),
+                (after, up_to, CHUNK),
+            ).fetchall()  # fmt: skip
+            if not rows:
+                return
+            after = int(rows[-1][0])
+            sessions = [s for s in map(_session, rows) if s is not None and s.job_id is not None]
+            yield sessions, Watermark(after, str(rows[-1][1]))
+
+    def sessions(self, ids: Iterable[str]) -> Iterator[Session]:
+        """The sessions with these ids that still exist."""
+        for batch in batched(ids):
+            where = f"s.id IN ({placeholders(len(batch))})"
+            for row in self._connection.execute(self._select(where), batch).fetchall():
+                session = _session(row)
+                if session is not None:
+                    yield session
+
+    def descendants(self, roots: Sequence[str]) -> dict[str, list[Session]]:
+        """By root id, every session below it (subagents, continuations), parents first."""
+        found: dict[str, list[Session]] = {}
+        if not self._has_parent:
+            return found
+        root_of = {root: root for root in roots}
+        level = list(roots)
+        for _ in range(MAX_DEPTH):
+            level = [
+                child.session_id
+                for child in self._children(level)
+                if child.parent_id is not None and child.session_id not in root_of
+                and _adopt(child, child.parent_id, root_of, found)
+            ]  # fmt: skip
+            if not level:
+                break
+        return found
+
+    def _children(self, parents: Sequence[str]) -> Iterator[Session]:
+        for batch in batched(parents):
+            where = f"s.parent_session_id IN ({placeholders(len(batch))}) ORDER BY s.started_at"
+            for row in self._connection.execute(self._select(where), batch).fetchall():
+                child = _session(row)
+                if child is not None:
+                    yield child
+
+    def usage_rows(self, ids: Sequence[str]) -> dict[str, list[tuple[str, Spending]]]:
+        """By session id, its rows of `session_model_usage` (0.19+) as (task, spending).
+
+        Task is empty for the conversation itself and names auxiliary calls, which appear nowhere
+        else.
+        """
+        found: dict[str, list[tuple[str, Spending]]] = {}
+        if not {"session_id", "model"} <= self._usage:
+            return found
+        wanted = (
+            "session_id", "task", "model", "billing_provider", "input_tokens", "output_tokens",
+            "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "api_call_count",
+            "estimated_cost_usd", "actual_cost_usd", "cost_status",
+        )  # fmt: skip
+        columns = ", ".join(c if c in self._usage else f"NULL AS {c}" for c in wanted)
+        for batch in batched(ids):
+            rows = self._connection.execute(
+                f"SELECT {columns} FROM session_model_usage "  # noqa: S608
+                f"WHERE session_id IN ({placeholders(len(batch))})",
+                batch,
+            )
+            for session_id, task, *spending in rows.fetchall():
+                found.setdefault(session_id, []).append((task or "", _spending(*spending)))
+        return found
+
+    def last_activity_ns(self, session_id: str) -> int | None:
+        """The time of the newest message."""
+        if "timestamp" not in self._messages:
+            return None
+        row = self._connection.execute(
+            "SELECT max(timestamp) FROM messages WHERE session_id = ?", (session_id,)
+        ).fetchone()
+        return epoch_to_ns(row[0]) if row else None
+
+    def conversations(self, ids: Sequence[str]) -> dict[str, Conversation]:
+        """By root session id, the whole conversation with messages and everything below it.
+
+        Sessions that the host has pruned are absent.
+        """
+        below = self.descendants(ids)
+        roots = {s.session_id: s for s in self.sessions(ids)}
+        everyone = [*roots, *(s.session_id for sessions in below.values() for s in sessions)]
+        messages = self._messages_of(everyone)
+        return {
+            root_id: _conversation(root, below.get(root_id, []), messages)
+            for root_id, root in roots.items()
+        }
+
+    def _messages_of(self, ids: Sequence[str]) -> dict[str, list[Message]]:
+        wanted = ("session_id", "role", "timestamp", "content", "tool_call_id", "tool_calls",
+                  "tool_name", "finish_reason")  # fmt: skip
+        found: dict[str, list[Message]] = {}
+        if not {"session_id", "role", "timestamp"} <= self._messages:
+            return found
+        columns = ", ".join(c if c in self._messages else f"NULL AS {c}" for c in wanted)
+        for batch in batched(ids):
+            rows = self._connection.execute(
+                f"SELECT {columns} FROM messages "  # noqa: S608
+                f"WHERE session_id IN ({placeholders(len(batch))}) ORDER BY session_id, timestamp",
+                batch,
+            )
+            for row in rows.fetchall():
+                found.setdefault(row[0], []).append(_message(row))
+        return found
+
+    def _select(self, where: str) -> str:
+        if not {"session_id", "role", "timestamp", "content"} <= self._messages:
+            return f"SELECT s.rowid, {self._columns}, NULL, NULL, NULL, NULL FROM sessions s WHERE {where}"  # noqa: S608
+        return (
+            f"SELECT s.rowid, {self._columns}, m.role, m.timestamp, "  # noqa: S608
+            f"substr(m.content, 1, {_EXCERPT_CHARS}), substr(m.content, -{_EXCERPT_CHARS}) "
+            "FROM sessions s LEFT JOIN messages m ON m.rowid = (SELECT rowid FROM messages "
+            "WHERE session_id = s.id ORDER BY timestamp DESC LIMIT 1) "
+            f"WHERE {where}"
+        )
+
+
+def _adopt(
+    child: Session, parent: str, root_of: dict[str, str], found: dict[str, list[Session]]
+) -> bool:
+    root = root_of[parent]
+    root_of[child.session_id] = root
+    found.setdefault(root, []).append(child)
+    return True
+
+
+def _session(row: Row) -> Session | None:
+    """None for a row without a readable start: nothing can be said of it."""
+    (
+        _, session_id, source, model, parent_id, started, ended, end_reason, tool_calls, fresh, output, cache_read,
+        cache_write, reasoning, provider, estimated, actual, cost_status, title, api_calls, role, at, head, tail,
+    ) = row  # fmt: skip
+    started_ns = epoch_to_ns(started)
+    if started_ns is None or not isinstance(session_id, str):
+        return None
+    match = CRON_SESSION.match(session_id)
+    return Session(
+        session_id=session_id,
+        job_id=match["job"] if match else None,
+        parent_id=_text(parent_id),
+        is_subagent=source == "subagent" or end_reason == "agent_close",
+        started_ns=started_ns,
+        ended_ns=epoch_to_ns(ended),
+        title=_text(title),
+        tool_calls=_count(tool_calls),
+        spending=_spending(
+            model,
+            provider,
+            fresh,
+            output,
+            cache_read,
+            cache_write,
+            reasoning,
+            api_calls,
+            estimated,
+            actual,
+            cost_status,
+        ),
+        last_message=None
+        if role is None
+        else LastMessage(
+            role=str(role),
+            timestamp_ns=epoch_to_ns(at),
+            head=_text(head) or "",
+            tail=_text(tail) or "",
+        ),
+    )
+
+
+def _spending(
+    model: object, provider: object, fresh: object, output: object, cache_read: object,
+    cache_write: object, reasoning: object, api_calls: object, estimated: object, actual: object,
+    cost_status: object,
+) -> Spending:  # fmt: skip
+    cost_usd, status = _cost(estimated, actual, cost_status)
+    read, write = _count(cache_read), _count(cache_write)
+    return Spending(
+        model=_text(model),
+        provider=_text(provider),
+        usage=Usage(
+            # The host's input excludes what a cache served; GenAI's includes it.
+            input_tokens=_count(fresh) + read + write,
+            output_tokens=_count(output),
+            cache_read_tokens=read,
+            cache_write_tokens=write,
+            reasoning_tokens=_count(reasoning),
+        ),
+        api_calls=_count(api_calls),
+        cost_usd=cost_usd,
+        cost_status=status,
+    )
+
+
+def _cost(
+    estimated: object, actual: object, status_text: object
+) -> tuple[float | None, CostStatus | None]:
+    """The host writes 0.0 where it knows no price: only the status tells that from nothing."""
+    try:
+        status = CostStatus(status_text) if isinstance(status_text, str) else None
+    except ValueError:
+        status = CostStatus.UNKNOWN
+    if status is CostStatus.UNKNOWN:
+        return None, status
+    if status is CostStatus.ACTUAL and isinstance(actual, (int, float)):
+        return float(actual), status
+    if isinstance(actual, (int, float)) and actual > 0:
+        return float(actual), CostStatus.ACTUAL
+    if isinstance(estimated, (int, float)) and (status is not None or estimated > 0):
+        return float(estimated), status or CostStatus.ESTIMATED
+    return None, status
+
+
+def _conversation(
+    root: Session, below: Sequence[Session], messages: dict[str, list[Message]]
+) -> Conversation:
+    children: dict[str, list[Session]] = {}
+    for session in below:
+        children.setdefault(session.parent_id or "", []).append(session)
+
+    def build(session: Session) -> Conversation:
+        return Conversation(
+            session_id=session.session_id,
+            started_ns=session.started_ns,
+            ended_ns=session.ended_ns,
+            model=session.spending.model,
+            provider=session.spending.provider,
+            usage=session.spending.usage,
+            cost_usd=session.spending.cost_usd,
+            api_calls=session.spending.api_calls,
+            is_subagent=session.is_subagent,
+            messages=tuple(messages.get(session.session_id, ())),
+            children=tuple(build(child) for child in children.get(session.session_id, ())),
+        )
+
+    return build(root)
+
+
+def _message(row: Row) -> Message:
+    _, role, timestamp, content, tool_call_id, tool_calls, tool_name, finish_reason = row
+    return Message(
+        role=str(role),
+        timestamp_ns=epoch_to_ns(timestamp) or 0,
+        content=_text(content),
+        tool_call_id=_text(tool_call_id),
+        tool_calls=_tool_calls(tool_calls) if tool_calls else (),
+        tool_name=_text(tool_name),
+        finish_reason=_text(finish_reason),
+    )
+
+
+def _tool_calls(text: object) -> tuple[ToolCall, ...]:
+    """OpenAI's shape: `[{"id", "function": {"name", "arguments"}}]`; what is not is passed over."""
+    try:
+        calls = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return ()
+    if not isinstance(calls, list):
+        return ()
+    found = []
+    for call in calls:
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            found.append(
+                ToolCall(
+                    call_id=str(call.get("id") or ""),
+                    name=str(function.get("name") or "unknown"),
+                    arguments=_text(function.get("arguments")),
+                )
+            )
+    return tuple(found)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _count(value: object) -> int:
+    return int(value) if isinstance(value, (int, float)) and value > 0 else 0

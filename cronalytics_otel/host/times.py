@@ -1,0 +1,43 @@
+"""The host's ways of writing a time, read into epoch nanoseconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, tzinfo
+
+NS = 1_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def ns_of(moment: datetime) -> int:
+    """Exact to the microsecond; a float of seconds would not be."""
+    delta = moment - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * NS + delta.microseconds * 1_000
+
+
+def iso_to_ns(text: object, zone: tzinfo | None = None) -> int | None:
+    """ISO 8601 with offset (ledger, jobs.json) to epoch ns; None for anything else.
+
+    Old homes have naive times: they are taken in `zone`, the home's, else the server's own.
+    """
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone) if zone is not None else moment.astimezone()
+    return ns_of(moment)
+
+
+def epoch_to_ns(seconds: object) -> int | None:
+    """state.db's REAL seconds to epoch ns; a double holds them to a fraction of a microsecond."""
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
+        return None
+    return round(seconds * 1_000_000) * 1_000
+
+
+def to_datetime(ns: int, zone: tzinfo = UTC) -> datetime:
+    """Aware, to the microsecond."""
+    whole, rest = divmod(ns, NS)
+    return datetime.fromtimestamp(whole, zone).replace(microsecond=rest // 1_000)

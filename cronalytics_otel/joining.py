@@ -1,0 +1,368 @@
+"""Which session belongs to which execution, and both with the job's definition as one `Run`.
+
+Pure: rows in, runs out.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+
+from . import outcome as outcomes
+from . import schedule as schedules
+from .host.ledger import Execution
+from .host.outputs import Ending, Output
+from .host.state_db import Session, Spending
+from .host.times import NS
+from .model import (
+    CostStatus,
+    DeliveryOutcome,
+    Job,
+    Mode,
+    Outcome,
+    Run,
+    Schedule,
+    ScheduleKind,
+    Trigger,
+    Usage,
+)
+
+SLACK_NS = NS
+"""Two clocks of one machine, read one after the other, may differ by this much."""
+
+END_SLACK_NS = 10 * NS
+"""From a session's end to its execution's: saving and delivering, where only ends can be used."""
+
+JOB_SLACK_NS = 10 * NS
+"""From jobs.json `last_run_at` to the ledger's `finished_at`, written one after the other."""
+
+_TITLE_STAMP = re.compile(r" · [A-Z][a-z]{2} \d{2} \d{2}:\d{2}( #\d+)?$")
+
+
+class Matcher:
+    """Pairs sessions with executions, one to one: the ledger has no session id."""
+
+    def __init__(self, executions: Iterable[Execution]) -> None:
+        self._by_job: dict[str, list[Execution]] = {}
+        for execution in executions:
+            self._by_job.setdefault(execution.job_id, []).append(execution)
+        for siblings in self._by_job.values():
+            siblings.sort(key=lambda e: e.began_ns)
+        self._began = {job: [e.began_ns for e in es] for job, es in self._by_job.items()}
+        self._taken: set[str] = set()
+
+    def by_start(self, session: Session) -> Execution | None:
+        """The execution that was running when the session began; the newest, if several were."""
+        job_id = session.job_id or ""
+        siblings = self._by_job.get(job_id)
+        if siblings is None:
+            return None
+        at = bisect_right(self._began[job_id], session.started_ns + SLACK_NS)
+        for execution in reversed(siblings[:at]):
+            if execution.execution_id in self._taken:
+                continue
+            if (
+                execution.finished_ns is None
+                or session.started_ns <= execution.finished_ns + SLACK_NS
+            ):
+                return self._take(execution)
+        return None
+
+    def by_end(self, session: Session) -> Execution | None:
+        """For clocks that were set back meanwhile: the execution that ended with the session."""
+        if session.ended_ns is None:
+            return None
+        near = [
+            (abs(e.finished_ns - session.ended_ns), n, e)
+            for n, e in enumerate(self._by_job.get(session.job_id or "", ()))
+            if e.finished_ns is not None and e.execution_id not in self._taken
+        ]
+        best = min(near, default=None)
+        if best is None or best[0] > END_SLACK_NS:
+            return None
+        return self._take(best[2])
+
+    def before(self, execution: Execution) -> Execution | None:
+        """The job's execution that began last before this one."""
+        began = self._began.get(execution.job_id, [])
+        at = bisect_right(began, execution.began_ns - 1)
+        return self._by_job[execution.job_id][at - 1] if at else None
+
+    def _take(self, execution: Execution) -> Execution:
+        self._taken.add(execution.execution_id)
+        return execution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All that the host tells of one run."""
+
+    profile: str
+    job_id: str
+    job: Job | None
+    """As it was at the run."""
+    job_now: Job | None
+    """As it is: its `last_*` fields speak of the latest run."""
+    execution: Execution | None
+    session: Session | None
+    below: Sequence[Session] = ()
+    """Subagents and continuations."""
+    usage_rows: dict[str, list[tuple[str, Spending]]] = field(default_factory=dict)
+    output: Output | None = None
+    known_due_ns: int | None = None
+    previous_end_ns: int | None = None
+    last_activity_ns: int | None = None
+    """Of a run that never ended: when it last did something."""
+
+
+def assemble(facts: Facts, zone: tzinfo, zone_name: str | None) -> Run:
+    """One run from its facts."""
+    started_ns, ended_ns = _times(facts)
+    ended = _ended(facts, ended_ns)
+    schedule = facts.job.schedule if facts.job else None
+    kind, expression = _schedule_shown(facts)
+    due_ns, trigger = _origin(facts, schedule, zone)
+    model, provider = _main_model(facts)
+    usage, cost_usd, cost_status = _spent(facts)
+    session = facts.session
+    silent = _silent(facts, ended.outcome)
+    delivery, delivery_error = _delivery(facts, ended.outcome, silent=silent, ended_ns=ended_ns)
+    sessions = [session, *facts.below] if session else []
+    return Run(
+        profile=facts.profile,
+        execution_id=facts.execution.execution_id if facts.execution else None,
+        session_id=session.session_id if session else None,
+        job_id=facts.job_id,
+        job_name=_name(facts),
+        mode=_mode(facts),
+        trigger=trigger,
+        schedule_kind=kind,
+        schedule_expression=expression,
+        schedule_timezone=zone_name if kind is ScheduleKind.CRON else None,
+        skills=facts.job.skills if facts.job else (),
+        scheduled_ns=due_ns,
+        claimed_ns=facts.execution.claimed_ns if facts.execution else None,
+        started_ns=started_ns,
+        ended_ns=ended_ns,
+        outcome=ended.outcome,
+        outcome_source=ended.source,
+        error_type=ended.error_type,
+        error_message=ended.error_message,
+        model=model,
+        provider=provider,
+        usage=usage,
+        cost_usd=cost_usd,
+        cost_status=cost_status,
+        api_calls=sum(s.spending.api_calls for s in sessions) if sessions else None,
+        tool_calls=sum(s.tool_calls for s in sessions) if sessions else None,
+        subagents=sum(s.is_subagent for s in facts.below) if sessions else None,
+        silent=silent,
+        delivery_outcome=delivery,
+        delivery_target=_target(facts.job),
+        delivery_error=delivery_error,
+    )
+
+
+def _times(facts: Facts) -> tuple[int, int]:
+    execution, session = facts.execution, facts.session
+    if execution is not None:
+        started = execution.began_ns
+        ended = execution.finished_ns
+    else:
+        started = session.started_ns if session else 0
+        ended = session.ended_ns if session else None
+    if ended is None:
+        ended = facts.last_activity_ns
+    # A clock that was set back must not give a negative duration.
+    return started, max(started, ended if ended is not None else started)
+
+
+def _ended(facts: Facts, ended_ns: int) -> outcomes.Ended:
+    if facts.execution is not None:
+        return outcomes.from_ledger(
+            facts.execution,
+            job=facts.job,
+            has_session=facts.session is not None,
+            output=facts.output,
+        )
+    session, now = facts.session, facts.job_now
+    return outcomes.from_session(
+        last_message=session.last_message if session else None,
+        output=facts.output,
+        job_status=(now.last_status, now.last_error)
+        if now is not None and now.last_status is not None and _is_latest(now, ended_ns)
+        else None,
+        ended=session is not None and session.ended_ns is not None,
+    )
+
+
+def _is_latest(job: Job, ended_ns: int) -> bool:
+    """Whether the job's `last_*` fields speak of the run that ended then."""
+    return job.last_run_ns is not None and abs(job.last_run_ns - ended_ns) <= JOB_SLACK_NS
+
+
+def _origin(
+    facts: Facts, schedule: Schedule | None, zone: tzinfo
+) -> tuple[int | None, Trigger | None]:
+    """When it was due and what started it; only the ledger tells a manual run."""
+    execution = facts.execution
+    if execution is None:
+        return None, None
+    if execution.source == "direct":
+        return None, Trigger.MANUAL
+    due_ns = execution.scheduled_ns
+    if due_ns is None:
+        due_ns = schedules.scheduled_ns(
+            schedule,
+            claimed_ns=execution.claimed_ns,
+            known_due_ns=facts.known_due_ns,
+            previous_end_ns=facts.previous_end_ns,
+            created_ns=facts.job.created_ns if facts.job else None,
+            zone=zone,
+        )
+    return due_ns, schedules.trigger(
+        execution.source, schedule, claimed_ns=execution.claimed_ns, due_ns=due_ns
+    )
+
+
+def _parts(facts: Facts) -> list[Spending]:
+    """What adds up to the run: its sessions, and the auxiliary calls beside them."""
+    if facts.session is None:
+        return []
+    sessions = [facts.session, *facts.below]
+    auxiliary = (
+        spending
+        for session in sessions
+        for task, spending in facts.usage_rows.get(session.session_id, ())
+        if task
+    )
+    return [*(s.spending for s in sessions), *auxiliary]
+
+
+def _spent(facts: Facts) -> tuple[Usage | None, float | None, CostStatus | None]:
+    parts = _parts(facts)
+    if not parts:
+        return None, None, None
+    return total_usage([p.usage for p in parts]), *total_cost(parts)
+
+
+def total_usage(usages: Sequence[Usage]) -> Usage:
+    if len(usages) == 1:
+        return usages[0]
+    return Usage(
+        input_tokens=sum(u.input_tokens for u in usages),
+        output_tokens=sum(u.output_tokens for u in usages),
+        cache_read_tokens=sum(u.cache_read_tokens for u in usages),
+        cache_write_tokens=sum(u.cache_write_tokens for u in usages),
+        reasoning_tokens=sum(u.reasoning_tokens for u in usages),
+    )
+
+
+def total_cost(parts: Sequence[Spending]) -> tuple[float | None, CostStatus | None]:
+    """The sum of what is known; `partial` when a part that took tokens has no known cost."""
+    known = [p for p in parts if p.cost_usd is not None]
+    unknown = [p for p in parts if p.cost_usd is None and (p.cost_status or p.usage.total_tokens)]
+    if not known:
+        return None, CostStatus.UNKNOWN if unknown else None
+    cost_usd = sum(p.cost_usd for p in known if p.cost_usd is not None)
+    if unknown:
+        return cost_usd, CostStatus.PARTIAL
+    statuses = {p.cost_status for p in known}
+    for status in (CostStatus.ESTIMATED, CostStatus.ACTUAL, CostStatus.INCLUDED):
+        if status in statuses:  # the least certain of them speaks for the sum
+            return cost_usd, status
+    return cost_usd, CostStatus.ESTIMATED
+
+
+def _main_model(facts: Facts) -> tuple[str | None, str | None]:
+    """The model with the most tokens, with its provider; the session's own where none has any."""
+    if facts.session is None:
+        return None, None
+    own = facts.session.spending
+    if not facts.below and not facts.usage_rows.get(facts.session.session_id):
+        return own.model, own.provider
+    tokens: dict[tuple[str, str | None], int] = {}
+    for session in (facts.session, *facts.below):
+        rows = [s for _, s in facts.usage_rows.get(session.session_id, ())]
+        for spending in rows or [session.spending]:
+            if spending.model is not None:
+                key = (spending.model, spending.provider)
+                tokens[key] = tokens.get(key, 0) + spending.usage.total_tokens
+    best = max(tokens.items(), key=lambda item: item[1], default=None)
+    if best is None or best[1] == 0:
+        return own.model, own.provider
+    return best[0]
+
+
+def _mode(facts: Facts) -> Mode | None:
+    if facts.session is not None:
+        return Mode.AGENT
+    if facts.job is not None:
+        return facts.job.mode
+    if facts.output is not None:
+        return Mode.SCRIPT if facts.output.is_script else Mode.AGENT
+    return None
+
+
+def _name(facts: Facts) -> str:
+    """The definition's; else what the host wrote of it beside the run; else the id."""
+    if facts.job is not None:
+        return facts.job.name
+    if facts.session is not None and facts.session.title:
+        return _TITLE_STAMP.sub("", facts.session.title)
+    if facts.output is not None and facts.output.name:
+        return facts.output.name
+    return facts.job_id
+
+
+def _schedule_shown(facts: Facts) -> tuple[ScheduleKind | None, str | None]:
+    """The definition's; else the words in the run's output file, which say the kind themselves."""
+    if facts.job is not None:
+        schedule = facts.job.schedule
+        return (schedule.kind, schedule.expression) if schedule else (None, None)
+    shown = facts.output.schedule if facts.output is not None else None
+    if shown is None:
+        return None, None
+    kinds = {"once": ScheduleKind.ONCE, "every": ScheduleKind.INTERVAL}
+    return kinds.get(shown.split(maxsplit=1)[0], ScheduleKind.CRON), shown
+
+
+def _silent(facts: Facts, ended: Outcome) -> bool | None:
+    if ended is not Outcome.SUCCESS:
+        return None
+    if facts.session is not None:
+        return outcomes.is_silent(facts.session.last_message)
+    if facts.output is not None:
+        return facts.output.ending is Ending.SILENT
+    return None
+
+
+def _target(job: Job | None) -> str | None:
+    """The platforms without the chats: whom it went to is private."""
+    if job is None or job.deliver is None:
+        return None
+    platforms = dict.fromkeys(part.strip().partition(":")[0] for part in job.deliver.split(","))
+    return ",".join(p for p in platforms if p) or None
+
+
+def _delivery(
+    facts: Facts, ended: Outcome, *, silent: bool | None, ended_ns: int
+) -> tuple[DeliveryOutcome | None, str | None]:
+    """The host's own word if it has one; jobs.json tells of the latest run only."""
+    now = facts.job_now
+    latest = now if now is not None and _is_latest(now, ended_ns) else None
+    error = latest.last_delivery_error if latest else None
+    if facts.execution is not None and facts.execution.delivery_outcome is not None:
+        return facts.execution.delivery_outcome, error
+    if facts.job is not None and facts.job.deliver == "local":
+        return DeliveryOutcome.NOT_CONFIGURED, None
+    if error is not None:
+        return DeliveryOutcome.FAILED, error
+    if silent or ended is Outcome.SKIPPED:
+        return DeliveryOutcome.SUPPRESSED, None
+    if latest is not None:
+        return DeliveryOutcome.DELIVERED, None
+    return None, None

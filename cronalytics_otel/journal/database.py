@@ -1,0 +1,135 @@
+"""Opening the journal: modes, permissions, and what is done when the file is damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .schema import MIGRATIONS, migrate
+
+BUSY_TIMEOUT_S = 5.0
+
+
+class JournalError(Exception):
+    """The journal cannot be used; the message names the fault and what to do.
+
+    `damaged` means that the file itself is broken: `move_aside` and a new one help.
+    """
+
+    damaged = False
+
+
+class _Connection(sqlite3.Connection):
+    """Says `JournalError` of our own file, so that its faults are never taken for the host's."""
+
+    def execute(self, *args: Any) -> sqlite3.Cursor:
+        try:
+            return super().execute(*args)
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+
+    def executemany(self, *args: Any) -> sqlite3.Cursor:
+        try:
+            return super().executemany(*args)
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+
+
+def _translated(error: Exception) -> JournalError:
+    translated = JournalError(f"the journal cannot be used: {error}; {_remedy(str(error))}")
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    translated.damaged = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return translated
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A damaged journal was moved aside; a new one is filled from the host."""
+
+    moved_to: Path
+    fault: str
+
+
+def open_database(path: Path) -> tuple[sqlite3.Connection, Repair | None]:
+    """Opens or makes the journal (folder 0700, file 0600), moving a damaged one aside.
+
+    Raises `JournalError` when the folder cannot be written, the disk is full, or a newer version
+    of the plugin has written the file.
+    """
+    try:
+        try:
+            return _opened(path), None
+        except JournalError as error:
+            if not error.damaged:
+                raise
+            repair = move_aside(path, str(error))
+            return _opened(path), repair
+    except OSError as error:
+        raise _translated(error) from error
+
+
+def _remedy(text: str) -> str:
+    if "full" in text or "No space" in text or "disk I/O" in text:
+        return "make room on the disk: nothing is lost, the next sync goes on from here"
+    if "locked" in text:
+        return "another program holds it: try again"
+    return "its folder must be writable by this user"
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Made by us first, so that SQLite never makes it (and its -wal, which copies the mode) readable
+    # for others.
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        connection = sqlite3.connect(
+            path,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=_Connection,
+        )
+    except sqlite3.Error as error:
+        raise _translated(error) from error
+    try:
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            connection.execute("PRAGMA journal_mode=WAL")
+        # In WAL mode a kill loses nothing that was committed; only a power cut may, and what it
+        # takes is read from the host or sent once more.
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=OFF")
+        migrate(connection)
+        _check_not_newer(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_not_newer(connection: sqlite3.Connection, path: Path) -> None:
+    known = {migration.__name__ for migration in MIGRATIONS}
+    unknown = [
+        name for (name,) in connection.execute("SELECT name FROM migration") if name not in known
+    ]
+    if unknown:
+        raise JournalError(
+            f"{path} was written by a newer cronalytics-otel ({', '.join(unknown)}): update this one"
+        )
+
+
+def move_aside(path: Path, fault: str) -> Repair:
+    """Keeps a damaged journal under another name: it is rebuilt from the host."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        side = path.with_name(path.name + suffix)
+        if side.exists():
+            side.rename(aside.with_name(aside.name + suffix))
+    return Repair(aside, fault)

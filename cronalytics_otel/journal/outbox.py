@@ -1,0 +1,236 @@
+"""The outbox: for each destination, the runs that it has not acknowledged."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..model import Run
+from . import records
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A run that a destination lacks."""
+
+    run_id: int
+    """The journal's row number."""
+    run: Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationState:
+    """Where a destination stands; times are epoch ns."""
+
+    id: int
+    name: str
+    endpoint: str
+    active: bool
+    delivered: int
+    given_up: int
+    last_receipt_ns: int | None
+    failures: int
+    failing_since_ns: int | None
+    next_attempt_ns: int | None
+    asked_to_wait: bool
+    last_error: str | None
+    pending: int
+    oldest_pending_ns: int | None
+    """When the oldest run that it lacks had ended."""
+    refused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the export needs of a destination; no count is made for it."""
+
+    id: int
+    name: str
+    failures: int
+    """In a row, since the last receipt."""
+    next_attempt_ns: int | None
+    asked_to_wait: bool
+    """`next_attempt_ns` is the server's own Retry-After, not our back-off."""
+
+
+_RUN_COLUMNS = ", ".join(f"r.{column}" for column in records.RUN_COLUMNS)
+
+
+class Outbox:
+    """Entries leave only by a receipt, a refusal or their age; each way is counted."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def set_destinations(self, endpoints: Mapping[str, str], now_ns: int) -> None:
+        """Takes the settings' destinations (name to endpoint without secrets).
+
+        A new one gets the whole history; one that has gone keeps what it lacked.
+        """
+        known = self._connection.execute("SELECT name, endpoint FROM destination WHERE active = 1")
+        if dict(known.fetchall()) == dict(endpoints):
+            return
+        self._connection.execute("UPDATE destination SET active = 0 WHERE active = 1")
+        self._connection.executemany(
+            "INSERT INTO destination (name, endpoint, active) VALUES (?, ?, 1) "
+            "ON CONFLICT (name) DO UPDATE SET endpoint = excluded.endpoint, active = 1",
+            endpoints.items(),
+        )
+        self.enqueue(now_ns)
+
+    def enqueue(self, now_ns: int) -> None:
+        """Puts every run that is newer than a destination's mark into its outbox."""
+        (newest,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()
+        marks = self._connection.execute(
+            "SELECT id, enqueued_up_to FROM destination WHERE active = 1 AND enqueued_up_to < ?",
+            (newest,),
+        ).fetchall()
+        for destination_id, mark in marks:
+            self._connection.execute(
+                "INSERT INTO outbox SELECT ?, ended_ns, id, ? FROM run WHERE id > ?",
+                (destination_id, now_ns, mark),
+            )
+            self._connection.execute(
+                "UPDATE destination SET enqueued_up_to = ? WHERE id = ?", (newest, destination_id)
+            )
+
+    def states(self) -> list[DestinationState]:
+        """Every destination that is in the settings, or that still lacks something."""
+        rows = self._connection.execute(
+            "SELECT d.id, d.name, d.endpoint, d.active, d.delivered, d.given_up, "
+            "d.last_receipt_ns, d.failures, d.failing_since_ns, d.next_attempt_ns, "
+            "d.asked_to_wait, d.last_error, "
+            "(SELECT count(*) FROM outbox WHERE destination_id = d.id), "
+            "(SELECT min(ended_ns) FROM outbox WHERE destination_id = d.id), "
+            "(SELECT count(*) FROM refused WHERE destination_id = d.id) "
+            "FROM destination d ORDER BY d.name"
+        )
+        states = [
+            DestinationState(
+                id=r[0], name=r[1], endpoint=r[2], active=bool(r[3]), delivered=r[4],
+                given_up=r[5], last_receipt_ns=r[6], failures=r[7], failing_since_ns=r[8],
+                next_attempt_ns=r[9], asked_to_wait=bool(r[10]), last_error=r[11], pending=r[12],
+                oldest_pending_ns=r[13], refused=r[14],
+            )
+            for r in rows
+        ]  # fmt: skip
+        return [s for s in states if s.active or s.pending or s.refused]
+
+    def standings(self) -> list[Standing]:
+        """The destinations in the settings that lack something."""
+        rows = self._connection.execute(
+            "SELECT id, name, failures, next_attempt_ns, asked_to_wait FROM destination d "
+            "WHERE active = 1 AND EXISTS (SELECT 1 FROM outbox WHERE destination_id = d.id) "
+            "ORDER BY id"
+        )
+        return [
+            Standing(id=r[0], name=r[1], failures=r[2], next_attempt_ns=r[3],
+                     asked_to_wait=bool(r[4]))
+            for r in rows
+        ]  # fmt: skip
+
+    def pending(self, destination_id: int) -> int:
+        (count,) = self._connection.execute(
+            "SELECT count(*) FROM outbox WHERE destination_id = ?", (destination_id,)
+        ).fetchone()
+        return int(count)
+
+    def take(
+        self, destination_id: int, limit: int, *, fresh_since_ns: int, since_ns: int = 0
+    ) -> list[Entry]:
+        """At most `limit` entries: runs that ended lately first, then the backlog, oldest first.
+
+        So a backlog never delays a new run. Runs that ended before `since_ns` are left alone.
+        """
+        fresh = self._select(destination_id, max(fresh_since_ns, since_ns), None, limit)
+        if len(fresh) >= limit or fresh_since_ns <= since_ns:
+            return fresh
+        return fresh + self._select(destination_id, since_ns, fresh_since_ns, limit - len(fresh))
+
+    def _select(
+        self, destination_id: int, from_ns: int, before_ns: int | None, limit: int
+    ) -> list[Entry]:
+        rows = self._connection.execute(
+            f"SELECT r.id, {_RUN_COLUMNS} FROM outbox o JOIN run r ON r.id = o.run_id "  # noqa: S608
+            "WHERE o.destination_id = ? AND o.ended_ns >= ? AND o.ended_ns < ? "
+            "ORDER BY o.ended_ns, o.run_id LIMIT ?",
+            (destination_id, from_ns, before_ns if before_ns is not None else 2**63 - 1, limit),
+        )
+        return [Entry(row[0], records.run_from_row(row[1:])) for row in rows]
+
+    def accepted(self, destination_id: int, entries: Sequence[Entry], now_ns: int) -> None:
+        """The receipt is here: these are done, and the destination answers."""
+        self._remove(destination_id, entries)
+        self._connection.execute(
+            "UPDATE destination SET delivered = delivered + ?, last_receipt_ns = ?, failures = 0, "
+            "failing_since_ns = NULL, next_attempt_ns = NULL, asked_to_wait = 0, "
+            "last_error = NULL WHERE id = ?",
+            (len(entries), now_ns, destination_id),
+        )
+
+    def refuse(
+        self, destination_id: int, entries: Sequence[Entry], reason: str, now_ns: int
+    ) -> None:
+        """Sets entries aside with the reason."""
+        self._remove(destination_id, entries)
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)",
+            ((destination_id, entry.run_id, now_ns, reason) for entry in entries),
+        )
+
+    def retry_refused(self, now_ns: int) -> int:
+        """Puts what was set aside back into the outbox of each active destination."""
+        cursor = self._connection.execute(
+            "INSERT OR IGNORE INTO outbox SELECT f.destination_id, r.ended_ns, r.id, ? "
+            "FROM refused f JOIN run r ON r.id = f.run_id "
+            "JOIN destination d ON d.id = f.destination_id WHERE d.active = 1",
+            (now_ns,),
+        )
+        self._connection.execute(
+            "DELETE FROM refused WHERE destination_id IN "
+            "(SELECT id FROM destination WHERE active = 1)"
+        )
+        return cursor.rowcount
+
+    def failed(
+        self,
+        destination_id: int,
+        error: str,
+        *,
+        now_ns: int,
+        next_attempt_ns: int,
+        asked_to_wait: bool,
+    ) -> None:
+        self._connection.execute(
+            "UPDATE destination SET failures = failures + 1, last_error = ?, next_attempt_ns = ?, "
+            "asked_to_wait = ?, failing_since_ns = coalesce(failing_since_ns, ?) WHERE id = ?",
+            (error, next_attempt_ns, asked_to_wait, now_ns, destination_id),
+        )
+
+    def give_up(self, destination_id: int, enqueued_before_ns: int) -> int:
+        """Drops entries that have waited longer than the settings allow, and counts them."""
+        cursor = self._connection.execute(
+            "DELETE FROM outbox WHERE destination_id = ? AND enqueued_ns < ?",
+            (destination_id, enqueued_before_ns),
+        )
+        if cursor.rowcount:
+            self._connection.execute(
+                "UPDATE destination SET given_up = given_up + ? WHERE id = ?",
+                (cursor.rowcount, destination_id),
+            )
+        return cursor.rowcount
+
+    def refusals(self, destination_id: int, limit: int) -> list[tuple[str, int]]:
+        """The reasons with their counts, most frequent first."""
+        return self._connection.execute(
+            "SELECT reason, count(*) FROM refused WHERE destination_id = ? "
+            "GROUP BY reason ORDER BY 2 DESC LIMIT ?",
+            (destination_id, limit),
+        ).fetchall()
+
+    def _remove(self, destination_id: int, entries: Sequence[Entry]) -> None:
+        self._connection.executemany(
+            "DELETE FROM outbox WHERE destination_id = ? AND ended_ns = ? AND run_id = ?",
+            ((destination_id, entry.run.ended_ns, entry.run_id) for entry in entries),
+        )

@@ -1,0 +1,128 @@
+"""Rows of the journal to records and back: the one place that knows both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, cast
+
+from ..model import (
+    CostStatus,
+    DeliveryOutcome,
+    Job,
+    Mode,
+    Outcome,
+    OutcomeSource,
+    Run,
+    Schedule,
+    ScheduleKind,
+    Trigger,
+    Usage,
+)
+
+RUN_COLUMNS = (
+    "execution_id", "session_id", "profile", "job_id", "job_name", "mode", "trigger",
+    "schedule_kind", "schedule_expression", "schedule_timezone", "skills", "scheduled_ns",
+    "claimed_ns", "started_ns", "ended_ns", "outcome", "outcome_source", "error_type",
+    "error_message", "model", "provider", "input_tokens", "output_tokens", "cache_read_tokens",
+    "cache_write_tokens", "reasoning_tokens", "cost_usd", "cost_status", "api_calls", "tool_calls",
+    "subagents", "silent", "delivery_outcome", "delivery_target", "delivery_error",
+)  # fmt: skip
+"""In the order of `run_to_row` and `run_from_row`."""
+
+
+def run_to_row(run: Run) -> tuple[object, ...]:
+    usage = run.usage
+    return (
+        run.execution_id, run.session_id, run.profile, run.job_id, run.job_name, run.mode,
+        run.trigger, run.schedule_kind, run.schedule_expression, run.schedule_timezone,
+        json.dumps(run.skills) if run.skills else None,
+        run.scheduled_ns, run.claimed_ns, run.started_ns, run.ended_ns, run.outcome,
+        run.outcome_source, run.error_type, run.error_message, run.model, run.provider,
+        usage.input_tokens if usage else None, usage.output_tokens if usage else None,
+        usage.cache_read_tokens if usage else None, usage.cache_write_tokens if usage else None,
+        usage.reasoning_tokens if usage else None,
+        run.cost_usd, run.cost_status, run.api_calls, run.tool_calls, run.subagents, run.silent,
+        run.delivery_outcome, run.delivery_target, run.delivery_error,
+    )  # fmt: skip
+
+
+def run_from_row(row: Sequence[Any]) -> Run:
+    """Raises ValueError for a word that no enum knows: the file is not ours, or a newer one's."""
+    (
+        execution_id, session_id, profile, job_id, job_name, mode, trigger, schedule_kind,
+        schedule_expression, schedule_timezone, skills, scheduled_ns, claimed_ns, started_ns,
+        ended_ns, outcome, outcome_source, error_type, error_message, model, provider,
+        input_tokens, output_tokens, cache_read, cache_write, reasoning, cost_usd, cost_status,
+        api_calls, tool_calls, subagents, silent, delivery_outcome, delivery_target,
+        delivery_error,
+    ) = row  # fmt: skip
+    return Run(
+        execution_id=execution_id,
+        session_id=session_id,
+        profile=profile,
+        job_id=job_id,
+        job_name=job_name,
+        mode=Mode(mode) if mode else None,
+        trigger=Trigger(trigger) if trigger else None,
+        schedule_kind=ScheduleKind(schedule_kind) if schedule_kind else None,
+        schedule_expression=schedule_expression,
+        schedule_timezone=schedule_timezone,
+        skills=tuple(json.loads(skills)) if skills else (),
+        scheduled_ns=scheduled_ns,
+        claimed_ns=claimed_ns,
+        started_ns=started_ns,
+        ended_ns=ended_ns,
+        outcome=Outcome(outcome),
+        outcome_source=OutcomeSource(outcome_source),
+        error_type=error_type,
+        error_message=error_message,
+        model=model,
+        provider=provider,
+        usage=None
+        if input_tokens is None
+        else Usage(
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cache_read_tokens=cache_read,
+            cache_write_tokens=cache_write,
+            reasoning_tokens=reasoning,
+        ),
+        cost_usd=cost_usd,
+        cost_status=CostStatus(cost_status) if cost_status else None,
+        api_calls=api_calls,
+        tool_calls=tool_calls,
+        subagents=subagents,
+        silent=None if silent is None else bool(silent),
+        delivery_outcome=DeliveryOutcome(delivery_outcome) if delivery_outcome else None,
+        delivery_target=delivery_target,
+        delivery_error=delivery_error,
+    )
+
+
+_FLEETING = ("next_run_ns", "last_run_ns", "last_status", "last_error", "last_delivery_error")
+"""What changes with every run and is no part of a job's definition."""
+
+
+def job_to_json(job: Job) -> str:
+    """The definition alone, so that two looks at an unchanged job give the same text."""
+    record = asdict(job)
+    for name in _FLEETING:
+        del record[name]
+    return json.dumps(record, sort_keys=True)
+
+
+def job_from_json(text: str) -> Job:
+    record = cast("dict[str, Any]", json.loads(text))
+    schedule = record.pop("schedule")
+    return Job(
+        **{
+            **record,
+            "mode": Mode(record["mode"]),
+            "skills": tuple(record["skills"]),
+            "schedule": Schedule(**{**schedule, "kind": ScheduleKind(schedule["kind"])})
+            if schedule
+            else None,
+        }
+    )

@@ -1,0 +1,72 @@
+"""One process at a time syncs a home: an OS lock that dies with its owner."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_held_here: set[str] = set()
+_guard = threading.Lock()
+
+
+class SyncBusyError(Exception):
+    """Another process, or another thread of this one, syncs this home just now."""
+
+
+@contextmanager
+def sole_syncer(path: Path) -> Iterator[None]:
+    """Holds the lock file for the time of the block. Raises `SyncBusyError` at once if it is held.
+
+    A POSIX record lock is not inherited by a fork, so a child of the host never keeps it. It is no
+    bar between threads, hence the set beside it.
+    """
+    key = str(path)
+    with _guard:
+        if key in _held_here:
+            raise SyncBusyError("this process is syncing this home already")
+        _held_here.add(key)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        try:
+            _lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+    finally:
+        with _guard:
+            _held_here.discard(key)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise SyncBusyError("another process is syncing this home: try again later") from error
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SyncBusyError("another process is syncing this home: try again later") from error
+
+
+def _forget_after_fork() -> None:
+    """A forked child holds none of its parent's locks."""
+    global _guard  # noqa: PLW0603 - the parent's may have been held at the fork
+    _guard = threading.Lock()
+    _held_here.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)

@@ -1,0 +1,191 @@
+"""How a run ended: decided from what the host wrote, never from a hook. Pure functions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .host.ledger import Execution
+from .host.outputs import Ending, Output
+from .host.state_db import LastMessage
+from .model import Job, Mode, Outcome, OutcomeSource
+
+_SILENCE = frozenset({"[SILENT]", "SILENT", "NO_REPLY", "NO REPLY"})
+
+
+class ErrorType(StrEnum):
+    """`error.type`: one closed list. The host's own classes where it has one."""
+
+    AUTH_FAILED = "auth_failed"
+    RATE_LIMITED = "rate_limited"
+    TIMEOUT = "timeout"
+    NETWORK_ERROR = "network_error"
+    SERVER_ERROR = "server_error"
+    DISPATCH_FAILED = "dispatch_failed"
+    INTERRUPTED = "interrupted"
+    EMPTY_RESPONSE = "empty_response"
+    INVALID_CONFIG = "invalid_config"
+    SCRIPT_FAILED = "script_failed"
+    BUDGET_EXCEEDED = "budget_exceeded"
+    ABANDONED = "abandoned"
+    OTHER = "_OTHER"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What is known of a run's end. `error_message` is the host's own text, whole."""
+
+    outcome: Outcome
+    source: OutcomeSource
+    error_type: ErrorType | None = None
+    error_message: str | None = None
+
+
+# First match wins: the particular before the general. The texts are Hermes 0.19's.
+_CLASSES: tuple[tuple[re.Pattern[str], ErrorType], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), error_type)
+    for pattern, error_type in (
+        (r"^Interrupted by gateway|interrupted by|KeyboardInterrupt", ErrorType.INTERRUPTED),
+        (r"Dispatch claim rejected|Executor dispatch failed", ErrorType.DISPATCH_FAILED),
+        (r"produced empty response", ErrorType.EMPTY_RESPONSE),
+        (r"^Script exited with code|^Script execution failed", ErrorType.SCRIPT_FAILED),
+        (r"^Script timed out|^TimeoutError|idle for \d+s \(limit|timed out", ErrorType.TIMEOUT),
+        (r"budget (was )?exceeded|exceeded .{0,40}budget", ErrorType.BUDGET_EXCEEDED),
+        (r"^Script not found|^Script path is not|^Blocked: script|no script is set",
+         ErrorType.INVALID_CONFIG),
+        (r"\bHTTP 40[13]\b|error code: 40[13]\b|invalid api key|incorrect api key|unauthori[sz]ed",
+         ErrorType.AUTH_FAILED),
+        (r"\bHTTP 429\b|error code: 429\b|rate.?limit|too many requests", ErrorType.RATE_LIMITED),
+        (r"\bHTTP 5\d\d\b|error code: 5\d\d\b|internal server error|overloaded",
+         ErrorType.SERVER_ERROR),
+        ((r"connection (error|refused|reset|aborted)|ConnectionError|ConnectError|"
+         r"name or service not known|network is unreachable"), ErrorType.NETWORK_ERROR),
+        ((r"no (api key|provider|model)\b|not configured|CronPromptInjectionBlocked|"
+         r"\bHTTP 40[04]\b|model .{0,80}not found"), ErrorType.INVALID_CONFIG),
+    )
+)  # fmt: skip
+
+_OUTCOME_OF = {
+    ErrorType.TIMEOUT: Outcome.TIMEOUT,
+    ErrorType.INTERRUPTED: Outcome.CANCELLED,
+    ErrorType.BUDGET_EXCEEDED: Outcome.BUDGET_EXCEEDED,
+}
+
+
+def classify(error: str) -> ErrorType:
+    """The class of an error text of the host."""
+    for pattern, error_type in _CLASSES:
+        if pattern.search(error):
+            return error_type
+    return ErrorType.OTHER
+
+
+def failed(error: str | None, source: OutcomeSource) -> Ended:
+    """A failure with the host's text; a timeout and an interruption are told apart by it."""
+    error_type = classify(error) if error else ErrorType.OTHER
+    return Ended(
+        outcome=_OUTCOME_OF.get(error_type, Outcome.FAILURE),
+        source=source,
+        error_type=error_type,
+        error_message=error,
+    )
+
+
+def abandoned(source: OutcomeSource, message: str) -> Ended:
+    return Ended(
+        outcome=Outcome.ABANDONED,
+        source=source,
+        error_type=ErrorType.ABANDONED,
+        error_message=message,
+    )
+
+
+OWNER_GONE = "The process that ran it is gone, and it never wrote how the run ended."
+
+
+def from_ledger(
+    execution: Execution,
+    *,
+    job: Job | None,
+    has_session: bool,
+    output: Output | None,
+) -> Ended:
+    """Of an execution in a final state, or (`abandoned`) one whose owner is gone.
+
+    The ledger says `completed` of an agent job whose gate script said no: no session then exists,
+    and the output file says so. Without that file, a job that has a gate and left no session was
+    gated too, but that is inferred.
+    """
+    if execution.status == "failed":
+        return failed(execution.error, OutcomeSource.LEDGER)
+    if execution.status == "unknown":
+        return abandoned(OutcomeSource.LEDGER, execution.error or OWNER_GONE)
+    if not execution.terminal:
+        return abandoned(OutcomeSource.INFERRED, OWNER_GONE)
+    if has_session or (job is not None and job.mode is Mode.SCRIPT):
+        return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.LEDGER)
+    if output is not None:
+        gated = output.ending is Ending.GATED
+        return Ended(
+            outcome=Outcome.SKIPPED if gated else Outcome.SUCCESS, source=OutcomeSource.LEDGER
+        )
+    if job is not None and job.has_script:
+        return Ended(outcome=Outcome.SKIPPED, source=OutcomeSource.INFERRED)
+    return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.LEDGER)
+
+
+def from_session(
+    *,
+    last_message: LastMessage | None,
+    output: Output | None,
+    job_status: tuple[str, str | None] | None,
+    ended: bool,
+) -> Ended:
+    """Of a run that the ledger does not know: an older host, or a row that it has pruned.
+
+    `job_status` is jobs.json's (`last_status`, `last_error`) when it speaks of this very run.
+    """
+    if output is not None and output.ending is Ending.FAILED:
+        return failed(output.error, OutcomeSource.JOB)
+    if job_status is not None:
+        status, error = job_status
+        if status == "error":
+            return failed(error, OutcomeSource.JOB)
+        return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.JOB)
+    if not ended:
+        return abandoned(OutcomeSource.INFERRED, "It never ended, and nothing has moved since.")
+    if last_message is None:
+        return failed(None, OutcomeSource.SESSION)
+    if last_message.role == "assistant":
+        if last_message.head.strip():
+            return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.SESSION)
+        return Ended(
+            outcome=Outcome.FAILURE,
+            source=OutcomeSource.SESSION,
+            error_type=ErrorType.EMPTY_RESPONSE,
+            error_message="The agent's last answer was empty.",
+        )
+    return Ended(
+        outcome=Outcome.FAILURE,
+        source=OutcomeSource.SESSION,
+        error_type=ErrorType.OTHER,
+        error_message="The session ended without an answer of the model.",
+    )
+
+
+def is_silent(last_message: LastMessage | None) -> bool | None:
+    """Whether the agent asked that its answer be not delivered: the host's own rule.
+
+    A marker alone, on the first or on the last line, or `[SILENT]` as a prefix. None without an
+    answer.
+    """
+    if last_message is None or last_message.role != "assistant" or not last_message.head.strip():
+        return None
+    first = last_message.head.strip().splitlines()[0]
+    last = last_message.tail.strip().splitlines()[-1]
+    return _is_marker(first) or _is_marker(last) or first.upper().startswith("[SILENT]")
+
+
+def _is_marker(line: str) -> bool:
+    return " ".join(line.upper().split()) in _SILENCE

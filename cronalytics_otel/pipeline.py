@@ -1,0 +1,381 @@
+"""One sync of a home: harvest, journal, export, in that order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from .config import Destination, Settings
+from .export import BuildTraces, Delivery, Terms, deliver
+from .harvest import Harvest, JobsSnapshot, Zone, harvest
+from .host import state_db
+from .host.home import Home
+from .host.sqlite import HostCorruptError, HostDataError, reading
+from .host.times import NS
+from .journal import Journal, JournalError, Repair, move_aside
+from .journal.outbox import Entry
+from .lock import SyncBusyError, sole_syncer
+from .model import AttributeValue, Conversation, Run, Span
+from .telemetry.otlp import MissingExporterError, Sender, open_sender
+
+__all__ = [
+    "DestinationReport",
+    "Progress",
+    "Senders",
+    "SyncBusyError",
+    "SyncReport",
+    "SyncRequest",
+    "sync",
+    "trace_of",
+]
+
+
+class Progress(Protocol):
+    """Told as a sync goes on."""
+
+    def harvested(self, runs: int) -> None: ...
+    def sent(self, destination: str, runs: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRequest:
+    full: bool = False
+    """Read everything of the host again and add what is missing."""
+    retry_refused: bool = False
+    """Send again what was set aside."""
+    dry_run: bool = False
+    """Tell what would be done, and leave no trace of it."""
+    since_ns: int | None = None
+    """Send only runs that ended since then; the others stay in the outbox."""
+    eager: bool = False
+    """Try destinations at once that our own back-off would leave alone: a person asks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationReport:
+    name: str
+    endpoint: str
+    sent: int = 0
+    refused: int = 0
+    given_up: int = 0
+    pending: int = 0
+    error: str | None = None
+    next_attempt_ns: int | None = None
+    began_failing: bool = False
+    recovered: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncReport:
+    new_runs: int
+    open_runs: int
+    problems: tuple[str, ...]
+    destinations: tuple[DestinationReport, ...]
+    repair: Repair | None
+
+    @property
+    def healthy(self) -> bool:
+        return not self.problems and all(d.error is None for d in self.destinations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a sync treats the process that it runs in; the defaults suit a command of its own."""
+
+    clock_ns: Callable[[], int] = time.time_ns
+    sleep: Callable[[float], None] = time.sleep
+    between_chunks: Callable[[], None] = lambda: None
+    """Called between pieces of work of some 50 ms: it may sleep, or raise to stop."""
+    remaining_s: Callable[[], float | None] = lambda: None
+    hurried: bool = False
+
+
+@dataclass(slots=True)
+class Senders:
+    """The open connections to the destinations; kept between the syncs of one process."""
+
+    _senders: dict[Destination, Sender] = field(default_factory=dict)
+
+    def get(self, destination: Destination, resource: Mapping[str, AttributeValue]) -> Sender:
+        """Raises `MissingExporterError` when the gRPC extra is not installed."""
+        from . import __version__
+
+        sender = self._senders.get(destination)
+        if sender is None:
+            sender = open_sender(destination, resource, scope_version=__version__)
+            self._senders[destination] = sender
+        return sender
+
+    def close(self) -> None:
+        for sender in self._senders.values():
+            sender.close()
+        self._senders.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def sync(
+    home: Home,
+    settings: Settings,
+    request: SyncRequest | None = None,
+    *,
+    manner: Manner | None = None,
+    senders: Senders | None = None,
+    snapshots: Sequence[JobsSnapshot] = (),
+    progress: Progress | None = None,
+) -> SyncReport:
+    """Brings the journal up to date and sends what is pending.
+
+    Raises `SyncBusyError` when another process syncs this home, `JournalError` when our own file
+    cannot be written. Faults of the host's files and of destinations are in the report.
+    """
+    request = request or SyncRequest()
+    manner = manner or Manner()
+    with sole_syncer(home.lock), contextlib.ExitStack() as stack:
+        own_senders = senders or stack.enter_context(Senders())
+        try:
+            return _sync(home, settings, request, manner, own_senders, snapshots, progress)
+        except JournalError as error:
+            if not error.damaged:
+                raise
+            # Damage met in the middle: what is lost is read from the host again.
+            repair = move_aside(home.journal, str(error))
+            report = _sync(home, settings, request, manner, own_senders, snapshots, progress)
+            return SyncReport(
+                new_runs=report.new_runs,
+                open_runs=report.open_runs,
+                problems=report.problems,
+                destinations=report.destinations,
+                repair=repair,
+            )
+
+
+def _sync(
+    home: Home,
+    settings: Settings,
+    request: SyncRequest,
+    manner: Manner,
+    senders: Senders,
+    snapshots: Sequence[JobsSnapshot],
+    progress: Progress | None,
+) -> SyncReport:
+    destinations = () if settings.disabled else settings.destinations
+    with Journal.open(home.journal) as journal:
+        now_ns = manner.clock_ns()
+        with journal.atomic(keep=False) if request.dry_run else contextlib.nullcontext():
+            with journal.atomic():
+                journal.outbox.set_destinations(
+                    {d.name: d.safe_endpoint for d in destinations}, now_ns
+                )
+                if request.retry_refused:
+                    journal.outbox.retry_refused(now_ns)
+            harvested = harvest(
+                home,
+                journal,
+                home_zone(settings),
+                now_ns=now_ns,
+                full=request.full,
+                snapshots=snapshots,
+                between_chunks=manner.between_chunks,
+                progress=progress.harvested if progress else lambda _: None,
+            )
+            deliveries = (
+                {}
+                if request.dry_run
+                else _export(home, settings, request, manner, journal, senders, progress)
+            )
+            _remember(journal, harvested, manner.clock_ns())
+            return _report(journal, settings, harvested, deliveries)
+
+
+def _export(
+    home: Home,
+    settings: Settings,
+    request: SyncRequest,
+    manner: Manner,
+    journal: Journal,
+    senders: Senders,
+    progress: Progress | None,
+) -> dict[str, Delivery]:
+    by_name = {d.name: d for d in settings.destinations}
+    terms = Terms(
+        clock_ns=manner.clock_ns,
+        sleep=manner.sleep,
+        max_age_ns=round(settings.max_age_days * 86_400 * NS),
+        since_ns=request.since_ns or 0,
+        eager=request.eager,
+        hurried=manner.hurried,
+        remaining_s=manner.remaining_s,
+        between_requests=manner.between_chunks,
+        progress=progress.sent if progress else lambda _name, _sent: None,
+    )
+    deliveries: dict[str, Delivery] = {}
+    build = trace_builder(home, settings, journal)
+    for standing in journal.outbox.standings():
+        destination = by_name[standing.name]
+        try:
+            sender = senders.get(destination, _resource(home, settings, journal))
+            deliveries[standing.name] = deliver(journal, standing, sender, build, terms)
+        except (MissingExporterError, HostDataError) as error:
+            deliveries[standing.name] = Delivery(error=str(error))
+    return deliveries
+
+
+def _resource(home: Home, settings: Settings, journal: Journal) -> dict[str, AttributeValue]:
+    import socket
+
+    from .telemetry.resource import resource_attributes
+
+    return resource_attributes(
+        settings,
+        home_path=home.path,
+        profile=home.profile,
+        hermes_version=installed_hermes() or journal.facts().get("hermes.version"),
+        hostname=socket.gethostname(),
+    )
+
+
+@lru_cache(maxsize=1)
+def installed_hermes() -> str | None:
+    """The version of the Hermes that this interpreter would import; None when there is none."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("hermes-agent")
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTraces:
+    """Builds traces as they are sent: the root from the journal, the steps from the host."""
+    from .telemetry.content import ContentMode, ContentPolicy
+    from .telemetry.semconv import Steps
+    from .telemetry.spans import build_trace
+
+    content = ContentPolicy(
+        mode=ContentMode(settings.content), max_chars=settings.content_max_chars
+    )
+
+    def build(entries: Sequence[Entry]) -> list[list[Span]]:
+        conversations = read_conversations(home, [entry.run for entry in entries])
+        traces = []
+        for entry in entries:
+            run = entry.run
+            conversation = conversations.get(run.session_id or "")
+            pruned = run.session_id is not None and conversation is None
+            traces.append(
+                build_trace(
+                    run,
+                    conversation,
+                    steps=Steps.HOST_PRUNED if pruned else Steps.COMPLETE,
+                    previous=journal.views.previous(run),
+                    content=content,
+                )
+            )
+        return traces
+
+    return build
+
+
+def read_conversations(home: Home, runs: Sequence[Run]) -> dict[str, Conversation]:
+    """By session id, what the host still has of these runs' conversations.
+
+    Raises `HostBusyError` when it cannot be read just now: the trace then waits.
+    """
+    ids = [run.session_id for run in runs if run.session_id is not None]
+    if not ids or not home.state_db.exists():
+        return {}
+    try:
+        with reading(home.state_db) as connection:
+            return state_db.Reader(connection, home.state_db).conversations(ids)
+    except HostCorruptError:
+        return {}
+
+
+def trace_of(home: Home, settings: Settings, journal: Journal, run: Run) -> list[Span]:
+    """The spans of this run as they would be sent now."""
+    return trace_builder(home, settings, journal)([Entry(0, run)])[0]
+
+
+def _remember(journal: Journal, harvested: Harvest, now_ns: int) -> None:
+    """What `status` shows of the last sync. Written only when it changes: a sync with nothing
+    new must cost next to nothing."""
+    facts = {"problems": "\n".join(harvested.problems)}
+    version = installed_hermes()
+    if version is not None:
+        facts["hermes.version"] = version
+    known = journal.facts()
+    last_ns = int(known.get("sync.last_ns", "0"))
+    if harvested.new_runs or now_ns - last_ns > 60 * NS or now_ns < last_ns:
+        facts["sync.last_ns"] = str(now_ns)
+    changed = {name: value for name, value in facts.items() if known.get(name, "") != value}
+    if changed:
+        with journal.atomic():
+            journal.set_facts(changed)
+
+
+def _report(
+    journal: Journal,
+    settings: Settings,
+    harvested: Harvest,
+    deliveries: Mapping[str, Delivery],
+) -> SyncReport:
+    reports = []
+    pending = {s.name: journal.outbox.pending(s.id) for s in journal.outbox.standings()}
+    for destination in () if settings.disabled else settings.destinations:
+        done = deliveries.get(destination.name, Delivery())
+        reports.append(
+            DestinationReport(
+                name=destination.name,
+                endpoint=destination.safe_endpoint,
+                sent=done.sent,
+                refused=done.refused,
+                given_up=done.given_up,
+                pending=pending.get(destination.name, 0),
+                error=done.error,
+                next_attempt_ns=done.waits_until_ns,
+                began_failing=done.began_failing,
+                recovered=done.recovered,
+            )
+        )
+    return SyncReport(
+        new_runs=harvested.new_runs,
+        open_runs=harvested.open_runs,
+        problems=(*settings.problems, *harvested.problems),
+        destinations=tuple(reports),
+        repair=journal.repair,
+    )
+
+
+def home_zone(settings: Settings) -> Zone:
+    """The home's zone by its settings, else the server's own, as the host does."""
+    for name in (settings.timezone, _server_zone()):
+        if name:
+            with contextlib.suppress(ZoneInfoNotFoundError, ValueError):
+                return Zone(info=ZoneInfo(name), name=name)
+    local = datetime.now().astimezone().tzinfo
+    if local is None:  # pragma: no cover - astimezone always gives one
+        raise ValueError("the server has no local time zone")
+    return Zone(info=local, name=None)
+
+
+def _server_zone() -> str | None:
+    """The IANA name behind the server's local time: `TZ`, else where /etc/localtime points."""
+    named = os.environ.get("TZ", "").lstrip(":")
+    if named:
+        return named
+    target = os.path.realpath(Path("/etc/localtime"))
+    _, found, name = target.partition("zoneinfo/")
+    return name if found else None

@@ -1,0 +1,286 @@
+"""The background thread in the host's process: when to sync, how gently, and the flush at exit."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .hooks import Signal
+from .host.home import Home
+
+if TYPE_CHECKING:
+    from .config import Settings
+    from .harvest import JobsSnapshot
+    from .pipeline import Senders, SyncReport
+
+log = logging.getLogger(__name__)
+
+POLL_S = 5.0
+"""Between looks at the host's files: runs that fire no hook are found so."""
+
+POLL_AFTER_HOOK_S = 0.5
+AFTER_HOOK_S = 15.0
+"""How long after a hook to look often: its run ends, or its answer is being delivered."""
+
+SETTLE_S = 3.0
+"""In a process of one tick, from the first change to the sync: its other runs are left in peace,
+and most such processes end before, and sync as they leave."""
+
+FIRST_SYNC_S = 2.0
+"""A gateway starts first."""
+
+BEAT_S = 60.0
+"""At the latest, a gateway syncs this often: retries, sessions that wait, runs whose process died."""
+
+GENTLE = 20.0
+"""Seconds of rest for each second of work while runs are going on."""
+
+DEFAULT_FLUSH_S = 2.0
+
+
+class _StopSyncError(BaseException):
+    """The host leaves: what has been done stays, the rest waits for the next process."""
+
+
+class Worker:
+    """One per process and home. Nothing is imported or opened before there is something to do."""
+
+    def __init__(self, home: Home, signal: Signal, *, resident: bool) -> None:
+        """`resident`: a gateway, as against the process of one tick or one run."""
+        self._home = home
+        self._signal = signal
+        self._resident = resident
+        self._thread: threading.Thread | None = None
+        self._start_lock = threading.Lock()
+        self._leaving = threading.Event()
+        self._flushed = threading.Event()
+        self._deadline_s: float | None = None
+        self._seen = self._look()
+        self._snapshots: list[JobsSnapshot] = []
+        self._settings: tuple[str, Settings] | None = None
+        self._senders: Senders | None = None
+        self._report: SyncReport | None = None
+        self._next_attempt_s: float | None = None
+        self._said: set[str] = set()
+        self._worked_s = 0.0
+
+    def start(self) -> None:
+        """Starts the thread, once; called again it does nothing."""
+        with self._start_lock:
+            if self._thread is not None:
+                return
+            self._thread = threading.Thread(target=self._main, name="cronalytics-otel", daemon=True)
+            self._thread.start()
+            atexit.register(self.flush)
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=self._forget_after_fork)
+
+    def flush(self) -> None:
+        """At exit: one more sync if anything happened, within the limit of the settings."""
+        try:
+            if self._thread is None or not self._thread.is_alive() or not self._has_work():
+                return
+            limit_s = self._flush_limit_s()
+            self._deadline_s = time.monotonic() + limit_s
+            self._leaving.set()
+            self._signal.event.set()
+            self._flushed.wait(limit_s)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - never in the way of the host's leaving
+            self._say(error)
+
+    # The thread.
+
+    def _main(self) -> None:
+        try:
+            self._take_snapshot()
+            due_s = time.monotonic() + FIRST_SYNC_S if self._resident else None
+            beat_s = time.monotonic() + BEAT_S
+            while not self._leaving.is_set():
+                self._signal.event.wait(self._pause_s(due_s))
+                self._signal.event.clear()
+                now_s = time.monotonic()
+                if due_s is None and self._wants_sync(now_s):
+                    due_s = now_s if self._resident else now_s + SETTLE_S
+                if self._resident and now_s >= beat_s:
+                    due_s = now_s
+                if due_s is not None and now_s >= due_s and not self._leaving.is_set():
+                    due_s = None
+                    self._sync()
+                    beat_s = time.monotonic() + BEAT_S
+            self._sync()
+        except _StopSyncError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - a thread of ours must not end loudly
+            self._say(error)
+        finally:
+            self._flushed.set()
+
+    def _pause_s(self, due_s: float | None) -> float:
+        now_s = time.monotonic()
+        hooked_s = self._signal.last_s
+        lately = hooked_s is not None and now_s - hooked_s < AFTER_HOOK_S
+        pause_s = POLL_AFTER_HOOK_S if lately else POLL_S
+        return pause_s if due_s is None else max(0.0, min(pause_s, due_s - now_s))
+
+    def _wants_sync(self, now_s: float) -> bool:
+        if self._next_attempt_s is not None and now_s >= self._next_attempt_s:
+            return True
+        return self._look() != self._seen
+
+    def _has_work(self) -> bool:
+        """Whether this process saw anything happen, or is in the middle of something."""
+        return self._signal.last_s is not None or self._look() != self._seen
+
+    def _look(self) -> tuple[tuple[int, int], ...]:
+        """Size and time of the files that change when a run begins or ends.
+
+        Sessions change with every message: they are looked at only where no ledger is.
+        """
+        ledger = self._home.ledger
+        watched = ledger if ledger.exists() else self._home.state_db
+        return tuple(
+            _stat(path)
+            for path in (watched, watched.with_name(watched.name + "-wal"), self._home.jobs)
+        )
+
+    def _take_snapshot(self) -> None:
+        """A one-shot's definition may be gone from jobs.json when its run is read."""
+        from .harvest import JobsSnapshot
+
+        try:
+            text = self._home.jobs.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return
+        self._snapshots = [JobsSnapshot(time.time_ns(), text)]
+
+    def _sync(self) -> None:
+        from .pipeline import Manner, Senders, SyncBusyError, sync
+
+        seen = self._look()
+        leaving = self._leaving.is_set()
+        try:
+            if self._senders is None:
+                self._senders = Senders()
+            self._worked_s = time.thread_time()
+            report = sync(
+                self._home,
+                self._current_settings(),
+                manner=Manner(
+                    sleep=self._rest,
+                    between_chunks=self._between_chunks,
+                    remaining_s=self._remaining_s,
+                    hurried=leaving,
+                ),
+                senders=self._senders,
+                snapshots=self._snapshots,
+            )
+        except SyncBusyError:
+            self._next_attempt_s = time.monotonic() + POLL_AFTER_HOOK_S
+            return
+        except Exception as error:  # noqa: BLE001 - said once, tried again at the next beat
+            self._say(error)
+            self._seen = seen
+            return
+        self._snapshots = []
+        self._seen = seen
+        self._after(report)
+
+    def _after(self, report: SyncReport) -> None:
+        self._report = report
+        attempts = [d.next_attempt_ns for d in report.destinations if d.next_attempt_ns]
+        now_s, now_ns = time.monotonic(), time.time_ns()
+        self._next_attempt_s = (
+            now_s + max(0.0, (min(attempts) - now_ns) / 1e9) if attempts else None
+        )
+        for destination in report.destinations:
+            if destination.began_failing:
+                log.warning(
+                    "cronalytics-otel: %s (%s) does not take traces: %s; %d runs wait in the journal",
+                    destination.name, destination.endpoint, destination.error, destination.pending,
+                )  # fmt: skip
+            elif destination.recovered:
+                log.info(
+                    "cronalytics-otel: %s (%s) takes traces again; sent %d runs, %d still wait",
+                    destination.name, destination.endpoint, destination.sent, destination.pending,
+                )  # fmt: skip
+        for problem in report.problems:
+            self._say_once(problem)
+        if report.repair is not None:
+            log.warning(
+                "cronalytics-otel: the journal was damaged (%s); it was kept as %s and rebuilt",
+                report.repair.fault, report.repair.moved_to,
+            )  # fmt: skip
+
+    def _current_settings(self) -> Settings:
+        from .config import load_settings
+
+        files = (self._home.path / "config.yaml", self._home.path / ".env")
+        version = repr([_stat(path) for path in files])
+        if self._settings is None or self._settings[0] != version:
+            self._settings = (version, load_settings(self._home.path, os.environ))
+        return self._settings[1]
+
+    def _flush_limit_s(self) -> float:
+        return self._settings[1].flush_timeout_s if self._settings else DEFAULT_FLUSH_S
+
+    # Being gentle.
+
+    def _between_chunks(self) -> None:
+        """Rests in proportion to the work done, unless the host leaves and waits for us."""
+        remaining_s = self._remaining_s()
+        if remaining_s is not None:
+            if remaining_s <= 0:
+                raise _StopSyncError
+            return
+        worked_s = time.thread_time() - self._worked_s
+        busy = self._report is None or self._report.open_runs > 0 or self._hooked_lately()
+        self._rest(worked_s * (GENTLE if busy else 1.0))
+        self._worked_s = time.thread_time()
+
+    def _hooked_lately(self) -> bool:
+        last_s = self._signal.last_s
+        return last_s is not None and time.monotonic() - last_s < AFTER_HOOK_S
+
+    def _rest(self, seconds: float) -> None:
+        self._leaving.wait(seconds)
+
+    def _remaining_s(self) -> float | None:
+        deadline_s = self._deadline_s
+        return None if deadline_s is None else deadline_s - time.monotonic()
+
+    # Saying things once.
+
+    def _say(self, error: BaseException) -> None:
+        self._say_once(f"{type(error).__name__}: {error}")
+
+    def _say_once(self, text: str) -> None:
+        """A fault stays a while: once per process is enough in the host's log."""
+        if text not in self._said and len(self._said) < 100:
+            self._said.add(text)
+            log.warning("cronalytics-otel: %s", text)
+
+    def _forget_after_fork(self) -> None:
+        """The child has no thread, and its parent's work is its parent's."""
+        self._thread = None
+        self._start_lock = threading.Lock()
+        self._leaving = threading.Event()
+        self._flushed = threading.Event()
+        self._senders = None
+        self._signal.event = threading.Event()
+        self._signal.last_s = None
+        self._seen = self._look()
+
+
+def _stat(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return (0, 0)
+    return (stat.st_size, stat.st_mtime_ns)
