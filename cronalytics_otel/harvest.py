@@ -17,7 +17,7 @@ from .host import ledger, state_db
 from .host.home import Home
 from .host.ledger import Execution
 from .host.outputs import Outputs
-from .host.processes import owner_is_gone
+from .host.processes import booted_since, owner_is_gone
 from .host.sqlite import (
     HostCorruptError,
     HostDataError,
@@ -32,6 +32,9 @@ from .model import Job, Run
 
 UNMATCHED_GRACE_NS = 60 * NS
 """How long an ended session without an execution waits for one to turn up."""
+
+REBOOT_GRACE_NS = 600 * NS
+"""How long a row stays open after this machine was started anew: its owner may be elsewhere."""
 
 STALE_NS = 24 * 3600 * NS
 """A session that has not moved for so long is over: the host itself ends idle runs in minutes."""
@@ -165,8 +168,8 @@ class _Harvester:
         self,
         facts: dict[str, str],
         prints: dict[str, str],
-        open_executions: list[str],
-        open_sessions: list[str],
+        open_executions: dict[str, int],
+        open_sessions: dict[str, int],
         *,
         full: bool,
     ) -> None:
@@ -176,7 +179,9 @@ class _Harvester:
         self._history = self._journal.job_history()
         executions = page.executions if page else []
         self._begins_ns = page.begins_ns if page else None
-        final = {e.execution_id for e in executions if e.terminal} | self._gone(executions)
+        final = {e.execution_id for e in executions if e.terminal} | self._gone(
+            executions, open_executions
+        )
         self._matcher = Matcher(executions)
         unpaired = {e.execution_id: e for e in executions}
         waiting: list[Session] = []
@@ -197,7 +202,7 @@ class _Harvester:
             self._journal.set_facts(prints)
 
     def _read_ledger(
-        self, facts: dict[str, str], open_ids: list[str], *, full: bool
+        self, facts: dict[str, str], open_ids: dict[str, int], *, full: bool
     ) -> ledger.LedgerPage | None:
         """None when there is no ledger: an older host, or a damaged file (which is told)."""
         path = self._home.ledger
@@ -223,7 +228,7 @@ class _Harvester:
         page.executions[:] = [e for e in page.executions if e.execution_id not in known]
         return page
 
-    def _gone(self, executions: list[Execution]) -> set[str]:
+    def _gone(self, executions: list[Execution], seen_open: dict[str, int]) -> set[str]:
         """Open executions whose process is gone, asked again after that was certain.
 
         A process may finish its run and leave between our two looks.
@@ -231,7 +236,7 @@ class _Harvester:
         suspects = [
             e.execution_id
             for e in executions
-            if not e.terminal and owner_is_gone(e.pid, e.process_started_at)
+            if not e.terminal and self._owner_is_gone(e, seen_open.get(e.execution_id))
         ]
         if not suspects:
             return set()
@@ -241,6 +246,17 @@ class _Harvester:
             }
         executions[:] = [again.get(e.execution_id, e) for e in executions]
         return set(suspects)
+
+    def _owner_is_gone(self, execution: Execution, seen_open_ns: int | None) -> bool:
+        """Proven by its process; or the machine was started anew, and a while has passed in which
+        no other machine that may share the home has moved the row."""
+        if owner_is_gone(execution.pid, execution.process_started_at, execution.claimed_ns):
+            return True
+        return (
+            seen_open_ns is not None
+            and self._now_ns - seen_open_ns > REBOOT_GRACE_NS
+            and booted_since(execution.claimed_ns)
+        )
 
     def _open_state(
         self, stack: ExitStack
@@ -268,7 +284,7 @@ class _Harvester:
         reader: state_db.Reader,
         connection: sqlite3.Connection,
         facts: dict[str, str],
-        open_sessions: list[str],
+        open_sessions: dict[str, int],
         *,
         full: bool,
     ) -> Iterator[tuple[list[Session], Watermark | None]]:
@@ -310,8 +326,8 @@ class _Harvester:
                 still_open.append(session.session_id)
         runs = self._runs_of(reader, pairs)
         with self._journal.atomic():
-            self._journal.set_open("session", still_open)
-            self._journal.set_open("session", (s.session_id for s in waiting))
+            self._journal.set_open("session", still_open, self._now_ns)
+            self._journal.set_open("session", (s.session_id for s in waiting), self._now_ns)
             self._close(runs)
             if mark is not None:
                 self._journal.set_facts(
@@ -325,7 +341,7 @@ class _Harvester:
         waiting: list[Session],
         final: set[str],
         unpaired: dict[str, Execution],
-        open_sessions: list[str],
+        open_sessions: dict[str, int],
     ) -> None:
         """What is left: sessions whose clocks disagree, and executions without a session."""
         pairs: list[tuple[Execution | None, Session]] = []
@@ -342,7 +358,7 @@ class _Harvester:
                 runs.append(self._assembled(reader, execution, None))
         running = [e for e in unpaired if e not in final]
         with self._journal.atomic():
-            self._journal.set_open("execution", running)
+            self._journal.set_open("execution", running, self._now_ns)
             self._journal.close_open("execution", (e for e in unpaired if e in final))
             self._close(runs)
             if reader is not None:

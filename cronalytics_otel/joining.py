@@ -141,7 +141,7 @@ def assemble(facts: Facts, zone: tzinfo, zone_name: str | None) -> Run:
         trigger=trigger,
         schedule_kind=kind,
         schedule_expression=expression,
-        schedule_timezone=zone_name if kind is ScheduleKind.CRON else None,
+        schedule_timezone=zone_name if kind is not None else None,
         skills=facts.job.skills if facts.job else (),
         scheduled_ns=due_ns,
         claimed_ns=facts.execution.claimed_ns if facts.execution else None,

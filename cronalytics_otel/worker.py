@@ -61,7 +61,7 @@ class Worker:
         self._flushed = threading.Event()
         self._deadline_s: float | None = None
         self._seen = self._look()
-        self._snapshots: list[JobsSnapshot] = []
+        self._jobs_before: tuple[int, str] | None = None
         self._settings: tuple[str, Settings] | None = None
         self._senders: Senders | None = None
         self._report: SyncReport | None = None
@@ -74,6 +74,7 @@ class Worker:
         with self._start_lock:
             if self._thread is not None:
                 return
+            self._jobs_before = self._read_jobs()
             self._thread = threading.Thread(target=self._main, name="cronalytics-otel", daemon=True)
             self._thread.start()
             atexit.register(self.flush)
@@ -99,7 +100,6 @@ class Worker:
 
     def _main(self) -> None:
         try:
-            self._take_snapshot()
             due_s = time.monotonic() + FIRST_SYNC_S if self._resident else None
             beat_s = time.monotonic() + BEAT_S
             while not self._leaving.is_set():
@@ -150,15 +150,18 @@ class Worker:
             for path in (watched, watched.with_name(watched.name + "-wal"), self._home.jobs)
         )
 
-    def _take_snapshot(self) -> None:
-        """A one-shot's definition may be gone from jobs.json when its run is read."""
+    def _read_jobs(self) -> tuple[int, str] | None:
+        """jobs.json before this process runs anything: what each job is due for, and one-shots
+        whose definition will be gone when their run is read."""
+        try:
+            return time.time_ns(), self._home.jobs.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def _snapshots(self) -> list[JobsSnapshot]:
         from .harvest import JobsSnapshot
 
-        try:
-            text = self._home.jobs.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            return
-        self._snapshots = [JobsSnapshot(time.time_ns(), text)]
+        return [JobsSnapshot(*self._jobs_before)] if self._jobs_before else []
 
     def _sync(self) -> None:
         from .pipeline import Manner, Senders, SyncBusyError, sync
@@ -179,7 +182,7 @@ class Worker:
                     hurried=leaving,
                 ),
                 senders=self._senders,
-                snapshots=self._snapshots,
+                snapshots=self._snapshots(),
             )
         except SyncBusyError:
             self._next_attempt_s = time.monotonic() + POLL_AFTER_HOOK_S
@@ -188,7 +191,7 @@ class Worker:
             self._say(error)
             self._seen = seen
             return
-        self._snapshots = []
+        self._jobs_before = None
         self._seen = seen
         self._after(report)
 

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from .times import NS
+
 _PROC = Path("/proc")
+_SLACK_NS = 2 * NS
 
 
-def owner_is_gone(pid: int | None, started_at: int | None) -> bool:
+def owner_is_gone(pid: int | None, started_at: int | None, claimed_ns: int) -> bool:
     """True only on proof.
 
     `started_at` is the host's own reading: on Linux field 22 of `/proc/<pid>/stat` (clock ticks
-    since boot), elsewhere the creation time in hundredths of a second. A pid that is not there may
-    belong to a container of this machine, seen from outside under another number: so a process
-    with that very start time counts as the owner, whatever its number.
+    since boot), elsewhere the creation time in hundredths of a second.
+
+    Numbers that do not fit prove nothing: a start after the claim comes from another machine or
+    another clock. Nor does a pid that is not there prove much by itself: it may belong to a
+    container, seen from outside under another number, so a process with that very start time
+    counts as the owner.
     """
-    if pid is None:
+    if pid is None or started_at is None:
         return False
-    if _PROC.is_dir() and (_PROC / "self" / "stat").exists():
-        return _gone_by_proc(pid, started_at)
-    return _gone_by_psutil(pid, started_at)
+    if (_PROC / "self" / "stat").exists():
+        return (
+            _start_ticks(_PROC / str(pid) / "stat") != started_at
+            and _boot_ns() <= claimed_ns
+            and _boot_ns() + _ticks_ns(started_at) <= claimed_ns + _SLACK_NS
+            and not any(_start_ticks(p / "stat") == started_at for p in _processes())
+        )
+    return started_at * (NS // 100) <= claimed_ns + _SLACK_NS and _gone_by_psutil(pid, started_at)
 
 
-def _gone_by_proc(pid: int, started_at: int | None) -> bool:
-    current = _start_ticks(_PROC / str(pid) / "stat")
-    if started_at is None:
-        return current is None
-    if current == started_at:
-        return False
-    stats = (p / "stat" for p in _PROC.iterdir() if p.name.isdigit())
-    return all(_start_ticks(stat) != started_at for stat in stats)
+def booted_since(ns: int) -> bool:
+    """Whether this machine was started after that time: no process of then lives."""
+    if (_PROC / "stat").exists():
+        return _boot_ns() > ns + _SLACK_NS
+    import psutil
+
+    return round(psutil.boot_time() * NS) > ns + _SLACK_NS
+
+
+def _processes() -> list[Path]:
+    return [p for p in _PROC.iterdir() if p.name.isdigit()]
 
 
 def _start_ticks(stat: Path) -> int | None:
@@ -42,7 +57,18 @@ def _start_ticks(stat: Path) -> int | None:
         return None
 
 
-def _gone_by_psutil(pid: int, started_at: int | None) -> bool:
+def _boot_ns() -> int:
+    for line in (_PROC / "stat").read_text(encoding="utf-8").splitlines():
+        if line.startswith("btime "):
+            return int(line.split()[1]) * NS
+    return 0
+
+
+def _ticks_ns(ticks: int) -> int:
+    return ticks * NS // os.sysconf("SC_CLK_TCK")
+
+
+def _gone_by_psutil(pid: int, started_at: int) -> bool:
     import psutil
 
     try:
@@ -51,4 +77,4 @@ def _gone_by_psutil(pid: int, started_at: int | None) -> bool:
         return True
     except psutil.Error:
         return False
-    return started_at is not None and created != started_at
+    return created != started_at

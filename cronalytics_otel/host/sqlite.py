@@ -122,6 +122,8 @@ def fingerprint(path: Path) -> str:
             stat = path.with_name(path.name + suffix).stat()
         except OSError:
             continue
+        if suffix and not stat.st_size:
+            continue  # an empty log says no more than none; even our own reading makes one
         newest = max(newest, stat.st_mtime_ns)
         parts.append(f"{suffix}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}")
     age_ns = time.time_ns() - newest

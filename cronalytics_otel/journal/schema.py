@@ -30,6 +30,7 @@ CREATE TABLE due (               -- next_run_at as the host had it: what a run w
 CREATE TABLE open_run (          -- rows of the host that were not final when we read them
   kind TEXT NOT NULL,            -- 'execution' or 'session'
   id TEXT NOT NULL,
+  seen_ns INTEGER NOT NULL,      -- when we first saw it open
   PRIMARY KEY (kind, id)
 ) WITHOUT ROWID;
 

@@ -128,13 +128,14 @@ class Journal:
 
     # Rows of the host that are not final yet.
 
-    def open_ids(self, kind: str) -> list[str]:
-        rows = self._connection.execute("SELECT id FROM open_run WHERE kind = ?", (kind,))
-        return [row[0] for row in rows]
+    def open_ids(self, kind: str) -> dict[str, int]:
+        """Id to when it was first seen open."""
+        rows = self._connection.execute("SELECT id, seen_ns FROM open_run WHERE kind = ?", (kind,))
+        return dict(rows.fetchall())
 
-    def set_open(self, kind: str, ids: Iterable[str]) -> None:
+    def set_open(self, kind: str, ids: Iterable[str], now_ns: int) -> None:
         self._connection.executemany(
-            "INSERT OR IGNORE INTO open_run VALUES (?, ?)", ((kind, i) for i in ids)
+            "INSERT OR IGNORE INTO open_run VALUES (?, ?, ?)", ((kind, i, now_ns) for i in ids)
         )
 
     def close_open(self, kind: str, ids: Iterable[str]) -> None:

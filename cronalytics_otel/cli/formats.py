@@ -1,0 +1,118 @@
+"""Values as people read them: durations, money, counts, times. Pure functions, text out.
+
+Unknown is a dash everywhere, and never looks like nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ..host.times import NS, to_datetime
+from ..model import CostStatus, Run
+
+UNKNOWN = "\N{EN DASH}"
+
+
+def duration(seconds: float | None) -> str:
+    """`40 ms`, `1.2 s`, `3 m 05 s`, `2 h 05 m`, `3 d 04 h`."""
+    if seconds is None:
+        return UNKNOWN
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest_s = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} m {rest_s:02} s"
+    hours, rest_m = divmod(round(seconds / 60), 60)
+    if hours < 24:
+        return f"{hours} h {rest_m:02} m"
+    days, rest_h = divmod(round(seconds / 3600), 24)
+    return f"{days} d {rest_h:02} h"
+
+
+def ago(then_ns: int, now_ns: int) -> str:
+    """`3 m 05 s ago`; `in 40 ms` when it is still to come."""
+    if then_ns > now_ns:
+        return f"in {duration((then_ns - now_ns) / NS)}"
+    return f"{duration((now_ns - then_ns) / NS)} ago"
+
+
+def usd(amount: float | None) -> str:
+    """`$0.0043`, `$12.34`, `$1,234`; a sum too small for four places is `<$0.0001`, not nothing."""
+    if amount is None:
+        return UNKNOWN
+    if 0 < amount < 0.00005:
+        return "<$0.0001"
+    if amount < 1:
+        return f"${amount:.4f}"
+    return f"${amount:,.2f}" if amount < 1000 else f"${amount:,.0f}"
+
+
+def cost(run: Run) -> str:
+    """`≥` before a sum of which some is unknown; `included` where a subscription covers it."""
+    if run.cost_status is CostStatus.UNKNOWN or run.cost_usd is None:
+        return "included" if run.cost_status is CostStatus.INCLUDED else UNKNOWN
+    if run.cost_status is CostStatus.INCLUDED and run.cost_usd == 0:
+        return "included"
+    return f"{'≥' if run.cost_status is CostStatus.PARTIAL else ''}{usd(run.cost_usd)}"
+
+
+def count(number: int | None) -> str:
+    """`1,234`."""
+    return UNKNOWN if number is None else f"{number:,}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size(octets: int) -> str:
+    """`512 B`, `48 KB`, `1.2 MB`, in steps of 1000."""
+    amount = float(octets)
+    for unit in ("B", "KB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit != "MB" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
+def local(ns: int) -> datetime:
+    """In the machine's own time zone."""
+    return to_datetime(ns).astimezone()
+
+
+def moment(ns: int | None) -> str:
+    """`2026-01-31 09:00:02` in local time."""
+    return UNKNOWN if ns is None else f"{local(ns):%Y-%m-%d %H:%M:%S}"
+
+
+def minute(ns: int) -> str:
+    """`2026-01-31 09:00` in local time, for tables."""
+    return f"{local(ns):%Y-%m-%d %H:%M}"
+
+
+def iso(ns: int | None) -> str | None:
+    """ISO 8601 in UTC to the microsecond, for JSON."""
+    if ns is None:
+        return None
+    return to_datetime(ns).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def one_line(text: str) -> str:
+    """The first line that says something, fit for a terminal: whatever is no printable character
+    (an escape sequence, a carriage return, text that turns the direction) is a blank."""
+    for line in text.splitlines():
+        words = "".join(char if char.isprintable() else " " for char in line).split()
+        if words:
+            return " ".join(words)
+    return ""
+
+
+def lines(text: str) -> list[str]:
+    """All lines, fit for a terminal; the layout within a line is kept."""
+    return [
+        "".join(char if char.isprintable() else " " for char in line.expandtabs(4)).rstrip()
+        for line in text.strip().splitlines()
+    ]

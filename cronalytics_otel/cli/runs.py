@@ -1,0 +1,162 @@
+"""`runs`: a table of runs, newest first."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from ..host.times import NS
+from ..journal import Journal
+from ..journal.views import RunFilter
+from ..model import FAILED_OUTCOMES, CostStatus, Mode, Outcome, OutcomeSource, Run
+from . import formats
+from .arguments import FAILED
+from .context import Context
+from .errors import ExitStatus
+from .shapes import run_shape
+from .table import Column, lay_out
+
+COLUMNS = (
+    Column(title="RUN"),
+    Column(title="JOB", least=16),
+    Column(title="OUTCOME"),
+    Column(title="STARTED"),
+    Column(title="TOOK", right=True),
+    Column(title="LATE", right=True, rank=3),
+    Column(title="TRIGGER", rank=5),
+    Column(title="TOKENS", right=True, rank=2),
+    Column(title="COST", right=True, rank=1),
+    Column(title="MODEL", least=8, rank=4),
+)
+ERROR = Column(title="ERROR")
+
+SHORT_ID = 8
+"""Digits of an execution id, more where two runs share them. A session id is not cut: what tells
+it from the same job's others is its end."""
+
+_DAY_NS = 86_400 * NS
+
+
+def run(args: argparse.Namespace, context: Context) -> ExitStatus:
+    wanted = _wanted(args, context.now_ns)
+    with context.journal() as journal:
+        # One more than asked for tells that there are more.
+        found = journal.views.runs(wanted)
+        has_more = wanted.limit is not None and len(found) == wanted.limit
+        shown = found[:-1] if has_more else found
+        if context.as_json:
+            context.terminal.json([run_shape(r) for r in shown])
+        elif shown:
+            ids = [short_id(journal, r) for r in shown]
+            context.terminal.data(*table(shown, ids, context.terminal.width))
+            context.terminal.data("", *summary(shown, has_more=has_more))
+        else:
+            context.terminal.note(_nothing(journal))
+    return ExitStatus.OK
+
+
+def short_id(journal: Journal, run: Run) -> str:
+    """The beginning of the run's id that `trace` takes for this run alone."""
+    if run.execution_id is None:
+        return run.run_id
+    for length in range(SHORT_ID, len(run.execution_id)):
+        start = run.execution_id[:length]
+        if len(journal.views.find(start)) == 1:
+            return start
+    return run.execution_id
+
+
+def table(runs: Sequence[Run], ids: Sequence[str], width: int | None) -> list[Text]:
+    """The lines of the table; where there is no room for a column of errors, each stands below
+    its run. Without a width nothing is cut."""
+    rows = [_row(run, run_id) for run, run_id in zip(runs, ids, strict=True)]
+    errors = [Text(formats.one_line(run.error_message or ""), style="bad") for run in runs]
+    if width is None:
+        with_errors = [[*row, error] for row, error in zip(rows, errors, strict=True)]
+        return lay_out([*COLUMNS, ERROR], with_errors, None)
+    heading, *lines = lay_out(COLUMNS, rows, width)
+    shown = [heading]
+    for line, error in zip(lines, errors, strict=True):
+        shown.append(line)
+        if error:
+            below = Text.assemble("  ", error)
+            below.truncate(width, overflow="ellipsis")
+            shown.append(below)
+    return shown
+
+
+def _row(run: Run, run_id: str) -> list[Text]:
+    return [
+        Text(run_id),
+        Text(formats.one_line(run.job_name), style="heading"),
+        outcome_text(run),
+        Text(formats.minute(run.started_ns)),
+        Text(formats.duration(run.duration_s)),
+        Text(formats.duration(run.lateness_s)),
+        Text(run.trigger or formats.UNKNOWN),
+        Text(formats.count(run.usage.total_tokens if run.usage else None)),
+        Text(formats.cost(run)),
+        Text(formats.one_line(run.model or "") or formats.UNKNOWN, style="muted"),
+    ]
+
+
+def outcome_text(run: Run) -> Text:
+    """The outcome, with `*` when it is our conclusion and not the host's word."""
+    mark = "*" if run.outcome_source is OutcomeSource.INFERRED else ""
+    style = "bad" if run.failed else "good" if run.outcome is Outcome.SUCCESS else "muted"
+    return Text(f"{run.outcome}{mark}", style=style)
+
+
+def summary(runs: Sequence[Run], *, has_more: bool) -> list[str]:
+    """`3 runs, 1 failed, $0.12 + 1 of unknown cost`."""
+    failed = sum(run.failed for run in runs)
+    total = sum(run.cost_usd or 0.0 for run in runs)
+    unknown = sum(map(cost_is_unknown, runs))
+    line = f"{formats.counted(len(runs), 'run')}, {failed:,} failed, {formats.usd(total)}"
+    if unknown:
+        line += f" + {unknown:,} of unknown cost"
+    lines = [line]
+    if has_more:
+        lines.append("There are more: --limit 0 shows all.")
+    if any(run.outcome_source is OutcomeSource.INFERRED for run in runs):
+        lines.append("* inferred: the host wrote no outcome")
+    return lines
+
+
+def cost_is_unknown(run: Run) -> bool:
+    """Whether the run may have cost something that nobody knows; a script costs nothing."""
+    if run.cost_status in (CostStatus.UNKNOWN, CostStatus.PARTIAL):
+        return True
+    called_no_model = (
+        run.mode is Mode.SCRIPT
+        or run.outcome in (Outcome.SKIPPED, Outcome.MISSED)
+        or run.api_calls == 0
+    )
+    covered = run.cost_status is CostStatus.INCLUDED
+    return run.cost_usd is None and not called_no_model and not covered
+
+
+def _wanted(args: argparse.Namespace, now_ns: int) -> RunFilter:
+    names: list[str] | None = args.outcome
+    outcomes: set[Outcome] = set()
+    for name in names or ():
+        outcomes |= FAILED_OUTCOMES if name == FAILED else {Outcome(name)}
+    return RunFilter(
+        job=args.job,
+        since_ns=now_ns - round(args.days * _DAY_NS) if args.days else None,
+        outcomes=frozenset(outcomes) if names else None,
+        mode=Mode(args.mode) if args.mode else None,
+        limit=args.limit + 1 if args.limit else None,
+    )
+
+
+def _nothing(journal: Journal) -> str:
+    known, _, newest_ns = journal.views.totals()
+    if newest_ns is None:
+        return "No run is known yet: `cronalytics-otel sync` reads what Hermes has."
+    return (
+        f"No run matches, of {formats.counted(known, 'run')} that"
+        f" {'is' if known == 1 else 'are'} known; the newest ended {formats.moment(newest_ns)}."
+    )

@@ -1,0 +1,165 @@
+"""A trace as a picture: the tree of its spans, each with a bar on the trace's scale of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from ..host.times import NS
+from ..model import Span
+from ..telemetry import semconv as sc
+from . import formats
+from .table import GAP, fit
+
+PIPED_WIDTH = 100
+_LEAST_BAR = 10
+"""Below this a bar says nothing: the room goes to the names."""
+_GOOD_BAR = 20
+"""What names leave to the bars, if they can be told apart so."""
+_LEAST_LABEL = 24
+_DEEPEST_INDENT = 24
+"""Deeper steps are drawn no further to the right: their names must remain readable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A span in its place in the tree."""
+
+    span: Span
+    indent: str
+    """The branch before its name."""
+    below: str
+    """What stands there on a second line of it."""
+
+
+def draw(spans: Sequence[Span], width: int | None) -> list[Text]:
+    """Lines at most `width` cells wide; without a width, errors are not cut."""
+    rows = list(_tree(spans))
+    if not rows:
+        return []
+    start = min(span.start_ns for span in spans)
+    total = max(1, max(span.end_ns for span in spans) - start)
+    values = [_values(row.span) for row in rows]
+    shown = [n for n in range(3) if any(cells[n] for cells in values)]
+    value_widths = [max(len(cells[n]) for cells in values) for n in shown]
+    room = (width or PIPED_WIDTH) - sum(GAP + w for w in value_widths)
+    label_width, bar_width = _share(room, rows)
+    lines = [_scale(label_width, bar_width, total)] if bar_width else []
+    for row, cells in zip(rows, values, strict=True):
+        line = fit(_label(row), label_width)
+        if bar_width:
+            line.append(" " * GAP).append(_bar(row.span, start, total, bar_width))
+        for n, value_width in zip(shown, value_widths, strict=True):
+            line.append(" " * GAP).append(cells[n].rjust(value_width))
+        lines.append(line)
+        lines += _error_line(row, spans, width)
+    return lines
+
+
+# --- the tree -----------------------------------------------------------------------------------
+
+
+def _tree(spans: Sequence[Span]) -> Iterator[Row]:
+    """Depth first, siblings by start; a span whose parent is not there stands at the top."""
+    ids = {span.span_id for span in spans}
+    children: dict[int | None, list[Span]] = {}
+    for span in spans:
+        children.setdefault(span.parent_id if span.parent_id in ids else None, []).append(span)
+    for siblings in children.values():
+        siblings.sort(key=lambda span: span.start_ns)
+    stack = [Row(span, "", "") for span in reversed(children.get(None, ()))]
+    while stack:
+        row = stack.pop()
+        yield row
+        below = children.get(row.span.span_id, [])
+        stack += reversed([_child(row, span, last=span is below[-1]) for span in below])
+
+
+def _child(parent: Row, span: Span, *, last: bool) -> Row:
+    indent = parent.below + ("└ " if last else "├ ")
+    below = parent.below + ("  " if last else "│ ")
+    return Row(span, indent[-_DEEPEST_INDENT:], below[-_DEEPEST_INDENT:])
+
+
+# --- a row --------------------------------------------------------------------------------------
+
+
+def _label(row: Row) -> Text:
+    label = Text(row.indent, style="muted")
+    if row.span.error is not None:
+        label.append("✗ ", style="bad")
+    name = formats.one_line(row.span.name)
+    label.append(name, style="bad" if row.span.error is not None else "none")
+    if row.span.attributes.get(sc.HERMES_CRON_STEP_UNFINISHED):
+        label.append(" (no result)", style="warning")
+    return label
+
+
+def _values(span: Span) -> tuple[str, str, str]:
+    """Duration, tokens, cost; empty where a span does not tell."""
+    attributes = span.attributes
+    tokens = attributes.get(sc.HERMES_CRON_USAGE_TOTAL_TOKENS)
+    if tokens is None and sc.GEN_AI_USAGE_INPUT_TOKENS in attributes:
+        tokens = sum(
+            _whole(attributes.get(name))
+            for name in (sc.GEN_AI_USAGE_INPUT_TOKENS, sc.GEN_AI_USAGE_OUTPUT_TOKENS)
+        )
+    amount = attributes.get(sc.HERMES_CRON_COST_TOTAL)
+    return (
+        formats.duration((span.end_ns - span.start_ns) / NS),
+        f"{_whole(tokens):,} tok" if tokens is not None else "",
+        formats.usd(amount) if isinstance(amount, float) else "",
+    )
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _error_line(row: Row, spans: Sequence[Span], width: int | None) -> Iterable[Text]:
+    """The error of a step below it, unless it is the run's own, which stands above the picture."""
+    error = row.span.error
+    if row.span.parent_id is None or not error or error == spans[0].error:
+        return ()
+    line = Text(f"{row.below}  ", style="muted").append(formats.one_line(error), style="bad")
+    if width is not None:
+        line.truncate(width, overflow="ellipsis")
+    return (line,)
+
+
+# --- bars ---------------------------------------------------------------------------------------
+
+
+def _share(room: int, rows: Sequence[Row]) -> tuple[int, int]:
+    """The cells of the names and of the bars, out of `room`; no bars where there is no room."""
+    longest = max(_label(row).cell_len for row in rows)
+    label = min(longest, max(_LEAST_LABEL, min(room * 3 // 5, room - GAP - _GOOD_BAR)))
+    bar = room - label - GAP
+    return (label, bar) if bar >= _LEAST_BAR else (max(1, min(longest, room)), 0)
+
+
+def _scale(label_width: int, bar_width: int, total_ns: int) -> Text:
+    end = formats.duration(total_ns / NS)
+    return Text(f"{' ' * (label_width + GAP)}0{end.rjust(bar_width - 1)}", style="muted")
+
+
+def _bar(span: Span, start_ns: int, total_ns: int, width: int) -> Text:
+    """In half cells; the shortest span still has one."""
+    halves = 2 * width
+    first = min((span.start_ns - start_ns) * halves // total_ns, halves - 1)
+    last = max(first + 1, round((span.end_ns - start_ns) * halves / total_ns))
+    cells = "".join(_cell(first <= 2 * n < last, first <= 2 * n + 1 < last) for n in range(width))
+    return Text(cells, style=_bar_style(span))
+
+
+def _cell(left: bool, right: bool) -> str:
+    return {(True, True): "█", (True, False): "▌", (False, True): "▐"}.get((left, right), " ")
+
+
+def _bar_style(span: Span) -> str:
+    if span.error is not None:
+        return "bad"
+    operation = span.attributes.get(sc.GEN_AI_OPERATION_NAME)
+    return {sc.SPAN_CHAT: "bar.model", sc.SPAN_EXECUTE_TOOL: "bar.tool"}.get(str(operation), "bar")

@@ -1,0 +1,160 @@
+"""OTLP over gRPC (the `grpc` extra), with a receipt.
+
+The official gRPC exporter hides the server's response, and with it `partial_success`, retries
+in the caller's thread, and has no public argument to look in between. So the official stub is
+called here on a channel of our own, with spans of the official encoder, and with the official
+exporter's rules for endpoint, TLS and credentials. Nothing is read from the environment but
+the proxy variables that gRPC itself reads.
+
+gRPC's C core writes some faults (a failed TLS handshake) to stderr by itself; only the
+environment variable GRPC_VERBOSITY=NONE silences it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlparse
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.exporter.otlp.proto.grpc.version import __version__ as exporter_version
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+
+from .otlp import one_liner, receipt_of_success, says_too_large
+from .receipt import Receipt, Verdict
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from ..config import Destination
+    from ..model import Span
+
+_RETRYABLE: Final = frozenset(
+    {
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+"""The OTLP specification's; RESOURCE_EXHAUSTED is one only when it comes with a RetryInfo."""
+
+_SIZE_STATUS: Final = frozenset({grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.OUT_OF_RANGE})
+"""What servers call a message that is larger than they take."""
+
+_CHANNEL_OPTIONS: Final = (
+    ("grpc.primary_user_agent", f"OTel-OTLP-Exporter-Python/{exporter_version}"),
+    # Channels to one target share their connections, and the back-off of up to two minutes of
+    # a target that was down: ours asks anew at each send, the outbox knows when.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+class GrpcSender:
+    """A `Sender` for grpc."""
+
+    def __init__(self, destination: Destination, convert: Callable[[Span], ReadableSpan]) -> None:
+        self._destination = destination
+        self._convert = convert
+        self._clean = one_liner(destination)
+        self._channel: grpc.Channel | None = None
+
+    def send(self, spans: Sequence[Span], *, timeout_s: float | None = None) -> Receipt:
+        limit_s = self._destination.timeout_s if timeout_s is None else timeout_s
+        try:
+            request = encode_spans([self._convert(span) for span in spans])
+        except Exception as error:  # noqa: BLE001 whatever it is, it goes into the receipt
+            reason = self._clean(f"cannot be encoded: {error}")
+            return Receipt(verdict=Verdict.REFUSED, reason=reason)
+        try:
+            if self._channel is None:
+                self._channel = _open_channel(self._destination)
+            stub = TraceServiceStub(self._channel)  # type: ignore[no-untyped-call]
+            response = stub.Export(request, metadata=self._destination.headers, timeout=limit_s)
+        except grpc.RpcError as error:
+            self.close()  # a channel that failed waits by itself before it connects again
+            return _receipt_of_error(error, self._clean, limit_s)
+        except (OSError, ValueError, TypeError) as error:  # a certificate file, a header
+            reason = self._clean(f"{type(error).__name__}: {error}")
+            return Receipt(verdict=Verdict.RETRY, reason=reason)
+        partial = response.partial_success
+        message = self._clean(partial.error_message)
+        return receipt_of_success(partial.rejected_spans, message, sent=len(spans))
+
+    def close(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+
+def _open_channel(destination: Destination) -> grpc.Channel:
+    """The official exporter's rules: `https` is TLS, `http` is not, a bare target is TLS unless
+    `insecure` says otherwise. Raises OSError for a certificate file that cannot be read."""
+    url = urlparse(destination.endpoint)
+    insecure = destination.insecure
+    if url.scheme == "https":
+        insecure = False
+    elif insecure is None:
+        insecure = url.scheme == "http"
+    target = url.netloc or destination.endpoint
+    compression = (
+        grpc.Compression.Gzip
+        if destination.compression == "gzip"
+        else grpc.Compression.NoCompression
+    )
+    if insecure:
+        return grpc.insecure_channel(target, options=_CHANNEL_OPTIONS, compression=compression)
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=_content(destination.certificate),
+        private_key=_content(destination.client_key),
+        certificate_chain=_content(destination.client_certificate),
+    )
+    return grpc.secure_channel(
+        target, credentials, options=_CHANNEL_OPTIONS, compression=compression
+    )
+
+
+def _content(path: str | None) -> bytes | None:
+    return None if path is None else Path(path).read_bytes()
+
+
+def _receipt_of_error(error: Any, clean: Callable[[str], str], limit_s: float) -> Receipt:
+    code: grpc.StatusCode = error.code()
+    details = error.details() or ""
+    said = (
+        f"no answer within {limit_s:g} s" if code is grpc.StatusCode.DEADLINE_EXCEEDED else details
+    )
+    reason = clean(f"gRPC {code.name}{': ' if said else ''}{said}")
+    retry_after_s = _retry_delay_s(error)
+    if code in _SIZE_STATUS and says_too_large(details):
+        return Receipt(verdict=Verdict.TOO_LARGE, reason=reason)
+    if code in _RETRYABLE or (
+        code is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after_s is not None
+    ):
+        return Receipt(verdict=Verdict.RETRY, reason=reason, retry_after_s=retry_after_s)
+    return Receipt(verdict=Verdict.REFUSED, reason=reason)
+
+
+def _retry_delay_s(error: Any) -> float | None:
+    """The RetryInfo of the status details, or by itself in the trailer the exporter reads."""
+    trailers = dict(error.trailing_metadata() or ())
+    try:
+        if alone := trailers.get("google.rpc.retryinfo-bin"):
+            return _seconds(RetryInfo.FromString(alone))
+        for detail in Status.FromString(trailers.get("grpc-status-details-bin", b"")).details:
+            if detail.Is(RetryInfo.DESCRIPTOR):
+                return _seconds(RetryInfo.FromString(detail.value))
+    except DecodeError:
+        pass  # what the server added cannot be read: its status stands without it
+    return None
+
+
+def _seconds(info: Any) -> float:
+    return max(0.0, float(info.retry_delay.seconds + info.retry_delay.nanos / 1e9))
