@@ -18,28 +18,23 @@ from .worker import Worker
 log = logging.getLogger(__name__)
 
 PACKAGES = {
-    "croniter": "croniter",
-    "dotenv": "python-dotenv",
     "opentelemetry.exporter.otlp.proto.http": "opentelemetry-exporter-otlp-proto-http",
     "opentelemetry.sdk": "opentelemetry-sdk",
-    "psutil": "psutil",
-    "requests": "requests",
-    "rich": "rich",
-    "yaml": "pyyaml",
 }
-"""Module to distribution, as in pyproject.toml: the host installs nothing for a plugin."""
+"""Module to distribution: what we need that the host does not bring (it pins croniter, psutil,
+python-dotenv, pyyaml, requests and rich itself, and installs nothing for a plugin)."""
 
 RESIDENT_WORDS = frozenset({"gateway", "dashboard", "desktop", "serve", "web"})
 """Commands of the host that stay and may run its scheduler."""
 
 SCHEDULER_WORDS = RESIDENT_WORDS | {"cron"}
 
-_started = False
+_worker: Worker | None = None
+"""One per process: the host may register us again, when it loads its plugins anew."""
 
 
 def register(ctx: Any) -> None:
     """Called by the host at its start-up. Never raises; with packages missing, says so and leaves."""
-    global _started  # noqa: PLW0603 - once per process, whichever way we were installed
     try:
         missing = missing_packages()
         if missing:
@@ -54,9 +49,6 @@ def register(ctx: Any) -> None:
             setup_fn=_set_up_command,
             handler_fn=_run_command,
         )
-        if _started:
-            return
-        _started = True
         _watch(ctx)
     except KeyboardInterrupt:
         raise
@@ -77,14 +69,15 @@ def _is_there(module: str) -> bool:
 
 
 def _watch(ctx: Any) -> None:
-    signal = Signal()
+    global _worker  # noqa: PLW0603
     words = _words(sys.argv)
-    worker = Worker(_host_home(), signal, resident=bool(words & RESIDENT_WORDS))
+    if _worker is None:
+        _worker = Worker(_host_home(), Signal(), resident=bool(words & RESIDENT_WORDS))
     for name in HOOKS:
         if _host_knows(name):
-            ctx.register_hook(name, signal.hook_for(worker.start))
+            ctx.register_hook(name, _worker.signal.hook_for(_worker.start))
     if words & SCHEDULER_WORDS:
-        worker.start()
+        _worker.start()
 
 
 def _words(argv: Sequence[str]) -> frozenset[str]:
@@ -95,21 +88,17 @@ def _words(argv: Sequence[str]) -> frozenset[str]:
 
 
 def _host_home() -> Home:
-    try:
-        from hermes_constants import get_hermes_home
-
-        return find_home(str(get_hermes_home()), os.environ)
-    except ImportError:
-        return find_home(None, os.environ)
+    """The host's own answer (it knows profiles); its module is loaded when it loads us."""
+    constants = sys.modules.get("hermes_constants")
+    if constants is not None:
+        return find_home(str(constants.get_hermes_home()), os.environ)
+    return find_home(None, os.environ)
 
 
 def _host_knows(hook: str) -> bool:
     """Older hosts lack some hooks, and warn about a name they do not know."""
-    try:
-        from hermes_cli.plugins import VALID_HOOKS
-    except ImportError:
-        return True
-    return hook in VALID_HOOKS
+    plugins = sys.modules.get("hermes_cli.plugins")
+    return hook in getattr(plugins, "VALID_HOOKS", HOOKS)
 
 
 def _set_up_command(parser: Any) -> None:

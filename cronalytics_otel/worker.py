@@ -53,7 +53,7 @@ class Worker:
     def __init__(self, home: Home, signal: Signal, *, resident: bool) -> None:
         """`resident`: a gateway, as against the process of one tick or one run."""
         self._home = home
-        self._signal = signal
+        self.signal = signal
         self._resident = resident
         self._thread: threading.Thread | None = None
         self._start_lock = threading.Lock()
@@ -89,7 +89,7 @@ class Worker:
             limit_s = self._flush_limit_s()
             self._deadline_s = time.monotonic() + limit_s
             self._leaving.set()
-            self._signal.event.set()
+            self.signal.event.set()
             self._flushed.wait(limit_s)
         except KeyboardInterrupt:
             raise
@@ -103,8 +103,8 @@ class Worker:
             due_s = time.monotonic() + FIRST_SYNC_S if self._resident else None
             beat_s = time.monotonic() + BEAT_S
             while not self._leaving.is_set():
-                self._signal.event.wait(self._pause_s(due_s))
-                self._signal.event.clear()
+                self.signal.event.wait(self._pause_s(due_s))
+                self.signal.event.clear()
                 now_s = time.monotonic()
                 if due_s is None and self._wants_sync(now_s):
                     due_s = now_s if self._resident else now_s + SETTLE_S
@@ -124,7 +124,7 @@ class Worker:
 
     def _pause_s(self, due_s: float | None) -> float:
         now_s = time.monotonic()
-        hooked_s = self._signal.last_s
+        hooked_s = self.signal.last_s
         lately = hooked_s is not None and now_s - hooked_s < AFTER_HOOK_S
         pause_s = POLL_AFTER_HOOK_S if lately else POLL_S
         return pause_s if due_s is None else max(0.0, min(pause_s, due_s - now_s))
@@ -136,7 +136,7 @@ class Worker:
 
     def _has_work(self) -> bool:
         """Whether this process saw anything happen, or is in the middle of something."""
-        return self._signal.last_s is not None or self._look() != self._seen
+        return self.signal.last_s is not None or self._look() != self._seen
 
     def _look(self) -> tuple[tuple[int, int], ...]:
         """Size and time of the files that change when a run begins or ends.
@@ -248,7 +248,7 @@ class Worker:
         self._worked_s = time.thread_time()
 
     def _hooked_lately(self) -> bool:
-        last_s = self._signal.last_s
+        last_s = self.signal.last_s
         return last_s is not None and time.monotonic() - last_s < AFTER_HOOK_S
 
     def _rest(self, seconds: float) -> None:
@@ -276,8 +276,8 @@ class Worker:
         self._leaving = threading.Event()
         self._flushed = threading.Event()
         self._senders = None
-        self._signal.event = threading.Event()
-        self._signal.last_s = None
+        self.signal.event = threading.Event()
+        self.signal.last_s = None
         self._seen = self._look()
 
 

@@ -77,14 +77,11 @@ def _run(args: argparse.Namespace) -> ExitStatus:
         now_ns=time.time_ns(),
     )
     try:
-        status = _dispatch(args, context)
-        terminal.flush()
+        return _dispatch(args, context)
     except CommandError as error:
         terminal.error(str(error), error.remedy)
     except (HostDataError, JournalError, SyncBusyError) as error:
         terminal.error(str(error))
-    else:
-        return status
     return ExitStatus.FAILED
 
 

@@ -130,7 +130,7 @@ def _hermes(version: str | None) -> Check:
     if version is None:
         return _warning(
             "hermes",
-            f"not in the Python of this command ({sys.executable}), and it has not run the plugin",
+            f"not in the Python of this command ({sys.executable}), and the plugin has not run in it",
             "install cronalytics-otel into the environment that holds Hermes, so that its runs are"
             " sent by themselves",
         )

@@ -32,16 +32,21 @@ def duration(seconds: float | None) -> str:
 
 
 def ago(then_ns: int, now_ns: int) -> str:
-    """`3 m 05 s ago`; `in 40 ms` when it is still to come."""
+    """`3 m 05 s ago`, `just now`; `in 3 m 05 s` when it is still to come."""
+    if abs(now_ns - then_ns) < NS:
+        return "just now" if then_ns <= now_ns else "in a moment"
     if then_ns > now_ns:
         return f"in {duration((then_ns - now_ns) / NS)}"
     return f"{duration((now_ns - then_ns) / NS)} ago"
 
 
 def usd(amount: float | None) -> str:
-    """`$0.0043`, `$12.34`, `$1,234`; a sum too small for four places is `<$0.0001`, not nothing."""
+    """`$0.0043`, `$12.34`, `$1,234`; `$0` is known to be nothing, and what is too small for four
+    places is `<$0.0001`."""
     if amount is None:
         return UNKNOWN
+    if amount == 0:
+        return "$0"
     if 0 < amount < 0.00005:
         return "<$0.0001"
     if amount < 1:

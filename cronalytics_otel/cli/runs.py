@@ -16,19 +16,19 @@ from .arguments import FAILED
 from .context import Context
 from .errors import ExitStatus
 from .shapes import run_shape
-from .table import Column, lay_out
+from .table import Cell, Column, fit, lay_out
 
 COLUMNS = (
     Column(title="RUN"),
     Column(title="JOB", least=16),
     Column(title="OUTCOME"),
-    Column(title="STARTED"),
-    Column(title="TOOK", right=True),
-    Column(title="LATE", right=True, rank=3),
-    Column(title="TRIGGER", rank=5),
-    Column(title="TOKENS", right=True, rank=2),
-    Column(title="COST", right=True, rank=1),
-    Column(title="MODEL", least=8, rank=4),
+    Column(title="STARTED", rank=1),
+    Column(title="TOOK", right=True, rank=2),
+    Column(title="LATE", right=True, rank=5),
+    Column(title="TRIGGER", rank=7),
+    Column(title="TOKENS", right=True, rank=4),
+    Column(title="COST", right=True, rank=3),
+    Column(title="MODEL", least=8, rank=6),
 )
 ERROR = Column(title="ERROR")
 
@@ -72,41 +72,39 @@ def table(runs: Sequence[Run], ids: Sequence[str], width: int | None) -> list[Te
     """The lines of the table; where there is no room for a column of errors, each stands below
     its run. Without a width nothing is cut."""
     rows = [_row(run, run_id) for run, run_id in zip(runs, ids, strict=True)]
-    errors = [Text(formats.one_line(run.error_message or ""), style="bad") for run in runs]
+    errors = [formats.one_line(run.error_message or "") for run in runs]
     if width is None:
-        with_errors = [[*row, error] for row, error in zip(rows, errors, strict=True)]
+        with_errors = [[*row, Cell(error, "bad")] for row, error in zip(rows, errors, strict=True)]
         return lay_out([*COLUMNS, ERROR], with_errors, None)
     heading, *lines = lay_out(COLUMNS, rows, width)
     shown = [heading]
     for line, error in zip(lines, errors, strict=True):
         shown.append(line)
         if error:
-            below = Text.assemble("  ", error)
-            below.truncate(width, overflow="ellipsis")
-            shown.append(below)
+            shown.append(Text(fit(f"  {error}", width), style="bad"))
     return shown
 
 
-def _row(run: Run, run_id: str) -> list[Text]:
+def _row(run: Run, run_id: str) -> list[Cell]:
     return [
-        Text(run_id),
-        Text(formats.one_line(run.job_name), style="heading"),
-        outcome_text(run),
-        Text(formats.minute(run.started_ns)),
-        Text(formats.duration(run.duration_s)),
-        Text(formats.duration(run.lateness_s)),
-        Text(run.trigger or formats.UNKNOWN),
-        Text(formats.count(run.usage.total_tokens if run.usage else None)),
-        Text(formats.cost(run)),
-        Text(formats.one_line(run.model or "") or formats.UNKNOWN, style="muted"),
+        Cell(run_id),
+        Cell(formats.one_line(run.job_name), "heading"),
+        outcome_cell(run),
+        Cell(formats.minute(run.started_ns)),
+        Cell(formats.duration(run.duration_s)),
+        Cell(formats.duration(run.lateness_s)),
+        Cell(run.trigger or formats.UNKNOWN),
+        Cell(formats.count(run.usage.total_tokens if run.usage else None)),
+        Cell(formats.cost(run)),
+        Cell(formats.one_line(run.model or "") or formats.UNKNOWN, "muted"),
     ]
 
 
-def outcome_text(run: Run) -> Text:
+def outcome_cell(run: Run) -> Cell:
     """The outcome, with `*` when it is our conclusion and not the host's word."""
     mark = "*" if run.outcome_source is OutcomeSource.INFERRED else ""
     style = "bad" if run.failed else "good" if run.outcome is Outcome.SUCCESS else "muted"
-    return Text(f"{run.outcome}{mark}", style=style)
+    return Cell(f"{run.outcome}{mark}", style)
 
 
 def summary(runs: Sequence[Run], *, has_more: bool) -> list[str]:

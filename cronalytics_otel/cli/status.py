@@ -132,7 +132,9 @@ def _source_lines(source: Source, last_sync_ns: int | None) -> Iterator[Text]:
     elif source.fault is not None:
         yield _line("bad", source.name, source.fault)
     else:
-        read = f"read {formats.moment(last_sync_ns)}" if last_sync_ns else "not read yet"
+        read = (
+            f"read {formats.moment(last_sync_ns)}" if last_sync_ns else "no sync has finished yet"
+        )
         yield _line("good", source.name, f"{source.path}")
         yield _line("", "", f"changed {formats.moment(source.changed_ns)}, {read}")
 

@@ -1,10 +1,12 @@
-"""Rows into aligned lines: cells are cut with `…`, and columns left out, until the width is kept."""
+"""Rows into aligned lines: cells are cut with an ellipsis, and columns left out, until they fit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from .formats import UNKNOWN
@@ -12,68 +14,86 @@ from .formats import UNKNOWN
 GAP = 2
 
 
+class Cell(NamedTuple):
+    text: str
+    style: str = "none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     title: str
     right: bool = False
     least: int | None = None
-    """May be cut down to so many cells; None: is never cut."""
+    """May be cut down to so many cells of the terminal; None: is never cut."""
     rank: int = 0
-    """The column of the highest rank is left out first, but one with nothing known before it;
-    0 stays whatever the width."""
+    """The lower, the sooner it gets its room; 0 is there whatever the width. A column in which
+    nothing is known comes last."""
 
 
 def lay_out(
-    columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int | None
+    columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int | None
 ) -> list[Text]:
-    """The heading and a line for each row, at most `width` cells wide as far as ranks allow."""
+    """The heading and a line for each row, at most `width` wide as far as ranks allow."""
     natural = [
-        max([len(column.title), *(row[n].cell_len for row in rows)])
+        max([len(column.title), *(cell_len(row[n].text) for row in rows)])
         for n, column in enumerate(columns)
     ]
-    kept, widths = list(range(len(columns))), natural
-    while width is not None:
-        widths = _cut_to(width, [natural[n] for n in kept], [columns[n].least for n in kept])
-        droppable = [n for n in kept if columns[n].rank]
-        if line_width(widths) <= width or not droppable:
-            break
-        kept.remove(max(droppable, key=lambda n: (_says_nothing(rows, n), columns[n].rank)))
-    heading = [Text(columns[n].title, style="muted") for n in kept]
-    table = [heading, *([row[n] for n in kept] for row in rows)]
-    return [_line(cells, widths, [columns[n].right for n in kept]) for cells in table]
+    kept = _kept(columns, natural, [_says_nothing(rows, n) for n in range(len(columns))], width)
+    widths = _cut_to(width, [natural[n] for n in kept], [columns[n].least for n in kept])
+    rights = [columns[n].right for n in kept]
+    heading = [Cell(columns[n].title, "muted") for n in kept]
+    return [
+        _line(cells, widths, rights)
+        for cells in (heading, *([row[n] for n in kept] for row in rows))
+    ]
 
 
-def _says_nothing(rows: Sequence[Sequence[Text]], n: int) -> bool:
-    return all(row[n].plain == UNKNOWN for row in rows)
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """Exactly `width` wide on the terminal: cut with an ellipsis, or filled with blanks."""
+    length = cell_len(text)
+    if length > width:
+        return f"{set_cell_size(text, width - 1)}…"
+    blanks = " " * (width - length)
+    return blanks + text if right else text + blanks
 
 
-def line_width(widths: Sequence[int]) -> int:
+def _says_nothing(rows: Sequence[Sequence[Cell]], n: int) -> bool:
+    return all(row[n].text == UNKNOWN for row in rows)
+
+
+def _line_width(widths: Sequence[int]) -> int:
     return sum(widths) + GAP * (len(widths) - 1)
 
 
-def fit(text: Text, width: int, *, right: bool = False) -> Text:
-    """Exactly `width` cells: cut with `…`, or filled with blanks."""
-    fitted = text.copy()
-    fitted.truncate(width, overflow="ellipsis")
-    blanks = " " * (width - fitted.cell_len)
-    return Text.assemble(blanks, fitted) if right else fitted.append(blanks)
+def _kept(
+    columns: Sequence[Column], natural: Sequence[int], empty: Sequence[bool], width: int | None
+) -> list[int]:
+    """The columns that have room, some of them cut."""
+    smallest = [
+        wide if column.least is None else min(wide, column.least)
+        for column, wide in zip(columns, natural, strict=True)
+    ]
+    kept = [n for n, column in enumerate(columns) if not column.rank]
+    others = (n for n, column in enumerate(columns) if column.rank)
+    for n in sorted(others, key=lambda n: (empty[n], columns[n].rank)):
+        if width is None or _line_width([smallest[m] for m in (*kept, n)]) <= width:
+            kept.append(n)
+    return sorted(kept)
 
 
-def _cut_to(width: int, natural: Sequence[int], least: Sequence[int | None]) -> list[int]:
+def _cut_to(width: int | None, natural: Sequence[int], least: Sequence[int | None]) -> list[int]:
     """Takes what is too much from the columns that may be cut, the widest first."""
     widths = list(natural)
-    cuttable = [n for n, low in enumerate(least) if low is not None]
-    while line_width(widths) > width:
-        able = [n for n in cuttable if widths[n] > (least[n] or 0)]
+    while width is not None and _line_width(widths) > width:
+        able = [n for n, low in enumerate(least) if low is not None and widths[n] > low]
         if not able:
             break
         widths[max(able, key=lambda n: widths[n])] -= 1
     return widths
 
 
-def _line(cells: Sequence[Text], widths: Sequence[int], rights: Sequence[bool]) -> Text:
-    fitted = (
-        fit(cell, width, right=right)
-        for cell, width, right in zip(cells, widths, rights, strict=True)
-    )
-    return Text(" " * GAP).join(fitted)
+def _line(cells: Sequence[Cell], widths: Sequence[int], rights: Sequence[bool]) -> Text:
+    line = Text()
+    for n, (cell, width, right) in enumerate(zip(cells, widths, rights, strict=True)):
+        line.append(" " * GAP if n else "").append(fit(cell.text, width, right=right), cell.style)
+    return line

@@ -15,7 +15,7 @@ from ..telemetry import semconv as sc
 from . import formats
 from .context import Context
 from .errors import CommandError, ExitStatus
-from .runs import cost_is_unknown, outcome_text
+from .runs import cost_is_unknown, outcome_cell
 from .shapes import run_shape, span_shape, trace_id
 from .waterfall import draw
 
@@ -86,7 +86,7 @@ _LABEL = 10
 
 
 def _header(run: Run) -> Iterator[Text]:
-    yield Text.assemble((formats.one_line(run.job_name), "heading"), "  ", outcome_text(run))
+    yield Text.assemble((formats.one_line(run.job_name), "heading"), "  ", outcome_cell(run))
     for label, value in _facts(run):
         if value:
             yield Text.assemble((f"  {label:<{_LABEL}}", "muted"), value)

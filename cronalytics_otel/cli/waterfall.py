@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from ..host.times import NS
-from ..model import Span
+from ..model import CostStatus, Span
 from ..telemetry import semconv as sc
 from . import formats
-from .table import GAP, fit
+from .table import GAP
 
 PIPED_WIDTH = 100
 _LEAST_BAR = 10
@@ -43,15 +43,18 @@ def draw(spans: Sequence[Span], width: int | None) -> list[Text]:
     total = max(1, max(span.end_ns for span in spans) - start)
     values = [_values(row.span) for row in rows]
     shown = [n for n in range(3) if any(cells[n] for cells in values)]
-    value_widths = [max(len(cells[n]) for cells in values) for n in shown]
-    room = (width or PIPED_WIDTH) - sum(GAP + w for w in value_widths)
+    widths = [max(len(cells[n]) for cells in values) for n in shown]
+    while (room := (width or PIPED_WIDTH) - sum(GAP + w for w in widths)) < _LEAST_LABEL:
+        if len(widths) == 1:
+            break
+        shown, widths = shown[:-1], widths[:-1]
     label_width, bar_width = _share(room, rows)
     lines = [_scale(label_width, bar_width, total)] if bar_width else []
     for row, cells in zip(rows, values, strict=True):
-        line = fit(_label(row), label_width)
+        line = _padded(_label(row), label_width)
         if bar_width:
             line.append(" " * GAP).append(_bar(row.span, start, total, bar_width))
-        for n, value_width in zip(shown, value_widths, strict=True):
+        for n, value_width in zip(shown, widths, strict=True):
             line.append(" " * GAP).append(cells[n].rjust(value_width))
         lines.append(line)
         lines += _error_line(row, spans, width)
@@ -87,13 +90,17 @@ def _child(parent: Row, span: Span, *, last: bool) -> Row:
 
 
 def _label(row: Row) -> Text:
-    label = Text(row.indent, style="muted")
+    label = Text().append(row.indent, style="muted")
     if row.span.error is not None:
         label.append("✗ ", style="bad")
-    name = formats.one_line(row.span.name)
-    label.append(name, style="bad" if row.span.error is not None else "none")
+    label.append(formats.one_line(row.span.name), style="bad" if row.span.error else "none")
     if row.span.attributes.get(sc.HERMES_CRON_STEP_UNFINISHED):
         label.append(" (no result)", style="warning")
+    return label
+
+
+def _padded(label: Text, width: int) -> Text:
+    label.truncate(width, overflow="ellipsis", pad=True)
     return label
 
 
@@ -106,12 +113,19 @@ def _values(span: Span) -> tuple[str, str, str]:
             _whole(attributes.get(name))
             for name in (sc.GEN_AI_USAGE_INPUT_TOKENS, sc.GEN_AI_USAGE_OUTPUT_TOKENS)
         )
-    amount = attributes.get(sc.HERMES_CRON_COST_TOTAL)
     return (
         formats.duration((span.end_ns - span.start_ns) / NS),
         f"{_whole(tokens):,} tok" if tokens is not None else "",
-        formats.usd(amount) if isinstance(amount, float) else "",
+        _cost(
+            attributes.get(sc.HERMES_CRON_COST_TOTAL), attributes.get(sc.HERMES_CRON_COST_STATUS)
+        ),
     )
+
+
+def _cost(amount: object, status: object) -> str:
+    if not isinstance(amount, float):
+        return ""
+    return f"{'≥' if status == CostStatus.PARTIAL else ''}{formats.usd(amount)}"
 
 
 def _whole(value: object) -> int:
@@ -123,7 +137,9 @@ def _error_line(row: Row, spans: Sequence[Span], width: int | None) -> Iterable[
     error = row.span.error
     if row.span.parent_id is None or not error or error == spans[0].error:
         return ()
-    line = Text(f"{row.below}  ", style="muted").append(formats.one_line(error), style="bad")
+    line = (
+        Text().append(f"{row.below}  ", style="muted").append(formats.one_line(error), style="bad")
+    )
     if width is not None:
         line.truncate(width, overflow="ellipsis")
     return (line,)

@@ -109,6 +109,7 @@ class Reader:
         self._columns = ", ".join(f"s.{c}" if " AS " not in c else c for c in columns.split(", "))
         self._has_parent = "parent_session_id" in present
         self._messages = columns_of(connection, "messages")
+        self._has_rewinds = {"active", "compacted"} <= self._messages
         self._usage = columns_of(connection, "session_model_usage")
 
     def new_cron_sessions(
@@ -218,10 +219,14 @@ class Reader:
         if not {"session_id", "role", "timestamp"} <= self._messages:
             return found
         columns = ", ".join(c if c in self._messages else f"NULL AS {c}" for c in wanted)
+        # What the owner took back never led anywhere; what was compressed away did happen.
+        kept = "AND (active = 1 OR compacted = 1)" if self._has_rewinds else ""
         for batch in batched(ids):
             rows = self._connection.execute(
+                # By row, as the host itself orders them: its clock may have been set back.
                 f"SELECT {columns} FROM messages "  # noqa: S608
-                f"WHERE session_id IN ({placeholders(len(batch))}) ORDER BY session_id, timestamp",
+                f"WHERE session_id IN ({placeholders(len(batch))}) {kept} "
+                "ORDER BY session_id, rowid",
                 batch,
             )
             for row in rows.fetchall():

@@ -44,7 +44,7 @@ class ContentPolicy:
     """`max_chars` is the limit of the text in one attribute."""
 
     mode: ContentMode = ContentMode.OFF
-    max_chars: int = 4_000
+    max_chars: int = 4_096
 
     def __post_init__(self) -> None:
         if self.max_chars < 1:

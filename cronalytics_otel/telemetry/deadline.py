@@ -1,7 +1,7 @@
 """HTTP requests that end when their time is over, whatever the server does.
 
-A time-out of requests or urllib3 bounds one operation on the socket: one address tried, one TLS
-record written, one piece read. A server that trickles a byte a second holds a request for ever.
+A time-out of requests or urllib3 bounds one operation on the socket: one address tried, one
+message written, one piece read. A server that trickles a byte a second holds a request for ever.
 Here each of those operations gets what is left of the whole. Only looking up the host's name
 has no bound but the system's own, and a SOCKS proxy has requests' usual time-outs.
 """
@@ -25,9 +25,6 @@ from urllib3.util.connection import create_connection
 
 _DEADLINE: ContextVar[float] = ContextVar("deadline")
 """`time.monotonic()` when the request of this thread must be over."""
-
-_TLS_RECORD_BYTES: Final = 16384
-"""Written at a time, because a TLS socket's time-out is for one record and not for the whole."""
 
 
 @contextmanager
@@ -103,18 +100,16 @@ class _Connection(HTTPConnection):
                 if left == 1:
                     raise
             else:
-                sock.settimeout(remaining_s())  # for the TLS handshake
+                sock.settimeout(remaining_s())  # not its share: for the TLS handshake
                 return sock
         raise OSError("the host name has no address")
 
     def send(self, data: Any) -> None:
-        """Of bytes, which is all we send."""
+        """Python's sockets, TLS too, take their time-out for all of what is sent at once."""
         if self.sock is None:
             self.connect()
-        view = memoryview(data)
-        for start in range(0, len(view), _TLS_RECORD_BYTES):
-            self.sock.settimeout(remaining_s())
-            super().send(view[start : start + _TLS_RECORD_BYTES])
+        self.sock.settimeout(remaining_s())
+        super().send(data)
 
 
 class _TlsConnection(_Connection, HTTPSConnection):

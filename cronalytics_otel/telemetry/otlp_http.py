@@ -63,6 +63,7 @@ _JSON_TYPE: Final = "application/json"
 _TALKATIVE_LOGGERS: Final = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.util.re",  # quotes a malformed OTEL_EXPORTER_OTLP_HEADERS, secrets and all
+    "urllib3.connectionpool",  # quotes the URL, secrets and all
 )
 
 
@@ -190,8 +191,8 @@ def _read(response: requests.Response) -> tuple[bytes, bool]:
     try:
         while len(body) <= MAX_ANSWER_BYTES:
             piece = response.raw.read(MAX_ANSWER_BYTES + 1 - len(body), decode_content=True)
-            if not piece:
-                return bytes(body), True
+            if not piece:  # urllib3 1 does not say by itself when there should be more
+                return bytes(body), not response.raw.length_remaining
             body += piece
     except (urllib3.exceptions.HTTPError, OSError, http.client.HTTPException):
         pass  # the status was said: what it means does not hang on the rest, except for a 2xx
@@ -209,7 +210,7 @@ def _encoding_error(spans: Sequence[ReadableSpan]) -> Exception | None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps the exporter's lines of this thread out of the host's log; receipts say it all.
+    """Keeps the libraries' lines of this thread out of the host's log; receipts say it all.
 
     Another user of the same exporter in the process goes on logging.
     """
@@ -241,7 +242,7 @@ def _explain(error: Exception, limit_s: float) -> str:
         return "the connection was closed without an answer"
     if isinstance(cause, OSError):
         return cause.strerror or str(cause)
-    return f"{type(error).__name__}: {error}"
+    return f"{type(cause or error).__name__}: {cause or error}"
 
 
 def _cause(error: BaseException | None) -> BaseException | None:
@@ -322,8 +323,9 @@ def _parse_json(body: bytes, response: ExportTraceServiceResponse) -> None:
     content = json.loads(body)
     if not isinstance(content, dict) or content.get("error"):
         raise ValueError
-    if not isinstance(content.get("partialSuccess") or {}, dict):
-        raise ValueError  # json_format takes text for a message without known fields
+    partial = content.get("partialSuccess")
+    if partial is not None and not isinstance(partial, dict):  # json_format takes text for one
+        raise ValueError
     json_format.ParseDict(content, response, ignore_unknown_fields=True)
 
 

@@ -1,0 +1,135 @@
+"""Hypothesis strategies for runs and conversations, with clocks that do what they want."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from cronalytics_otel.model import (
+    Conversation,
+    CostStatus,
+    DeliveryOutcome,
+    Message,
+    Mode,
+    Outcome,
+    OutcomeSource,
+    Run,
+    ScheduleKind,
+    ToolCall,
+    Trigger,
+    Usage,
+)
+from cronalytics_otel.outcome import ErrorType
+
+_T = TypeVar("_T")
+
+BEGAN_NS = 1_795_258_800_000_000_000
+"""2026-11-21T11:00:00Z, about when these runs happen."""
+
+texts = st.text(
+    # Lone surrogates included: JSON can hold them, and a job's name comes from JSON.
+    alphabet=st.one_of(st.characters(), st.characters(categories=["Cs"])),
+    max_size=20,
+)
+names = st.one_of(
+    st.sampled_from(["nightly digest", "", " ", "terminal", "delegate_task", "é\nñ", "x" * 600]),
+    texts,
+)
+times = st.one_of(
+    st.integers(BEGAN_NS, BEGAN_NS + 60_000_000_000),
+    st.integers(BEGAN_NS, BEGAN_NS + 100),
+    st.integers(-(2**70), 2**70),
+    st.just(0),
+)
+counts = st.integers(0, 10**9)
+usages = st.builds(
+    Usage,
+    input_tokens=counts,
+    output_tokens=counts,
+    cache_read_tokens=counts,
+    cache_write_tokens=counts,
+    reasoning_tokens=counts,
+)
+call_ids = st.sampled_from(["call_1", "call_2", "call_3", ""])
+
+
+def _optional(strategy: SearchStrategy[_T]) -> SearchStrategy[_T | None]:
+    return st.one_of(st.none(), strategy)
+
+
+tool_calls = st.builds(ToolCall, call_id=call_ids, name=names, arguments=_optional(texts))
+messages = st.builds(
+    Message,
+    role=st.sampled_from(["user", "assistant", "tool", "system", "surprise"]),
+    timestamp_ns=times,
+    content=_optional(texts),
+    tool_call_id=_optional(call_ids),
+    tool_calls=st.lists(tool_calls, max_size=3).map(tuple),
+    tool_name=_optional(names),
+    finish_reason=_optional(st.sampled_from(["stop", "tool_calls", "length", ""])),
+)
+
+
+def _conversations(
+    children: SearchStrategy[tuple[Conversation, ...]],
+) -> SearchStrategy[Conversation]:
+    return st.builds(
+        Conversation,
+        # Few ids, so that a session sometimes comes twice.
+        session_id=st.one_of(st.sampled_from(["s1", "s2", "s3", ""]), texts),
+        started_ns=times,
+        ended_ns=_optional(times),
+        model=_optional(names),
+        provider=_optional(names),
+        usage=_optional(usages),
+        api_calls=st.integers(0, 4),
+        is_subagent=st.booleans(),
+        messages=st.lists(messages, max_size=8).map(tuple),
+        children=children,
+    )
+
+
+conversations = st.recursive(
+    _conversations(st.just(())),
+    lambda below: _conversations(st.lists(below, max_size=3).map(tuple)),
+    max_leaves=6,
+)
+
+runs = st.builds(
+    Run,
+    profile=texts,
+    job_id=names,
+    job_name=names,
+    mode=_optional(st.sampled_from(Mode)),
+    started_ns=times,
+    ended_ns=times,
+    outcome=st.sampled_from(Outcome),
+    outcome_source=st.sampled_from(OutcomeSource),
+    execution_id=_optional(names),
+    session_id=_optional(names),
+    trigger=_optional(st.sampled_from(Trigger)),
+    schedule_kind=_optional(st.sampled_from(ScheduleKind)),
+    schedule_expression=_optional(
+        st.one_of(st.sampled_from(["0 9 * * 1-5", "*/5 * * * * *", "every 30m", "@daily"]), texts)
+    ),
+    schedule_timezone=_optional(names),
+    skills=st.lists(names, max_size=3).map(tuple),
+    scheduled_ns=_optional(times),
+    claimed_ns=_optional(times),
+    error_type=_optional(st.one_of(st.sampled_from(ErrorType), texts)),
+    error_message=_optional(texts),
+    model=_optional(names),
+    provider=_optional(names),
+    usage=_optional(usages),
+    cost_usd=_optional(st.one_of(st.just(0), st.floats(0, 1e6))),
+    cost_status=_optional(st.sampled_from(CostStatus)),
+    api_calls=_optional(counts),
+    tool_calls=_optional(counts),
+    subagents=_optional(counts),
+    silent=_optional(st.booleans()),
+    delivery_outcome=_optional(st.sampled_from(DeliveryOutcome)),
+    delivery_target=_optional(st.one_of(st.sampled_from(["telegram:-1001", "local"]), texts)),
+    delivery_error=_optional(texts),
+)

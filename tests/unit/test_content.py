@@ -1,0 +1,327 @@
+"""What may leave of a text: masked, cut, or not at all."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cronalytics_otel.model import Message, ToolCall
+from cronalytics_otel.telemetry.content import (
+    ERROR_TEXT_CHARS,
+    MASK,
+    ContentMode,
+    ContentPolicy,
+    cut,
+    error_text,
+    mask,
+    masked_and_cut,
+    messages_json,
+    name_text,
+    value_text,
+    well_formed,
+)
+
+# Assembled here so that no scanner takes a test for a leak. (secret, text around it)
+BARE_SECRETS = {
+    "openai": "sk-" + "abcdefghijklmnopqrstuvwxyz0123456789",
+    "openai project": "sk-proj-" + "AbCd_1234-efGH5678ijKL",
+    "openai, short": "sk-" + "fake1234",
+    "anthropic": "sk-ant-api03-" + "Zz9" * 20 + "-AA",
+    "openrouter": "sk-or-v1-" + "0123456789abcdef" * 4,
+    "github classic": "ghp_" + "A1b2C3d4E5f6G7h8I9j0" * 2,
+    "github oauth": "gho_" + "A1b2C3d4E5f6G7h8I9j0",
+    "github fine grained": "github_pat_" + "11ABCDEFG0_" + "a1b2c3d4e5" * 5,
+    "gitlab": "glpat-" + "a1b2c3d4e5f6g7h8i9j0",
+    "aws key id": "AKIA" + "IOSFODNN7EXAMPLE",
+    "aws session key id": "ASIA" + "IOSFODNN7EXAMPLE",
+    "google": "AIza" + "SyA-1234567890abcdefghijklmnopqrstu",
+    "google oauth": "ya29." + "a0AfH6SMBx1234567890",
+    "slack bot": "xoxb-" + "123456789012-abcdefghijkl",
+    "slack user": "xoxp-" + "123456789012-abcdefghijkl",
+    "slack app": "xapp-" + "1-A0123-456-abcdef",
+    "hugging face": "hf_" + "abcdefghijklmnopqrstuvwxyzABCDEFGH",
+    "groq": "gsk_" + "abcdefghijklmnop0123456789",
+    "stripe": "sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc",
+    "sendgrid": "SG." + "ngeVfQFYQlKU0ufo8x5d1A" + "." + "TwL2iGABf9DHoTf09kqeF8tAmbihYzrnopKc",
+    "npm": "npm_" + "a1b2c3d4e5f6g7h8i9j0a1b2c3d4e5f6g7h8",
+    "telegram bot": "123456789:" + "AAabcdefghijklmnopqrstuvwxyz0123456",
+    "jwt": "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxMjM0NTY3ODkwIn0." + "dozjgNryP4J3jVmNHl0w5N_XgL0",
+    "pem": "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\nabc\n-----END RSA PRIVATE KEY-----",
+    "pem in JSON": "-----BEGIN PRIVATE KEY-----\\nMIIEow\\n-----END PRIVATE KEY-----\\n",
+    "pem cut off": "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAA",
+    "e-mail": "bob.smith+cron@mail.example.co.uk",
+}
+
+SECRETS_IN_CONTEXT = [
+    ("Authorization: Bearer {}", "abcdef.ghi-jkl"),
+    ("authorization: Basic {}", "dXNlcjpwYXNz"),
+    ('"Authorization": "Bearer {}"', "abcdefghi"),
+    ("{{'authorization': 'token {}'}}", "abcdefghi"),
+    ("curl -H 'Authorization: {}' https://x.example", "abcdefghi"),
+    ("sent with bearer {} and failed", "s3cr3tvalue"),
+    ("Basic {}", "YWxhZGRpbjpvcGVuc2VzYW1l1"),
+    ("X-Api-Key: {}", "abcdef"),
+    ("Cookie: {}", "session=abc; theme=dark"),
+    ("OPENAI_API_KEY={}", "abc"),
+    ("export AWS_SECRET_ACCESS_KEY={}", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+    ("TELEGRAM_BOT_TOKEN = {}", "short-one"),
+    ("accessToken: '{}'", "abc"),
+    ('{{"api_key": "{}", "x": 1}}', "with spaces in it"),
+    ('{{"password": {}, "x": 1}}', "123456"),
+    ('{{"token": "{}"}}', "opensesame"),
+    (r"{{\"password\": \"{}\", \"ok\": 1}}", "hunter2"),
+    ('{{"client_secret": "{}"}}', "correct horse battery staple"),
+    ("password: {}", "swordfish"),
+    ("passwd={}", "x"),
+    ("passphrase := {}", "swordfish"),
+    ("credentials='{}'", "user and pass"),
+    ("Incorrect API key provided: {}.", "abcd1234"),
+    ("the token is {}", "3f2ab4c19fceb02d0ae598e95dc970b74767"),
+    ("password is {}", "hunter2"),
+    ("secret 'dGhpcyBpcyBub3QgYSBzZWNyZXQ1'{}", ""),
+    ("token={}", "abcdef"),
+    ("token: {}", "a1b2c3d4"),
+    ("postgres://admin:{}@db.internal:5432/x", "p@ss:word"),
+    ("https://{}@api.example.com/", "0123456789abcdef0123"),
+    ("redis://:{}@cache:6379", "pw"),
+    ("GET /v1?key={}&q=1", "abcdef"),
+    ("GET /v1?q=1&X-Amz-Signature={}", "abcdef0123"),
+    ("mysql --password {} -e x", "hunter2"),
+    ("tool --api-key {}", "abc"),
+    ("curl -u {} https://x.example", "alice:hunter2"),
+    ("https://hooks.slack.com/services/{}", "T000/B000/XXXX"),
+    ("https://discord.com/api/webhooks/{}", "123/abc"),
+    ("https://api.telegram.org/bot{}", "12:ab/sendMessage"),
+]
+
+ORDINARY = [
+    "unexpected token: identifier",
+    "Unexpected token '}' in JSON at position 42",
+    "Unexpected token: '}'",
+    "max_tokens=4096, prompt tokens: 1500, token count = 5, token: 512",
+    '{"tokens": {"input": 850, "output": 50}, "total_tokens": 900}',
+    "commit 9fceb02d0ae598e95dc970b74767f19372d61af8 of main",
+    "id 550e8400-e29b-41d4-a716-446655440000",
+    "a bearer token is required; Bearer authentication failed",
+    "basic information about the system",
+    "the secret of success is to show up",
+    "password required; password: required; password=None",
+    "the key question: what is the key to it, key=value, monkey: banana",
+    "author: Bob, tokenizer: bpe, secretary: Ann",
+    "pwd: /home/user, PWD=/root, cd $(pwd)",
+    "docker run -u 1000:1000 image",
+    "git@github.com:owner/repository.git",
+    "https://example.com:8080/a/b?page=2#top",
+    "risk-assessment-of-things-2024, task-1234567890, sk-learn",
+    "RuntimeError: HTTP 500: upstream exploded",
+    "Script exited with code 3\nstderr:\nboom",
+    "cron_6c583f72f2e8_20261121_110151",
+    "call_9ce59031 finished in 0.17 s at 2026-11-21T11:01:57.835924+00:00",
+    "import React from 'react'; @app.route('/x') pkg@1.2.3",
+    "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "naïve café 日本語 🚀",
+    "",
+]
+
+
+@pytest.mark.parametrize("name", BARE_SECRETS)
+@pytest.mark.parametrize(
+    "around", ["{}", "failed with {} today", "({})", "a\n{}\nb", '"{}"', "k={},"]
+)
+def test_a_secret_is_known_by_its_shape(name: str, around: str) -> None:
+    secret = BARE_SECRETS[name]
+    masked = mask(around.format(secret))
+    assert MASK in masked
+    for piece in _tell_tale(secret):
+        assert piece not in masked
+
+
+@pytest.mark.parametrize(("around", "secret"), SECRETS_IN_CONTEXT)
+def test_a_secret_is_known_by_what_stands_before_it(around: str, secret: str) -> None:
+    masked = mask(around.format(secret))
+    assert MASK in masked
+    for piece in _tell_tale(secret):
+        assert piece not in masked
+
+
+def _tell_tale(secret: str) -> list[str]:
+    """Parts of a secret that would give it away, the fixed words of its format aside."""
+    fixed = ("BEGIN", "PRIVATE", "session=")
+    return [p for p in secret.split() if p and not any(word in p for word in fixed)]
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_ordinary_text_is_left_alone(text: str) -> None:
+    assert mask(text) == text
+
+
+def test_what_stands_around_a_secret_stays_readable() -> None:
+    assert mask("db login failed (password=hunter2, user=bob)") == (
+        f"db login failed (password={MASK}, user=bob)"
+    )
+    assert mask("postgres://bob:pw@db:5432/app refused") == f"postgres://{MASK}@db:5432/app refused"
+    assert mask("Authorization: Bearer abcdefgh") == f"Authorization: Bearer {MASK}"
+
+
+def test_json_stays_json() -> None:
+    text = '{"password": 123456, "api_key": "a \\"b\\" c", "token": "t", "n": 1, "secret": null}'
+    assert json.loads(mask('{"password": 123456, "api_key": "abc", "token": "t", "n": 1}')) == {
+        "password": MASK, "api_key": MASK, "token": MASK, "n": 1,
+    }  # fmt: skip
+    assert "123456" not in mask(text)
+
+
+@given(st.lists(st.sampled_from([*ORDINARY, *BARE_SECRETS.values(),
+                                 *(a.format(s) for a, s in SECRETS_IN_CONTEXT)]), max_size=6),
+       st.sampled_from([" ", "\n", ", ", "; "]))  # fmt: skip
+def test_masking_twice_changes_nothing_more(pieces: list[str], between: str) -> None:
+    once = mask(between.join(pieces))
+    assert mask(once) == once
+
+
+@given(st.text(max_size=200), st.sampled_from(sorted(BARE_SECRETS)), st.text(max_size=200))
+def test_a_secret_is_found_in_any_text(before: str, name: str, after: str) -> None:
+    secret = BARE_SECRETS[name]
+    masked = mask(f"{before} {secret} {after}")
+    assert secret not in masked
+
+
+def test_a_huge_text_is_shortened_before_it_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what a tool read cannot hold up the export."""
+    lengths: list[int] = []
+
+    def spy(text: str) -> str:
+        lengths.append(len(text))
+        return mask(text)
+
+    monkeypatch.setattr("cronalytics_otel.telemetry.content.mask", spy)
+    assert len(masked_and_cut("password: x " * 1_000_000, 4_000)) == 4_000
+    assert lengths == [4_000 + 4 * 2_048]
+
+
+def test_a_text_is_masked_before_it_is_cut() -> None:
+    """Else the head of a key would be too short to be recognised."""
+    secret = BARE_SECRETS["openai"]
+    for limit in range(12, 60):
+        assert "sk-abc" not in masked_and_cut(f"the key was {secret}", limit)
+
+
+@given(st.integers(1, 200), st.integers(0, 12_000), st.sampled_from(["openai", "pem", "jwt"]))
+def test_no_part_of_a_secret_survives_the_cut(limit: int, at: int, name: str) -> None:
+    secret = BARE_SECRETS[name]
+    shown = masked_and_cut("x" * at + " " + secret + " " + "y " * 6_000, limit)
+    assert len(shown) <= limit
+    assert secret[:12] not in shown
+
+
+def test_a_long_text_keeps_its_head() -> None:
+    text = "word " * 10_000
+    assert masked_and_cut(text, 400) == text[:399] + "…"
+
+
+@given(st.text(max_size=50), st.integers(1, 60))
+def test_a_cut_text_fits(text: str, limit: int) -> None:
+    shown = cut(text, limit)
+    assert len(shown) <= limit
+    assert shown == text or (shown.endswith("…") and text.startswith(shown[:-1]))
+
+
+def test_an_error_text_is_bounded_masked_or_none() -> None:
+    assert error_text(None) is None
+    assert error_text(" \n") is None
+    assert error_text(" HTTP 401: key sk-fake1234 \n") == f"HTTP 401: key {MASK}"
+    assert len(error_text("x " * 5_000) or "") == ERROR_TEXT_CHARS
+
+
+def test_a_name_is_one_bounded_line() -> None:
+    assert name_text("nightly\n  digest ") == "nightly digest"
+    assert name_text("  ") is None
+    assert len(name_text("x" * 1_000) or "") == 128
+
+
+def test_a_value_is_kept_as_it_is() -> None:
+    assert value_text(" nightly  digest") == " nightly  digest"
+    assert value_text("\t") is None
+    assert value_text(None) is None
+
+
+def test_half_a_surrogate_pair_becomes_the_replacement_character() -> None:
+    assert well_formed("a\ud800b") == "a\ufffdb"
+    assert well_formed("🚀") == "🚀"
+
+
+@pytest.mark.parametrize(
+    ("mode", "of_success", "of_failure"),
+    [
+        (ContentMode.OFF, False, False),
+        (ContentMode.ERRORS, False, True),
+        (ContentMode.FULL, True, True),
+    ],
+)
+def test_a_policy_says_whose_content_leaves(
+    mode: ContentMode, of_success: bool, of_failure: bool
+) -> None:
+    policy = ContentPolicy(mode=mode)
+    assert policy.includes(failed=False) is of_success
+    assert policy.includes(failed=True) is of_failure
+
+
+def test_content_is_off_unless_switched_on() -> None:
+    assert ContentPolicy().mode is ContentMode.OFF
+
+
+def test_a_limit_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="max_chars must be at least 1, not 0"):
+        ContentPolicy(max_chars=0)
+
+
+def test_messages_have_the_shape_of_the_genai_conventions() -> None:
+    messages = (
+        Message(role="user", timestamp_ns=1, content="What is the weather?"),
+        Message(
+            role="assistant",
+            timestamp_ns=2,
+            content="",
+            finish_reason="tool_calls",
+            tool_calls=(ToolCall(call_id="c1", name="weather", arguments='{"city": "Rome"}'),),
+        ),
+        Message(role="tool", timestamp_ns=3, content="sunny", tool_call_id="c1"),
+    )
+    assert json.loads(messages_json(messages, 1_000) or "") == [
+        {"role": "user", "parts": [{"type": "text", "content": "What is the weather?"}]},
+        {
+            "role": "assistant",
+            "parts": [
+                {"type": "tool_call", "id": "c1", "name": "weather",
+                 "arguments": '{"city": "Rome"}'},
+            ],
+            "finish_reason": "tool_calls",
+        },
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1",
+                                    "response": "sunny"}]},
+    ]  # fmt: skip
+
+
+def test_no_messages_are_no_attribute() -> None:
+    assert messages_json((), 100) is None
+
+
+def test_the_texts_of_all_messages_share_one_limit() -> None:
+    messages = tuple(Message(role="user", timestamp_ns=n, content="x" * 40) for n in range(5))
+    shaped = json.loads(messages_json(messages, 100) or "")
+    shown = [message["parts"][0]["content"] for message in shaped]
+    assert shown == ["x" * 40, "x" * 40, "x" * 19 + "…", "…", "…"]
+
+
+def test_messages_are_masked() -> None:
+    secret = BARE_SECRETS["openai"]
+    message = Message(
+        role="assistant",
+        timestamp_ns=1,
+        content=f"I used {secret}",
+        tool_calls=(ToolCall(call_id="c", name="t", arguments=f'{{"k": "{secret}"}}'),),
+    )
+    assert secret not in (messages_json((message,), 1_000) or "")

@@ -1,0 +1,576 @@
+"""One run, one trace: golden traces of hand-made runs, and each rule of the steps by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cronalytics_otel.model import (
+    AttributeValue,
+    CostStatus,
+    DeliveryOutcome,
+    Outcome,
+    OutcomeSource,
+    Run,
+    ScheduleKind,
+    Span,
+    Trigger,
+    Usage,
+)
+from cronalytics_otel.telemetry import semconv as sc
+from cronalytics_otel.telemetry import spans as spans_module
+from cronalytics_otel.telemetry.ids import span_id, trace_id
+from cronalytics_otel.telemetry.spans import build_trace, error_type, job_label
+from tests.support.traces import (
+    FULL,
+    SECOND,
+    SESSION,
+    USAGE,
+    a_run,
+    a_script_run,
+    a_session,
+    a_subagent,
+    answer,
+    asks,
+    at,
+    check_shape,
+    only,
+    outline,
+    result,
+    tree,
+    user,
+)
+
+# --- golden traces ------------------------------------------------------------------------------
+
+
+def test_a_plain_success() -> None:
+    run = a_run(
+        skills=("news", "mail"),
+        model="claude-x",
+        provider="anthropic",
+        usage=USAGE,
+        cost_usd=0.0125,
+        cost_status=CostStatus.ESTIMATED,
+        api_calls=1,
+        tool_calls=0,
+        subagents=0,
+        silent=False,
+        delivery_outcome=DeliveryOutcome.DELIVERED,
+        delivery_target="telegram:-1001234",
+    )
+    spans = build_trace(run, a_session(user(2.5), answer(8)))
+    assert outline(spans) == tree("""
+        cron nightly digest [server 0..10]
+          invoke_agent hermes [internal 2..9]
+            chat claude-x [client 2.5..8] in=1000 out=50
+          deliver telegram [producer 9..10]
+    """)
+    root, agent, chat, deliver = spans
+    assert root.attributes == {
+        "hermes.cron.job.id": "6c583f72f2e8",
+        "hermes.cron.job.name": "nightly digest",
+        "hermes.cron.job.mode": "agent",
+        "hermes.cron.job.skills": ("news", "mail"),
+        "hermes.cron.schedule.kind": "cron",
+        "hermes.cron.schedule.expression": "0 11 * * *",
+        "hermes.cron.schedule.timezone": "UTC",
+        "hermes.cron.run.id": "827d7d8d0a13465d87af9d17d7f12463",
+        "hermes.cron.run.outcome": "success",
+        "hermes.cron.run.outcome_source": "ledger",
+        "hermes.cron.run.trigger": "schedule",
+        "hermes.cron.run.scheduled_time": "2026-11-21T10:59:58.500000Z",
+        "hermes.cron.run.lateness": 1.5,
+        "hermes.cron.run.queue_time": 0.5,
+        "hermes.cron.run.model_time": 5.5,
+        "hermes.cron.run.tool_time": 0.0,
+        "hermes.cron.run.delivery_time": 1.0,
+        "hermes.cron.run.api_calls": 1,
+        "hermes.cron.run.tool_calls": 0,
+        "hermes.cron.run.subagents": 0,
+        "hermes.cron.run.turns": 1,
+        "hermes.cron.run.silent": False,
+        "hermes.cron.usage.input_tokens": 1000,
+        "hermes.cron.usage.output_tokens": 50,
+        "hermes.cron.usage.cache_read_tokens": 200,
+        "hermes.cron.usage.cache_write_tokens": 0,
+        "hermes.cron.usage.reasoning_tokens": 20,
+        "hermes.cron.usage.total_tokens": 1050,
+        "hermes.cron.cost.total": 0.0125,
+        "hermes.cron.cost.status": "estimated",
+        "hermes.cron.model.name": "claude-x",
+        "hermes.cron.model.provider": "anthropic",
+        "hermes.cron.delivery.outcome": "delivered",
+        "hermes.cron.delivery.target": "telegram:-1001234",
+        "session.id": SESSION,
+        "gen_ai.conversation.id": SESSION,
+        "faas.trigger": "timer",
+        "faas.cron": "0 11 * * *",
+        "faas.time": "2026-11-21T10:59:58.500000Z",
+        "faas.invocation_id": "827d7d8d0a13465d87af9d17d7f12463",
+        "cicd.pipeline.name": "nightly digest",
+        "cicd.pipeline.action.name": "RUN",
+        "cicd.pipeline.run.id": "827d7d8d0a13465d87af9d17d7f12463",
+        "cicd.pipeline.result": "success",
+    }
+    assert agent.attributes == {
+        "gen_ai.operation.name": "invoke_agent",
+        "gen_ai.conversation.id": SESSION,
+        "gen_ai.agent.name": "hermes",
+    }
+    assert chat.attributes == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.conversation.id": SESSION,
+        "gen_ai.request.model": "claude-x",
+        "gen_ai.provider.name": "anthropic",
+        "gen_ai.response.finish_reasons": ("stop",),
+        "gen_ai.usage.input_tokens": 1000,
+        "gen_ai.usage.output_tokens": 50,
+        "gen_ai.usage.cache_read.input_tokens": 200,
+        "gen_ai.usage.cache_creation.input_tokens": 0,
+        "gen_ai.usage.reasoning.output_tokens": 20,
+    }
+    assert deliver.attributes == {
+        "hermes.cron.delivery.outcome": "delivered",
+        "hermes.cron.delivery.target": "telegram:-1001234",
+    }
+
+
+def test_tools_one_after_the_other_and_side_by_side() -> None:
+    session = a_session(
+        user(2.5),
+        asks(3, ("c1", "terminal")),
+        result(4, "c1"),
+        asks(5, ("c2", "read_file"), ("c3", "web_search")),
+        result(5.5, "c2"),
+        result(7, "c3"),
+        answer(8),
+    )
+    spans = build_trace(a_run(), session)
+    assert outline(spans) == tree("""
+        cron nightly digest [server 0..10]
+          invoke_agent hermes [internal 2..9]
+            chat claude-x [client 2.5..3]
+            execute_tool terminal [internal 3..4]
+            chat claude-x [client 4..5]
+            execute_tool read_file [internal 5..5.5]
+            execute_tool web_search [internal 5..7]
+            chat claude-x [client 7..8]
+    """)
+    assert spans[0].attributes[sc.HERMES_CRON_RUN_MODEL_TIME] == 2.5
+    assert spans[0].attributes[sc.HERMES_CRON_RUN_TOOL_TIME] == 3.0
+    assert spans[0].attributes[sc.HERMES_CRON_RUN_TURNS] == 3
+    assert only(spans, "execute_tool web_search").attributes == {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.conversation.id": SESSION,
+        "gen_ai.tool.name": "web_search",
+        "gen_ai.tool.call.id": "c3",
+    }
+
+
+def test_delegated_work_stands_under_the_call_that_delegated_it() -> None:
+    grandchild = a_subagent("g1", 5, 6, user(5), answer(5.75))
+    child = a_subagent(
+        "s1", 4, 7,
+        user(4), asks(4.5, ("d1", "delegate_task")), result(6.25, "d1"), answer(6.5),
+        children=(grandchild,),
+    )  # fmt: skip
+    session = a_session(
+        user(2.5), asks(3.5, ("c1", "delegate_task")), result(7.25, "c1"), answer(8),
+        children=(child,),
+    )  # fmt: skip
+    spans = build_trace(a_run(), session)
+    assert outline(spans) == tree("""
+        cron nightly digest [server 0..10]
+          invoke_agent hermes [internal 2..9]
+            chat claude-x [client 2.5..3.5]
+            execute_tool delegate_task [internal 3.5..7.25]
+              invoke_agent subagent [internal 4..7]
+                chat claude-x [client 4..4.5]
+                execute_tool delegate_task [internal 4.5..6.25]
+                  invoke_agent subagent [internal 5..6]
+                    chat claude-x [client 5..5.75] in=1000 out=50
+                chat claude-x [client 6.25..6.5]
+            chat claude-x [client 7.25..8]
+    """)
+    root = spans[0].attributes
+    assert root[sc.HERMES_CRON_RUN_MODEL_TIME] == 1 + 0.5 + 0.75 + 0.25 + 0.75
+    # 3.5..7.25, less the chats of the subagents in it.
+    assert root[sc.HERMES_CRON_RUN_TOOL_TIME] == 3.75 - (0.5 + 0.75 + 0.25)
+    assert root[sc.HERMES_CRON_RUN_TURNS] == 2
+    assert [s.attributes[sc.GEN_AI_CONVERSATION_ID] for s in spans if s.name.startswith("inv")] == [
+        SESSION, "s1", "g1",
+    ]  # fmt: skip
+
+
+def test_a_first_call_that_is_refused() -> None:
+    run = a_run(
+        outcome=Outcome.FAILURE,
+        error_type="auth_failed",
+        error_message="RuntimeError: HTTP 401: Incorrect API key provided: sk-fake1234",
+        api_calls=0,
+    )
+    spans = build_trace(run, a_session(user(2.5), usage=Usage()))
+    assert outline(spans) == tree("""
+        cron nightly digest [server 0..10] ERROR auth_failed: RuntimeError: HTTP 401: Incorrect API key provided: [masked]
+          invoke_agent hermes [internal 2..9] ERROR auth_failed: RuntimeError: HTTP 401: Incorrect API key provided: [masked]
+    """)
+    root = spans[0].attributes
+    assert root[sc.CICD_PIPELINE_RESULT] == "failure"
+    assert root[sc.HERMES_CRON_RUN_TURNS] == 0
+    assert sc.HERMES_CRON_RUN_MODEL_TIME not in root
+
+
+def test_a_gate_that_says_no() -> None:
+    run = a_run(session_id=None, outcome=Outcome.SKIPPED, ended_ns=at(0.5))
+    spans = build_trace(run, None)
+    assert outline(spans) == tree("""
+        cron nightly digest [server 0..0.5]
+          script [internal 0..0.5]
+    """)
+    assert spans[0].attributes[sc.CICD_PIPELINE_RESULT] == "skip"
+
+
+def test_a_script_that_fails() -> None:
+    run = a_script_run(
+        outcome=Outcome.FAILURE,
+        error_type="script_failed",
+        error_message="Script exited with code 3\nstderr:\nboom",
+    )
+    spans = build_trace(run, None)
+    assert outline(spans).replace("\n", "|") == (
+        "cron nightly digest [server 0..2] ERROR script_failed: "
+        "Script exited with code 3|stderr:|boom|"
+        "  script [internal 0..2] ERROR script_failed: Script exited with code 3|stderr:|boom"
+    )
+    assert spans[0].attributes[sc.HERMES_CRON_JOB_MODE] == "script"
+    assert sc.SESSION_ID not in spans[0].attributes
+
+
+# --- the root -----------------------------------------------------------------------------------
+
+
+def test_what_is_not_known_is_absent() -> None:
+    run = Run(
+        profile="default", job_id="j", job_name="", mode=None, started_ns=at(0), ended_ns=at(1),
+        outcome=Outcome.SUCCESS, outcome_source=OutcomeSource.LEDGER, execution_id="e",
+        model="", delivery_error="  ",
+    )  # fmt: skip
+    (root,) = build_trace(run, None)
+    assert root.attributes == {
+        "hermes.cron.job.id": "j",
+        "hermes.cron.job.name": "j",
+        "hermes.cron.run.id": "e",
+        "hermes.cron.run.outcome": "success",
+        "hermes.cron.run.outcome_source": "ledger",
+        "faas.invocation_id": "e",
+        "cicd.pipeline.name": "j",
+        "cicd.pipeline.action.name": "RUN",
+        "cicd.pipeline.run.id": "e",
+        "cicd.pipeline.result": "success",
+    }
+    assert (root.name, root.error) == ("cron j", None)
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_only_failures_have_an_error(outcome: Outcome) -> None:
+    run = a_run(outcome=outcome, error_message="why", error_type="timeout")
+    root = build_trace(run, None)[0]
+    expected = ("why", "timeout") if run.failed else (None, None)
+    assert (root.error, root.attributes.get(sc.ERROR_TYPE)) == expected
+    assert root.attributes[sc.CICD_PIPELINE_RESULT] == sc.CICD_RESULT[outcome]
+
+
+def test_a_failure_without_a_text_is_described_by_its_outcome() -> None:
+    root = build_trace(a_run(outcome=Outcome.ABANDONED), None)[0]
+    assert root.error == "Its process died: how far it came is not known."
+    assert root.attributes[sc.ERROR_TYPE] == "_OTHER"
+
+
+def test_an_error_class_that_is_not_in_the_list_is_other() -> None:
+    assert error_type(a_run(outcome=Outcome.FAILURE, error_type="Request 4711 failed")) == "_OTHER"
+    assert error_type(a_run(outcome=Outcome.FAILURE, error_type="rate_limited")) == "rate_limited"
+    assert error_type(a_run(error_type="rate_limited")) is None
+
+
+def test_an_unknown_cost_is_absent_though_the_host_wrote_zero() -> None:
+    (root, *_) = build_trace(a_run(cost_usd=0.0, cost_status=CostStatus.UNKNOWN), None)
+    assert sc.HERMES_CRON_COST_TOTAL not in root.attributes
+    assert root.attributes[sc.HERMES_CRON_COST_STATUS] == "unknown"
+    (root, *_) = build_trace(a_run(cost_usd=0, cost_status=CostStatus.INCLUDED), None)
+    assert repr(root.attributes[sc.HERMES_CRON_COST_TOTAL]) == "0.0"
+
+
+def test_a_run_by_hand_is_no_timer() -> None:
+    (root, *_) = build_trace(a_run(trigger=Trigger.MANUAL), None)
+    assert {name for name in root.attributes if name.startswith("faas.")} == {"faas.invocation_id"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expression", "sent"),
+    [
+        (ScheduleKind.CRON, "*/5 9-17 * * MON-FRI", True),
+        (ScheduleKind.CRON, "0 */5 9-17 * * 1", True),
+        (ScheduleKind.CRON, "@daily", True),
+        (ScheduleKind.CRON, "every monday at nine sharp", False),
+        (ScheduleKind.INTERVAL, "every 30m", False),
+        (None, None, False),
+    ],
+)
+def test_only_a_cron_expression_is_sent_as_one(
+    kind: ScheduleKind | None, expression: str | None, sent: bool
+) -> None:
+    (root, *_) = build_trace(a_run(schedule_kind=kind, schedule_expression=expression), None)
+    assert root.attributes.get("faas.cron") == (expression if sent else None)
+    assert root.attributes.get("hermes.cron.schedule.expression") == expression
+
+
+def test_the_span_name_is_one_short_line_and_the_attribute_the_name_as_it_was() -> None:
+    run = a_run(job_name="a\n b" + "c" * 1000)
+    (root, *_) = build_trace(run, None)
+    assert root.name.startswith("cron a bccc")
+    assert len(root.name) == len("cron ") + 128
+    assert root.attributes[sc.HERMES_CRON_JOB_NAME] == job_label(run)
+    assert job_label(run).startswith("a\n bccc")
+
+
+def test_the_root_links_to_the_jobs_previous_run() -> None:
+    previous = a_run(session_id="cron_6c583f72f2e8_20261120_110002")
+    spans = build_trace(a_run(), a_session(user(3), answer(4)), previous=previous)
+    (link,) = spans[0].links
+    before = build_trace(previous, None)[0]
+    assert (link.trace_id, link.span_id) == (before.trace_id, before.span_id)
+    assert link.attributes == {"hermes.cron.link.relation": "previous_run"}
+    assert all(span.links == () for span in spans[1:])
+
+
+def test_ids_are_those_of_profile_and_session() -> None:
+    root = build_trace(a_run(), None)[0]
+    assert root.trace_id == trace_id("default", SESSION)
+    assert root.span_id == span_id("default", SESSION)
+    without = build_trace(a_run(session_id=None), None)[0]
+    assert without.trace_id == trace_id("default", "827d7d8d0a13465d87af9d17d7f12463")
+
+
+def test_a_step_keeps_its_id_when_more_is_known_later() -> None:
+    session = a_session(user(2.5), asks(3, ("c1", "terminal")))
+    longer = a_session(user(2.5), asks(3, ("c1", "terminal")), result(4, "c1"), answer(5))
+    some, more = build_trace(a_run(), session), build_trace(a_run(), longer, content=FULL)
+    assert {span.span_id for span in some} < {span.span_id for span in more}
+
+
+def test_lost_steps_are_said() -> None:
+    (root,) = build_trace(a_run(), None, steps=sc.Steps.HOST_PRUNED)
+    assert root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] == "host_pruned"
+    session = a_session(user(2.5), answer(3))
+    root = build_trace(a_run(), session, steps=sc.Steps.TRUNCATED)[0]
+    assert root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] == "truncated"
+    lost = {sc.HERMES_CRON_RUN_TURNS, sc.HERMES_CRON_RUN_MODEL_TIME, sc.HERMES_CRON_RUN_TOOL_TIME}
+    assert lost.isdisjoint(root.attributes)
+
+
+def test_a_trace_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spans_module, "MAX_SPANS", 5)
+    session = a_session(user(2), *(answer(3 + n / 2) for n in range(10)))
+    spans = build_trace(a_run(), session)
+    assert len(spans) == 5
+    assert spans[0].attributes[sc.HERMES_CRON_TRACE_PARTIAL] == "truncated"
+    # What the root says of the whole run is of the whole run.
+    assert spans[0].attributes[sc.HERMES_CRON_RUN_TURNS] == 10
+    check_shape(spans)
+
+
+# --- steps --------------------------------------------------------------------------------------
+
+
+def test_usage_of_a_session_with_several_calls_is_not_shared_out() -> None:
+    session = a_session(user(2), asks(3, ("c1", "t")), result(4, "c1"), answer(5))
+    assert _usage_of(build_trace(a_run(), session)) == [None, None]
+
+
+def test_usage_is_unknown_when_the_calls_are_not_the_answers() -> None:
+    """An empty answer that was asked for again: four calls, one message."""
+    session = a_session(user(2), answer(5, "(empty)", None), api_calls=4)
+    assert _usage_of(build_trace(a_run(), session)) == [None]
+
+
+def test_usage_of_one_call_with_one_answer_is_that_calls() -> None:
+    assert _usage_of(build_trace(a_run(), a_session(user(2), answer(5)))) == [1000]
+
+
+def _usage_of(spans: list[Span]) -> list[AttributeValue | None]:
+    chats = [span for span in spans if span.name.startswith("chat")]
+    return [span.attributes.get(sc.GEN_AI_USAGE_INPUT_TOKENS) for span in chats]
+
+
+def test_a_call_without_a_result_ends_at_the_next_known_time() -> None:
+    session = a_session(
+        user(2), asks(3, ("c1", "a"), ("c2", "b")), result(4, "c1"), asks(6, ("c3", "c"))
+    )  # fmt: skip
+    spans = build_trace(a_run(outcome=Outcome.TIMEOUT, error_message="idle"), session)
+    assert outline(spans) == tree("""
+        cron nightly digest [server 0..10] ERROR _OTHER: idle
+          invoke_agent hermes [internal 2..9] ERROR _OTHER: idle
+            chat claude-x [client 2..3]
+            execute_tool a [internal 3..4]
+            execute_tool b [internal 3..6] unfinished
+            chat claude-x [client 4..6]
+            execute_tool c [internal 6..9] unfinished
+    """)
+
+
+def test_an_agent_that_answered_is_not_to_blame_for_a_failed_run() -> None:
+    run = a_run(outcome=Outcome.FAILURE, error_message="Skill(s) not found and skipped: x")
+    spans = build_trace(run, a_session(user(2), answer(5)))
+    assert [span.error is None for span in spans] == [False, True, True]
+
+
+def test_a_result_without_an_id_belongs_to_the_oldest_open_call() -> None:
+    session = a_session(
+        user(2), asks(3, ("c1", "a"), ("c2", "b")), result(4, None), result(5, "c2")
+    )  # fmt: skip
+    spans = build_trace(a_run(), session)
+    assert "execute_tool a [internal 3..4]" in outline(spans)
+    assert "execute_tool b [internal 3..5]" in outline(spans)
+
+
+def test_two_calls_with_one_id_are_two_calls() -> None:
+    """Some providers count their calls from one in each answer."""
+    session = a_session(
+        user(2), asks(3, ("c1", "t")), result(4, "c1"), asks(5, ("c1", "t")), result(7, "c1")
+    )  # fmt: skip
+    spans = build_trace(a_run(), session)
+    assert [s.end_ns - s.start_ns for s in spans if s.name == "execute_tool t"] == [
+        1 * SECOND, 2 * SECOND,
+    ]  # fmt: skip
+
+
+def test_a_nudge_of_the_host_does_not_begin_a_chat() -> None:
+    """The turn limit: the host writes its request for a summary only when the answer is there."""
+    session = a_session(
+        user(2), asks(3, ("c1", "t")), result(4, "c1"), user(5.9, "Summarize."), answer(6)
+    )  # fmt: skip
+    assert "chat claude-x [client 4..6]" in outline(build_trace(a_run(), session))
+
+
+def test_a_compressed_conversation_is_one_agent_and_its_copies_are_no_calls() -> None:
+    """The host puts the kept messages back, a microsecond apart, and goes on."""
+    kept = [
+        user(5, "Summary of what was before"),
+        replace(asks(0, ("c1", "t")), timestamp_ns=at(5) + 1_000),
+        replace(result(0, "c1"), timestamp_ns=at(5) + 2_000),
+    ]
+    continued = a_session(
+        *kept, asks(6, ("c2", "t")), result(7, "c2"), answer(8),
+        session_id="20261121_110005_abcdef", started_ns=at(5), ended_ns=at(9), api_calls=2,
+    )  # fmt: skip
+    session = a_session(
+        user(2), asks(3, ("c1", "t")), result(4, "c1"), ended_ns=at(5), children=(continued,)
+    )  # fmt: skip
+    spans = build_trace(a_run(delivery_outcome=DeliveryOutcome.DELIVERED), session)
+    assert outline(spans) == tree("""
+        cron nightly digest [server 0..10]
+          invoke_agent hermes [internal 2..9]
+            chat claude-x [client 2..3] in=1000 out=50
+            execute_tool t [internal 3..4]
+            chat claude-x [client 5..6]
+            execute_tool t [internal 6..7]
+            chat claude-x [client 7..8]
+          deliver [producer 9..10]
+    """)
+    assert {s.attributes[sc.GEN_AI_CONVERSATION_ID] for s in spans[:-1]} == {SESSION}
+    assert spans[0].attributes[sc.HERMES_CRON_RUN_TURNS] == 3
+
+
+def test_a_background_subagent_stands_beside_the_call_that_it_outlives() -> None:
+    child = a_subagent("s1", 3.5, 8, user(3.5), answer(7))
+    session = a_session(
+        user(2), asks(3, ("c1", "delegate_task")), result(4, "c1"), answer(8), children=(child,)
+    )  # fmt: skip
+    spans = build_trace(a_run(), session)
+    assert outline(spans) == tree("""
+        cron nightly digest [server 0..10]
+          invoke_agent hermes [internal 2..9]
+            chat claude-x [client 2..3]
+            execute_tool delegate_task [internal 3..4]
+            invoke_agent subagent [internal 3.5..8]
+              chat claude-x [client 3.5..7] in=1000 out=50
+            chat claude-x [client 4..8]
+    """)
+
+
+def test_subagents_of_parallel_delegations_are_shared_out() -> None:
+    children = tuple(a_subagent(f"s{n}", 3.5, 4, user(3.5), answer(4)) for n in (1, 2))
+    session = a_session(
+        user(2),
+        asks(3, ("c1", "delegate_task"), ("c2", "delegate_task")),
+        result(5, "c1"), result(5, "c2"), answer(6),
+        children=children,
+    )  # fmt: skip
+    spans = build_trace(a_run(), session)
+    parents = [span.parent_id for span in spans if span.name == "invoke_agent subagent"]
+    assert parents == [s.span_id for s in spans if s.name == "execute_tool delegate_task"]
+
+
+def test_a_subagent_without_an_end_ends_with_its_last_message() -> None:
+    """Hosts before 0.17 write none."""
+    child = replace(a_subagent("s1", 4, 0, user(4), answer(6)), ended_ns=None)
+    spans = build_trace(a_run(), a_session(user(2), answer(8), children=(child,)))
+    assert "invoke_agent subagent [internal 4..6]" in outline(spans)
+
+
+def test_a_run_that_died_has_its_agent_until_its_end_and_no_delivery() -> None:
+    run = a_run(outcome=Outcome.ABANDONED, delivery_outcome=DeliveryOutcome.DELIVERED)
+    spans = build_trace(run, a_session(user(2), ended_ns=None))
+    assert [span.name for span in spans] == ["cron nightly digest", "invoke_agent hermes"]
+    assert spans[1].end_ns == at(10)
+    assert sc.HERMES_CRON_RUN_DELIVERY_TIME not in spans[0].attributes
+
+
+@pytest.mark.parametrize(
+    "outcome", [o for o in DeliveryOutcome if o not in ("delivered", "failed")]
+)
+def test_what_was_not_delivered_has_no_delivery_span(outcome: DeliveryOutcome) -> None:
+    spans = build_trace(a_run(delivery_outcome=outcome), a_session(user(2), answer(8)))
+    assert [span.name.split()[0] for span in spans] == ["cron", "invoke_agent", "chat"]
+    assert spans[0].attributes[sc.HERMES_CRON_DELIVERY_OUTCOME] == str(outcome)
+
+
+def test_a_failed_delivery_is_an_error_of_its_own() -> None:
+    run = a_run(
+        delivery_outcome=DeliveryOutcome.FAILED,
+        delivery_target="telegram:-1001,discord:42,mail to:bob@example.com",
+        delivery_error="Connection refused by bot 123456789:AAabcdefghijklmnopqrstuvwxyz0123456",
+    )
+    spans = build_trace(run, a_session(user(2), answer(8)))
+    deliver = only(spans, "deliver telegram,discord")
+    assert deliver.error == "Connection refused by bot [masked]"
+    assert deliver.attributes[sc.ERROR_TYPE] == "network_error"
+    assert deliver.attributes[sc.HERMES_CRON_DELIVERY_TARGET] == (
+        "telegram:-1001,discord:42,mail to:[masked]"
+    )
+    assert spans[0].error is None
+    assert spans[0].attributes[sc.HERMES_CRON_DELIVERY_ERROR] == deliver.error
+
+
+def test_a_script_run_has_no_delivery_span_because_no_time_of_it_is_known() -> None:
+    spans = build_trace(a_script_run(delivery_outcome=DeliveryOutcome.DELIVERED), None)
+    assert [span.name for span in spans] == ["cron nightly digest", "script"]
+
+
+def test_a_missed_run_ran_no_script() -> None:
+    spans = build_trace(a_script_run(outcome=Outcome.MISSED), None)
+    assert [span.name for span in spans] == ["cron nightly digest"]
+
+
+def test_a_clock_that_was_set_back_bends_no_span() -> None:
+    session = a_session(user(4), asks(5, ("c1", "t")), result(3, "c1"), answer(1), ended_ns=at(0.5))
+    spans = build_trace(a_run(), session)
+    assert outline(spans) == tree("""
+        cron nightly digest [server 0..10]
+          invoke_agent hermes [internal 2..5]
+            chat claude-x [client 4..5]
+            execute_tool t [internal 5..5]
+            chat claude-x [client 5..5]
+    """)

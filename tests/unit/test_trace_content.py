@@ -1,0 +1,124 @@
+"""What a trace tells of a run's texts: nothing unless asked, and never a secret."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from cronalytics_otel.model import (
+    Conversation,
+    DeliveryOutcome,
+    Outcome,
+    Span,
+    ToolCall,
+)
+from cronalytics_otel.telemetry import semconv as sc
+from cronalytics_otel.telemetry.content import ContentMode, ContentPolicy
+from cronalytics_otel.telemetry.spans import build_trace
+from tests.support.traces import (
+    FULL,
+    a_run,
+    a_script_run,
+    a_session,
+    a_subagent,
+    answer,
+    asks,
+    only,
+    result,
+    user,
+)
+
+MARK = "xyzzy-plugh"
+CONTENT_NAMES = {
+    sc.GEN_AI_INPUT_MESSAGES, sc.GEN_AI_OUTPUT_MESSAGES,
+    sc.GEN_AI_TOOL_CALL_ARGUMENTS, sc.GEN_AI_TOOL_CALL_RESULT,
+}  # fmt: skip
+
+
+def a_talkative_session(text: str) -> Conversation:
+    """`text` in the prompt, an answer, a tool's arguments and result, and in a subagent's."""
+    call = ToolCall(call_id="c1", name="delegate_task", arguments=json.dumps({"goal": text}))
+    child = a_subagent("s1", 4, 5, user(4, text), answer(4.5, text))
+    return a_session(
+        user(2, f"Do {text}"),
+        replace(asks(3), content=f"I will {text}", tool_calls=(call,)),
+        result(6, "c1", json.dumps({"output": text})),
+        answer(8, f"Did {text}"),
+        children=(child,),
+    )
+
+
+def _on_the_wire(spans: list[Span]) -> str:
+    return "\n".join(
+        repr((span.name, span.attributes, span.error, span.links, span.events)) for span in spans
+    )
+
+
+@pytest.mark.parametrize("policy", [None, ContentPolicy(), ContentPolicy(mode=ContentMode.ERRORS)])
+def test_no_content_leaves_unless_it_is_switched_on(policy: ContentPolicy | None) -> None:
+    spans = build_trace(a_run(), a_talkative_session(MARK), content=policy)
+    assert MARK not in _on_the_wire(spans)
+    assert all(CONTENT_NAMES.isdisjoint(span.attributes) for span in spans)
+
+
+def test_content_of_failed_runs_alone() -> None:
+    run = a_run(outcome=Outcome.FAILURE)
+    errors = ContentPolicy(mode=ContentMode.ERRORS)
+    assert MARK in _on_the_wire(build_trace(run, a_talkative_session(MARK), content=errors))
+
+
+def test_content_stands_where_it_was_said() -> None:
+    spans = build_trace(a_run(), a_talkative_session(MARK), content=FULL)
+    first, last = (
+        s for s in spans if s.name.startswith("chat") and s.parent_id == spans[1].span_id
+    )
+    assert _parts(first, sc.GEN_AI_INPUT_MESSAGES) == [("user", f"Do {MARK}")]
+    assert _parts(first, sc.GEN_AI_OUTPUT_MESSAGES)[0] == ("assistant", f"I will {MARK}")
+    assert _parts(last, sc.GEN_AI_INPUT_MESSAGES) == [("tool", f'{{"output": "{MARK}"}}')]
+    assert _parts(last, sc.GEN_AI_OUTPUT_MESSAGES) == [("assistant", f"Did {MARK}")]
+    tool = only(spans, "execute_tool delegate_task")
+    assert tool.attributes[sc.GEN_AI_TOOL_CALL_ARGUMENTS] == f'{{"goal": "{MARK}"}}'
+    assert tool.attributes[sc.GEN_AI_TOOL_CALL_RESULT] == f'{{"output": "{MARK}"}}'
+    assert CONTENT_NAMES.isdisjoint(spans[0].attributes)
+
+
+def _parts(span: Span, name: str) -> list[tuple[str, str]]:
+    messages = json.loads(str(span.attributes[name]))
+    return [
+        (message["role"], part.get("content") or part.get("response") or part.get("arguments"))
+        for message in messages
+        for part in message["parts"]
+    ]
+
+
+def test_content_is_cut_to_its_limit() -> None:
+    policy = ContentPolicy(mode=ContentMode.FULL, max_chars=50)
+    spans = build_trace(a_run(), a_talkative_session("word " * 1_000), content=policy)
+    for span in spans:
+        for name in CONTENT_NAMES & span.attributes.keys():
+            assert len(str(span.attributes[name])) < 400
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["sk-ant-api03-AbCdEf0123456789", "ghp_A1b2C3d4E5f6G7h8I9j0", "AKIAIOSFODNN7EXAMPLE",
+     "xoxb-123456789012-abcdef", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+     "hunter2-of-the-password", "bob@example.com"],
+)  # fmt: skip
+def test_no_secret_leaves_in_any_text(secret: str) -> None:
+    text = f"password={secret}" if secret.startswith("hunter2") else f"with {secret} in it"
+    run = a_run(
+        outcome=Outcome.FAILURE,
+        error_message=text,
+        delivery_outcome=DeliveryOutcome.FAILED,
+        delivery_error=text,
+        delivery_target=f"webhook:{text}",
+    )
+    spans = build_trace(run, a_talkative_session(text), content=FULL)
+    wire = _on_the_wire(spans)
+    assert secret not in wire
+    assert wire.count("[masked]") >= 8
+    script = build_trace(a_script_run(outcome=Outcome.FAILURE, error_message=text), None)
+    assert secret not in _on_the_wire(script)
