@@ -97,13 +97,13 @@ def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
 def _environment(
     dotenv_path: Path, environ: Mapping[str, str], problems: list[str]
 ) -> dict[str, str]:
-    """The real environment over .env, without what is empty; os.environ is not touched."""
+    """.env over the real environment, as the host has it, so that a command of its own sees what
+    the host sees; without what is empty; os.environ is not touched."""
     env = {name: value for name, value in environ.items() if value.strip()}
     for name, value in _read_dotenv(dotenv_path, problems).items():
-        if name not in env:
-            expanded = VARIABLE.sub(lambda match: _variable(match[1], env), value or "")
-            if expanded.strip():
-                env[name] = expanded
+        expanded = VARIABLE.sub(lambda match: _variable(match[1], env), value or "")
+        if expanded.strip():
+            env[name] = expanded
     return env
 
 

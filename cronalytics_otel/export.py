@@ -33,6 +33,9 @@ FRESH_NS = 600 * NS
 """Runs that ended this lately go before any backlog."""
 
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 1.0, 300.0
+ASKED_MAX_S = 86_400.0
+"""A Retry-After beyond a day is taken for a day."""
+
 PROBE_TIMEOUT_S = 0.25
 """For a destination that did not answer the last time, where the host waits for us (exit)."""
 
@@ -108,7 +111,8 @@ class _Exporter:
         not_before_ns = self._standing.next_attempt_ns or 0
         now_ns = self._terms.clock_ns()
         bound = self._standing.asked_to_wait or not self._terms.eager
-        if bound and now_ns < not_before_ns <= now_ns + round(BACKOFF_MAX_S * 2 * NS):
+        # Further off than we would ever set it: the clock was set back since.
+        if bound and now_ns < not_before_ns <= now_ns + round(ASKED_MAX_S * NS):
             self._result.waits_until_ns = not_before_ns
             return self._result
         while self._has_time() and (entries := self._next()):
@@ -183,7 +187,7 @@ class _Exporter:
             if receipt.retry_after_s is not None
             else backoff_s(self._standing.failures) * self._terms.jitter()
         )
-        next_ns = now_ns + round(min(wait_s, BACKOFF_MAX_S * 2) * NS)
+        next_ns = now_ns + round(min(wait_s, ASKED_MAX_S) * NS)
         with self._journal.atomic():
             self._journal.outbox.failed(
                 self._standing.id,

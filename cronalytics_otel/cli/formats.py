@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ..host.times import NS, to_datetime
-from ..model import CostStatus, Run
+from ..model import CostStatus
 
 UNKNOWN = "\N{EN DASH}"
 
@@ -54,13 +54,13 @@ def usd(amount: float | None) -> str:
     return f"${amount:,.2f}" if amount < 1000 else f"${amount:,.0f}"
 
 
-def cost(run: Run) -> str:
+def cost(amount_usd: float | None, status: str | None) -> str:
     """`≥` before a sum of which some is unknown; `included` where a subscription covers it."""
-    if run.cost_status is CostStatus.UNKNOWN or run.cost_usd is None:
-        return "included" if run.cost_status is CostStatus.INCLUDED else UNKNOWN
-    if run.cost_status is CostStatus.INCLUDED and run.cost_usd == 0:
-        return "included"
-    return f"{'≥' if run.cost_status is CostStatus.PARTIAL else ''}{usd(run.cost_usd)}"
+    if status == CostStatus.INCLUDED and not amount_usd:
+        return CostStatus.INCLUDED
+    if amount_usd is None or status == CostStatus.UNKNOWN:
+        return UNKNOWN
+    return f"{'≥' if status == CostStatus.PARTIAL else ''}{usd(amount_usd)}"
 
 
 def count(number: int | None) -> str:

@@ -95,7 +95,7 @@ def _row(run: Run, run_id: str) -> list[Cell]:
         Cell(formats.duration(run.lateness_s)),
         Cell(run.trigger or formats.UNKNOWN),
         Cell(formats.count(run.usage.total_tokens if run.usage else None)),
-        Cell(formats.cost(run)),
+        Cell(formats.cost(run.cost_usd, run.cost_status)),
         Cell(formats.one_line(run.model or "") or formats.UNKNOWN, "muted"),
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.text import Text
 
@@ -25,7 +26,6 @@ _MARKS = {"good": "✓", "bad": "✗", "warning": "!", "muted": formats.UNKNOWN}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalFacts:
-    size: int
     runs: int
     oldest_ns: int | None
     newest_ns: int | None
@@ -42,6 +42,8 @@ class JournalFacts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     sources: list[Source]
+    journal_size: int
+    """Octets, with its write-ahead log."""
     settings: Settings
     journal: JournalFacts
 
@@ -58,8 +60,13 @@ class Status:
 def run(context: Context) -> ExitStatus:
     context.require_home()
     with context.journal() as journal:
-        facts = _journal_facts(journal, context)
-    status = Status(sources=look_at(context.home), settings=context.settings(), journal=facts)
+        facts = _journal_facts(journal)
+    status = Status(
+        sources=look_at(context.home),
+        journal_size=_size(context.home.journal),
+        settings=context.settings(),
+        journal=facts,
+    )
     if context.as_json:
         context.terminal.json(_shape(status, context))
     else:
@@ -67,13 +74,12 @@ def run(context: Context) -> ExitStatus:
     return ExitStatus.OK if status.healthy else ExitStatus.FAILED
 
 
-def _journal_facts(journal: Journal, context: Context) -> JournalFacts:
+def _journal_facts(journal: Journal) -> JournalFacts:
     facts = journal.facts()
     runs, oldest_ns, newest_ns = journal.views.totals()
     destinations = tuple(journal.outbox.states())
     last_ns = facts.get("sync.last_ns")
     return JournalFacts(
-        size=sum(file.stat().st_size for file in context.home.plugin_folder.glob("journal.db*")),
         runs=runs,
         oldest_ns=oldest_ns,
         newest_ns=newest_ns,
@@ -84,6 +90,11 @@ def _journal_facts(journal: Journal, context: Context) -> JournalFacts:
         destinations=destinations,
         refusals={d.id: journal.outbox.refusals(d.id, _REASONS) for d in destinations},
     )
+
+
+def _size(journal: Path) -> int:
+    files = (journal, journal.with_name(f"{journal.name}-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
 
 
 # --- for people ---------------------------------------------------------------------------------
@@ -100,7 +111,7 @@ def _lines(status: Status, context: Context) -> Iterator[Text]:
         yield from _source_lines(source, journal.last_sync_ns)
     yield Text()
     yield _title("Journal")
-    yield _line("", "file", f"{home.journal}, {formats.size(journal.size)}")
+    yield _line("", "file", f"{home.journal}, {formats.size(status.journal_size)}")
     yield _line("", "runs", _runs_text(journal))
     yield _line("", "last sync", _when(journal.last_sync_ns, context.now_ns))
     for problem in journal.problems:
@@ -120,9 +131,9 @@ def _title(text: str) -> Text:
 
 
 def _line(mark: str, label: str, value: str) -> Text:
-    return Text.assemble(
-        (_MARKS.get(mark, " "), mark or "none"), " ", (f"{label:<10}", "muted"), " ", value
-    )
+    """A mark alone stands before its text; without either the text continues the line above."""
+    column = "" if mark and not label else f"{label:<10} "
+    return Text.assemble((_MARKS.get(mark, " "), mark or "none"), " ", (column, "muted"), value)
 
 
 def _source_lines(source: Source, last_sync_ns: int | None) -> Iterator[Text]:
@@ -227,7 +238,7 @@ def _shape(status: Status, context: Context) -> Shape:
         ],
         "journal": {
             "path": str(context.home.journal),
-            "size_bytes": journal.size,
+            "size_bytes": status.journal_size,
             "runs": journal.runs,
             "open_runs": journal.open_runs,
             "oldest_ended_at": formats.iso(journal.oldest_ns),

@@ -21,6 +21,9 @@ from .waterfall import draw
 
 LATEST = "latest"
 
+_MOST_CANDIDATES = 10
+"""`Views.find` gives no more."""
+
 _PARTIAL = {
     sc.Steps.HOST_PRUNED: "Hermes has deleted this run's messages: its steps are gone.",
     sc.Steps.TRUNCATED: "There were more steps than a trace may hold: the later ones are left out.",
@@ -73,11 +76,13 @@ def find_run(journal: Journal, reference: str) -> Run:
 
 
 def _listed(candidates: Sequence[Run]) -> str:
-    newest_first = sorted(candidates, key=lambda r: -r.started_ns)
-    return "\n".join(
+    lines = [
         f"{r.run_id}  {formats.minute(r.started_ns)}  {r.outcome:<9}  {formats.one_line(r.job_name)}"
-        for r in newest_first
-    )
+        for r in sorted(candidates, key=lambda r: -r.started_ns)
+    ]
+    if len(lines) >= _MOST_CANDIDATES:
+        lines.append("… and perhaps more: give more of the id.")
+    return "\n".join(lines)
 
 
 # --- the header ---------------------------------------------------------------------------------
@@ -143,9 +148,10 @@ def _tokens(run: Run) -> str:
 
 
 def _cost(run: Run) -> str:
-    if run.cost_usd is None:
-        return "unknown" if cost_is_unknown(run) else ""
-    return _listing(formats.cost(run), run.cost_status)
+    if cost_is_unknown(run) and run.cost_usd is None:
+        return "unknown"
+    text = formats.cost(run.cost_usd, run.cost_status)
+    return "" if text == formats.UNKNOWN else ", ".join(dict.fromkeys((text, str(run.cost_status))))
 
 
 def _calls(run: Run) -> str:

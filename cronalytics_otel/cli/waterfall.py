@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from ..host.times import NS
-from ..model import CostStatus, Span
+from ..model import Span
 from ..telemetry import semconv as sc
 from . import formats
 from .table import GAP
@@ -16,7 +16,7 @@ from .table import GAP
 PIPED_WIDTH = 100
 _LEAST_BAR = 10
 """Below this a bar says nothing: the room goes to the names."""
-_GOOD_BAR = 20
+_GOOD_BAR = 16
 """What names leave to the bars, if they can be told apart so."""
 _LEAST_LABEL = 24
 _DEEPEST_INDENT = 24
@@ -113,19 +113,14 @@ def _values(span: Span) -> tuple[str, str, str]:
             _whole(attributes.get(name))
             for name in (sc.GEN_AI_USAGE_INPUT_TOKENS, sc.GEN_AI_USAGE_OUTPUT_TOKENS)
         )
+    amount, status = (
+        attributes.get(name) for name in (sc.HERMES_CRON_COST_TOTAL, sc.HERMES_CRON_COST_STATUS)
+    )
     return (
         formats.duration((span.end_ns - span.start_ns) / NS),
         f"{_whole(tokens):,} tok" if tokens is not None else "",
-        _cost(
-            attributes.get(sc.HERMES_CRON_COST_TOTAL), attributes.get(sc.HERMES_CRON_COST_STATUS)
-        ),
+        formats.cost(amount, str(status)) if isinstance(amount, float) else "",
     )
-
-
-def _cost(amount: object, status: object) -> str:
-    if not isinstance(amount, float):
-        return ""
-    return f"{'≥' if status == CostStatus.PARTIAL else ''}{formats.usd(amount)}"
 
 
 def _whole(value: object) -> int:
@@ -151,7 +146,7 @@ def _error_line(row: Row, spans: Sequence[Span], width: int | None) -> Iterable[
 def _share(room: int, rows: Sequence[Row]) -> tuple[int, int]:
     """The cells of the names and of the bars, out of `room`; no bars where there is no room."""
     longest = max(_label(row).cell_len for row in rows)
-    label = min(longest, max(_LEAST_LABEL, min(room * 3 // 5, room - GAP - _GOOD_BAR)))
+    label = min(longest, max(_LEAST_LABEL, min(room * 2 // 3, room - GAP - _GOOD_BAR)))
     bar = room - label - GAP
     return (label, bar) if bar >= _LEAST_BAR else (max(1, min(longest, room)), 0)
 
@@ -162,9 +157,9 @@ def _scale(label_width: int, bar_width: int, total_ns: int) -> Text:
 
 
 def _bar(span: Span, start_ns: int, total_ns: int, width: int) -> Text:
-    """In half cells; the shortest span still has one."""
+    """In half cells, so that a step begins where the one before it ends; the shortest has one."""
     halves = 2 * width
-    first = min((span.start_ns - start_ns) * halves // total_ns, halves - 1)
+    first = min(round((span.start_ns - start_ns) * halves / total_ns), halves - 1)
     last = max(first + 1, round((span.end_ns - start_ns) * halves / total_ns))
     cells = "".join(_cell(first <= 2 * n < last, first <= 2 * n + 1 < last) for n in range(width))
     return Text(cells, style=_bar_style(span))

@@ -56,6 +56,16 @@ _CHANNEL_OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 
+_DENIED: Final = frozenset(
+    {
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.NOT_FOUND,
+    }
+)
+"""The key or the address is wrong: the next request would fare no better."""
+
 
 class GrpcSender:
     """A `Sender` for grpc."""
@@ -67,7 +77,9 @@ class GrpcSender:
         self._channel: grpc.Channel | None = None
 
     def send(self, spans: Sequence[Span], *, timeout_s: float | None = None) -> Receipt:
-        limit_s = self._destination.timeout_s if timeout_s is None else timeout_s
+        limit_s = self._destination.timeout_s
+        if timeout_s is not None:
+            limit_s = min(limit_s, timeout_s)
         try:
             request = encode_spans([self._convert(span) for span in spans])
         except Exception as error:  # noqa: BLE001 whatever it is, it goes into the receipt
@@ -139,7 +151,8 @@ def _receipt_of_error(error: Any, clean: Callable[[str], str], limit_s: float) -
         code is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after_s is not None
     ):
         return Receipt(verdict=Verdict.RETRY, reason=reason, retry_after_s=retry_after_s)
-    return Receipt(verdict=Verdict.REFUSED, reason=reason)
+    verdict = Verdict.DENIED if code in _DENIED else Verdict.REFUSED
+    return Receipt(verdict=verdict, reason=reason)
 
 
 def _retry_delay_s(error: Any) -> float | None:

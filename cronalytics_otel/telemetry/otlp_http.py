@@ -57,6 +57,9 @@ MAX_ANSWER_BYTES: Final = 64 * 1024
 _RETRYABLE: Final = frozenset({408, 429, 502, 503, 504})
 """The OTLP specification's, and 408."""
 
+_DENIED: Final = frozenset({401, 402, 403, 404, 405, 407, 410, 501})
+"""The key, the account or the address is wrong: the next request would fare no better."""
+
 _PROTOBUF_TYPES: Final = frozenset({"application/x-protobuf", "application/protobuf"})
 _JSON_TYPE: Final = "application/json"
 
@@ -99,7 +102,9 @@ class HttpSender:
             )
 
     def send(self, spans: Sequence[Span], *, timeout_s: float | None = None) -> Receipt:
-        limit_s = self._destination.timeout_s if timeout_s is None else timeout_s
+        limit_s = self._destination.timeout_s
+        if timeout_s is not None:
+            limit_s = min(limit_s, timeout_s)
         readable = [self._convert(span) for span in spans]
         self._session.outcome = None
         with deadline(limit_s), _quiet():
@@ -240,6 +245,8 @@ def _explain(error: Exception, limit_s: float) -> str:
         return f"no answer within {limit_s:g} s"
     if isinstance(cause, http.client.RemoteDisconnected):
         return "the connection was closed without an answer"
+    if isinstance(cause, http.client.BadStatusLine):
+        return "its answer is not HTTP: is this a gRPC port?"
     if isinstance(cause, OSError):
         return cause.strerror or str(cause)
     return f"{type(cause or error).__name__}: {cause or error}"
@@ -270,7 +277,8 @@ def receipt_of(answer: Answer, *, sent: int, clean: Callable[[str], str], now_s:
         return Receipt(verdict=Verdict.RETRY, reason=reason, retry_after_s=retry_after_s)
     if status == 413 or (status == 400 and says_too_large(_error_text(answer))):
         return Receipt(verdict=Verdict.TOO_LARGE, reason=reason)
-    return Receipt(verdict=Verdict.REFUSED, reason=reason)
+    verdict = Verdict.DENIED if status in _DENIED else Verdict.REFUSED
+    return Receipt(verdict=verdict, reason=reason)
 
 
 def parse_retry_after(value: str | None, now_s: float) -> float | None:

@@ -1,0 +1,359 @@
+"""Receipts of OTLP over gRPC, against a real gRPC server."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+
+from cronalytics_otel.config import Destination
+from cronalytics_otel.telemetry.otlp import MissingExporterError, Sender, open_sender
+from cronalytics_otel.telemetry.receipt import Receipt, Verdict
+from tests.support.collector import Answer, GrpcCollector, grpc_status, hang, ok, partial
+from tests.support.spans import TRACE_ID, make_span, make_spans
+
+OpenSender = Callable[..., Sender]
+ReceiptFor = Callable[..., Receipt]
+
+
+@pytest.fixture
+def collector() -> Iterator[GrpcCollector]:
+    with GrpcCollector() as running:
+        yield running
+
+
+@pytest.fixture
+def sender_to() -> Iterator[OpenSender]:
+    """Opens senders to an endpoint and closes them; keywords are fields of the destination."""
+    with ExitStack() as opened:
+
+        def open_to(endpoint: str, **fields: Any) -> Sender:
+            destination = Destination(name="test", endpoint=endpoint, protocol="grpc", **fields)
+            sender = open_sender(
+                destination, {"service.name": "hermes-cron"}, scope_version="9.8.7"
+            )
+            opened.callback(sender.close)
+            return sender
+
+        yield open_to
+
+
+@pytest.fixture
+def receipt_for(collector: GrpcCollector, sender_to: OpenSender) -> ReceiptFor:
+    """What three spans get for an answer."""
+
+    def send(said: Answer, **fields: Any) -> Receipt:
+        collector.answer_with(said)
+        return sender_to(collector.endpoint, **fields).send(make_spans(3))
+
+    return send
+
+
+def retry_info(seconds: int, nanos: int = 0) -> Any:
+    return RetryInfo(retry_delay=Duration(seconds=seconds, nanos=nanos))
+
+
+def details(*parts: Any) -> tuple[str, bytes]:
+    """The trailer that carries google.rpc.Status."""
+    packed = []
+    for part in parts:
+        detail = AnyMessage()
+        detail.Pack(part)
+        packed.append(detail)
+    return "grpc-status-details-bin", Status(details=packed).SerializeToString()
+
+
+def test_spans_arrive_with_resource_scope_and_headers(
+    collector: GrpcCollector, sender_to: OpenSender
+) -> None:
+    sender = sender_to(collector.endpoint, headers=(("authorization", "Bearer s3cret"),))
+    assert sender.send(make_spans(2)) == Receipt(verdict=Verdict.ACCEPTED)
+    first, second = collector.spans
+    assert (first["trace_id"], first["span_id"]) == (f"{TRACE_ID:032x}", "0000000000000001")
+    assert second["name"] == "cron job-2"
+    assert first["resource"] == {"service.name": "hermes-cron"}
+    assert first["scope"] == {"name": "cronalytics_otel", "version": "9.8.7"}
+    (request,) = collector.received
+    assert request.headers["authorization"] == "Bearer s3cret"
+    assert request.headers["user-agent"].startswith("OTel-OTLP-Exporter-Python/")
+
+
+def test_gzip_is_understood_by_the_server(collector: GrpcCollector, sender_to: OpenSender) -> None:
+    assert sender_to(collector.endpoint, compression="gzip").send(make_spans(50)).accepted
+    assert len(collector.spans) == 50
+
+
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_a_target_may_have_a_scheme_or_none(
+    collector: GrpcCollector, sender_to: OpenSender, scheme: str
+) -> None:
+    sender = sender_to(f"{scheme}127.0.0.1:{collector.port}", insecure=True)
+    assert sender.send([make_span()]).accepted
+
+
+def test_a_bare_target_means_tls_unless_told_otherwise(
+    collector: GrpcCollector, sender_to: OpenSender
+) -> None:
+    receipt = sender_to(f"127.0.0.1:{collector.port}").send([make_span()])
+    assert receipt.verdict is Verdict.RETRY
+    assert collector.requests == 0
+
+
+def test_no_otel_variable_reaches_a_configured_destination(
+    collector: GrpcCollector, sender_to: OpenSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for prefix in ("OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_"):
+        monkeypatch.setenv(prefix + "HEADERS", "authorization=Bearer-of-another")
+        monkeypatch.setenv(prefix + "INSECURE", "false")
+        monkeypatch.setenv(prefix + "TIMEOUT", "0.001")
+        monkeypatch.setenv(prefix + "COMPRESSION", "nonsense")
+    assert sender_to(collector.endpoint).send([make_span()]).accepted
+    assert "authorization" not in collector.received[0].headers
+
+
+def test_rejected_spans_are_a_partial_receipt(receipt_for: ReceiptFor) -> None:
+    assert receipt_for(partial(2, "too old")) == Receipt(
+        verdict=Verdict.PARTIAL, reason="2 of 3 spans were rejected: too old", rejected_spans=2
+    )
+
+
+def test_when_all_spans_are_rejected_nothing_was_taken(receipt_for: ReceiptFor) -> None:
+    assert receipt_for(partial(3)) == Receipt(
+        verdict=Verdict.REFUSED, reason="all 3 spans were rejected"
+    )
+
+
+def test_a_message_without_rejected_spans_is_a_warning(receipt_for: ReceiptFor) -> None:
+    assert receipt_for(partial(0, "be careful")) == Receipt(
+        verdict=Verdict.ACCEPTED, reason="be careful"
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"],
+)
+def test_a_passing_trouble_is_for_another_try(receipt_for: ReceiptFor, code: str) -> None:
+    receipt = receipt_for(grpc_status(code, "busy"))
+    assert receipt.verdict is Verdict.RETRY
+    assert receipt.reason.startswith(f"gRPC {code}: ")
+    assert receipt.retry_after_s is None
+
+
+@pytest.mark.parametrize(
+    "code", ["NOT_FOUND", "PERMISSION_DENIED", "UNAUTHENTICATED", "UNIMPLEMENTED"]
+)
+def test_a_wrong_key_or_address_denies_whatever_is_sent(receipt_for: ReceiptFor, code: str) -> None:
+    assert receipt_for(grpc_status(code, "no")) == Receipt(
+        verdict=Verdict.DENIED, reason=f"gRPC {code}: no"
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "UNKNOWN",
+        "INVALID_ARGUMENT",
+        "ALREADY_EXISTS",
+        "FAILED_PRECONDITION",
+        "INTERNAL",
+        "RESOURCE_EXHAUSTED",
+    ],
+)
+def test_any_other_status_is_for_good(receipt_for: ReceiptFor, code: str) -> None:
+    assert receipt_for(grpc_status(code, "no")) == Receipt(
+        verdict=Verdict.REFUSED, reason=f"gRPC {code}: no"
+    )
+
+
+@pytest.mark.parametrize(
+    "trailer",
+    [
+        details(Status(message="another detail"), retry_info(2, 500_000_000)),
+        ("google.rpc.retryinfo-bin", retry_info(2, 500_000_000).SerializeToString()),
+    ],
+    ids=["status details", "trailer"],
+)
+@pytest.mark.parametrize("code", ["RESOURCE_EXHAUSTED", "UNAVAILABLE"])
+def test_retry_info_says_when_and_makes_a_full_server_worth_another_try(
+    receipt_for: ReceiptFor, code: str, trailer: tuple[str, bytes]
+) -> None:
+    receipt = receipt_for(grpc_status(code, "slow down", [trailer]))
+    assert receipt == Receipt(
+        verdict=Verdict.RETRY, reason=f"gRPC {code}: slow down", retry_after_s=2.5
+    )
+
+
+def test_details_that_cannot_be_read_are_as_none(receipt_for: ReceiptFor) -> None:
+    trailer = ("grpc-status-details-bin", b"\xff\xff")
+    receipt = receipt_for(grpc_status("RESOURCE_EXHAUSTED", "full", [trailer]))
+    assert receipt == Receipt(verdict=Verdict.REFUSED, reason="gRPC RESOURCE_EXHAUSTED: full")
+
+
+def test_a_message_that_the_server_finds_too_large_is_told_apart(sender_to: OpenSender) -> None:
+    with GrpcCollector(max_message_bytes=1000) as small:
+        receipt = sender_to(small.endpoint).send(make_spans(100))
+    assert receipt.verdict is Verdict.TOO_LARGE
+
+
+def test_too_large_is_told_apart_in_the_words_of_rust_servers(receipt_for: ReceiptFor) -> None:
+    said = "Error, decoded message length too large: found 5000000 bytes, the limit is: 4194304"
+    assert receipt_for(grpc_status("OUT_OF_RANGE", said)).verdict is Verdict.TOO_LARGE
+
+
+def test_a_span_that_cannot_be_encoded_is_refused_with_the_reason(
+    collector: GrpcCollector, sender_to: OpenSender
+) -> None:
+    receipt = sender_to(collector.endpoint).send([make_span(start_ns=-1)])
+    assert receipt.verdict is Verdict.REFUSED
+    assert receipt.reason.startswith("cannot be encoded: ")
+    assert collector.requests == 0
+
+
+def test_a_server_that_hangs_costs_the_timeout_and_no_more(receipt_for: ReceiptFor) -> None:
+    assert receipt_for(hang(), timeout_s=0.3) == Receipt(
+        verdict=Verdict.RETRY, reason="gRPC DEADLINE_EXCEEDED: no answer within 0.3 s"
+    )
+
+
+def test_the_timeout_of_a_call_is_used_in_place_of_the_destinations(
+    collector: GrpcCollector, sender_to: OpenSender
+) -> None:
+    collector.answer_with(hang())
+    sender = sender_to(collector.endpoint, timeout_s=3600)
+    assert "within 0.2 s" in sender.send([make_span()], timeout_s=0.2).reason
+
+
+def test_a_collector_that_comes_back_is_found_at_the_next_send(
+    collector: GrpcCollector, sender_to: OpenSender
+) -> None:
+    """A channel alone would wait a second and more before it connects again."""
+    sender = sender_to(collector.endpoint)
+    assert sender.send([make_span(1)]).accepted
+    collector.stop()
+    for _ in range(3):
+        assert sender.send([make_span(2)]).verdict is Verdict.RETRY
+    collector.start()
+    assert sender.send([make_span(2)]).accepted
+    assert [span["span_id"][-1] for span in collector.spans] == ["1", "2"]
+
+
+def test_a_sender_works_again_after_an_error(
+    collector: GrpcCollector, sender_to: OpenSender
+) -> None:
+    collector.answer_next(grpc_status("UNAVAILABLE"), grpc_status("INTERNAL"), ok())
+    sender = sender_to(collector.endpoint)
+    verdicts = [sender.send([make_span()]).verdict for _ in range(3)]
+    assert verdicts == [Verdict.RETRY, Verdict.REFUSED, Verdict.ACCEPTED]
+    assert collector.requests == 3
+
+
+def test_no_secret_that_a_server_repeats_is_in_a_reason(
+    collector: GrpcCollector, sender_to: OpenSender
+) -> None:
+    collector.answer_with(grpc_status("UNAUTHENTICATED", "bad key tok3ntok3n\n"))
+    headers = (("authorization", "Bearer tok3ntok3n"),)
+    receipt = sender_to(collector.endpoint, headers=headers).send([make_span()])
+    assert receipt.reason == "gRPC UNAUTHENTICATED: bad key ***"
+
+
+def test_nothing_is_logged_whatever_comes_back(
+    collector: GrpcCollector, sender_to: OpenSender, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    for code in ("UNAVAILABLE", "INTERNAL"):
+        collector.answer_with(grpc_status(code))
+        sender_to(collector.endpoint).send([make_span()])
+    assert caplog.text == ""
+
+
+def test_without_the_extra_the_error_says_how_to_install_it(
+    sender_to: OpenSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The import fails as it does where the extra was never installed."""
+    monkeypatch.delitem(sys.modules, "cronalytics_otel.telemetry.otlp_grpc", raising=False)
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    with pytest.raises(MissingExporterError, match=r"pip install 'cronalytics-otel\[grpc\]'"):
+        sender_to("http://127.0.0.1:4317")
+
+
+# --- TLS -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Callable[[trustme.Blob, str], str]:
+    def write(blob: trustme.Blob, name: str) -> str:
+        path = tmp_path / f"{name}.pem"
+        path.write_bytes(blob.bytes())
+        return str(path)
+
+    return write
+
+
+def server_identity(authority: trustme.CA) -> tuple[bytes, bytes]:
+    server = authority.issue_cert("localhost", "127.0.0.1")
+    chain = b"".join(blob.bytes() for blob in server.cert_chain_pems)
+    return server.private_key_pem.bytes(), chain
+
+
+def test_a_certificate_of_an_authority_that_is_given_is_accepted(
+    authority: trustme.CA, files: Callable[[trustme.Blob, str], str], sender_to: OpenSender
+) -> None:
+    with GrpcCollector(tls=server_identity(authority)) as secure:
+        sender = sender_to(secure.endpoint, certificate=files(authority.cert_pem, "ca"))
+        assert sender.send([make_span()]).accepted
+
+
+def test_an_unknown_certificate_is_not_accepted_even_with_insecure_set(
+    authority: trustme.CA, sender_to: OpenSender
+) -> None:
+    """`insecure` is for bare targets: https stays TLS, and verified."""
+    with GrpcCollector(tls=server_identity(authority)) as secure:
+        receipt = sender_to(secure.endpoint, insecure=True).send([make_span()])
+    assert receipt.verdict is Verdict.RETRY
+    assert secure.requests == 0
+
+
+def test_a_client_certificate_is_shown_to_who_asks_for_it(
+    authority: trustme.CA, files: Callable[[trustme.Blob, str], str], sender_to: OpenSender
+) -> None:
+    client = authority.issue_cert("hermes.example")
+    clients = authority.cert_pem.bytes()
+    with GrpcCollector(tls=(*server_identity(authority), clients)) as secure:
+        ca = files(authority.cert_pem, "ca")
+        with_key = sender_to(
+            secure.endpoint,
+            certificate=ca,
+            client_certificate=files(client.cert_chain_pems[0], "cert"),
+            client_key=files(client.private_key_pem, "key"),
+        )
+        assert with_key.send([make_span()]).accepted
+        assert sender_to(secure.endpoint, certificate=ca).send([make_span()]).verdict is (
+            Verdict.RETRY
+        )
+    assert len(secure.spans) == 1
+
+
+def test_a_certificate_file_that_is_missing_is_for_another_try(
+    authority: trustme.CA, sender_to: OpenSender, tmp_path: Path
+) -> None:
+    with GrpcCollector(tls=server_identity(authority)) as secure:
+        missing = str(tmp_path / "not-yet.pem")
+        receipt = sender_to(secure.endpoint, certificate=missing).send([make_span()])
+    assert receipt.verdict is Verdict.RETRY
+    assert "not-yet.pem" in receipt.reason
