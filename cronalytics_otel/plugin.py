@@ -18,10 +18,10 @@ from .worker import Worker
 log = logging.getLogger(__name__)
 
 PACKAGES = {
-    "opentelemetry.exporter.otlp.proto.http": "opentelemetry-exporter-otlp-proto-http",
-    "opentelemetry.sdk": "opentelemetry-sdk",
+    "opentelemetry.exporter.otlp.proto.http": "opentelemetry-exporter-otlp-proto-http>=1.30,<2",
+    "opentelemetry.sdk": "opentelemetry-sdk>=1.30,<2",
 }
-"""Module to distribution: what we need that the host does not bring (it pins croniter, psutil,
+"""Module to requirement: what we need that the host does not bring (it pins croniter, psutil,
 python-dotenv, pyyaml, requests and rich itself, and installs nothing for a plugin)."""
 
 RESIDENT_WORDS = frozenset({"gateway", "dashboard", "desktop", "serve", "web"})
@@ -57,7 +57,7 @@ def register(ctx: Any) -> None:
 
 
 def missing_packages() -> list[str]:
-    """The distributions that this interpreter lacks; looked up, not imported."""
+    """The requirements that this interpreter lacks; looked up, not imported."""
     return [name for module, name in PACKAGES.items() if not _is_there(module)]
 
 

@@ -1,4 +1,7 @@
-"""`doctor`: every link from the host's files to a receipt, each with what to do about it."""
+"""`doctor`: every link from the host's files to a receipt, each with what to do about it.
+
+Without the OpenTelemetry packages it still runs, and says so: they are imported late.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,8 @@ from ..host.times import NS
 from ..journal import Journal
 from ..lock import SyncBusyError, sole_syncer
 from ..model import AttributeValue, Span, SpanKind
-from ..pipeline import installed_hermes
-from ..plugin import PACKAGES, missing_packages
-from ..telemetry.otlp import MissingExporterError, open_sender
+from ..plugin import missing_packages
 from ..telemetry.receipt import Receipt, Verdict
-from ..telemetry.resource import resource_attributes
 from . import formats
 from .context import Context
 from .errors import CommandError, ExitStatus
@@ -85,7 +85,8 @@ def _all_checks(context: Context) -> Iterator[Check]:
         )
         return
     yield _ok("home", f"{home.path} (profile {home.profile})")
-    yield _packages()
+    packages = _packages()
+    yield packages
     settings = context.settings()
     yield from _config(settings)
     yield _plugin(home)
@@ -103,9 +104,13 @@ def _all_checks(context: Context) -> Iterator[Check]:
         yield _lock(home)
     else:
         yield _warning("journal", f"{home.journal} is not there yet", "cronalytics-otel sync")
-    version = installed_hermes() or facts.get("hermes.version")
-    yield _hermes(version)
-    yield from _destinations(home, settings, version)
+    if packages.state is State.OK:
+        from ..pipeline import installed_hermes
+
+        here = installed_hermes()
+        seen = facts.get("hermes.version")
+        yield _hermes(here, seen)
+        yield from _destinations(home, settings, here or seen)
 
 
 # --- this machine -------------------------------------------------------------------------------
@@ -120,22 +125,19 @@ def _packages() -> Check:
             f"{sys.executable} -m pip install {' '.join(missing)}",
         )
     sdk = metadata.version("opentelemetry-sdk")
-    return _ok(
-        "packages",
-        f"cronalytics-otel {__version__}, opentelemetry-sdk {sdk}, and {len(PACKAGES) - 1} more",
+    return _ok("packages", f"cronalytics-otel {__version__}, opentelemetry-sdk {sdk}")
+
+
+def _hermes(here: str | None, seen: str | None) -> Check:
+    """`here` is the version beside this command, `seen` the one in which the plugin last ran."""
+    if here is not None or seen is not None:
+        return _ok("hermes", here or f"{seen}, as the plugin found it")
+    return _warning(
+        "hermes",
+        f"not in the Python of this command ({sys.executable}), and the plugin has not run in it",
+        "install cronalytics-otel into the environment that holds Hermes, so that its runs are"
+        " sent by themselves",
     )
-
-
-def _hermes(version: str | None) -> Check:
-    if version is None:
-        return _warning(
-            "hermes",
-            f"not in the Python of this command ({sys.executable}), and the plugin has not run in it",
-            "install cronalytics-otel into the environment that holds Hermes, so that its runs are"
-            " sent by themselves",
-        )
-    here = installed_hermes() is not None
-    return _ok("hermes", f"{version}{'' if here else ', as the plugin found it'}")
 
 
 def _config(settings: Settings) -> Iterator[Check]:
@@ -254,6 +256,8 @@ def _destinations(home: Home, settings: Settings, version: str | None) -> Iterat
             "none: runs are kept in the journal and sent nowhere",
             "set OTEL_EXPORTER_OTLP_ENDPOINT, or destinations in config.yaml",
         )
+    from ..telemetry.resource import resource_attributes
+
     resource = resource_attributes(
         settings,
         home_path=home.path,
@@ -266,6 +270,8 @@ def _destinations(home: Home, settings: Settings, version: str | None) -> Iterat
 
 
 def _destination(destination: Destination, resource: Mapping[str, AttributeValue]) -> Check:
+    from ..telemetry.otlp import MissingExporterError, open_sender
+
     name, where = f"to {destination.name}", destination.safe_endpoint
     try:
         sender = open_sender(destination, resource, scope_version=__version__)

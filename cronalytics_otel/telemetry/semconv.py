@@ -327,7 +327,7 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_RUN_MODEL_TIME, _DOUBLE, "s", "Time in which at least one `chat` was under way: parallel ones count once. Absent when no model answered or steps are missing.", "times of the messages"),
     _row(HERMES_CRON_RUN_TOOL_TIME, _DOUBLE, "s", "Time in which at least one `execute_tool` and no `chat` was under way: a subagent's model time is not counted again. Absent when steps are missing.", "times of the messages"),
     _row(HERMES_CRON_RUN_DELIVERY_TIME, _DOUBLE, "s", "From the end of the session to the end of the run, when the answer was delivered or failed to be.", "session `ended_at`, ledger `finished_at`"),
-    _row(HERMES_CRON_RUN_API_CALLS, _INT, "{call}", "Answered model calls, subagents' and auxiliary ones included.", "session `api_call_count`, `session_model_usage`"),
+    _row(HERMES_CRON_RUN_API_CALLS, _INT, "{call}", "Answered model calls, subagents' included; auxiliary ones (vision, compression) are in tokens and cost alone.", "session `api_call_count`"),
     _row(HERMES_CRON_RUN_TOOL_CALLS, _INT, "{call}", "Tool calls, subagents' included.", "session `tool_call_count`"),
     _row(HERMES_CRON_RUN_SUBAGENTS, _INT, "{agent}", "Subagents at any depth.", "sessions below the run's"),
     _row(HERMES_CRON_RUN_TURNS, _INT, "{turn}", "Answers in the run's own conversation, subagents' not included.", "messages"),

@@ -1,0 +1,81 @@
+# Everything a contributor runs. Needs Python 3.11 to 3.13, make and git; the rest is brought along:
+# tools into .venv, a real Hermes and a real collector into ~/.cache/cronalytics-otel.
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+DOWNLOADS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cronalytics-otel
+ARGS ?=
+# A file stays in one process: its jobs are run once for all its tests.
+PARALLEL := -n auto --dist loadfile
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup downloads lint format types test test-unit test-host bench demo docs lock clean clean-downloads
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## Make .venv: the project, editable, and the development tools
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@for python in $(PYTHON) python3 python3.11 python3.12 python3.13; do \
+	    if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
+	    then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	    echo "No Python 3.11, 3.12 or 3.13 found: install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; \
+	    exit 1; \
+	fi; \
+	echo "setting up $(VENV) with $$found"; \
+	$$found -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install -q -c constraints.txt --group dev --editable '.[grpc]'
+	@touch $@
+
+downloads: setup ## Fetch the real Hermes and the real collector, once per machine
+	@$(BIN)/python -m tests.support.venvs
+
+lint: setup ## Check style (ruff)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: setup ## Repair style where that can be done by itself
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: setup ## Check types (mypy --strict)
+	$(BIN)/mypy
+
+test: lint types downloads ## Everything: style, types, and all tests, real Hermes and collector included
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
+
+test-unit: setup ## The fast tests: no host, no network, no process
+	$(BIN)/pytest tests/unit $(ARGS)
+
+test-host: downloads ## The tests that drive a real Hermes
+	$(BIN)/pytest $(PARALLEL) tests/host $(ARGS)
+
+bench: downloads ## Measure: one table, each line against a floor of the same run
+	$(BIN)/python -m bench $(ARGS)
+
+demo: downloads ## A dozen real cron jobs, their runs, one trace, and what a collector received
+	@$(BIN)/python -m tools.demo $(ARGS)
+
+docs: setup ## Write docs/telemetry.md anew from the registry of names
+	$(BIN)/python docs/render.py
+
+lock: ## Write constraints.txt anew: the newest tools that pyproject.toml allows
+	rm -rf $(VENV)
+	: > constraints.txt
+	$(MAKE) setup
+	echo '# The tools of .venv, so that every clone has the same ones. Written by `make lock`.' > constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable >> constraints.txt
+	touch $(INSTALLED)
+
+clean: ## Delete what was made in the checkout
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean-downloads: ## Delete the downloads of all checkouts
+	rm -rf '$(DOWNLOADS)'

@@ -1,0 +1,22 @@
+"""What holds for all tests: nothing of the user's environment gets in."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+
+# A test of properties is slow on a busy machine, and that is no failure.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No OTEL_* or HERMES_* setting of the user, and no proxy between us and loopback."""
+    for name in os.environ:
+        if name.startswith(("OTEL_", "HERMES_")):
+            monkeypatch.delenv(name)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, f"127.0.0.1,localhost,{os.environ.get(name, '')}")

@@ -1,0 +1,455 @@
+"""What a real collector received of thirteen real runs, against what the host wrote of them.
+
+Nothing here reads the plugin's own data, and nothing is compared with a constant that the host's
+ledger, databases or jobs.json could tell.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from cronalytics_otel.telemetry import semconv
+from tests.support.collector import FaultyCollector
+from tests.support.fake_llm import ANSWER, SUBTASK, FakeModel
+from tests.support.hermes import HermesHome, hermes_with_plugin
+from tests.support.observed import (
+    Observed,
+    expected_steps,
+    facts,
+    iso_ns,
+    iso_utc,
+    near,
+    roots,
+    seconds,
+    step,
+    time_of,
+    total,
+)
+from tests.support.rotel import running_rotel
+from tests.support.thirteen import KEYS, MANUAL, Thirteen, job_specs
+
+pytestmark = pytest.mark.host
+
+FAILED = {
+    "bad_script": "script_failed",
+    "http_401": "auth_failed",
+    "http_500": "server_error",
+    "empty": "empty_response",
+}
+"""`error.type` of the runs that fail; the others do not."""
+
+OUTCOMES = {key: "failure" if key in FAILED else "success" for key in KEYS} | {"gated": "skipped"}
+SCRIPTS = ("script", "bad_script")
+AGENTS = tuple(key for key in KEYS if key not in (*SCRIPTS, "gated"))
+"""Those that have a session."""
+
+ZONE = ZoneInfo("America/St_Johns")
+"""What Hermes is told to live in: nobody's default, and not whole hours from UTC."""
+
+every_job = pytest.mark.parametrize("key", KEYS)
+every_agent = pytest.mark.parametrize("key", AGENTS)
+
+
+@pytest.fixture(scope="module")
+def observed(model: FakeModel, tmp_path_factory: pytest.TempPathFactory) -> Observed:
+    """All thirteen run once. The collector is stopped before its sink is read: nothing is left."""
+    folder = tmp_path_factory.mktemp("thirteen")
+    with (
+        FaultyCollector() as sink,
+        running_rotel(sink.endpoint, folder / "rotel.log") as rotel,
+    ):
+        home = HermesHome.make(
+            folder / "home",
+            hermes_with_plugin(),
+            model_url=model.url,
+            environment={"OTEL_EXPORTER_OTLP_ENDPOINT": rotel.http_url},
+        )
+        home.configure({"timezone": ZONE.key})
+        jobs = Thirteen.create(home, ZONE)
+        jobs_before = {job["id"]: job for job in home.jobs()}
+        jobs.run()
+        home.plugin("sync")
+        home.plugin("sync")  # has nothing to do, and must not send anything again
+        rotel.drain()
+        return Observed(jobs=jobs, jobs_before=jobs_before, spans=sink.spans)
+
+
+# --- all of them, once ---------------------------------------------------------------------
+
+
+def test_each_run_in_the_ledger_arrives_as_one_trace_and_once(observed: Observed) -> None:
+    ledger = Counter(row["id"] for row in observed.jobs.home.executions())
+    arrived = Counter(s["attributes"]["hermes.cron.run.id"] for s in roots(observed.spans))
+
+    assert len(ledger) == len(KEYS)
+    assert arrived == ledger
+    assert len({span["trace_id"] for span in observed.spans}) == len(KEYS)
+
+
+def test_no_span_arrives_twice(observed: Observed) -> None:
+    ids = Counter((span["trace_id"], span["span_id"]) for span in observed.spans)
+
+    assert [span for span, count in ids.items() if count > 1] == []
+
+
+def test_the_runs_themselves_went_as_the_host_has_always_run_them(observed: Observed) -> None:
+    """The plugin changes nothing: just the four fail that fail without it."""
+    status = {key: observed.execution(key)["status"] for key in KEYS}
+
+    assert status == {key: "failed" if key in FAILED else "completed" for key in KEYS}
+
+
+# --- the root span, field by field ---------------------------------------------------------
+
+
+@every_job
+def test_the_root_has_the_jobs_name_and_ids(observed: Observed, key: str) -> None:
+    root, job = observed.root(key), observed.job(key)
+
+    assert root["name"] == f"cron {job['name']}"
+    assert root["kind"] == "server"
+    assert facts(root, "hermes.cron.job.") == {
+        "id": job["id"],
+        "name": job["name"],
+        "mode": "script" if job["no_agent"] else "agent",
+        **({"skills": job["skills"]} if job["skills"] else {}),
+    }
+
+
+@every_job
+def test_the_root_has_the_ids_of_the_execution_and_of_the_session(
+    observed: Observed, key: str
+) -> None:
+    attributes = observed.root(key)["attributes"]
+    session_id = observed.family(key)[0]["id"] if key in AGENTS else None
+
+    assert attributes["hermes.cron.run.id"] == observed.execution(key)["id"]
+    assert attributes.get("session.id") == session_id
+    assert attributes.get("gen_ai.conversation.id") == session_id
+
+
+@every_job
+def test_the_root_starts_and_ends_when_the_ledger_says(observed: Observed, key: str) -> None:
+    root, execution = observed.root(key), observed.execution(key)
+
+    assert root["start_ns"] == iso_ns(execution["started_at"])
+    assert root["end_ns"] == iso_ns(execution["finished_at"])
+    assert root["attributes"]["hermes.cron.run.queue_time"] == pytest.approx(
+        seconds(execution["claimed_at"], execution["started_at"]), abs=1e-6
+    )
+
+
+@every_job
+def test_the_outcome_is_the_ledgers(observed: Observed, key: str) -> None:
+    attributes = observed.root(key)["attributes"]
+
+    assert attributes["hermes.cron.run.outcome"] == OUTCOMES[key]
+    assert attributes["hermes.cron.run.outcome_source"] == "ledger"
+
+
+@every_job
+def test_a_failure_has_the_hosts_own_text_and_anything_else_no_error(
+    observed: Observed, key: str
+) -> None:
+    root = observed.root(key)
+
+    assert root["status"] == ("error" if key in FAILED else "unset")
+    assert root["status_message"] == (observed.execution(key)["error"] or "")
+    assert root["attributes"].get("error.type") == FAILED.get(key)
+
+
+@every_job
+def test_a_run_by_hand_is_told_from_one_of_the_schedule(observed: Observed, key: str) -> None:
+    attributes = observed.root(key)["attributes"]
+    by_hand = observed.execution(key)["source"] == "direct"
+
+    assert by_hand == (key == MANUAL)
+    assert attributes["hermes.cron.run.trigger"] == ("manual" if by_hand else "schedule")
+
+
+@every_job
+def test_the_same_facts_have_opentelemetrys_names_too(observed: Observed, key: str) -> None:
+    root, job, execution = observed.root(key), observed.job(key), observed.execution(key)
+    results = {"success": "success", "failure": "failure", "skipped": "skip"}
+
+    assert facts(root, "cicd.pipeline.") == {
+        "name": job["name"],
+        "run.id": execution["id"],
+        "action.name": "RUN",
+        "result": results[OUTCOMES[key]],
+    }
+    faas = {"invocation_id": execution["id"]}
+    if key != MANUAL:
+        faas |= {"trigger": "timer", "time": iso_utc(observed.jobs.due[key])}
+        if job["schedule"]["kind"] == "cron":
+            faas["cron"] = job["schedule"]["expr"]
+    assert facts(root, "faas.") == faas
+
+
+@every_job
+def test_the_schedule_is_the_owners(observed: Observed, key: str) -> None:
+    """That of the one-shot too, which the host deleted after its run."""
+    schedule = observed.job(key)["schedule"]
+
+    assert facts(observed.root(key), "hermes.cron.schedule.") == {
+        "kind": schedule["kind"],
+        "expression": schedule["display"],
+        "timezone": ZONE.key,
+    }
+
+
+def test_the_host_has_deleted_the_one_shot(observed: Observed) -> None:
+    assert observed.job("once")["id"] not in {job["id"] for job in observed.jobs.home.jobs()}
+
+
+@every_job
+def test_lateness_is_counted_from_when_the_run_was_due(observed: Observed, key: str) -> None:
+    attributes = observed.root(key)["attributes"]
+    execution = observed.execution(key)
+    if execution["source"] == "direct":
+        assert "hermes.cron.run.scheduled_time" not in attributes
+        assert "hermes.cron.run.lateness" not in attributes
+        return
+
+    due = observed.jobs.due[key]
+    assert attributes["hermes.cron.run.scheduled_time"] == iso_utc(due)
+    assert attributes["hermes.cron.run.lateness"] == pytest.approx(
+        seconds(due.isoformat(), execution["started_at"]), abs=1e-6
+    )
+
+
+@every_job
+def test_tokens_are_the_sum_of_all_sessions_and_auxiliary_calls(
+    observed: Observed, key: str
+) -> None:
+    """Input includes what came from a cache, which the host counts apart."""
+    rows = observed.spending(key)
+    read, written = total(rows, "cache_read_tokens"), total(rows, "cache_write_tokens")
+    sent = total(rows, "input_tokens") + read + written
+    received = total(rows, "output_tokens")
+    expected = {
+        "input_tokens": sent,
+        "output_tokens": received,
+        "cache_read_tokens": read,
+        "cache_write_tokens": written,
+        "reasoning_tokens": total(rows, "reasoning_tokens"),
+        "total_tokens": sent + received,
+    }
+
+    assert facts(observed.root(key), "hermes.cron.usage.") == (expected if rows else {})
+
+
+@every_job
+def test_cost_is_the_hosts_and_absent_where_the_host_knows_none(
+    observed: Observed, key: str
+) -> None:
+    priced = [row for row in observed.spending(key) if row["cost_status"]]
+    assert {row["cost_status"] for row in priced} <= {"estimated"}
+
+    cost = facts(observed.root(key), "hermes.cron.cost.")
+
+    if priced:
+        expected = sum(row["estimated_cost_usd"] for row in priced)
+        assert cost == {"total": pytest.approx(expected, rel=1e-12), "status": "estimated"}
+    else:
+        assert cost == {}
+
+
+@every_job
+def test_calls_tools_and_subagents_are_counted_over_all_sessions(
+    observed: Observed, key: str
+) -> None:
+    family = observed.family(key)
+    counted = {
+        name: observed.root(key)["attributes"].get(f"hermes.cron.run.{name}")
+        for name in ("api_calls", "tool_calls", "subagents")
+    }
+
+    assert counted == {
+        "api_calls": total(observed.spending(key), "api_call_count") if family else None,
+        "tool_calls": total(family, "tool_call_count") if family else None,
+        "subagents": len(family) - 1 if family else None,
+    }
+
+
+@every_job
+def test_model_and_provider_are_the_sessions(observed: Observed, key: str) -> None:
+    expected = {}
+    for session in observed.family(key)[:1]:
+        named = {"name": session["model"], "provider": session["billing_provider"]}
+        expected = {name: value for name, value in named.items() if value is not None}
+
+    assert facts(observed.root(key), "hermes.cron.model.") == expected
+
+
+@every_job
+def test_a_root_is_not_taken_for_a_model_call(observed: Observed, key: str) -> None:
+    """Backends price, once more, any span that has these."""
+    names = observed.root(key)["attributes"]
+
+    assert [name for name in names if name.startswith(("gen_ai.usage", "gen_ai.request"))] == []
+
+
+@every_job
+def test_local_delivery_is_none(observed: Observed, key: str) -> None:
+    assert observed.job(key)["deliver"] == "local"
+
+    assert facts(observed.root(key), "hermes.cron.delivery.") == {
+        "outcome": "not_configured",
+        "target": "local",
+    }
+
+
+def test_only_the_silent_run_is_silent(observed: Observed) -> None:
+    silent = [key for key in KEYS if observed.root(key)["attributes"].get("hermes.cron.run.silent")]
+
+    assert silent == ["silent"]
+
+
+# --- the steps -----------------------------------------------------------------------------
+
+
+@every_agent
+def test_the_steps_are_the_hosts_messages(observed: Observed, key: str) -> None:
+    """Each answer a `chat`, each result an `execute_tool`, of subagents too."""
+    agents = observed.agents(key)
+
+    assert agents.keys() == {session["id"] for session in observed.family(key)}
+    for session in observed.family(key):
+        children = observed.children(agents[session["id"]])
+        assert [step(span) for span in children] == expected_steps(observed, session)
+
+
+@every_agent
+def test_an_agent_span_is_its_session_from_start_to_end(observed: Observed, key: str) -> None:
+    """The run's own agent fails with the run; a subagent did not."""
+    root = observed.root(key)
+    for session in observed.family(key):
+        span = observed.agents(key)[session["id"]]
+        own = session["parent_session_id"] is None
+        assert step(span) == {
+            "name": f"invoke_agent {'hermes' if own else 'subagent'}",
+            "kind": "internal",
+            "start_ns": near(session["started_at"]),
+            "end_ns": near(session["ended_at"]),
+            "status": root["status"],
+            "status_message": root["status_message"],
+            "attributes": {
+                "gen_ai.operation.name": "invoke_agent",
+                "gen_ai.conversation.id": session["id"],
+                "gen_ai.agent.name": "hermes" if own else "subagent",
+                **({"error.type": FAILED[key]} if key in FAILED else {}),
+            },
+        }
+
+
+@every_agent
+def test_turns_and_the_time_of_models_and_tools_are_those_of_the_messages(
+    observed: Observed, key: str
+) -> None:
+    """While a subagent's model works, its parent's tool waits: that time counts once, as model's."""
+    sessions = [observed.turns(session["id"]) for session in observed.family(key)]
+    own, *others = sessions
+    answers = [message for message in own if message["role"] == "assistant"]
+    model = sum(time_of("assistant", messages) for messages in sessions)
+    tool = time_of("tool", own) - sum(time_of("assistant", messages) for messages in others)
+    run = facts(observed.root(key), "hermes.cron.run.")
+
+    assert run["turns"] == len(answers)
+    assert run.get("model_time") == (pytest.approx(model, abs=1e-5) if answers else None)
+    assert run["tool_time"] == pytest.approx(tool, abs=1e-5)
+
+
+def test_a_subagent_is_inside_the_tool_call_that_started_it(observed: Observed) -> None:
+    (agent,) = observed.children(observed.root("delegate"))
+    (call,) = (s for s in observed.children(agent) if s["name"] == "execute_tool delegate_task")
+    (subagent,) = observed.children(call)
+
+    assert subagent["name"] == "invoke_agent subagent"
+    names = [span["name"] for span in observed.children(subagent)]
+    assert names == ["chat fake-model", "execute_tool terminal", "chat fake-model"]
+
+
+@every_agent
+def test_a_calls_usage_is_told_where_it_is_known_and_never_divided(
+    observed: Observed, key: str
+) -> None:
+    for session in observed.family(key):
+        chats = [
+            span
+            for span in observed.trace(key)
+            if span["name"].startswith("chat ")
+            and span["attributes"]["gen_ai.conversation.id"] == session["id"]
+        ]
+        cached = session["cache_read_tokens"]
+        alone = len(chats) == 1 and session["api_call_count"] == 1
+        usage = {
+            "input_tokens": session["input_tokens"] + cached + session["cache_write_tokens"],
+            "output_tokens": session["output_tokens"],
+            "cache_read.input_tokens": cached,
+            "cache_creation.input_tokens": session["cache_write_tokens"],
+            "reasoning.output_tokens": session["reasoning_tokens"],
+        }
+        for chat in chats:
+            assert facts(chat, "gen_ai.usage.") == (usage if alone else {})
+
+
+@pytest.mark.parametrize("key", [*SCRIPTS, "gated"])
+def test_a_script_run_has_the_script_and_nothing_else(observed: Observed, key: str) -> None:
+    root = observed.root(key)
+
+    (script,) = observed.children(root)
+
+    assert len(observed.trace(key)) == 2
+    assert (script["name"], script["kind"]) == ("script", "internal")
+    assert script["attributes"] == ({"error.type": FAILED[key]} if key in FAILED else {})
+    assert (script["status"], script["status_message"]) == (root["status"], root["status_message"])
+
+
+@every_job
+def test_each_step_lies_within_its_parent(observed: Observed, key: str) -> None:
+    by_id = {span["span_id"]: span for span in observed.trace(key)}
+    for span in by_id.values():
+        if span["parent_id"] is not None:
+            parent = by_id[span["parent_id"]]
+            assert parent["start_ns"] <= span["start_ns"] <= span["end_ns"] <= parent["end_ns"]
+
+
+# --- all spans -----------------------------------------------------------------------------
+
+
+def test_every_name_is_registered_and_every_value_has_its_type(observed: Observed) -> None:
+    registered = {row.name: row for row in semconv.ATTRIBUTES}
+    unknown, mistyped = set(), set()
+    for span in observed.spans:
+        for name, value in [*span["attributes"].items(), *span["resource"].items()]:
+            if name not in registered:
+                unknown.add(name)
+            elif not registered[name].type.fits(tuple(value) if type(value) is list else value):
+                mistyped.add((name, value))
+
+    assert (unknown, mistyped) == (set(), set())
+
+
+def test_the_resource_says_what_runs_where(observed: Observed) -> None:
+    resources = [json.dumps(span["resource"], sort_keys=True) for span in observed.spans]
+    (resource,) = (json.loads(text) for text in set(resources))
+
+    assert resource["service.name"] == "hermes-cron"
+    assert resource["hermes.version"] == observed.jobs.home.hermes.version
+    assert resource["hermes.profile.name"] == "default"
+    assert {"service.version", "service.instance.id", "host.name"} <= resource.keys()
+
+
+def test_no_text_of_a_conversation_and_no_secret_leaves(observed: Observed) -> None:
+    """Content is off unless its owner switches it on."""
+    private = [ANSWER, SUBTASK, "echo step", "not-a-real-key"]
+    private += [spec.prompt for spec in job_specs(datetime.now()).values() if spec.prompt]
+    everything = json.dumps(observed.spans, ensure_ascii=False)
+
+    assert [text for text in private if text in everything] == []

@@ -1,0 +1,252 @@
+"""Virtual environments that tests, benches and the demo need, made once per machine.
+
+They lie outside the checkout, in `$XDG_CACHE_HOME/cronalytics-otel` (default `~/.cache/…`), one
+folder each. A folder counts once it holds `.complete`, which is written last; a lock per folder
+keeps parallel test workers from building the same one twice, and a shared lock, held until this
+process ends, keeps one in use from being pruned.
+
+A venv is cloned from another with hard links (0.2 s, no space) and only then added to, so that
+every version of the plugin's wheel can have a whole Hermes of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+HERMES_VERSION = "0.19.0"
+ROTEL_VERSION = "0.0.1a15"
+
+_KEPT_PLUGIN_VENVS = 3
+_PYTHON = f"py{sys.version_info.major}.{sys.version_info.minor}"
+_held: dict[Path, IO[bytes]] = {}
+"""Shared locks of this process, until it ends."""
+
+
+def cache_root() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    root = Path(base) / "cronalytics-otel"
+    root.mkdir(parents=True, exist_ok=True)
+    return root
+
+
+def hermes_venv(version: str = HERMES_VERSION) -> Path:
+    """Hermes as PyPI has it, and nothing of ours."""
+    return _cached(f"hermes-{version}-{_PYTHON}", requirements=[f"hermes-agent=={version}"])
+
+
+def hermes_with_packages_venv(version: str = HERMES_VERSION) -> Path:
+    """Hermes and the packages that the plugin needs, without the plugin."""
+    requirements = project_requirements()
+    return _cached(
+        f"hermes-{version}-{_PYTHON}-packages-{_digest(chr(10).join(requirements).encode())}",
+        base=hermes_venv(version),
+        requirements=requirements,
+    )
+
+
+def hermes_with_plugin_venv(version: str = HERMES_VERSION) -> Path:
+    """Hermes with the plugin's wheel, built from the checkout as it is now."""
+    with tempfile.TemporaryDirectory(prefix="cronalytics-otel-wheel-") as folder:
+        wheel = build_wheel(Path(folder))
+        prefix = f"hermes-{version}-{_PYTHON}-plugin-"
+        venv = _cached(
+            prefix + _digest(wheel.read_bytes()),
+            base=hermes_with_packages_venv(version),
+            requirements=["--no-index", "--no-deps", str(wheel)],
+        )
+    _prune(prefix, kept=_KEPT_PLUGIN_VENVS)
+    return venv
+
+
+def rotel_venv() -> Path:
+    """The collector: a Python package around one Rust program."""
+    return _cached(f"rotel-{ROTEL_VERSION}", requirements=["--pre", f"rotel=={ROTEL_VERSION}"])
+
+
+def build_venv() -> Path:
+    """What builds a wheel, so that a build needs no download each time."""
+    with (CHECKOUT / "pyproject.toml").open("rb") as file:
+        backend: list[str] = tomllib.load(file)["build-system"]["requires"]
+    requirements = ["build>=1.2", *backend]
+    return _cached(
+        f"build-{_PYTHON}-{_digest(chr(10).join(requirements).encode())}",
+        requirements=requirements,
+    )
+
+
+def build_wheel(folder: Path) -> Path:
+    """The checkout's wheel (by way of its sdist, as it is released), put into `folder`."""
+    pip_run([_python(build_venv()), "-m", "build", "--no-isolation", "-o", folder, CHECKOUT])
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def project_requirements() -> list[str]:
+    with (CHECKOUT / "pyproject.toml").open("rb") as file:
+        requirements: list[str] = tomllib.load(file)["project"]["dependencies"]
+    return sorted(requirements)
+
+
+def clone_venv(base: Path, target: Path) -> None:
+    """Make `target` the same environment as `base`, sharing its files by hard links.
+
+    Hard links are safe because pip replaces files, and never writes into one. A venv knows its
+    own path in the scripts of `bin`: those become files of their own.
+    """
+    shutil.copytree(
+        base,
+        target,
+        symlinks=True,
+        copy_function=_link_or_copy,
+        ignore=shutil.ignore_patterns(_marker(base).name),
+    )
+    for script in (target / "bin").iterdir():
+        if script.is_symlink():
+            continue
+        text = script.read_bytes()
+        if bytes(base) in text:
+            mode = script.stat().st_mode
+            script.unlink()
+            script.write_bytes(text.replace(bytes(base), bytes(target)))
+            script.chmod(mode)
+
+
+def _link_or_copy(source: str, target: str) -> str:
+    """A hard link, or a copy where `target` is on another file system (pytest's /tmp)."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target
+
+
+def pip_install(venv: Path, requirements: Sequence[str]) -> None:
+    pip_run([_python(venv), "-m", "pip", "install", "-q", *requirements])
+
+
+def pip_run(command: Sequence[str | Path]) -> str:
+    """Run a command of the packaging tools; its output is in the error if it fails."""
+    environment = {
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        **os.environ,
+    }
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, env=environment, timeout=600
+    )
+    if done.returncode != 0:
+        line = " ".join(str(part) for part in command)
+        raise RuntimeError(f"{line}\nexited with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def _cached(name: str, *, requirements: Sequence[str], base: Path | None = None) -> Path:
+    """The finished venv `name`, built first if it is not there."""
+    path = cache_root() / name
+    while True:
+        _hold_shared(path)
+        if _is_usable(path):
+            os.utime(_marker(path))  # what was used last is pruned last
+            return path
+        _held.pop(path).close()
+        with _lock(path, fcntl.LOCK_EX):
+            if not _is_usable(path):
+                _build(path, requirements, base)
+                _marker(path).touch()
+
+
+def _build(path: Path, requirements: Sequence[str], base: Path | None) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    print(f"making {path.name} (once, in {path.parent})", file=sys.stderr, flush=True)
+    if base is None:
+        pip_run([sys.executable, "-m", "venv", path])
+    else:
+        clone_venv(base, path)
+    pip_install(path, requirements)
+
+
+def _prune(prefix: str, *, kept: int) -> None:
+    """Delete the venvs that were used longest ago and that no process holds."""
+    with _lock(cache_root() / "prune", fcntl.LOCK_EX):
+        markers = cache_root().glob(f"{prefix}*/.complete")
+        for marker in sorted(markers, key=lambda marker: marker.stat().st_mtime)[:-kept]:
+            venv = marker.parent
+            try:
+                lock = _lock(venv, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue  # another test run is using it
+            with lock:
+                marker.unlink()
+                shutil.rmtree(venv)
+                _lock_file(venv).unlink()
+
+
+def _is_usable(path: Path) -> bool:
+    """Finished, and the Python that it was made from is still installed."""
+    return _marker(path).exists() and _python(path).exists()
+
+
+def _marker(path: Path) -> Path:
+    return path / ".complete"
+
+
+def _hold_shared(path: Path) -> None:
+    if path not in _held:
+        _held[path] = _lock(path, fcntl.LOCK_SH)
+        atexit.register(_held[path].close)
+
+
+def _lock(path: Path, operation: int) -> IO[bytes]:
+    """Lock `path`'s lock file; closing what is returned releases it.
+
+    Whoever prunes deletes the lock file too: a lock on a file that is gone by then is no lock.
+    """
+    lock_path = _lock_file(path)
+    while True:
+        file = lock_path.open("ab")
+        try:
+            fcntl.flock(file, operation)
+        except BlockingIOError:
+            file.close()
+            raise
+        try:
+            if os.path.samestat(os.fstat(file.fileno()), lock_path.stat()):
+                return file
+        except FileNotFoundError:
+            pass
+        file.close()
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
+
+
+def _python(venv: Path) -> Path:
+    return venv / "bin" / "python"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def main() -> None:
+    """Fetch all that the tests need, so that a slow download is seen and no test waits for it."""
+    hermes_with_packages_venv()
+    rotel_venv()
+    build_venv()
+
+
+if __name__ == "__main__":
+    main()
