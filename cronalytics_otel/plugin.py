@@ -39,9 +39,9 @@ def register(ctx: Any) -> None:
         missing = missing_packages()
         if missing:
             log.warning(
-                "cronalytics-otel is off: it needs %s. Run: %s -m pip install %s",
-                ", ".join(missing), shlex.quote(sys.executable), " ".join(missing),
-            )  # fmt: skip
+                "cronalytics-otel is off: Python packages are missing. Run: %s",
+                shlex.join([sys.executable, "-m", "pip", "install", *missing]),
+            )
             return
         ctx.register_cli_command(
             name="cronalytics-otel",
