@@ -82,6 +82,8 @@ def _watch(ctx: Any) -> None:
 
 def _words(argv: Sequence[str]) -> frozenset[str]:
     """The command's words; `python -m gateway.run` has its own in the program's path."""
+    if "cronalytics-otel" in argv[1:]:
+        return frozenset()  # our own command syncs by itself
     program = Path(argv[0]) if argv else Path()
     module = {"gateway"} if program.parts[-2:] == ("gateway", "run.py") else set[str]()
     return frozenset(module | set(argv[1:]))

@@ -66,6 +66,7 @@ _TITLES = {
     sc.Where.TOOL: "`execute_tool`",
     sc.Where.SCRIPT: "`script`",
     sc.Where.DELIVER: "`deliver`",
+    sc.Where.DOCTOR: "`cronalytics-otel doctor`",
     sc.Where.LINK: "Link to another run",
 }
 

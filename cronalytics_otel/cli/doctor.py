@@ -10,6 +10,7 @@ import socket
 import stat
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,16 +28,13 @@ from ..journal import Journal
 from ..lock import SyncBusyError, sole_syncer
 from ..model import AttributeValue, Span, SpanKind
 from ..plugin import missing_packages
+from ..telemetry import semconv
 from ..telemetry.receipt import Receipt, Verdict
 from . import formats
 from .context import Context
 from .errors import CommandError, ExitStatus
 from .shapes import Shape
 from .sources import look_at
-
-TEST_SPAN_NAME = "cronalytics-otel doctor"
-TEST_ATTRIBUTE = "hermes.cron.test"
-"""True on the span that `doctor` sends, and on no other."""
 
 _ENTRY_POINTS = "hermes_agent.plugins"
 _AHEAD_NS = 60 * NS
@@ -69,9 +67,16 @@ def run(context: Context) -> ExitStatus:
     if context.as_json:
         context.terminal.json(_shape(checks))
     else:
-        verdict = f"{formats.counted(failed, 'check')} failed" if failed else "all is well"
-        context.terminal.data("", f"{formats.counted(len(checks), 'check')}: {verdict}")
+        context.terminal.data("", f"{formats.counted(len(checks), 'check')}: {_verdict(checks)}")
     return ExitStatus.FAILED if failed else ExitStatus.OK
+
+
+def _verdict(checks: list[Check]) -> str:
+    states = Counter(check.state for check in checks)
+    if not states[State.FAILED] + states[State.WARNING]:
+        return "all is well"
+    warnings = formats.counted(states[State.WARNING], "warning")
+    return f"{states[State.FAILED]} failed, {warnings}"
 
 
 def _all_checks(context: Context) -> Iterator[Check]:
@@ -297,11 +302,11 @@ def probe_span(now_ns: int) -> Span:
         trace_id=secrets.randbits(128) | 1,
         span_id=secrets.randbits(64) | 1,
         parent_id=None,
-        name=TEST_SPAN_NAME,
+        name=semconv.SPAN_DOCTOR,
         kind=SpanKind.INTERNAL,
         start_ns=now_ns,
         end_ns=now_ns + 1_000_000,
-        attributes={TEST_ATTRIBUTE: True},
+        attributes={semconv.HERMES_CRON_TEST: True},
     )
 
 

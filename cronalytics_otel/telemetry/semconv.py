@@ -78,6 +78,7 @@ HERMES_CRON_DELIVERY_ERROR: Final = "hermes.cron.delivery.error"
 HERMES_CRON_TRACE_PARTIAL: Final = "hermes.cron.trace.partial"
 HERMES_CRON_STEP_UNFINISHED: Final = "hermes.cron.step.unfinished"
 HERMES_CRON_LINK_RELATION: Final = "hermes.cron.link.relation"
+HERMES_CRON_TEST: Final = "hermes.cron.test"
 
 # The same facts under names of OpenTelemetry
 ERROR_TYPE: Final = "error.type"
@@ -117,6 +118,7 @@ SPAN_CHAT: Final = "chat"
 SPAN_EXECUTE_TOOL: Final = "execute_tool"
 SPAN_SCRIPT: Final = "script"
 SPAN_DELIVER: Final = "deliver"
+SPAN_DOCTOR: Final = "cronalytics-otel doctor"
 
 # Values
 AGENT_HERMES: Final = "hermes"
@@ -196,6 +198,7 @@ class Where(StrEnum):
     TOOL = SPAN_EXECUTE_TOOL
     SCRIPT = SPAN_SCRIPT
     DELIVER = SPAN_DELIVER
+    DOCTOR = SPAN_DOCTOR
     LINK = "link"
 
 
@@ -271,6 +274,13 @@ SPANS: Final = (
         parent="the root",
         meaning="From the end of the session to the end of the run, when the answer was delivered "
         "or failed to be.",
+    ),
+    SpanForm(
+        where=Where.DOCTOR,
+        name=SPAN_DOCTOR,
+        kind=SpanKind.INTERNAL,
+        parent="none: a trace of its own",
+        meaning="A test that a person sent: it is no run.",
     ),
 )
 
@@ -355,6 +365,7 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_TRACE_PARTIAL, _STRING, "", "Why the steps are not all there; absent when they are.", "state of the host's history", values=(Steps.HOST_PRUNED, Steps.TRUNCATED)),
     _row(HERMES_CRON_STEP_UNFINISHED, ValueType.BOOLEAN, "", "True when no result was ever written: the span ends at the next time that is known.", "messages", (Where.TOOL,)),
     _row(HERMES_CRON_LINK_RELATION, _STRING, "", "What the linked run is to this one.", "the job's history", (Where.LINK,), (RELATION_PREVIOUS_RUN,)),
+    _row(HERMES_CRON_TEST, ValueType.BOOLEAN, "", "True: sent to test the way, to be left out of every count.", "`cronalytics-otel doctor`", (Where.DOCTOR,)),
 
     # OpenTelemetry's names
     _row(ERROR_TYPE, _STRING, "", "The class of the error; absent on success. The text is the status description.", "the host's error text", (Where.ROOT, Where.AGENT, Where.SCRIPT, Where.DELIVER), ErrorType),

@@ -1,0 +1,365 @@
+"""`runs`: the table, its filters, its total, and its JSON."""
+# ruff: noqa: RUF001 - the dash for what is unknown is what users see
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cronalytics_otel.model import CostStatus, Mode, Outcome
+from tests.support.cli import (
+    DAY,
+    DIGEST,
+    LOST,
+    NO_KEY,
+    NOW_NS,
+    OLD_HOST,
+    SCRIPT,
+    SECOND,
+    Cli,
+    commands,
+    fill,
+)
+
+
+@pytest.fixture
+def empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Cli]:
+    with commands(tmp_path, monkeypatch, capsys) as cli:
+        yield cli
+
+
+@pytest.fixture
+def cli(empty: Cli) -> Cli:
+    fill(empty.home, SCRIPT, LOST, DIGEST, NO_KEY)
+    return empty
+
+
+WIDE = """\
+RUN       JOB                OUTCOME     STARTED               TOOK      LATE  TRIGGER   TOKENS     COST  MODEL
+3f9a61c0  nightly digest     success     2026-01-31 07:00  3 m 05 s     4.0 s  schedule  12,345  $0.0432  claude-sonnet-4
+81c4f0aa  billing summary    failure     2026-01-31 06:00     3.0 s         –  schedule       0        –  claude-sonnet-4
+  RuntimeError: HTTP 401: Incorrect API key provided
+d6ba2e91  certificate check  failure     2026-01-31 05:00    170 ms         –  manual         –        –  –
+  Script exited with code 3
+a9013d21  nightly digest     abandoned*  2026-01-30 07:00  1 h 00 m  2 h 00 m  catch_up     920        –  claude-sonnet-4
+  The process that ran it is gone, and it never wrote how the run ended.
+
+4 runs, 3 failed, $0.0432 + 1 of unknown cost
+* inferred: the host wrote no outcome
+"""
+
+NORMAL = """\
+RUN       JOB                OUTCOME     STARTED               TOOK     COST
+3f9a61c0  nightly digest     success     2026-01-31 07:00  3 m 05 s  $0.0432
+81c4f0aa  billing summary    failure     2026-01-31 06:00     3.0 s        –
+  RuntimeError: HTTP 401: Incorrect API key provided
+d6ba2e91  certificate check  failure     2026-01-31 05:00    170 ms        –
+  Script exited with code 3
+a9013d21  nightly digest     abandoned*  2026-01-30 07:00  1 h 00 m        –
+  The process that ran it is gone, and it never wrote how the run ended.
+
+4 runs, 3 failed, $0.0432 + 1 of unknown cost
+* inferred: the host wrote no outcome
+"""
+
+NARROW = """\
+RUN       JOB               OUTCOME
+3f9a61c0  nightly digest    success
+81c4f0aa  billing summary   failure
+  RuntimeError: HTTP 401: Incorrect A…
+d6ba2e91  certificate che…  failure
+  Script exited with code 3
+a9013d21  nightly digest    abandoned*
+  The process that ran it is gone, an…
+
+4 runs, 3 failed, $0.0432 + 1 of unknown cost
+* inferred: the host wrote no outcome
+"""
+
+PIPED = """\
+RUN       JOB                OUTCOME     STARTED               TOOK      LATE  TRIGGER   TOKENS     COST  MODEL            ERROR
+3f9a61c0  nightly digest     success     2026-01-31 07:00  3 m 05 s     4.0 s  schedule  12,345  $0.0432  claude-sonnet-4
+81c4f0aa  billing summary    failure     2026-01-31 06:00     3.0 s         –  schedule       0        –  claude-sonnet-4  RuntimeError: HTTP 401: Incorrect API key provided
+d6ba2e91  certificate check  failure     2026-01-31 05:00    170 ms         –  manual         –        –  –                Script exited with code 3
+a9013d21  nightly digest     abandoned*  2026-01-30 07:00  1 h 00 m  2 h 00 m  catch_up     920        –  claude-sonnet-4  The process that ran it is gone, and it never wrote how the run ended.
+
+4 runs, 3 failed, $0.0432 + 1 of unknown cost
+* inferred: the host wrote no outcome
+"""
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [("121", WIDE), ("80", NORMAL), ("38", NARROW)],
+    ids=["wide", "normal", "narrow"],
+)
+def test_the_table_keeps_the_width_of_the_terminal(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, columns: str, expected: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+
+    said = cli("runs")
+
+    assert said.out == expected
+    assert (said.status, said.err) == (0, "")
+    table = said.lines[: said.lines.index("")]
+    assert max(map(len, table)) <= int(columns)
+
+
+def test_piped_every_column_is_there_and_nothing_is_cut(cli: Cli) -> None:
+    said = cli("runs")
+
+    assert said.out == PIPED
+    assert said.status == 0
+
+
+def test_a_session_id_is_shown_whole_and_the_rest_makes_room(
+    empty: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hosts before 0.19 know a run by its session alone, and only the id's end is its own."""
+    fill(empty.home, OLD_HOST)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    assert empty("runs").lines[:2] == [
+        "RUN                                JOB                 OUTCOME  STARTED",
+        "cron_71314c23fdcb_20260120_090000  [bold]weekly[/] r…  success  2026-01-20 09:00",
+    ]
+
+
+def test_a_jobs_name_is_neither_markup_nor_a_control_sequence(empty: Cli) -> None:
+    fill(empty.home, replace(DIGEST, job_name="[red]a[/]\x1b[31m :tada:\r\nb"))
+
+    assert "  [red]a[/] [31m :tada:  success" in empty("runs").lines[1]
+
+
+def test_ids_that_begin_alike_are_shown_until_they_differ(empty: Cli) -> None:
+    alike = [
+        replace(DIGEST, execution_id="3f9a61c0aa" + 22 * "0"),
+        replace(NO_KEY, execution_id="3f9a61c0ab" + 22 * "0"),
+    ]
+    fill(empty.home, *alike)
+
+    assert [line.split()[0] for line in empty("runs").lines[1:3]] == ["3f9a61c0aa", "3f9a61c0ab"]
+
+
+# Which runs.
+
+
+def shown(cli: Cli, *args: str) -> list[str]:
+    """The first characters of the ids of the runs that a filter lets through."""
+    return [str(run["run_id"])[:4] for run in cli("runs", "--json", *args).json]
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ((), ["3f9a", "81c4", "d6ba", "a901"]),
+        (("--job", "nightly digest"), ["3f9a", "a901"]),
+        (("--job", "NIGHTLY DIGEST"), ["3f9a", "a901"]),
+        (("--job", "7069c1546cba"), ["d6ba"]),
+        (("--job", "nobody"), []),
+        (("--outcome", "success"), ["3f9a"]),
+        (("--outcome", "success", "--outcome", "abandoned"), ["3f9a", "a901"]),
+        (("--outcome", "failed"), ["81c4", "d6ba", "a901"]),
+        (("--mode", "script"), ["d6ba"]),
+        (("--mode", "agent"), ["3f9a", "81c4", "a901"]),
+        (("--days", "1"), ["3f9a", "81c4", "d6ba"]),
+        (("--days", "0"), ["3f9a", "81c4", "d6ba", "a901"]),
+        (("--days", "0.1"), ["3f9a"]),
+        (("--limit", "2"), ["3f9a", "81c4"]),
+        (("--limit", "0"), ["3f9a", "81c4", "d6ba", "a901"]),
+        (("--outcome", "failed", "--mode", "agent", "--limit", "1"), ["81c4"]),
+    ],
+)
+def test_filters(cli: Cli, args: tuple[str, ...], expected: list[str]) -> None:
+    assert shown(cli, *args) == expected
+
+
+def test_twenty_are_shown_unless_more_are_asked_for(empty: Cli) -> None:
+    fill(
+        empty.home,
+        *(
+            replace(
+                SCRIPT,
+                execution_id=f"{n:032x}",
+                ended_ns=NOW_NS - n * SECOND,
+                started_ns=NOW_NS - DAY,
+            )
+            for n in range(1, 23)
+        ),
+    )
+
+    assert len(empty("runs", "--json").json) == 20
+    assert len(empty("runs", "--json", "--limit", "0").json) == 22
+    assert empty("runs").lines[-2:] == [
+        "20 runs, 20 failed, $0",
+        "There are more: --limit 0 shows all.",
+    ]
+    assert empty("runs", "--limit", "22").lines[-1] == "22 runs, 22 failed, $0"
+
+
+def test_no_match_is_said_and_is_no_failure(cli: Cli) -> None:
+    said = cli("runs", "--job", "nobody")
+
+    assert (said.status, said.out) == (0, "")
+    assert said.err == (
+        "No run matches, of 4 runs that are known; the newest ended 2026-01-31 07:03:09.\n"
+    )
+
+
+def test_an_empty_journal_says_what_to_run(empty: Cli) -> None:
+    fill(empty.home)
+
+    said = empty("runs")
+
+    assert (said.status, said.out) == (0, "")
+    assert said.err == "No run is known yet: `cronalytics-otel sync` reads what Hermes has.\n"
+
+
+def test_without_a_journal_it_says_what_to_run_and_makes_none(empty: Cli) -> None:
+    said = empty("runs")
+
+    assert (said.status, said.out) == (1, "")
+    assert said.err == (
+        f"error: There is no journal yet: {empty.home.journal} does not exist.\n"
+        "  Run `cronalytics-otel sync`: it reads the history that Hermes still has.\n"
+    )
+    assert not empty.home.plugin_folder.exists()
+
+
+def test_a_folder_that_is_no_hermes_home_is_named(empty: Cli) -> None:
+    (empty.home.path / "config.yaml").unlink()
+
+    said = empty("runs")
+
+    assert (said.status, said.out) == (1, "")
+    assert said.err.startswith(f"error: {empty.home.path} is no Hermes home")
+    assert "--home" in said.err
+
+
+def test_a_journal_that_is_no_database_is_moved_aside_and_told(empty: Cli) -> None:
+    fill(empty.home)
+    for side in empty.home.plugin_folder.glob("journal.db-*"):
+        side.unlink()
+    empty.home.journal.write_bytes(b"this is no database\n" * 500)
+
+    said = empty("runs")
+
+    assert said.err.startswith("warning: the journal was damaged (")
+    assert "`cronalytics-otel sync` fills a new one" in said.err
+
+
+# What it costs.
+
+
+@pytest.mark.parametrize(
+    ("changes", "cell"),
+    [
+        ({"cost_usd": 0.0432, "cost_status": CostStatus.ESTIMATED}, "$0.0432"),
+        ({"cost_usd": 12.3456, "cost_status": CostStatus.ACTUAL}, "$12.35"),
+        ({"cost_usd": 0.0, "cost_status": CostStatus.ESTIMATED}, "$0"),
+        ({"cost_usd": 0.00001, "cost_status": CostStatus.ESTIMATED}, "<$0.0001"),
+        ({"cost_usd": None, "cost_status": CostStatus.UNKNOWN}, "–"),
+        ({"cost_usd": None, "cost_status": None}, "–"),
+        ({"cost_usd": 0.02, "cost_status": CostStatus.PARTIAL}, "≥$0.0200"),
+        ({"cost_usd": 0.0, "cost_status": CostStatus.INCLUDED}, "included"),
+    ],
+)
+def test_an_unknown_cost_is_never_nothing(
+    empty: Cli, changes: dict[str, object], cell: str
+) -> None:
+    fill(empty.home, replace(DIGEST, **changes))  # type: ignore[arg-type]
+
+    assert f"12,345  {cell:>{max(4, len(cell))}}  claude" in empty("runs").lines[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "total"),
+    [
+        ({"cost_status": CostStatus.UNKNOWN, "cost_usd": None}, "$0 + 1 of unknown cost"),
+        ({"cost_status": CostStatus.PARTIAL, "cost_usd": 0.5}, "$0.5000 + 1 of unknown cost"),
+        ({"cost_status": None, "cost_usd": None}, "$0 + 1 of unknown cost"),
+        ({"cost_status": None, "cost_usd": None, "api_calls": 0}, "$0"),
+        ({"cost_status": None, "cost_usd": None, "mode": Mode.SCRIPT}, "$0"),
+        ({"cost_status": None, "cost_usd": None, "outcome": Outcome.SKIPPED}, "$0"),
+        ({"cost_status": None, "cost_usd": None, "outcome": Outcome.MISSED}, "$0"),
+        ({"cost_status": CostStatus.INCLUDED, "cost_usd": None}, "$0"),
+    ],
+)
+def test_the_total_counts_what_may_have_cost_something(
+    empty: Cli, changes: dict[str, object], total: str
+) -> None:
+    fill(empty.home, replace(DIGEST, **changes))  # type: ignore[arg-type]
+
+    (line,) = [line for line in empty("runs").lines if line.startswith("1 run,")]
+    assert line.endswith(f" failed, {total}")
+
+
+# For programs.
+
+
+def test_json_has_every_fact_with_null_for_unknown(cli: Cli) -> None:
+    first = cli("runs", "--json", "--limit", "1").json
+    script = cli("runs", "--json", "--mode", "script").json
+
+    assert first == [
+        {
+            "run_id": "3f9a61c0000000000000000000000000",
+            "execution_id": "3f9a61c0000000000000000000000000",
+            "session_id": "cron_6c583f72f2e8_20260131_070004",
+            "trace_id": "8c824f058e18898c5e630a3e004fc473",
+            "profile": "default",
+            "job_id": "6c583f72f2e8",
+            "job_name": "nightly digest",
+            "mode": "agent",
+            "trigger": "schedule",
+            "schedule_kind": "cron",
+            "schedule_expression": "0 7 * * *",
+            "schedule_timezone": "Europe/Berlin",
+            "skills": ["news"],
+            "scheduled_at": "2026-01-31T06:00:00.000000Z",
+            "claimed_at": "2026-01-31T06:00:03.000000Z",
+            "started_at": "2026-01-31T06:00:04.000000Z",
+            "ended_at": "2026-01-31T06:03:09.000000Z",
+            "duration_s": 185.0,
+            "lateness_s": 4.0,
+            "queue_s": 1.0,
+            "outcome": "success",
+            "outcome_source": "ledger",
+            "failed": False,
+            "error_type": None,
+            "error_message": None,
+            "model": "claude-sonnet-4",
+            "provider": "anthropic",
+            "input_tokens": 11000,
+            "output_tokens": 1345,
+            "cache_read_tokens": 2000,
+            "cache_write_tokens": 0,
+            "reasoning_tokens": 300,
+            "total_tokens": 12345,
+            "cost_usd": 0.0432,
+            "cost_status": "estimated",
+            "api_calls": 3,
+            "tool_calls": 2,
+            "subagents": 0,
+            "silent": False,
+            "delivery_outcome": "delivered",
+            "delivery_target": "telegram",
+            "delivery_error": None,
+        }
+    ]
+    assert script[0].keys() == first[0].keys()
+    assert script[0]["total_tokens"] is None
+    assert script[0]["cost_usd"] is None
+    assert script[0]["error_message"] == "Script exited with code 3\nstderr:\n\texpires tomorrow"
+
+
+def test_json_without_a_match_is_an_empty_list(cli: Cli) -> None:
+    said = cli("runs", "--json", "--job", "nobody")
+
+    assert (said.json, said.err, said.status) == ([], "", 0)

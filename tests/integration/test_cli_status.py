@@ -1,0 +1,308 @@
+"""`status`: sources, journal, and where each destination stands."""
+# ruff: noqa: RUF001 - the dash for what is unknown is what users see
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cronalytics_otel.journal import Journal
+from tests.support.cli import (
+    DIGEST,
+    HOUR,
+    LOST,
+    MINUTE,
+    NO_KEY,
+    NOW_NS,
+    SCRIPT,
+    SECOND,
+    Cli,
+    commands,
+    fill,
+)
+from tests.support.homes import HomeBuilder
+
+ENDPOINT = "https://collector.example/v1/traces"
+
+
+@pytest.fixture
+def empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Cli]:
+    with commands(tmp_path, monkeypatch, capsys) as cli:
+        yield cli
+
+
+@pytest.fixture
+def cli(empty: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Four runs, all of them pending at one destination."""
+    HomeBuilder(empty.home.path).write()
+    fill(empty.home, SCRIPT, LOST, DIGEST, NO_KEY, **{"sync.last_ns": str(NOW_NS - MINUTE)})
+    monkeypatch.delenv("OTEL_TRACES_EXPORTER")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example")
+    with_outbox(empty, lambda outbox, _: outbox.set_destinations({"default": ENDPOINT}, NOW_NS))
+    return empty
+
+
+def with_outbox(cli: Cli, act: Callable[[Any, Any], object]) -> None:
+    """Lets `act` work on the outbox with the default destination's entries."""
+    with Journal.open(cli.home.journal) as journal, journal.atomic():
+        entries = journal.outbox.take(1, 100, fresh_since_ns=0)
+        act(journal.outbox, entries)
+
+
+def destination_lines(cli: Cli) -> list[str]:
+    lines = cli("status").lines
+    return lines[lines.index("Destinations") + 1 :]
+
+
+def test_everything_that_is_known(cli: Cli) -> None:
+    for name in ("state.db", "cron/executions.db", "cron/jobs.json"):
+        assert (cli.home.path / name).exists()
+
+    said = cli("status")
+
+    home = cli.home
+    size = home.journal.stat().st_size
+    assert [line for line in said.lines if "changed" not in line] == [
+        "Hermes",
+        f"  home       {home.path} (profile default)",
+        "  version    –",
+        "",
+        "Sources",
+        f"✓ jobs       {home.jobs}",
+        f"✓ ledger     {home.ledger}",
+        f"✓ sessions   {home.state_db}",
+        f"✓ output     {home.outputs}",
+        "",
+        "Journal",
+        f"  file       {home.journal}, {size / 1000:.0f} KB",
+        "  runs       4 runs, ended 2026-01-30 08:00 to 2026-01-31 07:03; 0 open",
+        "  last sync  2026-01-31 08:59:00 (1 m 00 s ago)",
+        "",
+        "Destinations",
+        f"✓ default    {ENDPOINT}",
+        "  delivered  0, last receipt never",
+        "  pending    4, the oldest ended 1 d 01 h ago",
+    ]
+    assert said.lines[6].endswith(", read 2026-01-31 08:59:00")
+    assert (said.status, said.err) == (0, "")
+
+
+def test_a_destination_that_has_everything(cli: Cli) -> None:
+    with_outbox(cli, lambda outbox, entries: outbox.accepted(1, entries, NOW_NS - SECOND))
+
+    assert destination_lines(cli) == [
+        f"✓ default    {ENDPOINT}",
+        "  delivered  4, last receipt 2026-01-31 08:59:59 (1.0 s ago)",
+        "  pending    0",
+    ]
+    assert cli("status").status == 0
+
+
+def fail(outbox: Any, since_ns: int, *, asked_to_wait: bool) -> None:
+    for at_ns in (since_ns, NOW_NS - SECOND):
+        outbox.failed(
+            1,
+            "503 Service Unavailable",
+            now_ns=at_ns,
+            next_attempt_ns=NOW_NS + 30 * SECOND,
+            asked_to_wait=asked_to_wait,
+        )
+
+
+def test_a_destination_that_fails_is_a_failure(cli: Cli) -> None:
+    with_outbox(cli, lambda outbox, _: fail(outbox, NOW_NS - 2 * HOUR, asked_to_wait=False))
+
+    assert destination_lines(cli) == [
+        f"✗ default    {ENDPOINT}",
+        "  delivered  0, last receipt never",
+        "  pending    4, the oldest ended 1 d 01 h ago",
+        "  failing    since 2026-01-31 07:00:00 (2 h 00 m ago)",
+        "             503 Service Unavailable",
+        "  next try   2026-01-31 09:00:30 (in 30.0 s)",
+    ]
+    assert cli("status").status == 1
+
+
+def test_a_wait_that_the_server_asked_for_is_told(cli: Cli) -> None:
+    with_outbox(cli, lambda outbox, _: fail(outbox, NOW_NS - 2 * HOUR, asked_to_wait=True))
+
+    assert destination_lines(cli)[-1] == (
+        "  next try   2026-01-31 09:00:30 (in 30.0 s), as the server asked"
+    )
+
+
+def test_refused_and_given_up_runs_are_counted_with_reasons(cli: Cli) -> None:
+    def refuse(outbox: Any, entries: Any) -> None:
+        outbox.refuse(1, entries[:2], "400 Bad Request", NOW_NS)
+        outbox.refuse(1, entries[2:3], "all 1 spans were rejected", NOW_NS)
+        outbox.give_up(1, NOW_NS + 1)
+
+    with_outbox(cli, refuse)
+
+    assert destination_lines(cli) == [
+        f"! default    {ENDPOINT}",
+        "  delivered  0, last receipt never",
+        "  pending    0",
+        "  refused    3; `sync --retry-refused` sends them again",
+        "             2 x 400 Bad Request",
+        "             1 x all 1 spans were rejected",
+        "  given up   1, which had waited too long",
+    ]
+    assert cli("status").status == 0
+
+
+def test_a_destination_that_left_the_settings_keeps_what_it_lacked(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    with_outbox(cli, lambda outbox, _: outbox.set_destinations({}, NOW_NS))
+
+    assert destination_lines(cli) == [
+        "! none: runs are kept in the journal and sent nowhere",
+        f"! default    {ENDPOINT}",
+        "             no longer in the settings; it keeps what it lacked",
+        "  delivered  0, last receipt never",
+        "  pending    4, the oldest ended 1 d 01 h ago",
+    ]
+
+
+def test_a_new_destination_is_announced_without_its_secrets(
+    empty: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(empty.home, DIGEST)
+    monkeypatch.delenv("OTEL_TRACES_EXPORTER")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:hunter2@collector.example")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=hunter3")
+
+    assert destination_lines(empty) == [
+        f"– default    {ENDPOINT}",
+        "             new: gets the whole history at the next sync",
+    ]
+    assert "hunter" not in empty("status", "--json").out
+
+
+def test_the_switch_that_turns_everything_off_is_shown(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+
+    assert destination_lines(cli)[0] == "! OTEL_SDK_DISABLED is true: nothing is sent"
+
+
+def test_files_that_are_not_there_are_no_fault(empty: Cli) -> None:
+    fill(empty.home)
+
+    said = empty("status")
+
+    lines = said.lines
+    assert lines[lines.index("Sources") + 1 : lines.index("Journal") - 1] == [
+        f"– jobs       {empty.home.jobs}",
+        "             not there: Hermes has no cron job yet",
+        f"– ledger     {empty.home.ledger}",
+        "             not there: Hermes before 0.19 has none, and a new home gets it with its first run",
+        f"– sessions   {empty.home.state_db}",
+        "             not there: no agent has run yet",
+        f"– output     {empty.home.outputs}",
+        "             not there: no job has run yet",
+    ]
+    assert said.status == 0
+
+
+def test_a_file_that_cannot_be_read_is_a_failure_that_names_it(cli: Cli) -> None:
+    cli.home.jobs.write_text('{"jobs": [')
+    cli.home.state_db.write_bytes(b"this is no database\n" * 500)
+    cli.home.ledger.unlink()
+    with sqlite3.connect(cli.home.ledger) as ledger:
+        ledger.execute("CREATE TABLE executions (id TEXT, status TEXT)")
+    ledger.close()
+
+    said = cli("status")
+
+    faults = [line for line in said.lines if line.startswith("✗")]
+    assert [fault.split()[1] for fault in faults] == ["jobs", "ledger", "sessions"]
+    assert f"{cli.home.jobs} is no valid JSON" in faults[0]
+    assert "lacks columns job_id, claimed_at" in faults[1]
+    assert f"{cli.home.state_db} is damaged" in faults[2]
+    assert said.status == 1
+
+
+def test_problems_of_the_last_sync_and_of_the_configuration_are_failures(cli: Cli) -> None:
+    config = cli.home.path / "config.yaml"
+    config.write_text("plugins: {entries: {cronalytics-otel: {max_age_day: 3}}}\n")
+    fill(cli.home, problems="state.db is locked: it is read at the next sync")
+
+    said = cli("status")
+
+    assert "✗ problem    state.db is locked: it is read at the next sync" in said.lines
+    assert "did you mean max_age_days?" in said.lines[-1]
+    assert said.status == 1
+
+
+def test_without_a_journal_it_says_what_to_run(empty: Cli) -> None:
+    said = empty("status")
+
+    assert (said.status, said.out) == (1, "")
+    assert "Run `cronalytics-otel sync`" in said.err
+    assert not empty.home.plugin_folder.exists()
+
+
+def test_json_has_the_same_facts(cli: Cli) -> None:
+    def act(outbox: Any, entries: Any) -> None:
+        outbox.refuse(1, entries[:1], "400 Bad Request", NOW_NS)
+        fail(outbox, NOW_NS - HOUR, asked_to_wait=False)
+
+    with_outbox(cli, act)
+
+    said = cli("status", "--json")
+
+    shape = said.json
+    assert [set(source) for source in shape["sources"]] == [
+        {"name", "path", "exists", "fault", "changed_at"}
+    ] * 4
+    assert shape["sources"][0]["path"] == str(cli.home.jobs)
+    assert shape["journal"].pop("size_bytes") > 4096
+    del shape["sources"], shape["version"]
+    assert shape == {
+        "healthy": False,
+        "home": str(cli.home.path),
+        "profile": "default",
+        "hermes_version": None,
+        "journal": {
+            "path": str(cli.home.journal),
+            "runs": 4,
+            "open_runs": 0,
+            "oldest_ended_at": "2026-01-30T07:00:00.000000Z",
+            "newest_ended_at": "2026-01-31T06:03:09.000000Z",
+            "last_sync_at": "2026-01-31T07:59:00.000000Z",
+            "problems": [],
+        },
+        "destinations": [
+            {
+                "name": "default",
+                "endpoint": ENDPOINT,
+                "active": True,
+                "delivered": 0,
+                "last_receipt_at": None,
+                "pending": 3,
+                "oldest_pending_ended_at": "2026-01-31T04:00:00.170000Z",
+                "oldest_pending_age_s": 14399.83,
+                "refused": 1,
+                "refusals": [{"reason": "400 Bad Request", "runs": 1}],
+                "given_up": 0,
+                "failures": 2,
+                "failing_since": "2026-01-31T07:00:00.000000Z",
+                "last_error": "503 Service Unavailable",
+                "next_attempt_at": "2026-01-31T08:00:30.000000Z",
+                "asked_to_wait": False,
+            }
+        ],
+        "disabled": False,
+        "config_problems": [],
+    }
+    assert said.status == 1

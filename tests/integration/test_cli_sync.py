@@ -1,0 +1,253 @@
+"""`sync`: what it says, and what it exits with, against real collectors."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cronalytics_otel.cli.sync import _Lines
+from cronalytics_otel.cli.terminal import Terminal
+from cronalytics_otel.lock import sole_syncer
+from tests.support.cli import Cli, commands
+from tests.support.collector import FaultyCollector, status
+from tests.support.homes import HomeBuilder
+
+
+@pytest.fixture
+def collector() -> Iterator[FaultyCollector]:
+    with FaultyCollector() as collector:
+        yield collector
+
+
+@pytest.fixture
+def silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Cli]:
+    """A home with three runs, days apart, and no destination."""
+    with commands(tmp_path, monkeypatch, capsys) as cli:
+        builder = HomeBuilder(cli.home.path)
+        job_id = builder.job("nightly digest", every_minutes=1440)
+        for day in (10, 20, 30):
+            builder.agent_run(job_id, datetime(2026, 1, day, 6, 0, tzinfo=UTC), cost=0.01)
+        builder.write()
+        yield cli
+
+
+@pytest.fixture
+def cli(silent: Cli, collector: FaultyCollector, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """With the collector as its destination."""
+    monkeypatch.delenv("OTEL_TRACES_EXPORTER")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+    return silent
+
+
+def roots(collector: FaultyCollector) -> int:
+    return sum(span["parent_id"] is None for span in collector.spans)
+
+
+def test_it_reads_and_sends_and_sums_up(cli: Cli, collector: FaultyCollector) -> None:
+    said = cli("sync")
+
+    assert said.lines == ["3 new runs, 0 still open", "✓ default: 3 sent, 0 pending"]
+    assert (said.status, said.err) == (0, "")
+    assert roots(collector) == 3
+
+
+def test_a_second_one_has_nothing_to_do(cli: Cli, collector: FaultyCollector) -> None:
+    cli("sync")
+
+    said = cli("sync")
+
+    assert said.lines == ["0 new runs, 0 still open", "✓ default: 0 sent, 0 pending"]
+    assert said.status == 0
+    assert roots(collector) == 3
+
+
+def test_without_a_destination_the_journal_is_filled_all_the_same(silent: Cli) -> None:
+    said = silent("sync")
+
+    assert (said.status, said.lines) == (0, ["3 new runs, 0 still open"])
+    assert said.err == "There is no destination: runs are kept in the journal alone.\n"
+    assert len(silent("runs", "--json").json) == 3
+
+
+def test_the_switch_that_turns_everything_off_is_told(
+    cli: Cli, collector: FaultyCollector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+
+    said = cli("sync")
+
+    assert said.err == "OTEL_SDK_DISABLED is true: nothing was sent.\n"
+    assert collector.requests == 0
+
+
+def test_a_failing_destination_is_told_and_is_a_failure(
+    cli: Cli, collector: FaultyCollector
+) -> None:
+    collector.answer_with(status(503))
+
+    said = cli("sync")
+
+    assert said.lines[:2] == ["3 new runs, 0 still open", "✗ default: 0 sent, 3 pending"]
+    assert "503" in said.lines[2]
+    assert collector.traces_url in said.lines[2]
+    assert said.lines[3].startswith("  next try in ")
+    assert said.status == 1
+
+
+def test_a_person_who_asks_is_not_put_off_by_our_own_back_off(
+    cli: Cli, collector: FaultyCollector
+) -> None:
+    collector.answer_next(status(503))
+    cli("sync")
+
+    assert cli("sync").lines[-1] == "✓ default: 3 sent, 0 pending"
+
+
+def test_a_wait_that_the_server_asked_for_is_kept_and_is_a_failure(
+    cli: Cli, collector: FaultyCollector
+) -> None:
+    collector.answer_next(status(429, retry_after="60"))
+    cli("sync")
+
+    said = cli("sync")
+
+    assert said.lines[1:] == ["✗ default: 0 sent, 3 pending", "  next try in 1 m 00 s"]
+    assert said.status == 1
+    assert collector.requests == 1
+
+
+def test_what_was_refused_is_told_with_the_servers_words(
+    cli: Cli, collector: FaultyCollector
+) -> None:
+    collector.answer_with(status(400, "no such tenant"))
+
+    refused = cli("sync")
+
+    assert refused.lines[1] == "✗ default: 0 sent, 0 pending, 3 refused"
+    assert "no such tenant" in refused.lines[2]
+    assert refused.status == 1
+
+
+def test_retry_refused_sends_it(cli: Cli, collector: FaultyCollector) -> None:
+    collector.answer_next(*[status(400)] * 5)
+    cli("sync")
+
+    said = cli("sync", "--retry-refused")
+
+    assert said.lines[-1] == "✓ default: 3 sent, 0 pending"
+    assert roots(collector) == 3
+
+
+def test_since_leaves_older_runs_pending(cli: Cli, collector: FaultyCollector) -> None:
+    said = cli("sync", "--since", "15d")
+
+    assert said.lines[-1] == "✓ default: 2 sent, 1 pending"
+    assert roots(collector) == 2
+
+
+def test_a_dry_run_changes_nothing(cli: Cli, collector: FaultyCollector) -> None:
+    said = cli("sync", "--dry-run")
+
+    assert said.lines == [
+        "3 new runs found, 0 still open",
+        "✓ default: 3 to send",
+        "Dry run: nothing was written, nothing was sent.",
+    ]
+    assert said.status == 0
+    assert collector.requests == 0
+    assert cli("runs", "--json").json == []
+
+
+def test_full_reads_everything_again_and_adds_what_is_missing(cli: Cli) -> None:
+    cli("sync")
+    with sqlite3.connect(cli.home.journal) as journal:
+        journal.execute("DELETE FROM run WHERE id = 2")
+    journal.close()
+
+    assert cli("sync").lines[0] == "0 new runs, 0 still open"
+    assert cli("sync", "--full").lines[0] == "1 new run, 0 still open"
+
+
+def test_a_damaged_journal_is_moved_aside_and_told(cli: Cli) -> None:
+    cli("sync")
+    for file in cli.home.plugin_folder.glob("journal.db*"):
+        file.write_bytes(b"this is no database\n" * 500)
+
+    said = cli("sync")
+
+    assert said.lines[0].startswith("The journal was damaged (")
+    assert said.lines[1] == "3 new runs, 0 still open"
+
+
+def test_a_file_of_the_host_that_cannot_be_read_is_a_failure(cli: Cli) -> None:
+    cli.home.jobs.write_text('{"jobs": [')
+
+    said = cli("sync")
+
+    assert said.status == 1
+    assert said.err.startswith(f"warning: {cli.home.jobs} is no valid JSON")
+
+
+def test_another_process_that_syncs_is_told(cli: Cli) -> None:
+    with sole_syncer(cli.home.lock):
+        said = cli("sync")
+
+    assert (said.status, said.out) == (1, "")
+    assert said.err == "error: this process is syncing this home already\n"
+
+
+def test_a_folder_that_is_no_hermes_home_is_left_alone(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+
+    said = cli("sync", "--home", str(tmp_path / "elsewhere"))
+
+    assert (said.status, said.out) == (1, "")
+    assert "is no Hermes home" in said.err
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_without_a_terminal_a_long_sync_says_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with _Lines(Terminal({})) as progress:
+        for runs in range(500, 25_001, 500):
+            progress.harvested(runs)
+        for runs in range(256, 10_500, 256):
+            progress.sent("default", runs)
+
+    assert capsys.readouterr() == (
+        "",
+        "read 10,000 new runs\nread 20,000 new runs\nsent 10,240 runs to default\n",
+    )
+
+
+def test_json(cli: Cli, collector: FaultyCollector) -> None:
+    collector.answer_next(status(429, "slow down", retry_after="60"))
+
+    failed = cli("sync", "--json").json
+    assert cli("sync", "--json", "--dry-run").json["dry_run"] is True
+
+    (destination,) = failed.pop("destinations")
+    assert failed == {
+        "dry_run": False,
+        "new_runs": 3,
+        "open_runs": 0,
+        "problems": [],
+        "repair": None,
+    }
+    assert "429" in destination.pop("error")
+    assert destination == {
+        "name": "default",
+        "endpoint": collector.traces_url,
+        "sent": 0,
+        "pending": 3,
+        "refused": 0,
+        "given_up": 0,
+        "next_attempt_at": "2026-01-31T08:01:00.000000Z",
+    }

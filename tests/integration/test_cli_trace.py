@@ -1,0 +1,357 @@
+"""`trace RUN`: which run is meant, its facts, the waterfall, and its JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cronalytics_otel.model import CostStatus
+from tests.support.cli import DIGEST, LOST, NO_KEY, OLD_HOST, SCRIPT, Cli, commands, fill
+from tests.support.homes import HomeBuilder, Subagent
+
+
+@pytest.fixture
+def empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Cli]:
+    with commands(tmp_path, monkeypatch, capsys) as cli:
+        yield cli
+
+
+@pytest.fixture
+def cli(empty: Cli) -> Cli:
+    fill(empty.home, DIGEST, NO_KEY, SCRIPT, LOST, OLD_HOST)
+    return empty
+
+
+@pytest.fixture
+def with_steps(empty: Cli) -> Cli:
+    """A run whose conversation the host still has: a tool call, and a subagent."""
+    builder = HomeBuilder(empty.home.path)
+    job_id = builder.job("nightly digest", cron="0 7 * * *", job_id=DIGEST.job_id)
+    built = builder.agent_run(
+        job_id,
+        datetime(2026, 1, 31, 6, 0, 4, tzinfo=UTC),
+        185.0,
+        tools=["terminal"],
+        subagents=[Subagent(goal="look it up")],
+    )
+    builder.write()
+    fill(empty.home, replace(DIGEST, session_id=built.expected.session_id, subagents=1))
+    return empty
+
+
+HEADER = """\
+nightly digest  success
+  run       3f9a61c0000000000000000000000000
+  session   cron_6c583f72f2e8_20260131_060004
+  trace id  db066a36783ca70e575ca42823a58c9d
+  job       6c583f72f2e8, agent, skills news
+  started   2026-01-31 07:00:04, took 3 m 05 s
+  due       2026-01-31 07:00:00, 4.0 s late
+  trigger   schedule, 0 7 * * * (Europe/Berlin)
+  model     claude-sonnet-4, anthropic
+  tokens    12,345: 11,000 in (2,000 from cache), 1,345 out (300 reasoning)
+  cost      $0.0432, estimated
+  calls     3 model calls, 2 tool calls, 1 subagent
+  delivery  delivered, telegram
+"""
+
+WIDE = """
+                                0                                                3 m 05 s
+cron nightly digest             █████████████████████████████████████████████████████████  3 m 05 s  12,345 tok  $0.0432
+├ invoke_agent hermes            ████████████████████████████████████████████████████████  3 m 02 s
+│ ├ chat fake-model              ███████████                                                 36.5 s
+│ ├ execute_tool terminal                   ███████████▌                                     36.5 s
+│ ├ chat fake-model                                    ▐██████████▌                          36.5 s
+│ ├ execute_tool delegate_task                                    ▐███████████               36.5 s
+│ │ └ invoke_agent subagent                                        ▐█████████                31.0 s
+│ │   └ chat fake-model                                            ▐████████▌                29.2 s   1,050 tok
+│ └ chat fake-model                                                           ███████████    36.5 s
+└ deliver telegram                                                                      ▐      6 ms
+"""
+
+NORMAL = """
+                                0        3 m 05 s
+cron nightly digest             █████████████████  3 m 05 s  12,345 tok  $0.0432
+├ invoke_agent hermes           █████████████████  3 m 02 s
+│ ├ chat fake-model             ███▌                 36.5 s
+│ ├ execute_tool terminal          ▐███              36.5 s
+│ ├ chat fake-model                    ███▌          36.5 s
+│ ├ execute_tool delegate_task            ▐██▌       36.5 s
+│ │ └ invoke_agent subagent               ▐██▌       31.0 s
+│ │   └ chat fake-model                   ▐██▌       29.2 s   1,050 tok
+│ └ chat fake-model                          ▐███    36.5 s
+└ deliver telegram                              ▐      6 ms
+"""
+
+NARROW = """
+cron nightly digest             3 m 05 s
+├ invoke_agent hermes           3 m 02 s
+│ ├ chat fake-model               36.5 s
+│ ├ execute_tool terminal         36.5 s
+│ ├ chat fake-model               36.5 s
+│ ├ execute_tool delegate_task    36.5 s
+│ │ └ invoke_agent subagent       31.0 s
+│ │   └ chat fake-model           29.2 s
+│ └ chat fake-model               36.5 s
+└ deliver telegram                  6 ms
+"""
+
+
+@pytest.mark.parametrize(
+    ("columns", "waterfall"),
+    [("120", WIDE), ("80", NORMAL), ("40", NARROW)],
+    ids=["wide", "normal", "narrow"],
+)
+def test_the_waterfall_keeps_the_width_of_the_terminal(
+    with_steps: Cli, monkeypatch: pytest.MonkeyPatch, columns: str, waterfall: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+
+    said = with_steps("trace", DIGEST.run_id)
+
+    assert said.out == HEADER + waterfall
+    assert (said.status, said.err) == (0, "")
+    assert max(map(len, waterfall.splitlines())) <= int(columns)
+
+
+def test_piped_it_is_drawn_for_a_hundred_columns(with_steps: Cli) -> None:
+    waterfall = with_steps("trace", "latest").lines[14:]
+
+    assert max(map(len, waterfall)) == 100
+    assert "█" in waterfall[1]
+
+
+FAILED_SCRIPT = """\
+certificate check  failure
+  run       d6ba2e91000000000000000000000000
+  trace id  f0b6c64a4653c9beea69ac50d5f5dbc8
+  job       7069c1546cba, script
+  started   2026-01-31 05:00:00, took 170 ms
+  trigger   manual
+  error     script_failed
+            Script exited with code 3
+            stderr:
+                expires tomorrow
+
+                          0                                       170 ms
+✗ cron certificate check  ██████████████████████████████████████████████  170 ms
+└ ✗ script                ██████████████████████████████████████████████  170 ms
+"""
+
+
+def test_a_failure_shows_the_hosts_error_text_whole(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    said = cli("trace", "d6ba")
+
+    assert said.out == FAILED_SCRIPT
+    assert said.status == 0
+
+
+def test_steps_that_the_host_has_deleted_are_not_passed_over(cli: Cli) -> None:
+    assert cli("trace", "3f9a").lines[-1] == (
+        "Hermes has deleted this run's messages: its steps are gone."
+    )
+
+
+def test_an_inferred_outcome_is_marked(cli: Cli) -> None:
+    assert cli("trace", "a901").lines[0] == "nightly digest  abandoned*"
+
+
+def test_an_unknown_cost_says_so_and_a_script_has_none(cli: Cli) -> None:
+    assert "  cost      unknown" in cli("trace", "a901").lines
+    assert "cost" not in cli("trace", "d6ba").out
+
+
+def test_a_cost_that_is_partly_unknown_is_a_lower_bound(cli: Cli) -> None:
+    said = cli("trace", str(OLD_HOST.session_id))
+
+    assert "  cost      ≥$1.50, partial" in said.lines
+    assert said.lines[-3].endswith("≥$1.50")
+
+
+def test_a_cost_that_a_subscription_covers_is_said_so(empty: Cli) -> None:
+    fill(empty.home, replace(DIGEST, cost_usd=0.0, cost_status=CostStatus.INCLUDED))
+
+    assert "  cost      included" in empty("trace", "latest").lines
+
+
+def test_an_answer_that_asked_not_to_be_delivered_is_told(empty: Cli) -> None:
+    fill(empty.home, replace(DIGEST, silent=True))
+
+    assert (
+        "  delivery  delivered, telegram, silent: it asked not to be delivered"
+        in empty("trace", "latest").lines
+    )
+
+
+def test_nothing_in_a_run_drives_the_terminal(empty: Cli) -> None:
+    hostile = "\x1b]0;title\x07[red]x[/]\x9b31m"
+    fill(
+        empty.home,
+        replace(
+            NO_KEY,
+            job_name=hostile,
+            model=hostile,
+            error_message=f"{hostile}\r\nsecond {hostile}",
+            delivery_error=hostile,
+            skills=(hostile,),
+        ),
+    )
+
+    said = empty("trace", "latest")
+
+    assert all(char.isprintable() or char == "\n" for char in said.out)
+    assert "[red]x[/]" in said.lines[0]
+
+
+# Which run is meant.
+
+
+@pytest.mark.parametrize(
+    ("reference", "run_id"),
+    [
+        ("latest", DIGEST.run_id),
+        (DIGEST.run_id, DIGEST.run_id),
+        ("3f9a61", DIGEST.run_id),
+        (str(DIGEST.session_id), DIGEST.run_id),
+        ("cron_6c583f72f2e8_20260130", LOST.run_id),
+        ("cron_71314c23fdcb", OLD_HOST.run_id),
+        ("nightly digest", DIGEST.run_id),
+        ("Nightly Digest", DIGEST.run_id),
+        ("6c583f72f2e8", DIGEST.run_id),
+        ("7069c1546cba", SCRIPT.run_id),
+    ],
+)
+def test_references(cli: Cli, reference: str, run_id: str) -> None:
+    assert cli("trace", "--json", reference).json["run"]["run_id"] == run_id
+
+
+@pytest.mark.parametrize("name", ["cron", "3f9a61c0", "81"])
+def test_the_name_of_a_job_goes_before_the_beginning_of_an_id(cli: Cli, name: str) -> None:
+    named = replace(SCRIPT, execution_id="ffff" + 28 * "0", job_id="ffffffffffff", job_name=name)
+    fill(cli.home, named)
+
+    assert cli("trace", "--json", name).json["run"]["run_id"] == named.run_id
+
+
+def test_a_whole_id_goes_before_everything(cli: Cli) -> None:
+    fill(cli.home, replace(SCRIPT, execution_id="0" * 32, job_name=DIGEST.run_id))
+
+    assert cli("trace", "--json", DIGEST.run_id).json["run"]["run_id"] == DIGEST.run_id
+
+
+def test_an_ambiguous_beginning_lists_the_candidates(cli: Cli) -> None:
+    said = cli("trace", "cron_6c583f72f2e8")
+
+    assert (said.status, said.out) == (1, "")
+    assert said.err == (
+        "error: 'cron_6c583f72f2e8' is the beginning of more than one run:\n"
+        "  3f9a61c0000000000000000000000000  2026-01-31 07:00  success    nightly digest\n"
+        "  a9013d21000000000000000000000000  2026-01-30 07:00  abandoned  nightly digest\n"
+    )
+
+
+def test_more_candidates_than_are_listed_are_hinted_at(empty: Cli) -> None:
+    alike = [
+        replace(SCRIPT, execution_id=f"abc{n:029x}", started_ns=SCRIPT.started_ns - n)
+        for n in range(12)
+    ]
+    fill(empty.home, *alike)
+
+    lines = empty("trace", "abc").err.splitlines()
+
+    assert len(lines) == 12
+    assert lines[-1] == "  … and perhaps more: give more of the id."
+
+
+def test_an_unknown_run_is_a_failure_that_says_what_to_run(cli: Cli) -> None:
+    said = cli("trace", "nobody")
+
+    assert (said.status, said.out) == (1, "")
+    assert said.err == (
+        "error: No run and no job is called 'nobody'.\n"
+        "  Run `cronalytics-otel runs` for those that are known, `cronalytics-otel sync` for new"
+        " ones.\n"
+    )
+
+
+def test_the_latest_of_none_is_a_failure(empty: Cli) -> None:
+    fill(empty.home)
+
+    said = empty("trace", "latest")
+
+    assert (said.status, said.err) == (
+        1, "error: No run is known yet.\n  Run `cronalytics-otel sync`.\n"
+    )  # fmt: skip
+
+
+def test_without_a_journal_it_says_what_to_run(empty: Cli) -> None:
+    said = empty("trace", "latest")
+
+    assert (said.status, said.out) == (1, "")
+    assert "Run `cronalytics-otel sync`" in said.err
+
+
+def test_a_damaged_host_database_is_no_end(cli: Cli) -> None:
+    cli.home.state_db.write_bytes(b"this is no database\n" * 500)
+
+    said = cli("trace", "3f9a")
+
+    assert said.status == 0
+    assert said.lines[0] == "nightly digest  success"
+
+
+# For programs.
+
+
+def test_json_has_the_run_and_its_spans_as_they_would_be_sent(with_steps: Cli) -> None:
+    shape = with_steps("trace", "--json", "latest").json
+
+    assert list(shape) == ["run", "spans"]
+    assert shape["run"] == with_steps("runs", "--json").json[0]
+    root, agent, chat = shape["spans"][:3]
+    assert chat == {
+        "trace_id": shape["run"]["trace_id"],
+        "span_id": chat["span_id"],
+        "parent_id": agent["span_id"],
+        "name": "chat fake-model",
+        "kind": "client",
+        "started_at": "2026-01-31T06:00:06.501600Z",
+        "ended_at": "2026-01-31T06:00:42.996800Z",
+        "duration_s": 36.4952,
+        "error": None,
+        "attributes": {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.conversation.id": shape["run"]["session_id"],
+            "gen_ai.request.model": "fake-model",
+            "gen_ai.provider.name": "custom",
+            "gen_ai.response.finish_reasons": ["tool_calls"],
+        },
+        "links": [],
+        "events": [],
+    }
+    assert (root["parent_id"], root["attributes"]["hermes.cron.job.skills"]) == (None, ["news"])
+    assert len(chat["span_id"]) == 16
+    assert len(chat["trace_id"]) == 32
+
+
+def test_json_links_the_jobs_previous_run(cli: Cli) -> None:
+    (root,) = cli("trace", "--json", "3f9a").json["spans"]
+    (previous,) = cli("trace", "--json", "a901").json["spans"]
+
+    assert root["links"] == [
+        {
+            "trace_id": previous["trace_id"],
+            "span_id": previous["span_id"],
+            "attributes": {"hermes.cron.link.relation": "previous_run"},
+        }
+    ]

@@ -1,0 +1,193 @@
+"""The picture of a trace, from plain spans."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cronalytics_otel.cli.waterfall import draw
+from cronalytics_otel.model import AttributeValue, Span, SpanKind
+from cronalytics_otel.telemetry import semconv as sc
+
+SECOND = 1_000_000_000
+
+
+def span(
+    span_id: int,
+    parent_id: int | None,
+    name: str,
+    start_s: float,
+    end_s: float,
+    error: str | None = None,
+    attributes: dict[str, AttributeValue] | None = None,
+) -> Span:
+    return Span(
+        trace_id=1,
+        span_id=span_id,
+        parent_id=parent_id,
+        name=name,
+        kind=SpanKind.INTERNAL,
+        start_ns=round(start_s * SECOND),
+        end_ns=round(end_s * SECOND),
+        attributes=attributes or {},
+        error=error,
+    )
+
+
+def lines(spans: list[Span], width: int | None) -> list[str]:
+    return [line.plain.rstrip() for line in draw(spans, width)]
+
+
+def test_bars_stand_on_one_scale_and_meet_where_steps_meet() -> None:
+    spans = [
+        span(1, None, "cron job", 0, 8),
+        span(2, 1, "first", 0, 2),
+        span(3, 1, "second", 2, 7),
+        span(4, 1, "last", 7, 8),
+    ]
+
+    assert lines(spans, 33) == [
+        "          0          8.0 s",
+        "cron job  ████████████████  8.0 s",
+        "├ first   ████              2.0 s",
+        "├ second      ██████████    5.0 s",
+        "└ last                  ██  1.0 s",
+    ]
+
+
+def test_the_order_is_that_of_time_whatever_the_order_given() -> None:
+    spans = [
+        span(1, None, "root", 0, 4),
+        span(4, 1, "late", 3, 4),
+        span(5, 4, "in late", 3, 4),
+        span(2, 1, "early", 1, 2),
+        span(3, 2, "in early", 1, 2),
+    ]
+
+    assert [line.split("  ")[0] for line in lines(spans, None)[1:]] == [
+        "root",
+        "├ early",
+        "│ └ in early",
+        "└ late",
+        "",
+    ]
+
+
+def test_the_shortest_step_can_be_seen() -> None:
+    spans = [span(1, None, "root", 0, 3600), span(2, 1, "blink", 3600, 3600)]
+
+    assert lines(spans, 40)[2].split() == ["└", "blink", "▐", "0", "ms"]
+
+
+def test_a_run_that_took_no_time_is_drawn() -> None:
+    assert "▌" in lines([span(1, None, "root", 5, 5)], 60)[1]
+
+
+def test_a_step_whose_parent_is_not_there_stands_at_the_top() -> None:
+    spans = [span(1, None, "root", 0, 2), span(9, 77, "orphan", 1, 2)]
+
+    assert [line.split()[0] for line in lines(spans, 60)[1:]] == ["root", "orphan"]
+
+
+def test_errors_are_marked_and_told_once() -> None:
+    spans = [
+        span(1, None, "cron job", 0, 2, "HTTP 500"),
+        span(2, 1, "invoke_agent", 0, 2, "HTTP 500"),
+        span(3, 2, "execute_tool", 0, 1, "exit status 3: no such file or directory\nand more"),
+        span(4, 2, "chat", 1, 2),
+    ]
+
+    assert lines(spans, 50) == [
+        "                    0                 2.0 s",
+        "✗ cron job          ███████████████████████  2.0 s",
+        "└ ✗ invoke_agent    ███████████████████████  2.0 s",
+        "  ├ ✗ execute_tool  ███████████▌             1.0 s",
+        "  │   exit status 3: no such file or directory",
+        "  └ chat                       ▐███████████  1.0 s",
+    ]
+    assert "  │   exit status 3: no such file or directory" in lines(spans, None)
+    assert "  │   exit status 3: no such file or d…" in lines(spans, 39)
+
+
+def test_a_step_without_a_result_says_so() -> None:
+    unfinished = span(
+        2, 1, "execute_tool x", 0, 1, attributes={sc.HERMES_CRON_STEP_UNFINISHED: True}
+    )
+
+    assert "└ execute_tool x (no result)" in lines([span(1, None, "root", 0, 1), unfinished], 80)[2]
+
+
+def test_tokens_and_cost_stand_where_they_are_known() -> None:
+    spans = [
+        span(
+            1, None, "cron job", 0, 1,
+            attributes={
+                sc.HERMES_CRON_USAGE_TOTAL_TOKENS: 2100,
+                sc.HERMES_CRON_COST_TOTAL: 0.0043,
+                sc.HERMES_CRON_COST_STATUS: "partial",
+            },
+        ),
+        span(
+            2, 1, "chat", 0, 1,
+            attributes={sc.GEN_AI_USAGE_INPUT_TOKENS: 1000, sc.GEN_AI_USAGE_OUTPUT_TOKENS: 50},
+        ),
+    ]  # fmt: skip
+
+    assert [line[line.index("1.0 s") :] for line in lines(spans, 80)[1:]] == [
+        "1.0 s  2,100 tok  ≥$0.0043",
+        "1.0 s  1,050 tok",
+    ]
+
+
+def test_deep_nesting_leaves_room_for_names() -> None:
+    spans = [span(1, None, "root", 0, 1)]
+    spans += [span(n, n - 1, f"step {n}", 0, 1) for n in range(2, 40)]
+
+    assert "└ step 39" in lines(spans, 80)[-1]
+
+
+def test_a_name_cannot_drive_the_terminal() -> None:
+    (_, line) = lines([span(1, None, "a\x1b[2Jb\nc", 0, 1)], 60)
+
+    assert line.startswith("a [2Jb  ")
+
+
+def test_no_spans_are_no_lines() -> None:
+    assert lines([], 80) == []
+
+
+names = st.text(st.characters(codec="utf-8"), max_size=30)
+
+
+@given(
+    width=st.integers(30, 200),
+    steps=st.lists(
+        st.tuples(st.integers(0, 50), st.integers(0, 10**12), st.integers(0, 10**12), names),
+        min_size=1,
+        max_size=30,
+    ),
+)
+def test_every_span_has_its_line_and_none_is_wider_than_the_terminal(
+    width: int, steps: list[tuple[int, int, int, str]]
+) -> None:
+    spans = [
+        dataclasses.replace(
+            span(n, parent if 0 < parent < n else None, f"x{name}", 0, 0),
+            start_ns=start,
+            end_ns=start + length,
+        )
+        for n, (parent, start, length, name) in enumerate(steps, 1)
+    ]
+
+    drawn = draw(spans, width)
+
+    assert max(line.cell_len for line in drawn) <= width
+    assert len(drawn) - len(spans) in (0, 1)  # the scale
+
+
+@pytest.mark.parametrize("width", [1, 5, 12])
+def test_the_narrowest_terminal_is_no_crash(width: int) -> None:
+    assert len(lines([span(1, None, "root", 0, 1)], width)) == 1
