@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from .host.sqlite import HostDataError
 from .host.times import NS
 from .journal import Journal
 from .journal.outbox import Entry, Standing
@@ -102,6 +103,7 @@ class _Exporter:
         self._sender = sender
         self._build = build
         self._terms = terms
+        self._failures = standing.failures
         self._failing = standing.failures > 0
         self._runs_a_request = FIRST_RUNS if self._failing else MAX_RUNS
         self._refused_in_a_row = 0
@@ -116,7 +118,11 @@ class _Exporter:
             self._result.waits_until_ns = not_before_ns
             return self._result
         while self._has_time() and (entries := self._next()):
-            if not self._send(entries):
+            try:
+                if not self._send(entries):
+                    break
+            except HostDataError as error:
+                self._result.error = str(error)  # the steps cannot be read: the traces wait
                 break
             self._terms.progress(self._standing.name, self._result.sent)
             if self._runs_a_request < MAX_RUNS:
@@ -154,7 +160,9 @@ class _Exporter:
         if len(pairs) > 1 and self._may_split(receipt):
             # Nothing was taken, and it may be the fault of one: the halves tell which.
             half = len(pairs) // 2
-            return self._request(pairs[:half]) and self._request(pairs[half:])
+            return all(
+                self._has_time() and self._request(part) for part in (pairs[:half], pairs[half:])
+            )
         self._refused(entries, receipt)
         if receipt.verdict is Verdict.DENIED:
             return self._failed(receipt)
@@ -172,6 +180,7 @@ class _Exporter:
         if self._failing:
             self._failing = False
             self._result.recovered = True
+        self._failures = 0
         with self._journal.atomic():
             self._journal.outbox.accepted(self._standing.id, entries, self._terms.clock_ns())
         self._result.sent += len(entries)
@@ -185,7 +194,7 @@ class _Exporter:
         wait_s = (
             receipt.retry_after_s
             if receipt.retry_after_s is not None
-            else backoff_s(self._standing.failures) * self._terms.jitter()
+            else backoff_s(self._failures) * self._terms.jitter()
         )
         next_ns = now_ns + round(min(wait_s, ASKED_MAX_S) * NS)
         with self._journal.atomic():

@@ -7,7 +7,7 @@ execution that is final has its session complete in what is read afterwards.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -22,16 +22,20 @@ from .host.sqlite import (
     HostCorruptError,
     HostDataError,
     fingerprint,
+    is_corrupt,
     reading,
 )
 from .host.state_db import Session, Watermark
 from .host.times import NS
-from .joining import Facts, Matcher, assemble
+from .joining import Facts, Matcher, assemble, last_of
 from .journal import Journal
 from .model import Job, Run
 
 UNMATCHED_GRACE_NS = 60 * NS
 """How long an ended session without an execution waits for one to turn up."""
+
+DELIVERY_GRACE_NS = 900 * NS
+"""How long the delivery of an answer may take on a host without a ledger."""
 
 REBOOT_GRACE_NS = 600 * NS
 """How long a row stays open after this machine was started anew: its owner may be elsewhere."""
@@ -91,6 +95,9 @@ def harvest(
     ).run(full=full, snapshots=snapshots)
 
 
+_Pair = tuple[Execution | None, Session]
+
+
 class _Harvester:
     def __init__(
         self,
@@ -137,7 +144,8 @@ class _Harvester:
             self._read(facts, prints, open_executions, open_sessions, full=full)
         except HostDataError as error:
             self._result.problems.append(str(error))
-        self._result.open_runs = len(self._journal.open_ids("execution"))
+        kind = "execution" if self._home.ledger.exists() else "session"
+        self._result.open_runs = len(self._journal.open_ids(kind))
         return self._result
 
     # Job definitions.
@@ -189,9 +197,13 @@ class _Harvester:
             reader, connection = self._open_state(stack)
             if reader is not None and connection is not None:
                 chunks = self._chunks(reader, connection, facts, open_sessions, full=full)
-                for sessions, mark in chunks:
-                    waiting += self._take_chunk(reader, sessions, mark, final, unpaired)
-                    self._between_chunks()
+                try:
+                    for sessions, mark in chunks:
+                        waiting += self._take_chunk(reader, sessions, mark, final, unpaired)
+                        self._between_chunks()
+                except sqlite3.DatabaseError as error:
+                    self._go_without_state(error)
+                    reader = None
             self._finish(reader, waiting, final, unpaired, open_sessions)
         with self._journal.atomic():
             if page is not None:
@@ -222,7 +234,13 @@ class _Harvester:
             return None
         if page.unread:
             self._result.problems.append(
-                f"{path}: {page.unread} rows have a status or a time that we do not know"
+                f"{path}: {page.unread} rows have no time that can be read"
+            )
+        unknown = {e.status for e in page.executions if not e.terminal and not e.known_open}
+        if unknown:
+            self._result.problems.append(
+                f"{path}: status {', '.join(sorted(unknown))} is not known to this version: "
+                "these runs wait; update cronalytics-otel"
             )
         known = self._journal.known("execution_id", [e.execution_id for e in page.executions])
         page.executions[:] = [e for e in page.executions if e.execution_id not in known]
@@ -236,7 +254,7 @@ class _Harvester:
         suspects = [
             e.execution_id
             for e in executions
-            if not e.terminal and self._owner_is_gone(e, seen_open.get(e.execution_id))
+            if e.known_open and self._owner_is_gone(e, seen_open.get(e.execution_id))
         ]
         if not suspects:
             return set()
@@ -268,16 +286,16 @@ class _Harvester:
         try:
             return state_db.Reader(connection, path), connection
         except sqlite3.DatabaseError as error:
-            # Damaged: what the ledger tells still goes out. Locked: everything waits.
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in (
-                sqlite3.SQLITE_CORRUPT,
-                sqlite3.SQLITE_NOTADB,
-            ):
-                self._result.problems.append(
-                    f"{path} is damaged ({error}): runs go out without their sessions"
-                )
-                return None, None
-            raise
+            self._go_without_state(error)
+            return None, None
+
+    def _go_without_state(self, error: sqlite3.DatabaseError) -> None:
+        """Damaged: what the ledger tells still goes out. Locked: everything waits (raised)."""
+        if not is_corrupt(error):
+            raise error
+        self._result.problems.append(
+            f"{self._home.state_db} is damaged ({error}): runs go out without their sessions"
+        )
 
     def _chunks(
         self,
@@ -307,8 +325,9 @@ class _Harvester:
         unpaired: dict[str, Execution],
     ) -> list[Session]:
         """Makes final what can be; gives back the sessions whose execution is not known yet."""
-        pairs: list[tuple[Execution | None, Session]] = []
+        pairs: list[_Pair] = []
         still_open: list[str] = []
+        done: list[str] = []
         waiting: list[Session] = []
         for session in sessions:
             execution = self._matcher.by_start(session)
@@ -320,12 +339,18 @@ class _Harvester:
                     still_open.append(session.session_id)
             elif self._in_ledger_times(session):
                 waiting.append(session)
-            elif session.ended_ns is not None or self._is_stale(session):
-                pairs.append((None, session))
+            elif self._waited_enough(session):
+                if self._known_by_execution(session):
+                    done.append(session.session_id)
+                else:
+                    pairs.append((None, session))
             else:
                 still_open.append(session.session_id)
         runs = self._runs_of(reader, pairs)
+        made = {run.session_id for run in runs}
+        still_open += [s.session_id for _, s in pairs if s.session_id not in made]
         with self._journal.atomic():
+            self._journal.close_open("session", done)
             self._journal.set_open("session", still_open, self._now_ns)
             self._journal.set_open("session", (s.session_id for s in waiting), self._now_ns)
             self._close(runs)
@@ -344,13 +369,17 @@ class _Harvester:
         open_sessions: dict[str, int],
     ) -> None:
         """What is left: sessions whose clocks disagree, and executions without a session."""
-        pairs: list[tuple[Execution | None, Session]] = []
+        pairs: list[_Pair] = []
         for session in waiting:
             execution = self._matcher.by_end(session)
             if execution is not None and execution.execution_id in final:
                 pairs.append((execution, session))
                 del unpaired[execution.execution_id]
-            elif execution is None and self._waited_enough(session):
+            elif (
+                execution is None
+                and self._waited_enough(session)
+                and not self._known_by_execution(session)
+            ):
                 pairs.append((None, session))
         runs = self._runs_of(reader, pairs) if reader is not None else []
         for execution in unpaired.values():
@@ -382,9 +411,20 @@ class _Harvester:
         return self._now_ns - max(session.started_ns, last or 0) > STALE_NS
 
     def _waited_enough(self, session: Session) -> bool:
+        """Without an execution: what the host writes after the session's end is written by then."""
         if session.ended_ns is None:
             return self._is_stale(session)
-        return self._now_ns - session.ended_ns > UNMATCHED_GRACE_NS
+        job = self._jobs_now.get(session.job_id or "")
+        marked = job is not None and (job.last_run_ns or 0) >= session.ended_ns
+        seen_here = not self._in_ledger_times(session)
+        # Without a ledger, a job that is still there will be marked when its answer is delivered.
+        patient = job is not None and self._begins_ns is None
+        grace_ns = DELIVERY_GRACE_NS if patient else UNMATCHED_GRACE_NS
+        return self._now_ns - session.ended_ns > grace_ns or (marked and seen_here)
+
+    def _known_by_execution(self, session: Session) -> bool:
+        """Its execution went out alone, while the sessions could not be read."""
+        return self._journal.execution_run_around(session.job_id or "", session.started_ns)
 
     def _known_by_session(self, execution: Execution) -> bool:
         """Its session went out alone, while the ledger could not be read."""
@@ -393,15 +433,12 @@ class _Harvester:
 
     # Runs.
 
-    def _runs_of(
-        self, reader: state_db.Reader, pairs: Iterable[tuple[Execution | None, Session]]
-    ) -> list[Run]:
-        pairs = list(pairs)
-        if not pairs:
-            return []
-        below = reader.descendants([session.session_id for _, session in pairs])
+    def _runs_of(self, reader: state_db.Reader, pairs: list[_Pair]) -> list[Run]:
+        """Runs of these; a session alone whose continuation has not ended is left for later."""
+        below = reader.descendants([session for _, session in pairs]) if pairs else {}
+        pairs = [pair for pair in pairs if self._is_over(*pair, below)]
         everyone = [s.session_id for _, s in pairs]
-        everyone += [s.session_id for sessions in below.values() for s in sessions]
+        everyone += [s.session_id for _, root in pairs for s in below.get(root.session_id, ())]
         usage = reader.usage_rows(everyone)
         return [
             self._assembled(
@@ -409,6 +446,14 @@ class _Harvester:
             )
             for execution, session in pairs
         ]
+
+    def _is_over(
+        self, execution: Execution | None, session: Session, below: dict[str, list[Session]]
+    ) -> bool:
+        if execution is not None or not session.compressed:
+            return True
+        last = last_of(session, below.get(session.session_id, ()))
+        return last.ended_ns is not None or self._is_stale(last)
 
     def _assembled(
         self,
@@ -420,11 +465,13 @@ class _Harvester:
         usage: dict[str, list[tuple[str, state_db.Spending]]] | None = None,
     ) -> Run:
         job_id = execution.job_id if execution else (session.job_id if session else None) or ""
-        ended_ns = self._known_end(execution, session)
+        last = last_of(session, below) if session else None
+        ended_ns = execution.finished_ns if execution else last.ended_ns if last else None
         began_ns = execution.began_ns if execution else session.started_ns if session else 0
         unended = ended_ns is None
         at_ns = ended_ns if ended_ns is not None else self._now_ns
         job = self._job_at(job_id, at_ns)
+        previous = self._previous(execution) if execution else None
         # The output file is read only where the databases leave a question.
         complete = execution is not None and session is not None and job is not None
         return assemble(
@@ -437,20 +484,22 @@ class _Harvester:
                 session=session,
                 below=below,
                 usage_rows=usage or {},
-                output=None if complete else self._outputs.of_run(job_id, began_ns, at_ns),
-                known_due_ns=self._known_due(execution) if execution else None,
-                previous_end_ns=self._previous_end(execution) if execution else None,
-                last_activity_ns=self._last_activity(reader, session) if unended else None,
+                output=None
+                if complete or unended
+                else self._outputs.of_run(
+                    job_id, began_ns, at_ns, slack_ns=0 if execution else UNMATCHED_GRACE_NS
+                ),
+                known_due_ns=self._journal.due_between(
+                    job_id, previous[0] if previous else 0, execution.claimed_ns + NS
+                )
+                if execution
+                else None,
+                previous_end_ns=previous[1] if previous else None,
+                last_activity_ns=self._last_activity(reader, last) if unended else None,
             ),
             self._zone.info,
             self._zone.name,
         )
-
-    @staticmethod
-    def _known_end(execution: Execution | None, session: Session | None) -> int | None:
-        if execution is not None:
-            return execution.finished_ns
-        return session.ended_ns if session else None
 
     @staticmethod
     def _last_activity(reader: state_db.Reader | None, session: Session | None) -> int | None:
@@ -461,13 +510,9 @@ class _Harvester:
         said_ns = reader.last_activity_ns(session.session_id) if reader else None
         return max(session.started_ns, said_ns or 0)
 
-    def _known_due(self, execution: Execution) -> int | None:
-        before = self._matcher.before(execution)
-        after_ns = before.began_ns if before else 0
-        return self._journal.due_between(execution.job_id, after_ns, execution.claimed_ns + NS)
-
-    def _previous_end(self, execution: Execution) -> int | None:
+    def _previous(self, execution: Execution) -> tuple[int, int | None] | None:
+        """Start and end of the job's run before this one."""
         before = self._matcher.before(execution)
         if before is not None:
-            return before.finished_ns
-        return self._journal.previous_end_ns(execution.job_id, execution.began_ns)
+            return before.began_ns, before.finished_ns
+        return self._journal.previous_times(execution.job_id, execution.began_ns)

@@ -21,6 +21,7 @@ class Signal:
         self.event = threading.Event()
         self.last_s: float | None = None
         """`time.monotonic()` of the newest hook of a cron run; None before the first."""
+        self._started = False
 
     def hook_for(self, started: Callable[[], None]) -> Callable[..., None]:
         """A callback that never raises; `started` is called at the first hook of a cron run."""
@@ -28,10 +29,10 @@ class Signal:
         def hook(session_id: object = None, **_: object) -> None:
             try:
                 if isinstance(session_id, str) and session_id.startswith("cron_"):
-                    first = self.last_s is None
                     self.last_s = time.monotonic()
-                    if first:
-                        started()
+                    if not self._started:
+                        started()  # again at the next hook if the machine is out of threads
+                        self._started = True
                     self.event.set()
             except KeyboardInterrupt:
                 raise

@@ -36,8 +36,10 @@ SLACK_NS = NS
 END_SLACK_NS = 10 * NS
 """From a session's end to its execution's: saving and delivering, where only ends can be used."""
 
-JOB_SLACK_NS = 10 * NS
-"""From jobs.json `last_run_at` to the ledger's `finished_at`, written one after the other."""
+JOB_SLACK_NS = 60 * NS
+"""From a session's end to jobs.json `last_run_at`: the answer is delivered in between."""
+
+_NEVER_NS = 2**63 - 1
 
 _TITLE_STAMP = re.compile(r" · [A-Z][a-z]{2} \d{2} \d{2}:\d{2}( #\d+)?$")
 
@@ -55,21 +57,28 @@ class Matcher:
         self._taken: set[str] = set()
 
     def by_start(self, session: Session) -> Execution | None:
-        """The execution that was running when the session began; the newest, if several were."""
+        """The execution that was running when the session began.
+
+        Where two of one job overlap, the session lies within its own: of those that hold it
+        whole, the one that ends first.
+        """
         job_id = session.job_id or ""
         siblings = self._by_job.get(job_id)
         if siblings is None:
             return None
         at = bisect_right(self._began[job_id], session.started_ns + SLACK_NS)
-        for execution in reversed(siblings[:at]):
-            if execution.execution_id in self._taken:
-                continue
-            if (
-                execution.finished_ns is None
-                or session.started_ns <= execution.finished_ns + SLACK_NS
-            ):
-                return self._take(execution)
-        return None
+        running = [e for e in siblings[:at] if self._could_hold(e, session)]
+        if not running:
+            return None
+        holding = [e for e in running if _end_of(e) >= (session.ended_ns or 0) - SLACK_NS]
+        if session.ended_ns is not None and holding:
+            return self._take(min(holding, key=_end_of))
+        return self._take(running[-1])
+
+    def _could_hold(self, execution: Execution, session: Session) -> bool:
+        return execution.execution_id not in self._taken and session.started_ns <= _end_of(
+            execution
+        )
 
     def by_end(self, session: Session) -> Execution | None:
         """For clocks that were set back meanwhile: the execution that ended with the session."""
@@ -94,6 +103,10 @@ class Matcher:
     def _take(self, execution: Execution) -> Execution:
         self._taken.add(execution.execution_id)
         return execution
+
+
+def _end_of(execution: Execution) -> int:
+    return execution.finished_ns if execution.finished_ns is not None else _NEVER_NS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +142,7 @@ def assemble(facts: Facts, zone: tzinfo, zone_name: str | None) -> Run:
     usage, cost_usd, cost_status = _spent(facts)
     session = facts.session
     silent = _silent(facts, ended.outcome)
-    delivery, delivery_error = _delivery(facts, ended.outcome, silent=silent, ended_ns=ended_ns)
+    delivery, delivery_error = _delivery(facts, ended, silent=silent, ended_ns=ended_ns)
     sessions = [session, *facts.below] if session else []
     return Run(
         profile=facts.profile,
@@ -173,7 +186,7 @@ def _times(facts: Facts) -> tuple[int, int]:
         ended = execution.finished_ns
     else:
         started = session.started_ns if session else 0
-        ended = session.ended_ns if session else None
+        ended = last_of(session, facts.below).ended_ns if session else None
     if ended is None:
         ended = facts.last_activity_ns
     # A clock that was set back must not give a negative duration.
@@ -188,20 +201,39 @@ def _ended(facts: Facts, ended_ns: int) -> outcomes.Ended:
             has_session=facts.session is not None,
             output=facts.output,
         )
-    session, now = facts.session, facts.job_now
+    latest = _latest(facts, ended_ns)
+    last = last_of(facts.session, facts.below) if facts.session else None
     return outcomes.from_session(
-        last_message=session.last_message if session else None,
+        last_message=last.last_message if last else None,
         output=facts.output,
-        job_status=(now.last_status, now.last_error)
-        if now is not None and now.last_status is not None and _is_latest(now, ended_ns)
+        job_status=(latest.last_status, latest.last_error)
+        if latest is not None and latest.last_status is not None
         else None,
-        ended=session is not None and session.ended_ns is not None,
+        ended=last is not None and last.ended_ns is not None,
     )
 
 
-def _is_latest(job: Job, ended_ns: int) -> bool:
-    """Whether the job's `last_*` fields speak of the run that ended then."""
-    return job.last_run_ns is not None and abs(job.last_run_ns - ended_ns) <= JOB_SLACK_NS
+def last_of(session: Session, below: Sequence[Session]) -> Session:
+    """The session, or the last of those that went on with it after a compression."""
+    for candidate in below:  # parents come first
+        if candidate.parent_id == session.session_id and not candidate.is_subagent:
+            session = candidate
+    return session
+
+
+def _latest(facts: Facts, ended_ns: int) -> Job | None:
+    """The job with its `last_*` fields if they speak of this run.
+
+    The host writes them between the session's end and the execution's.
+    """
+    job = facts.job_now
+    if job is None or job.last_run_ns is None:
+        return None
+    if facts.execution is not None:
+        earliest, latest = facts.execution.began_ns, ended_ns + SLACK_NS
+    else:
+        earliest, latest = ended_ns - SLACK_NS, ended_ns + JOB_SLACK_NS
+    return job if earliest <= job.last_run_ns <= latest else None
 
 
 def _origin(
@@ -334,7 +366,7 @@ def _silent(facts: Facts, ended: Outcome) -> bool | None:
     if ended is not Outcome.SUCCESS:
         return None
     if facts.session is not None:
-        return outcomes.is_silent(facts.session.last_message)
+        return outcomes.is_silent(last_of(facts.session, facts.below).last_message)
     if facts.output is not None:
         return facts.output.ending is Ending.SILENT
     return None
@@ -349,11 +381,10 @@ def _target(job: Job | None) -> str | None:
 
 
 def _delivery(
-    facts: Facts, ended: Outcome, *, silent: bool | None, ended_ns: int
+    facts: Facts, ended: outcomes.Ended, *, silent: bool | None, ended_ns: int
 ) -> tuple[DeliveryOutcome | None, str | None]:
     """The host's own word if it has one; jobs.json tells of the latest run only."""
-    now = facts.job_now
-    latest = now if now is not None and _is_latest(now, ended_ns) else None
+    latest = _latest(facts, ended_ns)
     error = latest.last_delivery_error if latest else None
     if facts.execution is not None and facts.execution.delivery_outcome is not None:
         return facts.execution.delivery_outcome, error
@@ -361,7 +392,8 @@ def _delivery(
         return DeliveryOutcome.NOT_CONFIGURED, None
     if error is not None:
         return DeliveryOutcome.FAILED, error
-    if silent or ended is Outcome.SKIPPED:
+    empty = ended.error_type is outcomes.ErrorType.EMPTY_RESPONSE
+    if silent or empty or ended.outcome is Outcome.SKIPPED:
         return DeliveryOutcome.SUPPRESSED, None
     if latest is not None:
         return DeliveryOutcome.DELIVERED, None

@@ -11,6 +11,9 @@ from .host.outputs import Ending, Output
 from .host.state_db import LastMessage
 from .model import Job, Mode, Outcome, OutcomeSource
 
+_NO_REPLY = frozenset({"", "(empty)"})
+"""What the host keeps as the message of a model that said nothing."""
+
 _SILENCE = frozenset({"[SILENT]", "SILENT", "NO_REPLY", "NO REPLY"})
 
 
@@ -42,29 +45,61 @@ class Ended:
     error_message: str | None = None
 
 
-# First match wins: the particular before the general. The texts are Hermes 0.19's.
+_JOB_NAME = re.compile(r"\bCron (?:job|watchdog) '[^']*'")
+"""Taken out before the text is looked at: a job may be called anything."""
+
+# First match wins: the host's own texts (0.19) from their beginning, before what a provider, a
+# script or a model may have put into them.
 _CLASSES: tuple[tuple[re.Pattern[str], ErrorType], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), error_type)
     for pattern, error_type in (
-        (r"^Interrupted by gateway|interrupted by|KeyboardInterrupt", ErrorType.INTERRUPTED),
-        (r"Dispatch claim rejected|Executor dispatch failed", ErrorType.DISPATCH_FAILED),
-        (r"produced empty response", ErrorType.EMPTY_RESPONSE),
+        (r"^Script timed out", ErrorType.TIMEOUT),
         (r"^Script exited with code|^Script execution failed", ErrorType.SCRIPT_FAILED),
-        (r"^Script timed out|^TimeoutError|idle for \d+s \(limit|timed out", ErrorType.TIMEOUT),
+        (
+            r"^Script not found|^Script path is not|^Blocked: |^Cannot run \.|no script is set",
+            ErrorType.INVALID_CONFIG,
+        ),
+        (
+            (
+                r"^Interrupted by gateway|^RuntimeError: Operation interrupted"
+                r"|^(RuntimeError: )?[^:]{0,40}interrupted during retry|^KeyboardInterrupt"
+            ),
+            ErrorType.INTERRUPTED,
+        ),
+        (r"^Dispatch claim rejected|^Executor dispatch failed", ErrorType.DISPATCH_FAILED),
+        (r"^Agent completed but produced empty response", ErrorType.EMPTY_RESPONSE),
+        (r"^TimeoutError:\s+idle for \d+s \(limit", ErrorType.TIMEOUT),
+        (r"blocked for safety|Skipped to prevent unintended spend", ErrorType.INVALID_CONFIG),
         (r"budget (was )?exceeded|exceeded .{0,40}budget", ErrorType.BUDGET_EXCEEDED),
-        (r"^Script not found|^Script path is not|^Blocked: script|no script is set",
-         ErrorType.INVALID_CONFIG),
-        (r"\bHTTP 40[13]\b|error code: 40[13]\b|invalid api key|incorrect api key|unauthori[sz]ed",
-         ErrorType.AUTH_FAILED),
+        (
+            (
+                r"\bHTTP 40[13]\b|error code: 40[13]\b|invalid api key|incorrect api key"
+                r"|unauthori[sz]ed|re-authenticate"
+            ),
+            ErrorType.AUTH_FAILED,
+        ),
         (r"\bHTTP 429\b|error code: 429\b|rate.?limit|too many requests", ErrorType.RATE_LIMITED),
-        (r"\bHTTP 5\d\d\b|error code: 5\d\d\b|internal server error|overloaded",
-         ErrorType.SERVER_ERROR),
-        ((r"connection (error|refused|reset|aborted)|ConnectionError|ConnectError|"
-         r"name or service not known|network is unreachable"), ErrorType.NETWORK_ERROR),
-        ((r"no (api key|provider|model)\b|not configured|CronPromptInjectionBlocked|"
-         r"\bHTTP 40[04]\b|model .{0,80}not found"), ErrorType.INVALID_CONFIG),
+        (
+            r"\bHTTP 5\d\d\b|error code: 5\d\d\b|internal server error|overloaded",
+            ErrorType.SERVER_ERROR,
+        ),
+        (r"^TimeoutError|timed out|\btimeout\b", ErrorType.TIMEOUT),
+        (
+            (
+                r"connection (error|refused|reset|aborted)|ConnectionError|ConnectError"
+                r"|name or service not known|network is unreachable"
+            ),
+            ErrorType.NETWORK_ERROR,
+        ),
+        (
+            (
+                r"no (inference provider|api key|provider|model)\b|not configured|\bHTTP 40[04]\b"
+                r"|has no model|model .{0,80}not found"
+            ),
+            ErrorType.INVALID_CONFIG,
+        ),
     )
-)  # fmt: skip
+)
 
 _OUTCOME_OF = {
     ErrorType.TIMEOUT: Outcome.TIMEOUT,
@@ -75,8 +110,9 @@ _OUTCOME_OF = {
 
 def classify(error: str) -> ErrorType:
     """The class of an error text of the host."""
+    text = _JOB_NAME.sub("", error)
     for pattern, error_type in _CLASSES:
-        if pattern.search(error):
+        if pattern.search(text):
             return error_type
     return ErrorType.OTHER
 
@@ -158,7 +194,7 @@ def from_session(
     if last_message is None:
         return failed(None, OutcomeSource.SESSION)
     if last_message.role == "assistant":
-        if last_message.head.strip():
+        if last_message.head.strip() not in _NO_REPLY:
             return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.SESSION)
         return Ended(
             outcome=Outcome.FAILURE,
@@ -180,11 +216,13 @@ def is_silent(last_message: LastMessage | None) -> bool | None:
     A marker alone, on the first or on the last line, or `[SILENT]` as a prefix. None without an
     answer.
     """
-    if last_message is None or last_message.role != "assistant" or not last_message.head.strip():
+    if last_message is None or last_message.role != "assistant":
         return None
-    first = last_message.head.strip().splitlines()[0]
-    last = last_message.tail.strip().splitlines()[-1]
-    return _is_marker(first) or _is_marker(last) or first.upper().startswith("[SILENT]")
+    head, tail = last_message.head.strip(), last_message.tail.strip()
+    if head in _NO_REPLY:
+        return None
+    lines = (head, head.splitlines()[0], tail.splitlines()[-1] if tail else "")
+    return head.upper().startswith("[SILENT]") or any(map(_is_marker, lines))
 
 
 def _is_marker(line: str) -> bool:

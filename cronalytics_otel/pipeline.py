@@ -6,10 +6,11 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,7 +19,7 @@ from .export import BuildTraces, Delivery, Terms, deliver
 from .harvest import Harvest, JobsSnapshot, Zone, harvest
 from .host import state_db
 from .host.home import Home
-from .host.sqlite import HostCorruptError, HostDataError, reading
+from .host.sqlite import HostCorruptError, HostSchemaError, reading
 from .host.times import NS
 from .journal import Journal, JournalError, Repair, move_aside
 from .journal.outbox import Entry
@@ -143,94 +144,107 @@ def sync(
     """
     request = request or SyncRequest()
     manner = manner or Manner()
-    with sole_syncer(home.lock), contextlib.ExitStack() as stack:
-        own_senders = senders or stack.enter_context(Senders())
+    with contextlib.ExitStack() as stack:
+        if request.dry_run and not home.journal.exists():
+            # Nothing is to be made in the home, not even our folder.
+            path = Path(stack.enter_context(TemporaryDirectory())) / "journal.db"
+        else:
+            path = home.journal
+            _lock(stack, home.lock)
+        work = _Sync(
+            home=home,
+            settings=settings,
+            request=request,
+            manner=manner,
+            senders=senders or stack.enter_context(Senders()),
+            snapshots=snapshots,
+            progress=progress,
+        )
         try:
-            return _sync(home, settings, request, manner, own_senders, snapshots, progress)
+            return work.run(path)
         except JournalError as error:
             if not error.damaged:
                 raise
             # Damage met in the middle: what is lost is read from the host again.
-            repair = move_aside(home.journal, str(error))
-            report = _sync(home, settings, request, manner, own_senders, snapshots, progress)
-            return SyncReport(
-                new_runs=report.new_runs,
-                open_runs=report.open_runs,
-                problems=report.problems,
-                destinations=report.destinations,
-                repair=repair,
-            )
+            repair = move_aside(path, str(error))
+            return replace(work.run(path), repair=repair)
 
 
-def _sync(
-    home: Home,
-    settings: Settings,
-    request: SyncRequest,
-    manner: Manner,
-    senders: Senders,
-    snapshots: Sequence[JobsSnapshot],
-    progress: Progress | None,
-) -> SyncReport:
-    destinations = () if settings.disabled else settings.destinations
-    with Journal.open(home.journal) as journal:
-        now_ns = manner.clock_ns()
-        with journal.atomic(keep=False) if request.dry_run else contextlib.nullcontext():
-            with journal.atomic():
-                journal.outbox.set_destinations(
-                    {d.name: d.safe_endpoint for d in destinations}, now_ns
+def _lock(stack: contextlib.ExitStack, path: Path) -> None:
+    try:
+        stack.enter_context(sole_syncer(path))
+    except OSError as error:
+        raise JournalError(
+            f"{path} cannot be locked: {error}; its folder must be writable by this user, and on "
+            "a file system with locks"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sync:
+    """One sync with all that it needs."""
+
+    home: Home
+    settings: Settings
+    request: SyncRequest
+    manner: Manner
+    senders: Senders
+    snapshots: Sequence[JobsSnapshot]
+    progress: Progress | None
+
+    def run(self, path: Path) -> SyncReport:
+        with Journal.open(path) as journal:
+            dry = journal.atomic(keep=False) if self.request.dry_run else contextlib.nullcontext()
+            with dry:
+                self._set_up(journal)
+                harvested = harvest(
+                    self.home,
+                    journal,
+                    home_zone(self.settings),
+                    now_ns=self.manner.clock_ns(),
+                    full=self.request.full,
+                    snapshots=self.snapshots,
+                    between_chunks=self.manner.between_chunks,
+                    progress=self.progress.harvested if self.progress else lambda _: None,
                 )
-                if request.retry_refused:
-                    journal.outbox.retry_refused(now_ns)
-            harvested = harvest(
-                home,
-                journal,
-                home_zone(settings),
-                now_ns=now_ns,
-                full=request.full,
-                snapshots=snapshots,
-                between_chunks=manner.between_chunks,
-                progress=progress.harvested if progress else lambda _: None,
-            )
-            deliveries = (
-                {}
-                if request.dry_run
-                else _export(home, settings, request, manner, journal, senders, progress)
-            )
-            _remember(journal, harvested, manner.clock_ns())
-            return _report(journal, settings, harvested, deliveries)
+                deliveries = {} if self.request.dry_run else self._export(journal)
+                _remember(journal, harvested, self.manner.clock_ns())
+                return _report(journal, self.settings, harvested, deliveries)
 
+    def _set_up(self, journal: Journal) -> None:
+        now_ns = self.manner.clock_ns()
+        destinations = () if self.settings.disabled else self.settings.destinations
+        with journal.atomic():
+            journal.outbox.set_destinations({d.name: d.safe_endpoint for d in destinations}, now_ns)
+            if self.request.retry_refused:
+                journal.outbox.retry_refused(now_ns)
 
-def _export(
-    home: Home,
-    settings: Settings,
-    request: SyncRequest,
-    manner: Manner,
-    journal: Journal,
-    senders: Senders,
-    progress: Progress | None,
-) -> dict[str, Delivery]:
-    by_name = {d.name: d for d in settings.destinations}
-    terms = Terms(
-        clock_ns=manner.clock_ns,
-        sleep=manner.sleep,
-        max_age_ns=round(settings.max_age_days * 86_400 * NS),
-        since_ns=request.since_ns or 0,
-        eager=request.eager,
-        hurried=manner.hurried,
-        remaining_s=manner.remaining_s,
-        between_requests=manner.between_chunks,
-        progress=progress.sent if progress else lambda _name, _sent: None,
-    )
-    deliveries: dict[str, Delivery] = {}
-    build = trace_builder(home, settings, journal)
-    for standing in journal.outbox.standings():
-        destination = by_name[standing.name]
-        try:
-            sender = senders.get(destination, _resource(home, settings, journal))
-            deliveries[standing.name] = deliver(journal, standing, sender, build, terms)
-        except (MissingExporterError, HostDataError) as error:
-            deliveries[standing.name] = Delivery(error=str(error))
-    return deliveries
+    def _export(self, journal: Journal) -> dict[str, Delivery]:
+        by_name = {d.name: d for d in self.settings.destinations}
+        deliveries: dict[str, Delivery] = {}
+        build = trace_builder(self.home, self.settings, journal)
+        for standing in journal.outbox.standings():
+            try:
+                sender = self.senders.get(
+                    by_name[standing.name], _resource(self.home, self.settings, journal)
+                )
+                deliveries[standing.name] = deliver(journal, standing, sender, build, self._terms())
+            except MissingExporterError as error:
+                deliveries[standing.name] = Delivery(error=str(error))
+        return deliveries
+
+    def _terms(self) -> Terms:
+        return Terms(
+            clock_ns=self.manner.clock_ns,
+            sleep=self.manner.sleep,
+            max_age_ns=round(self.settings.max_age_days * 86_400 * NS),
+            since_ns=self.request.since_ns or 0,
+            eager=self.request.eager,
+            hurried=self.manner.hurried,
+            remaining_s=self.manner.remaining_s,
+            between_requests=self.manner.between_chunks,
+            progress=self.progress.sent if self.progress else lambda _name, _sent: None,
+        )
 
 
 def _resource(home: Home, settings: Settings, journal: Journal) -> dict[str, AttributeValue]:
@@ -300,8 +314,8 @@ def read_conversations(home: Home, runs: Sequence[Run]) -> dict[str, Conversatio
     try:
         with reading(home.state_db) as connection:
             return state_db.Reader(connection, home.state_db).conversations(ids)
-    except HostCorruptError:
-        return {}
+    except (HostCorruptError, HostSchemaError):
+        return {}  # the harvest says so
 
 
 def trace_of(home: Home, settings: Settings, journal: Journal, run: Run) -> list[Span]:

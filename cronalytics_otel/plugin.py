@@ -24,7 +24,7 @@ PACKAGES = {
 """Module to requirement: what we need that the host does not bring (it pins croniter, psutil,
 python-dotenv, pyyaml, requests and rich itself, and installs nothing for a plugin)."""
 
-RESIDENT_WORDS = frozenset({"gateway", "dashboard", "desktop", "serve", "web"})
+RESIDENT_WORDS = frozenset({"gateway", "dashboard", "desktop", "serve"})
 """Commands of the host that stay and may run its scheduler."""
 
 SCHEDULER_WORDS = RESIDENT_WORDS | {"cron"}

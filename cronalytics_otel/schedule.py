@@ -12,6 +12,7 @@ from .model import Schedule, ScheduleKind, Trigger
 GRACE_MIN_S, GRACE_MAX_S = 120.0, 7200.0
 """The host's bounds on how late a job may be before a run counts as catching up."""
 
+_MINUTE_NS = 60 * NS
 _STEPS_BACK = 10
 """Minutes to look back for an occurrence before the calendar is asked: ticks come each minute."""
 
@@ -69,13 +70,13 @@ def previous_occurrence_ns(expression: str, at_ns: int, zone: tzinfo) -> int | N
     from croniter import croniter
     from croniter.croniter import CroniterError
 
-    moment = to_datetime(at_ns, zone).replace(second=0, microsecond=0)
     fields = _plain_fields(expression)
     if fields is not None:
-        for back in range(_STEPS_BACK):
-            candidate = moment - timedelta(minutes=back)
-            if fields.match(candidate):
-                return ns_of(candidate)
+        # By the clock that never jumps: local time repeats an hour in autumn.
+        minute_ns = at_ns - at_ns % _MINUTE_NS
+        for candidate_ns in range(minute_ns, minute_ns - _STEPS_BACK * _MINUTE_NS, -_MINUTE_NS):
+            if fields.match(to_datetime(candidate_ns, zone)):
+                return candidate_ns
     try:
         # get_prev is strictly before its start.
         start = to_datetime(at_ns, zone) + timedelta(microseconds=1)

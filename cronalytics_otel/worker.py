@@ -40,8 +40,6 @@ BEAT_S = 60.0
 GENTLE = 20.0
 """Seconds of rest for each second of work while runs are going on."""
 
-DEFAULT_FLUSH_S = 2.0
-
 
 class _StopSyncError(BaseException):
     """The host leaves: what has been done stays, the rest waits for the next process."""
@@ -86,7 +84,7 @@ class Worker:
         try:
             if self._thread is None or not self._thread.is_alive() or not self._has_work():
                 return
-            limit_s = self._flush_limit_s()
+            limit_s = self._current_settings().flush_timeout_s
             self._deadline_s = time.monotonic() + limit_s
             self._leaving.set()
             self.signal.event.set()
@@ -229,9 +227,6 @@ class Worker:
         if self._settings is None or self._settings[0] != version:
             self._settings = (version, load_settings(self._home.path, os.environ))
         return self._settings[1]
-
-    def _flush_limit_s(self) -> float:
-        return self._settings[1].flush_timeout_s if self._settings else DEFAULT_FLUSH_S
 
     # Being gentle.
 

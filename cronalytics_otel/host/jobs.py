@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import tzinfo
 from pathlib import Path
@@ -12,8 +13,10 @@ from .sqlite import HostDataError
 from .times import iso_to_ns
 
 _CRON_FIELDS = (5, 6)
-_MINUTES_OF = {"m": 1, "min": 1, "minute": 1, "minutes": 1, "h": 60, "hour": 60, "hours": 60,
-               "d": 1440, "day": 1440, "days": 1440}  # fmt: skip
+_MAX_MINUTES = 1e9
+_UNITS = {"m": 1, "h": 60, "d": 1440}
+_EVERY = re.compile(r"every\s+(\d{1,9})\s*(m|mins?|minutes?|h|hrs?|hours?|d|days?)", re.IGNORECASE)
+"""The host's own words for an interval (cron/jobs.py, `parse_duration`)."""
 
 
 def read_text(path: Path) -> str | None:
@@ -86,7 +89,8 @@ def _schedule(raw: Mapping[str, object], zone: tzinfo | None) -> Schedule | None
     kind = value.get("kind")
     if kind == "cron" and (expr := _text(value.get("expr"))):
         return Schedule(kind=ScheduleKind.CRON, expression=expr, cron=expr)
-    if kind == "interval" and isinstance(minutes := value.get("minutes"), (int, float)):
+    minutes = value.get("minutes")
+    if kind == "interval" and isinstance(minutes, (int, float)) and 0 < minutes < _MAX_MINUTES:
         return Schedule(
             kind=ScheduleKind.INTERVAL,
             expression=display or f"every {minutes}m",
@@ -103,10 +107,11 @@ def _schedule(raw: Mapping[str, object], zone: tzinfo | None) -> Schedule | None
 
 def _plain_schedule(text: str, zone: tzinfo | None) -> Schedule | None:
     """Old homes have the owner's words alone: `every 30m`, a cron expression, or a time."""
-    words = text.split()
-    if len(words) == 2 and words[0].lower() == "every" and (minutes := _minutes(words[1])):
+    every = _EVERY.fullmatch(text.strip())
+    if every is not None:
+        minutes = int(every[1]) * _UNITS[every[2][0].lower()]
         return Schedule(kind=ScheduleKind.INTERVAL, expression=text, interval_s=minutes * 60.0)
-    if len(words) in _CRON_FIELDS:
+    if len(text.split()) in _CRON_FIELDS:
         return Schedule(kind=ScheduleKind.CRON, expression=text, cron=text)
     at_ns = iso_to_ns(text, zone)
     if at_ns is not None:
@@ -114,17 +119,11 @@ def _plain_schedule(text: str, zone: tzinfo | None) -> Schedule | None:
     return None
 
 
-def _minutes(text: str) -> int:
-    number = text.rstrip("abcdefghijklmnopqrstuvwxyz")
-    unit = _MINUTES_OF.get(text[len(number) :].lower(), 0)
-    return int(number) * unit if number.isdigit() else 0
-
-
 def _skills(raw: Mapping[str, object]) -> tuple[str, ...]:
     """`skills`, else the older `skill`; in order, each once."""
     many, one = raw.get("skills"), raw.get("skill")
     names = many if isinstance(many, list) and many else [one]
-    return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and name))
+    return tuple(dict.fromkeys(name for name in map(_text, names) if name))
 
 
 def _deliver(value: object) -> str:
@@ -134,4 +133,7 @@ def _deliver(value: object) -> str:
 
 
 def _text(value: object) -> str | None:
-    return value.strip() or None if isinstance(value, str) else None
+    """Without what JSON can hold and nothing else can: half a surrogate pair."""
+    if not isinstance(value, str):
+        return None
+    return value.strip().encode("utf-8", "replace").decode("utf-8") or None

@@ -46,6 +46,11 @@ class Execution:
         return self.status in TERMINAL
 
     @property
+    def known_open(self) -> bool:
+        """Claimed or running. A status that we do not know waits for one that we do."""
+        return self.status in OPEN
+
+    @property
     def began_ns(self) -> int:
         return self.started_ns if self.started_ns is not None else self.claimed_ns
 
@@ -56,7 +61,7 @@ class LedgerPage:
 
     executions: list[Execution]
     unread: int
-    """Rows that could not be understood (no claim time, an unknown status)."""
+    """Rows without a time that could be understood."""
     last_rowid: int
     last_id: str
     begins_ns: int | None
@@ -144,8 +149,8 @@ def _execution(row: Row) -> Execution:
     ) = row  # fmt: skip
     claimed_ns = iso_to_ns(claimed)
     finished_ns = iso_to_ns(finished)
-    if claimed_ns is None or status not in TERMINAL | OPEN:
-        raise HostDataError(f"execution {execution_id}: status {status!r}, claimed {claimed!r}")
+    if claimed_ns is None:
+        raise HostDataError(f"execution {execution_id}: claimed {claimed!r}")
     return Execution(
         execution_id=str(execution_id),
         job_id=str(job_id),

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from enum import StrEnum
 from pathlib import Path
 
-from .times import to_datetime
+from .times import NS, ns_of
 
 _HEAD_BYTES = 4_096
 _TAIL_BYTES = 8_192
-_STAMP_CHARS = len("2026-01-31_12-00-00")
-_NAME = re.compile(r"^# Cron Job: (?P<name>.*?)(?P<failed> \(FAILED\))?$", re.MULTILINE)
+_TITLE = re.compile(r"# Cron Job: (?P<name>.*?)(?P<failed> \(FAILED\))?")
 _SCHEDULE = re.compile(r"^\*\*Schedule:\*\* (?P<schedule>.+)$", re.MULTILINE)
 _STATUS = re.compile(r"^\*\*Status:\*\* (?P<status>.+)$", re.MULTILINE)
+_SCANNER = re.compile(r"^\*\*Scanner result:\*\* (?P<error>.+)$", re.MULTILINE)
 _ERROR = re.compile(r"^## Error\s+```\n(?P<error>.*?)\n?```\s*\Z", re.MULTILINE | re.DOTALL)
 
 
@@ -50,16 +50,30 @@ class Outputs:
         self._zone = zone
         self._names: dict[str, list[str]] = {}
 
-    def of_run(self, job_id: str, started_ns: int, ended_ns: int) -> Output | None:
-        """What the newest file saved while the run went says of it; None when there is none."""
-        names = self._listed(job_id)
-        if not names:
-            return None
-        low, high = (
-            f"{to_datetime(ns, self._zone):%Y-%m-%d_%H-%M-%S}" for ns in (started_ns, ended_ns)
-        )
-        chosen = max((name for name in names if low <= name[:_STAMP_CHARS] <= high), default=None)
-        return _read(self._folder / job_id / chosen) if chosen is not None else None
+    def of_run(
+        self, job_id: str, started_ns: int, ended_ns: int, *, slack_ns: int = 0
+    ) -> Output | None:
+        """What the file saved at the end of the run says of it; None when there is none.
+
+        Without a ledger the session's end is known only, and the file is saved after it: that is
+        what `slack_ns` allows for.
+        """
+        best: tuple[int, str] | None = None
+        for name in self._listed(job_id):
+            for saved_ns in self._times_of(name):
+                # The stamp has whole seconds.
+                if started_ns - NS < saved_ns <= ended_ns + slack_ns:
+                    found = (abs(saved_ns - ended_ns), name)
+                    best = found if best is None else min(best, found)
+        return _read(self._folder / job_id / best[1]) if best is not None else None
+
+    def _times_of(self, name: str) -> set[int]:
+        """A stamp in the hour that is repeated in autumn means either of two times."""
+        try:
+            stamp = datetime.strptime(name, "%Y-%m-%d_%H-%M-%S.md")  # noqa: DTZ007 - zone below
+        except ValueError:
+            return set()
+        return {ns_of(stamp.replace(tzinfo=self._zone, fold=fold)) for fold in (0, 1)}
 
     def _listed(self, job_id: str) -> list[str]:
         names = self._names.get(job_id)
@@ -87,32 +101,40 @@ def _read(path: Path) -> Output | None:
 
 
 def parse(head: str, tail: str) -> Output:
-    top = head.partition("\n## ")[0].partition("\n---\n")[0]
-    title = _NAME.search(top)
-    status = _STATUS.search(top)
-    schedule = _SCHEDULE.search(top)
-    error = _ERROR.search(tail)
-    is_script = "**Mode:** no_agent" in top
-    text = error["error"] if error else None
-    if status and is_script and status["status"] == "script failed":
-        text = top[status.end() :].strip() or None
+    """A title, a paragraph of facts, and the body, which may hold anything."""
+    title_text, facts, body = [*head.split("\n\n", 2), "", ""][:3]
+    title = _TITLE.fullmatch(title_text.strip())
+    status = _STATUS.search(facts)
+    schedule = _SCHEDULE.search(facts)
+    is_script = "**Mode:** no_agent" in facts
+    ending = _ending(
+        body,
+        blank=not head.strip(),
+        failed_title=bool(title and title["failed"]),
+        status=status["status"] if status else "",
+        is_script=is_script,
+    )
     return Output(
-        ending=_ending(top, title, status, is_script=is_script),
+        ending=ending,
         name=title["name"] if title else None,
         schedule=schedule["schedule"] if schedule and schedule["schedule"] != "N/A" else None,
         is_script=is_script,
-        error=text,
+        error=_error(body, tail, is_script=is_script) if ending is Ending.FAILED else None,
     )
 
 
-def _ending(
-    top: str, title: re.Match[str] | None, status: re.Match[str] | None, *, is_script: bool
-) -> Ending:
-    said = status["status"] if status else ""
-    if (title and title["failed"]) or said in ("script failed", "BLOCKED"):
+def _error(body: str, tail: str, *, is_script: bool) -> str | None:
+    if is_script:
+        return body.strip() or None
+    found = _ERROR.search(tail) or _SCANNER.search(body)
+    return found["error"] if found else None
+
+
+def _ending(body: str, *, blank: bool, failed_title: bool, status: str, is_script: bool) -> Ending:
+    if failed_title or status in ("script failed", "BLOCKED"):
         return Ending.FAILED
-    if said.startswith("silent"):
+    if status.startswith("silent"):
         return Ending.SILENT
-    if not is_script and (not top.strip() or "Script gate returned `wakeAgent=false`" in top):
+    if not is_script and (blank or body.startswith("Script gate returned `wakeAgent=false`")):
         return Ending.GATED
     return Ending.ANSWERED

@@ -64,11 +64,16 @@ def _translated(path: Path, error: sqlite3.DatabaseError) -> HostDataError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return HostBusyError(f"{path} is locked by another program: it is read at the next sync")
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if is_corrupt(error):
         return HostCorruptError(
             f"{path} is damaged ({text}): mend or restore it, `hermes doctor` helps"
         )
     return HostDataError(f"{path} cannot be read: {text}")
+
+
+def is_corrupt(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:

@@ -10,7 +10,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..model import Conversation, CostStatus, Message, ToolCall, Usage
@@ -23,6 +23,9 @@ CRON_SESSION = re.compile(r"^cron_(?P<job>.+)_(?P<date>\d{8})_(?P<time>\d{6})$")
 CHUNK = 2_000
 """Sessions a query: enough to spread its cost, few enough to keep memory flat."""
 
+CONTINUED_NS = 1_000_000_000
+"""From the end of a compressed session to the start of the next, whichever is written first."""
+
 MAX_DEPTH = 16
 """Of subagents below a run; the host allows a handful, a cycle in the data must not hang us."""
 
@@ -34,6 +37,7 @@ _WANTED = (
     "title", "api_call_count",
 )  # fmt: skip
 _EXCERPT_CHARS = 200
+_BLANKS = "char(32, 9, 10, 13)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,8 @@ class Session:
     tool_calls: int
     spending: Spending
     last_message: LastMessage | None = None
+    compressed: bool = False
+    """It ended because its history was compressed: another session goes on with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,20 +144,24 @@ class Reader:
                 if session is not None:
                     yield session
 
-    def descendants(self, roots: Sequence[str]) -> dict[str, list[Session]]:
+    def descendants(self, roots: Sequence[Session]) -> dict[str, list[Session]]:
         """By root id, every session below it (subagents, continuations), parents first."""
         found: dict[str, list[Session]] = {}
         if not self._has_parent:
             return found
-        root_of = {root: root for root in roots}
+        root_of = {root.session_id: root.session_id for root in roots}
         level = list(roots)
         for _ in range(MAX_DEPTH):
-            level = [
-                child.session_id
-                for child in self._children(level)
-                if child.parent_id is not None and child.session_id not in root_of
-                and _adopt(child, child.parent_id, root_of, found)
-            ]  # fmt: skip
+            parents = {session.session_id: session for session in level}
+            level = []
+            for child in self._children(list(parents)):
+                parent = parents[child.parent_id or ""]
+                if child.session_id in root_of:
+                    continue  # a cycle
+                child = _placed(child, parent)  # noqa: PLW2901
+                root_of[child.session_id] = root_of[parent.session_id]
+                found.setdefault(root_of[child.session_id], []).append(child)
+                level.append(child)
             if not level:
                 break
         return found
@@ -203,8 +213,8 @@ class Reader:
 
         Sessions that the host has pruned are absent.
         """
-        below = self.descendants(ids)
         roots = {s.session_id: s for s in self.sessions(ids)}
+        below = self.descendants(list(roots.values()))
         everyone = [*roots, *(s.session_id for sessions in below.values() for s in sessions)]
         messages = self._messages_of(everyone)
         return {
@@ -238,20 +248,23 @@ class Reader:
             return f"SELECT s.rowid, {self._columns}, NULL, NULL, NULL, NULL FROM sessions s WHERE {where}"  # noqa: S608
         return (
             f"SELECT s.rowid, {self._columns}, m.role, m.timestamp, "  # noqa: S608
-            f"substr(m.content, 1, {_EXCERPT_CHARS}), substr(m.content, -{_EXCERPT_CHARS}) "
+            f"substr(trim(m.content, {_BLANKS}), 1, {_EXCERPT_CHARS}), "
+            f"substr(trim(m.content, {_BLANKS}), -{_EXCERPT_CHARS}) "
             "FROM sessions s LEFT JOIN messages m ON m.rowid = (SELECT rowid FROM messages "
             "WHERE session_id = s.id ORDER BY timestamp DESC LIMIT 1) "
             f"WHERE {where}"
         )
 
 
-def _adopt(
-    child: Session, parent: str, root_of: dict[str, str], found: dict[str, list[Session]]
-) -> bool:
-    root = root_of[parent]
-    root_of[child.session_id] = root
-    found.setdefault(root, []).append(child)
-    return True
+def _placed(child: Session, parent: Session) -> Session:
+    """The host's own rule: what began after its parent was compressed goes on with it, and
+    everything else below a session is a subagent."""
+    continues = (
+        parent.compressed
+        and parent.ended_ns is not None
+        and child.started_ns >= parent.ended_ns - CONTINUED_NS
+    )
+    return replace(child, is_subagent=not continues)
 
 
 def _session(row: Row) -> Session | None:
@@ -268,7 +281,8 @@ def _session(row: Row) -> Session | None:
         session_id=session_id,
         job_id=match["job"] if match else None,
         parent_id=_text(parent_id),
-        is_subagent=source == "subagent" or end_reason == "agent_close",
+        is_subagent=source == "subagent",
+        compressed=end_reason == "compression",
         started_ns=started_ns,
         ended_ns=epoch_to_ns(ended),
         title=_text(title),

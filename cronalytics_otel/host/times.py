@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, tzinfo
 
 NS = 1_000_000_000
+_MAX_NS = 2**63 - 1
+"""What SQLite and OTLP hold: from 1677 to 2262. A time beyond is no time that a run can have."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -26,15 +29,24 @@ def iso_to_ns(text: object, zone: tzinfo | None = None) -> int | None:
     except ValueError:
         return None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone) if zone is not None else moment.astimezone()
-    return ns_of(moment)
+        try:
+            moment = moment.replace(tzinfo=zone) if zone is not None else moment.astimezone()
+        except (OverflowError, ValueError):
+            return None
+    return _bounded(ns_of(moment))
 
 
 def epoch_to_ns(seconds: object) -> int | None:
     """state.db's REAL seconds to epoch ns; a double holds them to a fraction of a microsecond."""
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
         return None
-    return round(seconds * 1_000_000) * 1_000
+    if not math.isfinite(seconds):
+        return None
+    return _bounded(round(seconds * 1_000_000) * 1_000)
+
+
+def _bounded(ns: int) -> int | None:
+    return ns if -_MAX_NS <= ns <= _MAX_NS else None
 
 
 def to_datetime(ns: int, zone: tzinfo = UTC) -> datetime:

@@ -24,19 +24,41 @@ class JournalError(Exception):
     damaged = False
 
 
+class _Cursor(sqlite3.Cursor):
+    """Damage is met only when rows are read."""
+
+    def fetchone(self) -> Any:
+        try:
+            return super().fetchone()
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+
+    def fetchall(self) -> list[Any]:
+        try:
+            return super().fetchall()
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+
+    def __next__(self) -> Any:
+        try:
+            return super().__next__()
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+
+
 class _Connection(sqlite3.Connection):
     """Says `JournalError` of our own file, so that its faults are never taken for the host's."""
 
     def execute(self, *args: Any) -> sqlite3.Cursor:
         try:
-            return super().execute(*args)
-        except sqlite3.Error as error:
+            return self.cursor(_Cursor).execute(*args)
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:
             raise _translated(error) from error
 
     def executemany(self, *args: Any) -> sqlite3.Cursor:
         try:
             return super().executemany(*args)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:
             raise _translated(error) from error
 
 
@@ -127,6 +149,10 @@ def move_aside(path: Path, fault: str) -> Repair:
     """Keeps a damaged journal under another name: it is rebuilt from the host."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
     path.rename(aside)
     for suffix in ("-wal", "-shm"):
         side = path.with_name(path.name + suffix)

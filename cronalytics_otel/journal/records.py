@@ -20,6 +20,7 @@ from ..model import (
     Trigger,
     Usage,
 )
+from .database import JournalError
 
 RUN_COLUMNS = (
     "execution_id", "session_id", "profile", "job_id", "job_name", "mode", "trigger",
@@ -49,7 +50,17 @@ def run_to_row(run: Run) -> tuple[object, ...]:
 
 
 def run_from_row(row: Sequence[Any]) -> Run:
-    """Raises ValueError for a word that no enum knows: the file is not ours, or a newer one's."""
+    """Raises `JournalError` for a word that no enum knows."""
+    try:
+        return _run(row)
+    except ValueError as error:
+        raise JournalError(
+            f"the journal holds a run that this version cannot read ({error}): update it, or move "
+            "the file away and sync"
+        ) from error
+
+
+def _run(row: Sequence[Any]) -> Run:
     (
         execution_id, session_id, profile, job_id, job_name, mode, trigger, schedule_kind,
         schedule_expression, schedule_timezone, skills, scheduled_ns, claimed_ns, started_ns,

@@ -167,14 +167,23 @@ class Journal:
         ).fetchone()
         return row is not None
 
-    def previous_end_ns(self, job_id: str, before_ns: int) -> int | None:
-        """When the job's run that began last before this time had ended."""
+    def execution_run_around(self, job_id: str, at_ns: int) -> bool:
+        """Whether a run known by its execution alone was going on at this time."""
         row = self._connection.execute(
-            "SELECT ended_ns FROM run WHERE job_id = ? AND started_ns < ? "
+            "SELECT 1 FROM run WHERE job_id = ? AND started_ns <= ? AND ended_ns >= ? "
+            "AND session_id IS NULL",
+            (job_id, at_ns, at_ns),
+        ).fetchone()
+        return row is not None
+
+    def previous_times(self, job_id: str, before_ns: int) -> tuple[int, int] | None:
+        """Start and end of the job's run that began last before this time."""
+        row = self._connection.execute(
+            "SELECT started_ns, ended_ns FROM run WHERE job_id = ? AND started_ns < ? "
             "ORDER BY started_ns DESC LIMIT 1",
             (job_id, before_ns),
         ).fetchone()
-        return None if row is None else int(row[0])
+        return None if row is None else (int(row[0]), int(row[1]))
 
     def add_runs(self, runs: Sequence[Run], now_ns: int) -> None:
         """Makes runs final and puts them in every destination's outbox; call it in `atomic()`.

@@ -43,7 +43,8 @@ expressions = st.tuples(
 """To the 28th only: an expression that is due once in four years takes croniter seconds."""
 
 moments = st.integers(
-    ns_of(datetime(2025, 1, 1, tzinfo=UTC)) // 1_000, ns_of(datetime(2028, 1, 1, tzinfo=UTC)) // 1_000
+    ns_of(datetime(2025, 1, 1, tzinfo=UTC)) // 1_000,
+    ns_of(datetime(2028, 1, 1, tzinfo=UTC)) // 1_000,
 ).map(lambda us: us * 1_000)
 
 
@@ -158,7 +159,9 @@ def test_what_is_no_expression_has_no_occurrence_and_raises_nothing(text: str) -
 
 
 def test_an_expression_that_never_comes_has_no_occurrence() -> None:
-    assert previous_occurrence_ns("0 0 30 2 *", ns_of(datetime(2026, 5, 4, tzinfo=UTC)), UTC) is None
+    assert (
+        previous_occurrence_ns("0 0 30 2 *", ns_of(datetime(2026, 5, 4, tzinfo=UTC)), UTC) is None
+    )
 
 
 def cron(expression: str) -> Schedule:
@@ -275,7 +278,9 @@ def test_a_job_without_a_schedule_was_never_due() -> None:
 
 
 def test_hermes_cron_run_is_a_person_s_doing() -> None:
-    assert trigger("direct", cron("0 9 * * *"), claimed_ns=NINE_NS, due_ns=NINE_NS) is Trigger.MANUAL
+    assert (
+        trigger("direct", cron("0 9 * * *"), claimed_ns=NINE_NS, due_ns=NINE_NS) is Trigger.MANUAL
+    )
 
 
 @pytest.mark.parametrize(
@@ -290,9 +295,7 @@ def test_hermes_cron_run_is_a_person_s_doing() -> None:
 )
 def test_a_run_later_than_the_grace_catches_up(late_s: int, expected: Trigger) -> None:
     """The host's rule is `>` (cron/jobs.py): late by just the grace is still on time."""
-    found = trigger(
-        "builtin", cron("0 9 * * *"), claimed_ns=NINE_NS + late_s * NS, due_ns=NINE_NS
-    )
+    found = trigger("builtin", cron("0 9 * * *"), claimed_ns=NINE_NS + late_s * NS, due_ns=NINE_NS)
     assert found is expected
 
 

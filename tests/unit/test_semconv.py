@@ -100,7 +100,7 @@ def test_every_kind_of_span_is_described_once() -> None:
     described = [form.where for form in sc.SPANS]
     assert described == [w for w in sc.Where if w not in (sc.Where.RESOURCE, sc.Where.LINK)]
     for form in sc.SPANS:
-        assert form.name.split()[0] == form.where
+        assert form.name == form.where or form.name.startswith(f"{form.where} {{")
 
 
 def test_every_outcome_has_a_meaning_and_a_result() -> None:

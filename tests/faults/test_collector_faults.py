@@ -1,0 +1,398 @@
+"""Every way in which a collector can fail: nothing is lost, nothing is doubled without need."""
+
+from __future__ import annotations
+
+import socket
+from datetime import datetime, timedelta
+
+import pytest
+import yaml
+
+from tests.support.collector import (
+    Answer,
+    FaultyCollector,
+    SpanDict,
+    drop,
+    half_an_answer,
+    hang,
+    html,
+    ok,
+    partial,
+    redirect,
+    status,
+    trickle,
+)
+from tests.support.fault_checks import (
+    assert_all_there,
+    assert_all_there_once,
+    copies,
+    destinations_of,
+    outcomes,
+    roots,
+    trace_id_of,
+)
+from tests.support.fault_collector import JudgingCollector
+from tests.support.fault_process import SyncProcesses
+from tests.support.homes import HomeBuilder
+
+HOUR_S = 3600.0
+
+
+def test_a_collector_that_is_down_gets_everything_when_it_is_back(
+    mixed_home: HomeBuilder,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    collector.stop()
+    for hours in range(3):
+        done = processes.sync(mixed_home.path, environ, clock_ahead_s=hours * HOUR_S)
+        assert done.report.destinations[0].began_failing == (hours == 0)
+        assert "refused" in done.report.destinations[0].error
+        assert done.report.destinations[0].pending == len(mixed_home.expected)
+    collector.start()
+
+    done = processes.sync(mixed_home.path, environ, clock_ahead_s=3 * HOUR_S)
+
+    assert done.report.destinations[0].recovered
+    assert_all_there_once(collector, mixed_home.expected)
+
+
+RETRYABLE = {
+    "503": status(503),
+    "502": status(502),
+    "504": status(504),
+    "408": status(408),
+    "429": status(429),
+    "html": html(),
+    "redirect": redirect("http://127.0.0.1:9/login"),
+    "dropped after reading": drop(),
+    "dropped before reading": drop(unread=True),
+    "no OTLP": status(200, "fine", content_type="text/plain"),
+}
+
+
+@pytest.mark.parametrize("answer", RETRYABLE.values(), ids=RETRYABLE.keys())
+def test_what_was_not_taken_is_kept_and_sent_again(
+    answer: Answer,
+    mixed_home: HomeBuilder,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    collector.answer_with(answer)
+    for hours in range(2):
+        done = processes.sync(mixed_home.path, environ, clock_ahead_s=hours * HOUR_S)
+        assert done.report.destinations[0].pending == len(mixed_home.expected)
+        assert done.report.destinations[0].refused == 0
+        assert collector.requests == hours + 1, "one request a sync, while it fails"
+    assert collector.spans == []
+    collector.answer_with(ok())
+
+    done = processes.sync(mixed_home.path, environ, clock_ahead_s=2 * HOUR_S)
+
+    assert done.report.healthy
+    assert_all_there_once(collector, mixed_home.expected)
+
+
+UNCERTAIN = {"half a body": half_an_answer(), "a body without end": trickle()}
+
+
+@pytest.mark.parametrize("answer", UNCERTAIN.values(), ids=UNCERTAIN.keys())
+def test_a_receipt_that_cannot_be_read_has_the_same_spans_sent_again(
+    answer: Answer,
+    mixed_home: HomeBuilder,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    collector.answer_next(answer)
+    short = {**environ, "OTEL_EXPORTER_OTLP_TIMEOUT": "0.5"}
+    assert processes.sync(mixed_home.path, short).report.destinations[0].error
+
+    assert processes.sync(mixed_home.path, environ, eager=True).report.healthy
+
+    assert_all_there(collector, mixed_home.expected)
+    assert {len(found) for found in copies(collector.spans).values()} == {2}
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"], ids=["204", "200 and {}"])
+def test_an_answer_without_content_counts_as_taken(
+    body: bytes,
+    mixed_home: HomeBuilder,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    if body:
+        collector.answer_with(
+            Answer(status=200, body=body, headers={"Content-Type": "application/json"})
+        )
+    else:
+        collector.answer_with(Answer(status=204))
+
+    for _ in range(2):
+        assert processes.sync(mixed_home.path, environ).report.healthy
+
+    assert_all_there_once(collector, mixed_home.expected)
+
+
+@pytest.mark.parametrize("answer", [hang(), hang(unread=True)], ids=["after reading", "before"])
+def test_a_server_that_hangs_is_left_after_the_timeout(
+    answer: Answer,
+    mixed_home: HomeBuilder,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    """That the sync ends at all is the test: the server says nothing before it is released."""
+    collector.answer_with(answer)
+    environ["OTEL_EXPORTER_OTLP_TIMEOUT"] = "0.3"
+
+    done = processes.sync(mixed_home.path, environ)
+
+    assert done.report.destinations[0].error == "no answer within 0.3 s"
+    assert done.report.destinations[0].pending == len(mixed_home.expected)
+    assert collector.requests == 1
+
+
+def test_a_listener_that_never_accepts_is_left_after_the_timeout(
+    mixed_home: HomeBuilder, processes: SyncProcesses
+) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
+        environ = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{listener.getsockname()[1]}",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "0.3",
+        }
+        done = processes.sync(mixed_home.path, environ)
+    assert done.report.destinations[0].error == "no answer within 0.3 s"
+
+
+def test_retry_after_is_obeyed_even_by_an_eager_sync(
+    mixed_home: HomeBuilder,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    collector.answer_next(status(429, retry_after="120"))
+    processes.sync(mixed_home.path, environ)
+
+    for ahead_s in (0.0, 110.0):
+        done = processes.sync(mixed_home.path, environ, eager=True, clock_ahead_s=ahead_s)
+        assert done.report.destinations[0].next_attempt_ns
+    assert collector.requests == 1
+
+    processes.sync(mixed_home.path, environ, clock_ahead_s=121.0)
+    assert_all_there_once(collector, mixed_home.expected)
+
+
+def test_a_long_retry_after_is_obeyed_to_its_end(
+    mixed_home: HomeBuilder,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    """A quota that is used up says an hour."""
+    collector.answer_next(status(429, retry_after="3600"))
+    processes.sync(mixed_home.path, environ)
+
+    processes.sync(mixed_home.path, environ, clock_ahead_s=3000.0)
+
+    assert collector.requests == 1
+
+
+def test_our_own_back_off_is_kept_but_by_an_eager_sync(
+    mixed_home: HomeBuilder,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    collector.answer_with(status(503))
+    for hours in range(4):  # the fourth failure in a row is backed off from for 4 s at least
+        processes.sync(mixed_home.path, environ, clock_ahead_s=hours * HOUR_S)
+    assert collector.requests == 4
+
+    processes.sync(mixed_home.path, environ, clock_ahead_s=3 * HOUR_S)
+    assert collector.requests == 4
+    processes.sync(mixed_home.path, environ, clock_ahead_s=3 * HOUR_S, eager=True)
+    assert collector.requests == 5
+
+
+def test_spans_rejected_in_part_are_set_aside_and_sent_again_only_when_asked(
+    mixed_home: HomeBuilder,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    collector.answer_next(partial(1, "span too old"))
+    done = processes.sync(mixed_home.path, environ)
+    assert done.report.destinations[0].refused == len(mixed_home.expected)
+    assert "span too old" in done.report.destinations[0].error
+    assert destinations_of(mixed_home.path)["default"].refused == len(mixed_home.expected)
+
+    for how in ({}, {"eager": True}, {"full": True}):
+        processes.sync(mixed_home.path, environ, **how)
+    assert collector.requests == 1
+
+    done = processes.sync(mixed_home.path, environ, retry_refused=True)
+    assert done.report.healthy
+    assert destinations_of(mixed_home.path)["default"].refused == 0
+    assert_all_there(collector, mixed_home.expected)
+
+
+def test_only_the_poisoned_run_among_many_is_set_aside(
+    home: HomeBuilder,
+    noon: datetime,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    """A collector that refuses each request in which one particular run is."""
+    job = home.job("digest", every_minutes=5, no_agent=True)
+    runs = [home.script_run(job, noon + timedelta(minutes=5 * n)) for n in range(40)]
+    home.write()
+    poisoned = trace_id_of(runs[17].expected)
+
+    def refuses_one(spans: list[SpanDict], _size: int) -> Answer:
+        return status(400, "bad") if any(s["trace_id"] == poisoned for s in spans) else ok()
+
+    with JudgingCollector(refuses_one) as picky:
+        environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = picky.endpoint
+        done = processes.sync(home.path, environ)
+        assert done.report.destinations[0].refused == 1
+        assert done.report.destinations[0].sent == 39
+        assert done.report.destinations[0].pending == 0
+        sent = outcomes(picky.spans)
+        assert poisoned not in sent
+        assert len(sent) == len(roots(picky.spans)) == 39
+
+        picky.judge = lambda _spans, _size: ok()
+        processes.sync(home.path, environ, retry_refused=True)
+        assert_all_there_once(picky, home.expected)
+
+
+@pytest.mark.parametrize("code", [401, 403, 404])
+def test_a_wrong_key_or_address_is_told_and_makes_no_flood(
+    code: int,
+    home: HomeBuilder,
+    noon: datetime,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    job = home.job("digest", every_minutes=5, no_agent=True)
+    for n in range(60):
+        home.script_run(job, noon + timedelta(minutes=5 * n))
+    home.write()
+    collector.answer_with(status(code, "who are you?"))
+
+    for _ in range(3):
+        done = processes.sync(home.path, environ)
+    assert collector.requests == 1
+    assert f"HTTP {code}" in destinations_of(home.path)["default"].last_error  # type: ignore[operator]
+    assert destinations_of(home.path)["default"].refused
+
+    collector.answer_with(ok())
+    done = processes.sync(home.path, environ, eager=True, retry_refused=True)
+    assert done.report.healthy
+    assert_all_there_once(collector, home.expected)
+
+
+def test_a_request_that_is_too_large_is_split(
+    home: HomeBuilder,
+    noon: datetime,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    job = home.job("digest", every_minutes=5, no_agent=True)
+    for n in range(50):
+        home.script_run(job, noon + timedelta(minutes=5 * n))
+    home.write()
+
+    def takes_seven(spans: list[SpanDict], _size: int) -> Answer:
+        return ok() if len(roots(spans)) <= 7 else status(413)
+
+    with JudgingCollector(takes_seven) as small:
+        environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = small.endpoint
+        done = processes.sync(home.path, environ)
+        assert done.report.healthy
+        assert_all_there_once(small, home.expected)
+
+
+def test_a_destination_added_later_gets_the_whole_history(
+    mixed_home: HomeBuilder, collector: FaultyCollector, processes: SyncProcesses
+) -> None:
+    with FaultyCollector() as later:
+        configure(mixed_home, first=collector)
+        processes.sync(mixed_home.path, {})
+        configure(mixed_home, first=collector, later=later)
+
+        processes.sync(mixed_home.path, {})
+
+        assert_all_there_once(collector, mixed_home.expected)
+        assert_all_there_once(later, mixed_home.expected)
+
+
+def test_of_two_destinations_one_that_is_down_does_not_keep_the_other_waiting(
+    mixed_home: HomeBuilder, collector: FaultyCollector, processes: SyncProcesses
+) -> None:
+    with FaultyCollector() as other:
+        configure(mixed_home, a_down=collector, b_up=other)
+        collector.stop()
+        processes.sync(mixed_home.path, {})
+        assert_all_there_once(other, mixed_home.expected)
+        assert destinations_of(mixed_home.path)["a_down"].pending == len(mixed_home.expected)
+        collector.start()
+
+        processes.sync(mixed_home.path, {}, eager=True)
+
+        assert_all_there_once(collector, mixed_home.expected)
+        assert_all_there_once(other, mixed_home.expected)
+
+
+def configure(home: HomeBuilder, **collectors: FaultyCollector) -> None:
+    destinations = {name: {"endpoint": c.endpoint} for name, c in collectors.items()}
+    ours = {"entries": {"cronalytics-otel": {"destinations": destinations}}}
+    (home.path / "config.yaml").write_text(yaml.safe_dump({"timezone": "UTC", "plugins": ours}))
+
+
+def test_when_the_configuration_cannot_be_read_nothing_goes_elsewhere(
+    mixed_home: HomeBuilder,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    """An editor has half of config.yaml on disk: that is no wish to send all history to the
+    default endpoint instead."""
+    with FaultyCollector() as configured:
+        configure(mixed_home, backend=configured)
+        processes.sync(mixed_home.path, environ)
+        config = mixed_home.path / "config.yaml"
+        whole = config.read_text()
+        config.write_text("plugins: {entries: {cronalytics-otel: {dest")
+
+        done = processes.sync(mixed_home.path, environ)
+
+        assert done.report.problems
+        assert collector.requests == 0
+        config.write_text(whole)
+        processes.sync(mixed_home.path, environ)
+        assert_all_there_once(configured, mixed_home.expected)
+        assert destinations_of(mixed_home.path).keys() == {"backend"}
+
+
+def test_what_one_endpoint_asked_for_does_not_bind_the_next_one(
+    mixed_home: HomeBuilder,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    """Its owner gave up on the first backend and named another."""
+    collector.answer_with(status(429, retry_after="500"))
+    processes.sync(mixed_home.path, environ)
+    with FaultyCollector() as other:
+        environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = other.endpoint
+
+        assert processes.sync(mixed_home.path, environ).report.healthy
+
+        assert_all_there_once(other, mixed_home.expected)

@@ -1,0 +1,655 @@
+"""From the host's files to the journal: each kind of run comes out as it truly was."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from cronalytics_otel import harvest as harvesting
+from cronalytics_otel.harvest import Harvest, JobsSnapshot, Zone, harvest
+from cronalytics_otel.host.home import Home
+from cronalytics_otel.host.times import NS
+from cronalytics_otel.journal import Journal
+from cronalytics_otel.journal.views import RunFilter
+from cronalytics_otel.model import (
+    CostStatus,
+    DeliveryOutcome,
+    Outcome,
+    OutcomeSource,
+    Run,
+    ScheduleKind,
+    Trigger,
+)
+from tests.support.homes import (
+    Auxiliary,
+    BuiltRun,
+    HomeBuilder,
+    Shape,
+    Stage,
+    Subagent,
+    Tokens,
+    epoch_ns,
+)
+
+NINE = datetime(2026, 5, 4, 9, 0, 0, 123456, tzinfo=UTC)
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+@pytest.fixture(autouse=True)
+def _owners_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stands in for the machine: the builder's pids are of no process here. See test_processes."""
+    monkeypatch.setattr(harvesting, "owner_is_gone", lambda *_: False)
+    monkeypatch.setattr(harvesting, "booted_since", lambda _: False)
+
+
+class Place:
+    """A home of the host, our journal beside it, and a clock."""
+
+    def __init__(self, path: Path, **how: object) -> None:
+        self.host = HomeBuilder(path, timezone="America/New_York", **how)  # type: ignore[arg-type]
+        self.home = Home(path)
+        self.now = NINE + timedelta(days=1)
+
+    def harvest(self, *, full: bool = False, snapshots: tuple[JobsSnapshot, ...] = ()) -> Harvest:
+        with self.journal() as journal:
+            return harvest(
+                self.home,
+                journal,
+                Zone(info=NEW_YORK, name="America/New_York"),
+                now_ns=epoch_ns(self.now),
+                full=full,
+                snapshots=snapshots,
+            )
+
+    def journal(self) -> Journal:
+        return Journal.open(self.home.journal)
+
+    def runs(self) -> dict[str, Run]:
+        with self.journal() as journal:
+            found = journal.views.runs(RunFilter())
+        assert len({run.run_id for run in found}) == len(found)
+        return {run.run_id: run for run in found}
+
+    def run(self, built: BuiltRun) -> Run:
+        return self.runs()[built.expected.execution_id or built.expected.session_id or ""]
+
+    def differences(self, *, ignore: tuple[str, ...] = ()) -> dict[str, object]:
+        """Run id to what differs from the truth; also runs that are missing or too many."""
+        runs, found = self.runs(), dict[str, object]()
+        for expected in self.host.expected:
+            run_id = expected.execution_id or expected.session_id or ""
+            run = runs.pop(run_id, None)
+            differs = expected.differences(run, ignore=ignore) if run else "missing"
+            if differs:
+                found[f"{expected.job_name} {run_id}"] = differs
+        return found | dict.fromkeys(runs, "not true")
+
+    def sql(self, path: Path, script: str) -> None:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript(script)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path / "home")
+
+
+def everything(host: HomeBuilder) -> None:
+    """One run of each kind, five minutes apart."""
+    minutes = iter(range(0, 1000, 5))
+
+    def when() -> datetime:
+        return NINE + timedelta(minutes=next(minutes))
+
+    agent = host.job("digest", every_minutes=5, deliver="telegram:-100", skills=["news"])
+    host.agent_run(agent, when())
+    host.agent_run(agent, when(), cost=0.5, tools=["terminal", "web_search"])
+    host.agent_run(agent, when(), outcome="failure", tokens=None)
+    host.agent_run(agent, when(), outcome="failure", error="RuntimeError: HTTP 401: bad key", tokens=None)  # fmt: skip
+    host.agent_run(agent, when(), outcome="empty")
+    host.agent_run(agent, when(), outcome="silent")
+    host.agent_run(agent, when(), outcome="turn_limit", tools=["terminal"] * 5)
+    host.agent_run(agent, when(), outcome="timeout")
+    host.agent_run(agent, when(), outcome="interrupted")
+    host.agent_run(agent, when(), outcome="abandoned")
+    host.agent_run(agent, when(), source="direct")
+    host.agent_run(agent, when(), cost=0.0, cost_status="included")
+    host.agent_run(agent, when(), cost=0.25, cost_status="actual")
+    host.agent_run(
+        agent, when(), cost=0.5, tokens=Tokens(input=100, output=10, cache_read=7, cache_write=3),
+        subagents=[Subagent(cost=0.25, tools=["terminal"], subagents=[Subagent(cost=0.1)]), Subagent()],
+        aux_calls=[Auxiliary(), Auxiliary(task="vision", cost=0.02, calls=2)],
+    )  # fmt: skip
+    script = host.job("disk", cron="*/5 * * * *", no_agent=True)
+    for outcome in ("success", "silent", "failure", "timeout", "abandoned"):
+        host.script_run(script, when(), outcome=outcome)
+    host.gated_run(script, when())
+    host.gated_run(host.job("gate", script="gate.py", every_minutes=60), when())
+    host.agent_run(host.job("reminder", once_at=when() + timedelta(minutes=5)), when())
+    host.agent_run(host.job("thrice", every_minutes=60, times=1), when())
+
+
+def test_each_kind_of_run_comes_out_as_it_truly_was(place: Place) -> None:
+    everything(place.host)
+    place.host.write()
+    result = place.harvest()
+
+    assert place.differences() == {}
+    assert (result.new_runs, result.open_runs, result.problems) == (23, 0, [])
+
+
+def test_without_a_ledger_the_sessions_tell_what_they_can(tmp_path: Path) -> None:
+    """A host before 0.19: scripts and gated runs leave no row anywhere."""
+    place = Place(tmp_path / "home", with_ledger=False)
+    job = place.host.job("digest", every_minutes=30)
+    for n, outcome in enumerate(["success", "silent", "failure", "timeout", "turn_limit"]):
+        place.host.agent_run(job, NINE + timedelta(minutes=31 * n), outcome=outcome)  # type: ignore[arg-type]
+        place.host.write()
+    place.harvest()
+
+    assert place.differences() == {}
+    assert {run.trigger for run in place.runs().values()} == {None}
+
+
+@pytest.mark.parametrize("microsecond", [0, 3_000, 500_000, 999_999])
+def test_without_a_ledger_the_error_is_found_in_the_file_that_is_saved_after_the_session_ended(
+    tmp_path: Path, microsecond: int
+) -> None:
+    """The host ends the session, then saves the output: perhaps in the next second."""
+    place = Place(tmp_path / "home", with_ledger=False)
+    job = place.host.job("digest", every_minutes=30)
+    at = NINE.replace(microsecond=microsecond)
+    built = place.host.agent_run(job, at, outcome="failure", error="RuntimeError: HTTP 401: no")
+    place.host.agent_run(job, at + timedelta(minutes=30))
+    place.host.write()
+    place.harvest()
+
+    assert place.run(built).error_message == "RuntimeError: HTTP 401: no"
+    assert place.differences() == {}
+
+
+def test_an_older_host_s_session_that_never_ended_is_abandoned_and_not_the_next_run_s_failure(
+    tmp_path: Path,
+) -> None:
+    place = Place(tmp_path / "home", with_ledger=False)
+    job = place.host.job("digest", every_minutes=30)
+    died = place.host.agent_run(job, NINE, stop_after=Stage.WORKED)
+    place.host.agent_run(job, NINE + timedelta(minutes=31), outcome="failure")
+    place.host.write()
+    place.now = NINE + timedelta(days=3)
+    place.harvest()
+
+    run = place.run(died)
+    assert (run.outcome, run.outcome_source) == (Outcome.ABANDONED, OutcomeSource.INFERRED)
+    assert "HTTP 500" not in (run.error_message or "")
+
+
+# What the definition and the rest tell.
+
+
+def test_a_run_has_its_definition_its_due_time_and_its_delivery(place: Place) -> None:
+    job = place.host.job("digest", cron="0 5 * * *", deliver="telegram:-100", skills=["a", "b"])
+    built = place.host.agent_run(job, NINE)
+    place.host.write()
+    place.harvest()
+
+    run = place.run(built)
+    assert (run.schedule_kind, run.schedule_expression) == (ScheduleKind.CRON, "0 5 * * *")
+    assert run.schedule_timezone == "America/New_York"
+    assert run.scheduled_ns == epoch_ns(NINE.replace(microsecond=0))
+    assert run.lateness_s == pytest.approx(0.123456)
+    assert run.trigger is Trigger.SCHEDULE
+    assert run.skills == ("a", "b")
+    assert (run.delivery_target, run.delivery_outcome) == ("telegram", DeliveryOutcome.DELIVERED)
+    assert run.profile == "default"
+    assert run.outcome_source is OutcomeSource.LEDGER
+
+
+def test_a_run_much_later_than_due_is_one_that_catches_up(place: Place) -> None:
+    job = place.host.job("digest", cron="0 1 * * *", created=NINE - timedelta(days=2))
+    place.host.write()
+    place.harvest()
+    built = place.host.agent_run(job, NINE)
+    place.host.write()
+    place.harvest()
+
+    run = place.run(built)
+    assert run.trigger is Trigger.CATCH_UP
+    assert run.lateness_s is not None
+    assert run.lateness_s > 4 * 3600
+
+
+def test_a_run_right_on_time_after_an_earlier_one_is_not_late_by_that_one_s_due_time(
+    place: Place,
+) -> None:
+    """Between two syncs a run went by, and the time that the second was due for was never seen."""
+    job = place.host.job("digest", every_minutes=30, created=NINE - timedelta(minutes=30))
+    place.host.write()
+    place.harvest()
+    place.host.agent_run(job, NINE)
+    place.host.write()
+    place.harvest()
+    place.sql(place.home.journal, "DELETE FROM due WHERE due_ns = (SELECT max(due_ns) FROM due)")
+    built = place.host.agent_run(job, NINE + timedelta(minutes=30, seconds=40))
+    place.host.write()
+    place.harvest()
+
+    assert place.run(built).trigger is Trigger.SCHEDULE
+    assert (place.run(built).lateness_s or 0) < 60
+
+
+def test_a_delivery_that_failed_is_told(place: Place) -> None:
+    job = place.host.job("digest", deliver="telegram:-100")
+    built = place.host.agent_run(job, NINE, delivery_error="chat not found")
+    place.host.write()
+    place.harvest()
+
+    assert place.differences() == {}
+    assert place.run(built).delivery_outcome is DeliveryOutcome.FAILED
+
+
+def test_a_one_shot_keeps_its_name_and_schedule_after_the_host_deleted_it(place: Place) -> None:
+    job = place.host.job("reminder", once_at=NINE)
+    place.host.write()
+    place.harvest()
+    built = place.host.agent_run(job, NINE)
+    place.host.write()
+    assert job not in place.home.jobs.read_text()
+    place.harvest()
+
+    run = place.run(built)
+    assert (run.job_name, run.schedule_kind) == ("reminder", ScheduleKind.ONCE)
+    assert run.scheduled_ns == epoch_ns(NINE)
+
+
+def test_a_one_shot_that_came_and_went_between_two_looks_is_known_from_a_snapshot(
+    place: Place,
+) -> None:
+    job = place.host.job("reminder", once_at=NINE)
+    place.host.write()
+    snapshot = JobsSnapshot(epoch_ns(NINE - timedelta(seconds=5)), place.home.jobs.read_text())
+    built = place.host.agent_run(job, NINE)
+    place.host.write()
+    place.harvest(snapshots=(snapshot,))
+
+    assert place.run(built).schedule_kind is ScheduleKind.ONCE
+
+
+def test_a_one_shot_that_nobody_saw_is_named_by_what_it_left(place: Place) -> None:
+    agent = place.host.agent_run(place.host.job("reminder", once_at=NINE), NINE)
+    later = NINE + timedelta(hours=1)
+    script = place.host.script_run(place.host.job("sweep", once_at=later, no_agent=True), later)
+    place.host.write()
+    place.harvest()
+
+    assert place.run(agent).job_name == "reminder"
+    assert place.run(agent).schedule_kind is ScheduleKind.ONCE
+    assert place.run(script).job_name == "sweep"
+    assert place.differences() == {}
+
+
+def test_a_definition_that_was_changed_holds_from_when_it_was_seen(place: Place) -> None:
+    job = place.host.job("old name", every_minutes=30)
+    first = place.host.agent_run(job, NINE)
+    place.host.write()
+    place.now = NINE + timedelta(minutes=1)
+    place.harvest()
+    place.host.jobs[job]["name"] = "new name"
+    place.host.write()
+    place.now = NINE + timedelta(minutes=2)
+    place.harvest()
+    second = place.host.agent_run(job, NINE + timedelta(minutes=30))
+    place.host.write()
+    place.now = NINE + timedelta(minutes=31)
+    place.harvest()
+
+    assert place.run(first).job_name == "old name"
+    assert place.run(second).job_name == "new name"
+
+
+def test_two_runs_seconds_apart_each_have_their_own_delivery(place: Place) -> None:
+    job = place.host.job("disk", no_agent=True, deliver="telegram:-100")
+    first = place.host.script_run(job, NINE, source="direct")
+    second = place.host.script_run(
+        job, NINE + timedelta(seconds=5), source="direct", delivery_error="chat not found"
+    )
+    place.host.write()
+    place.harvest()
+
+    assert place.run(second).delivery_error == "chat not found"
+    assert place.run(first).delivery_error is None
+
+
+# Rows still open.
+
+
+@pytest.mark.parametrize("stage", [s for s in Stage if s is not Stage.FINISHED])
+def test_a_run_is_final_only_when_the_host_has_written_all_of_it(
+    place: Place, stage: Stage
+) -> None:
+    job = place.host.job("digest", deliver="telegram:-100")
+    built = place.host.agent_run(job, NINE, cost=0.5, stop_after=stage)
+    place.host.write()
+    first = place.harvest()
+    assert (first.new_runs, first.open_runs) == (0, 1)
+
+    place.host.advance(built)
+    place.host.write()
+    second = place.harvest()
+    assert (second.new_runs, second.open_runs) == (1, 0)
+    assert place.differences() == {}
+
+
+def test_a_run_whose_process_is_gone_is_abandoned(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(harvesting, "owner_is_gone", lambda *_: True)
+    built = place.host.agent_run(place.host.job("digest"), NINE, cost=0.5, stop_after=Stage.WORKED)
+    place.host.write()
+    place.harvest()
+
+    run = place.run(built)
+    assert (run.outcome, run.outcome_source) == (Outcome.ABANDONED, OutcomeSource.INFERRED)
+    assert run.cost_usd == pytest.approx(0.5)
+    assert run.ended_ns <= built.expected.ended_ns  # its last message: nothing later is known
+
+
+def test_a_run_that_ends_between_the_two_looks_at_its_process_is_no_victim(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = place.host.agent_run(place.host.job("digest"), NINE, stop_after=Stage.WORKED)
+    place.host.write()
+
+    def ends_meanwhile(*_: object) -> bool:
+        place.host.advance(built)
+        place.host.write()
+        return True
+
+    monkeypatch.setattr(harvesting, "owner_is_gone", ends_meanwhile)
+    place.harvest()
+
+    assert place.differences() == {}
+
+
+def test_after_a_restart_of_the_machine_an_open_run_waits_a_while(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner may be another machine that shares the home."""
+    monkeypatch.setattr(harvesting, "booted_since", lambda _: True)
+    built = place.host.agent_run(place.host.job("digest"), NINE, stop_after=Stage.WORKED)
+    place.host.write()
+    assert place.harvest().new_runs == 0
+    place.now += timedelta(minutes=9)
+    assert place.harvest().new_runs == 0
+    place.now += timedelta(minutes=2)
+    assert place.harvest().new_runs == 1
+    assert place.run(built).outcome is Outcome.ABANDONED
+
+
+def test_an_old_session_that_ended_without_its_execution_waits_and_goes_alone(
+    place: Place,
+) -> None:
+    """Its row in the ledger never comes: the host could not write it."""
+    job = place.host.job("digest")
+    place.host.agent_run(job, NINE)
+    built = place.host.agent_run(job, NINE + timedelta(hours=1), ledger=False)
+    place.host.write()
+    place.now = NINE + timedelta(hours=1, seconds=30)
+    assert place.harvest().new_runs == 1
+    place.now += timedelta(minutes=2)
+    assert place.harvest().new_runs == 1
+    assert place.run(built).execution_id is None
+
+
+# Pruning, VACUUM, other shapes.
+
+
+def test_runs_whose_rows_the_ledger_has_pruned_come_from_their_sessions(place: Place) -> None:
+    job = place.host.job("digest", every_minutes=30)
+    for n in range(6):
+        place.host.agent_run(job, NINE + timedelta(minutes=31 * n))
+    place.host.prune_ledger(keep=2)
+    place.harvest()
+
+    runs = place.runs()
+    assert len(runs) == 6
+    assert sum(run.execution_id is not None for run in runs.values()) == 2
+
+
+def test_what_is_final_stays_when_the_host_forgets_it(place: Place) -> None:
+    job = place.host.job("digest", every_minutes=30)
+    for n in range(4):
+        place.host.agent_run(job, NINE + timedelta(minutes=31 * n))
+    place.host.write()
+    place.harvest()
+    before = place.runs()
+    place.host.prune_ledger(keep=1)
+    place.host.prune_sessions(NINE + timedelta(hours=1))
+
+    for full in (False, True):
+        assert place.harvest(full=full).new_runs == 0
+        assert place.runs() == before
+
+
+def test_a_vacuum_between_two_looks_changes_nothing(place: Place) -> None:
+    job = place.host.job("digest", every_minutes=30)
+    for n in range(4):
+        place.host.agent_run(job, NINE + timedelta(minutes=31 * n))
+    place.host.write()
+    place.harvest()
+    place.host.prune_sessions(NINE + timedelta(minutes=46))
+    place.host.prune_ledger(keep=2)
+    place.sql(place.host.disk.state_db, "VACUUM")
+    place.sql(place.host.disk.ledger_db, "VACUUM")
+    for n in range(4, 7):
+        place.host.agent_run(job, NINE + timedelta(minutes=31 * n))
+    place.host.write()
+
+    assert place.harvest().new_runs == 3
+    assert place.differences() == {}
+
+
+def test_sessions_that_are_deleted_while_they_are_open_are_no_longer_waited_for(
+    place: Place,
+) -> None:
+    built = place.host.agent_run(place.host.job("digest"), NINE, stop_after=Stage.WORKED)
+    place.host.write()
+    place.harvest()
+    place.sql(place.host.disk.state_db, "DELETE FROM messages; DELETE FROM sessions")
+    place.host.advance(built)
+    place.host.write()
+    place.harvest()
+
+    with place.journal() as journal:
+        assert (journal.open_ids("session"), journal.open_ids("execution")) == ({}, {})
+    assert place.run(built).session_id is None
+
+
+OLD = Shape(
+    without_tables=frozenset({"session_model_usage"}),
+    without_columns={"sessions": ("profile_name", "title", "api_call_count")},
+)
+NEW = Shape(
+    extra_columns={
+        "sessions": {"surprise": "TEXT"},
+        "executions": {
+            "delivery_outcome": "TEXT",
+            "scheduled_instant": "TEXT",
+            "handoff_at": "TEXT",
+        },
+    }
+)
+
+
+@pytest.mark.parametrize("jobs_shape", ["object", "list", "mapping"])
+@pytest.mark.parametrize("shape", [OLD, NEW])
+def test_homes_of_other_versions_are_read(tmp_path: Path, shape: Shape, jobs_shape: str) -> None:
+    place = Place(tmp_path / "home", shape=shape, jobs_shape=jobs_shape)
+    job = place.host.job("digest", schedule={"kind": "interval", "minutes": 30, "display": "x"})
+    place.host.agent_run(job, NINE, cost=0.5, subagents=[Subagent(cost=0.25)])
+    place.host.script_run(place.host.job("disk", no_agent=True), NINE + timedelta(hours=1))
+    place.host.write()
+    result = place.harvest()
+
+    assert result.problems == []
+    assert place.differences(ignore=("api_calls",)) == {}
+
+
+def test_a_newer_host_s_words_on_delivery_and_due_time_are_taken(tmp_path: Path) -> None:
+    place = Place(tmp_path / "home", shape=NEW)
+    due = (NINE - timedelta(seconds=40)).isoformat()
+    built = place.host.agent_run(
+        place.host.job("digest", deliver="telegram"), NINE,
+        ledger_columns={"delivery_outcome": "queued", "scheduled_instant": due},
+    )  # fmt: skip
+    place.host.write()
+    place.harvest()
+
+    run = place.run(built)
+    assert run.delivery_outcome is DeliveryOutcome.QUEUED
+    assert run.lateness_s == pytest.approx(40)
+
+
+def test_a_profile_s_home_gives_its_name_to_its_runs(tmp_path: Path) -> None:
+    place = Place(tmp_path / "profiles" / "work")
+    built = place.host.agent_run(place.host.job("digest"), NINE)
+    place.host.write()
+    place.harvest()
+    assert place.run(built).profile == "work"
+
+
+# Doing nothing, and doing it again.
+
+
+def test_an_empty_home_has_no_runs_and_no_problems(tmp_path: Path) -> None:
+    place = Place(tmp_path / "home")
+    result = place.harvest()
+    assert (result.new_runs, result.open_runs, result.problems) == (0, 0, [])
+
+
+def test_a_second_harvest_finds_nothing_and_neither_does_a_full_one(place: Place) -> None:
+    everything(place.host)
+    place.host.write()
+    place.harvest()
+    before = place.runs()
+    for full in (False, True, True):
+        assert place.harvest(full=full).new_runs == 0
+    assert place.runs() == before
+
+
+def test_a_full_harvest_into_a_new_journal_gives_the_same_runs(place: Place) -> None:
+    everything(place.host)
+    place.host.write()
+    place.harvest()
+    before = place.runs()
+    place.home.journal.unlink()
+    place.harvest()
+    assert place.runs() == before
+
+
+def test_an_unchanged_home_is_not_opened_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its fingerprint says so; a change within the clock's tick is never taken for none."""
+    place.host.agent_run(place.host.job("digest"), NINE)
+    place.host.write()
+    past = datetime.now(UTC) - timedelta(minutes=5)
+    import os
+
+    for path in (place.home.path / "cron").rglob("*"):
+        os.utime(path, (past.timestamp(), past.timestamp()))
+    for path in place.home.path.glob("state.db*"):
+        os.utime(path, (past.timestamp(), past.timestamp()))
+    place.harvest()
+    opened: list[Path] = []
+    monkeypatch.setattr(harvesting, "reading", _recording(opened))
+    assert place.harvest().new_runs == 0
+    assert opened == []
+    place.harvest(full=True)
+    assert opened
+
+
+def _recording(opened: list[Path]) -> Callable[[Path], object]:
+    from cronalytics_otel.host.sqlite import reading
+
+    def record(path: Path) -> object:
+        opened.append(path)
+        return reading(path)
+
+    return record
+
+
+def test_stopping_between_chunks_keeps_what_was_done(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cronalytics_otel.host.state_db.CHUNK", 3)
+    job = place.host.job("digest", every_minutes=30)
+    for n in range(10):
+        place.host.agent_run(job, NINE + timedelta(minutes=31 * n))
+    place.host.write()
+
+    class StopError(Exception):
+        pass
+
+    def stop_later(calls: Iterator[int]) -> Callable[[], None]:
+        def between() -> None:
+            if next(calls) == 1:
+                raise StopError
+
+        return between
+
+    with place.journal() as journal, pytest.raises(StopError):
+        harvest(
+            place.home, journal, Zone(info=UTC, name="UTC"), now_ns=epoch_ns(place.now),
+            between_chunks=stop_later(iter(range(99))),
+        )  # fmt: skip
+    assert 0 < len(place.runs()) < 10
+    place.harvest()
+    assert place.differences() == {}
+
+
+def test_a_home_with_chats_only_has_no_runs(place: Place) -> None:
+    place.host.session("20260504_090000_abcdef", NINE, ended_at=NINE.timestamp() + 5)
+    place.host.session("cron_like_name", NINE)
+    place.host.write()
+    assert place.harvest().new_runs == 0
+
+
+def test_an_unknown_cost_stays_unknown_and_a_mixed_one_is_partial(place: Place) -> None:
+    job = place.host.job("digest", every_minutes=30)
+    unknown = place.host.agent_run(job, NINE)
+    partial = place.host.agent_run(
+        job, NINE + timedelta(minutes=30), cost=0.5, subagents=[Subagent()]
+    )
+    place.host.write()
+    place.harvest()
+
+    assert (place.run(unknown).cost_usd, place.run(unknown).cost_status) == (
+        None,
+        CostStatus.UNKNOWN,
+    )
+    assert place.run(partial).cost_usd == pytest.approx(0.5)
+    assert place.run(partial).cost_status is CostStatus.PARTIAL
+
+
+def test_progress_counts_up_to_the_number_of_new_runs(place: Place) -> None:
+    everything(place.host)
+    place.host.write()
+    told: list[int] = []
+    with place.journal() as journal:
+        result = harvest(
+            place.home, journal, Zone(info=UTC, name="UTC"), now_ns=epoch_ns(place.now),
+            progress=told.append,
+        )  # fmt: skip
+    assert told == sorted(told)
+    assert told[-1] == result.new_runs
+
+
+def test_times_of_the_journal_are_in_nanoseconds() -> None:
+    assert harvesting.UNMATCHED_GRACE_NS == 60 * NS

@@ -1,0 +1,128 @@
+"""What is written to the journal is what is read from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cronalytics_otel.journal import Journal, JournalError
+from cronalytics_otel.journal.records import (
+    RUN_COLUMNS,
+    job_from_json,
+    job_to_json,
+    run_from_row,
+    run_to_row,
+)
+from cronalytics_otel.journal.views import RunFilter
+from cronalytics_otel.model import Job, Mode, Run, Schedule, ScheduleKind
+from tests.strategies import names, runs, texts
+from tests.support.cli import DIGEST, RUNS
+
+LARGEST = 2**63 - 1
+
+schedules = st.builds(
+    Schedule,
+    kind=st.sampled_from(ScheduleKind),
+    expression=texts,
+    cron=st.none() | texts,
+    interval_s=st.none() | st.floats(0, 1e12),
+    once_at_ns=st.none() | st.integers(-(2**70), 2**70),
+)
+jobs = st.builds(
+    Job,
+    job_id=names,
+    name=names,
+    mode=st.sampled_from(Mode),
+    schedule=st.none() | schedules,
+    skills=st.lists(names, max_size=3).map(tuple),
+    model=st.none() | names,
+    provider=st.none() | names,
+    deliver=st.none() | texts,
+    has_script=st.booleans(),
+    enabled=st.booleans(),
+    created_ns=st.none() | st.integers(),
+)
+happenings = st.fixed_dictionaries(
+    {
+        "next_run_ns": st.none() | st.integers(),
+        "last_run_ns": st.none() | st.integers(),
+        "last_status": st.none() | texts,
+        "last_error": st.none() | texts,
+        "last_delivery_error": st.none() | texts,
+    }
+)
+
+
+def is_storable(run: Run) -> bool:
+    """Whether SQLite has a type for it: 64 bits, and text that is UTF-8."""
+    for value in run_to_row(run):
+        if isinstance(value, int) and abs(value) > LARGEST:
+            return False
+        if isinstance(value, str) and value != value.encode("utf-8", "replace").decode():
+            return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Journal:
+    return Journal.open(tmp_path_factory.mktemp("journal") / "journal.db")
+
+
+@given(run=runs)
+def test_a_run_is_the_same_after_a_row(run: Run) -> None:
+    row = run_to_row(run)
+    assert len(row) == len(RUN_COLUMNS)
+    assert run_from_row(row) == run
+
+
+@given(run=runs.filter(is_storable))
+def test_a_run_is_the_same_after_a_stay_in_the_journal(journal: Journal, run: Run) -> None:
+    with journal.atomic(keep=False):
+        journal.add_runs([run], 0)
+        assert journal.views.runs(RunFilter()) == [run]
+
+
+@given(run=runs.filter(lambda run: not is_storable(run)))
+def test_a_run_that_no_file_can_hold_is_refused_and_nothing_of_it_is_written(
+    journal: Journal, run: Run
+) -> None:
+    with pytest.raises(JournalError), journal.atomic():
+        journal.add_runs([DIGEST, run], 0)
+    assert journal.views.runs(RunFilter()) == []
+
+
+def test_runs_of_every_kind_are_the_same_after_the_file_was_closed(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "j.db") as written, written.atomic():
+        written.add_runs(RUNS, 0)
+    with Journal.open(tmp_path / "j.db") as read:
+        assert read.views.runs(RunFilter()) == sorted(RUNS, key=lambda r: -r.ended_ns)
+
+
+@given(job=jobs)
+def test_a_definition_is_the_same_after_its_json(job: Job) -> None:
+    assert job_from_json(job_to_json(job)) == job
+
+
+@given(job=jobs, happened=happenings)
+def test_what_changes_with_every_run_is_no_part_of_a_definition(
+    job: Job, happened: dict[str, object]
+) -> None:
+    changed = replace(job, **happened)  # type: ignore[arg-type]
+    assert job_to_json(changed) == job_to_json(job)
+
+
+@given(job=jobs, other=jobs)
+def test_definitions_that_differ_have_different_json(job: Job, other: Job) -> None:
+    assert (job_to_json(job) == job_to_json(other)) == (job == other)
+
+
+@pytest.mark.parametrize("column", ["outcome", "outcome_source"])
+def test_a_word_that_is_unknown_is_an_error_that_shows_it(column: str) -> None:
+    row = list(run_to_row(DIGEST))
+    row[RUN_COLUMNS.index(column)] = "surprise"
+    with pytest.raises(ValueError, match="surprise"):
+        run_from_row(row)

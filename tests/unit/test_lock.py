@@ -1,0 +1,186 @@
+"""One process, and one thread of it, syncs a home at a time."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from cronalytics_otel.lock import SyncBusyError, sole_syncer
+
+HOLDS_IT = """
+import sys
+from pathlib import Path
+from cronalytics_otel.lock import sole_syncer
+with sole_syncer(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+FORKS_WHILE_IT_HOLDS_IT = """
+import os, sys
+from pathlib import Path
+from cronalytics_otel.lock import SyncBusyError, sole_syncer
+
+path = Path(sys.argv[1])
+
+def tries() -> str:
+    try:
+        with sole_syncer(path):
+            return "got it"
+    except SyncBusyError as error:
+        return str(error)
+
+def asked_in_a_child() -> str:
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        os.write(writing, tries().encode())
+        os._exit(0)
+    os.wait()
+    return os.read(reading, 1000).decode()
+
+with sole_syncer(path):
+    print("while held:", asked_in_a_child())
+    print("the parent still:", tries())
+print("afterwards:", asked_in_a_child())
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "cronalytics-otel" / "sync.lock"
+
+
+@contextmanager
+def held_by_another_process(path: Path) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS_IT, str(path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_the_second_of_one_thread_is_refused_and_the_first_keeps_it(path: Path) -> None:
+    with sole_syncer(path):
+        for _ in range(2):
+            with pytest.raises(SyncBusyError, match="this process"), sole_syncer(path):
+                pass
+
+
+def test_another_thread_is_refused(path: Path) -> None:
+    said: list[str] = []
+
+    def tries() -> None:
+        try:
+            with sole_syncer(path):
+                said.append("got it")
+        except SyncBusyError as error:
+            said.append(str(error))
+
+    with sole_syncer(path):
+        thread = threading.Thread(target=tries)
+        thread.start()
+        thread.join()
+    assert said == ["this process is syncing this home already"]
+
+
+def test_homes_do_not_hold_each_other_up(tmp_path: Path) -> None:
+    with sole_syncer(tmp_path / "a" / "sync.lock"), sole_syncer(tmp_path / "b" / "sync.lock"):
+        pass
+
+
+def test_it_is_free_again_after_the_block(path: Path) -> None:
+    with sole_syncer(path):
+        pass
+    with sole_syncer(path):
+        pass
+
+
+def test_it_is_free_again_after_an_error_in_the_block(path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), sole_syncer(path):
+        raise ZeroDivisionError
+    with sole_syncer(path):
+        pass
+
+
+def test_another_process_is_refused_and_told_to_come_again(path: Path) -> None:
+    with (
+        held_by_another_process(path),
+        pytest.raises(SyncBusyError, match="another process is syncing this home: try again"),
+        sole_syncer(path),
+    ):
+        pass
+
+
+def test_a_refused_thread_does_not_bar_the_next_try(path: Path) -> None:
+    with held_by_another_process(path), pytest.raises(SyncBusyError), sole_syncer(path):
+        pass
+    with sole_syncer(path):
+        pass
+
+
+def test_a_killed_process_holds_nothing(path: Path) -> None:
+    with held_by_another_process(path) as process:
+        process.kill()
+        process.wait()
+        with sole_syncer(path):
+            pass
+
+
+def test_a_forked_child_neither_has_the_lock_nor_takes_it_from_its_parent(path: Path) -> None:
+    """The host forks: the child's copy of our memory says that the lock is held here."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS_WHILE_IT_HOLDS_IT, str(path)],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [
+        "while held: another process is syncing this home: try again later",
+        "the parent still: this process is syncing this home already",
+        "afterwards: got it",
+    ]
+
+
+def test_folder_and_file_are_their_owner_s_alone_whatever_the_umask(path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with sole_syncer(path):
+            pass
+    finally:
+        os.umask(before)
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_that_cannot_be_made_bars_no_later_try(tmp_path: Path) -> None:
+    folder = tmp_path / "cronalytics-otel"
+    folder.write_text("in the way")
+    with pytest.raises(OSError), sole_syncer(folder / "sync.lock"):
+        pass
+    folder.unlink()
+    with sole_syncer(folder / "sync.lock"):
+        pass
+
+
+def test_a_file_system_without_locks_is_not_taken_for_a_busy_home(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ "Try again later" would be said for ever. Stands in for such a file system (some NFS)."""
+
+    def no_locks(*_: object) -> NoReturn:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", no_locks)
+    with pytest.raises(OSError, match="No locks available"), sole_syncer(path):
+        pass

@@ -1,0 +1,304 @@
+"""How a run ended, from the host's own texts: each is one that Hermes 0.19 writes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from cronalytics_otel import outcome as outcomes
+from cronalytics_otel.host.ledger import Execution
+from cronalytics_otel.host.outputs import Ending, Output
+from cronalytics_otel.host.state_db import LastMessage
+from cronalytics_otel.model import FAILED_OUTCOMES, Job, Mode, Outcome, OutcomeSource
+from cronalytics_otel.outcome import Ended, ErrorType, from_ledger, from_session, is_silent
+
+EXCERPT = 200
+"""As long as the head and the tail of a message that state_db reads."""
+
+
+def execution(status: str = "completed", error: str | None = None) -> Execution:
+    return Execution(
+        execution_id="e1", job_id="j1", source="builtin", status=status, claimed_ns=1,
+        started_ns=2, finished_ns=3, error=error, pid=1, process_started_at=1,
+        delivery_outcome=None, scheduled_ns=None,
+    )  # fmt: skip
+
+
+def job(mode: Mode = Mode.AGENT, *, has_script: bool = False) -> Job:
+    return Job(job_id="j1", name="digest", mode=mode, schedule=None, has_script=has_script)
+
+
+def output(ending: Ending, error: str | None = None) -> Output:
+    return Output(ending=ending, name=None, schedule=None, is_script=False, error=error)
+
+
+def said(text: str, role: str = "assistant") -> LastMessage:
+    """As `state_db` reads it: SQLite trims it first."""
+    trimmed = text.strip(" \t\n\r")
+    return LastMessage(role=role, timestamp_ns=1, head=trimmed[:EXCERPT], tail=trimmed[-EXCERPT:])
+
+
+def ledger(status: str = "completed", error: str | None = None, **given: object) -> Ended:
+    facts: dict[str, object] = {"job": job(), "has_session": True, "output": None, **given}
+    return from_ledger(execution(status, error), **facts)  # type: ignore[arg-type]
+
+
+# The texts of cron/scheduler.py, with the prefix `RuntimeError: ` that run_job gives to agents'.
+
+INTERRUPTED = "Interrupted by gateway shutdown before the run finished (tool subprocess was killed mid-flight)."  # fmt: skip
+EMPTY = "Agent completed but produced empty response (model error, timeout, or misconfiguration)"
+IDLE = "TimeoutError: Cron job 'digest' idle for 600s (limit 600s) — last activity: tool: terminal"
+DRIFT = (
+    "RuntimeError: Skipped to prevent unintended spend: global inference config drifted since "
+    "this job was created (model 'small' -> 'large'), and this job is unpinned. No inference call "
+    "was made. To run on the new config, pin it explicitly: `cronjob action=update job_id=j1`"
+)
+THREAT = (
+    "Blocked: prompt matches threat pattern 'prompt_injection'. Cron prompts must not contain "
+    "injection or exfiltration payloads."
+)
+UNICODE = "Blocked: prompt contains invisible unicode U+200B (possible injection)."
+
+
+@pytest.mark.parametrize(
+    ("text", "error_type", "outcome"),
+    [
+        # run_one_job
+        (INTERRUPTED, ErrorType.INTERRUPTED, Outcome.CANCELLED),
+        (EMPTY, ErrorType.EMPTY_RESPONSE, Outcome.FAILURE),
+        ("Dispatch claim rejected; execution was not started.", ErrorType.DISPATCH_FAILED, Outcome.FAILURE),
+        ("Executor dispatch failed: cannot schedule new futures after shutdown", ErrorType.DISPATCH_FAILED, Outcome.FAILURE),
+        ("unknown failure", ErrorType.OTHER, Outcome.FAILURE),
+        # run_job: the agent
+        (IDLE, ErrorType.TIMEOUT, Outcome.TIMEOUT),
+        ("RuntimeError: HTTP 401: Incorrect API key provided", ErrorType.AUTH_FAILED, Outcome.FAILURE),
+        ("RuntimeError: HTTP 403: Forbidden", ErrorType.AUTH_FAILED, Outcome.FAILURE),
+        ("RuntimeError: HTTP 429: You are sending requests too quickly", ErrorType.RATE_LIMITED, Outcome.FAILURE),
+        ("RuntimeError: HTTP 500: upstream exploded", ErrorType.SERVER_ERROR, Outcome.FAILURE),
+        ("RuntimeError: HTTP 503 — Service Temporarily Unavailable — Ray 8f2", ErrorType.SERVER_ERROR, Outcome.FAILURE),
+        ("RuntimeError: HTTP 529: Overloaded", ErrorType.SERVER_ERROR, Outcome.FAILURE),
+        ("RuntimeError: HTTP 404: The model `nope` does not exist", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
+        ("RuntimeError: Connection error.", ErrorType.NETWORK_ERROR, Outcome.FAILURE),
+        ("RuntimeError: Request timed out.", ErrorType.TIMEOUT, Outcome.TIMEOUT),
+        ("RuntimeError: agent reported failure", ErrorType.OTHER, Outcome.FAILURE),
+        ("RuntimeError: Response truncated due to output length limit", ErrorType.OTHER, Outcome.FAILURE),
+        ("RuntimeError: Operation interrupted: waiting for model response (3.2s elapsed).", ErrorType.INTERRUPTED, Outcome.CANCELLED),
+        ("RuntimeError: Operation interrupted during retry (slow, attempt 1/3).", ErrorType.INTERRUPTED, Outcome.CANCELLED),
+        ("RuntimeError: Operation interrupted: handling API error (APITimeoutError: Request timed out.).", ErrorType.INTERRUPTED, Outcome.CANCELLED),
+        ("RuntimeError: Cron job 'digest' has no model configured (job.model=None, HERMES_MODEL='', config.yaml model.default missing or empty).", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
+        ("RuntimeError: No inference provider configured. Run 'hermes model' to choose a provider", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
+        ("RuntimeError: Cron job 'j1' blocked for safety: base_url is not the provider's", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
+        (DRIFT, ErrorType.INVALID_CONFIG, Outcome.FAILURE),
+        (THREAT, ErrorType.INVALID_CONFIG, Outcome.FAILURE),
+        (UNICODE, ErrorType.INVALID_CONFIG, Outcome.FAILURE),
+        # run_job: a script
+        ("no_agent=True but no script is set for this job", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
+        ("Blocked: script path resolves outside the scripts directory (/h/scripts): '../x'", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
+        ("Script not found: /h/scripts/gone.sh", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
+        ("Script path is not a file: /h/scripts", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
+        ("Cannot run .sh/.bash script 'check.sh': bash not found on PATH. On Windows, install Git", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
+        ("Script exited with code 3\nstderr:\nboom", ErrorType.SCRIPT_FAILED, Outcome.FAILURE),
+        ("Script execution failed: [Errno 8] Exec format error", ErrorType.SCRIPT_FAILED, Outcome.FAILURE),
+        ("Script timed out after 3600s: /h/scripts/check.sh", ErrorType.TIMEOUT, Outcome.TIMEOUT),
+    ],
+)  # fmt: skip
+def test_each_error_text_of_the_host_has_its_class_and_outcome(
+    text: str, error_type: ErrorType, outcome: Outcome
+) -> None:
+    ended = ledger("failed", text)
+
+    assert (ended.error_type, ended.outcome) == (error_type, outcome)
+    assert ended.error_message == text
+    assert ended.source is OutcomeSource.LEDGER
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "read: interrupted by signal",
+        "Traceback (most recent call last):\nKeyboardInterrupt",
+        "curl: (28) connection timed out",
+        "HTTP 500: internal server error",
+        "the model produced empty response",
+        "429 too many requests",
+        "Dispatch claim rejected",
+    ],
+)
+def test_what_a_failing_script_printed_does_not_change_that_the_script_failed(stderr: str) -> None:
+    ended = ledger("failed", f"Script exited with code 1\nstderr:\n{stderr}", job=job(Mode.SCRIPT))
+
+    assert (ended.error_type, ended.outcome) == (ErrorType.SCRIPT_FAILED, Outcome.FAILURE)
+
+
+@pytest.mark.parametrize("name", ["interrupted by noise", "KeyboardInterrupt", "rate limit watch"])
+def test_the_name_of_a_job_in_an_error_text_is_no_part_of_the_error(name: str) -> None:
+    idle = ledger("failed", IDLE.replace("digest", name))
+    assert (idle.error_type, idle.outcome) == (ErrorType.TIMEOUT, Outcome.TIMEOUT)
+    no_model = ledger("failed", f"RuntimeError: Cron job '{name}' has no model configured (job.model=None")  # fmt: skip
+    assert no_model.error_type is ErrorType.INVALID_CONFIG
+
+
+@given(st.text())
+def test_any_error_text_has_one_class_and_is_kept_whole(text: str) -> None:
+    ended = outcomes.failed(text, OutcomeSource.LEDGER)
+
+    assert isinstance(ended.error_type, ErrorType)
+    assert ended.error_message == text
+    assert ended.outcome in FAILED_OUTCOMES
+
+
+# The ledger.
+
+
+def test_a_failure_without_a_text_is_still_a_failure() -> None:
+    ended = ledger("failed")
+    assert (ended.outcome, ended.error_type, ended.error_message) == (
+        Outcome.FAILURE, ErrorType.OTHER, None,
+    )  # fmt: skip
+
+
+def test_a_completed_run_with_a_session_succeeded() -> None:
+    ended = ledger()
+    assert (ended.outcome, ended.source) == (Outcome.SUCCESS, OutcomeSource.LEDGER)
+    assert (ended.error_type, ended.error_message) == (None, None)
+
+
+def test_a_run_whose_owner_died_is_abandoned_in_the_host_s_words() -> None:
+    ended = ledger("unknown", "Scheduler restarted after this execution's owner exited")
+    assert (ended.outcome, ended.source) == (Outcome.ABANDONED, OutcomeSource.LEDGER)
+    assert ended.error_type is ErrorType.ABANDONED
+    assert ended.error_message == "Scheduler restarted after this execution's owner exited"
+
+
+@pytest.mark.parametrize("status", ["claimed", "running"])
+def test_a_run_that_never_ended_and_whose_owner_is_gone_is_abandoned_by_inference(
+    status: str,
+) -> None:
+    ended = ledger(status)
+    assert (ended.outcome, ended.source) == (Outcome.ABANDONED, OutcomeSource.INFERRED)
+
+
+def test_a_completed_script_succeeded_whatever_it_wrote() -> None:
+    for ending in (Ending.ANSWERED, Ending.SILENT):
+        ended = ledger(job=job(Mode.SCRIPT), has_session=False, output=output(ending))
+        assert (ended.outcome, ended.source) == (Outcome.SUCCESS, OutcomeSource.LEDGER)
+
+
+def test_an_agent_job_whose_gate_said_no_was_skipped_by_the_word_of_its_output() -> None:
+    ended = ledger(job=job(has_script=True), has_session=False, output=output(Ending.GATED))
+    assert (ended.outcome, ended.source) == (Outcome.SKIPPED, OutcomeSource.LEDGER)
+
+
+def test_without_its_output_a_gated_run_is_inferred() -> None:
+    ended = ledger(job=job(has_script=True), has_session=False)
+    assert (ended.outcome, ended.source) == (Outcome.SKIPPED, OutcomeSource.INFERRED)
+
+
+def test_an_agent_without_a_gate_and_without_a_session_still_succeeded() -> None:
+    """The host runs on without its session store when state.db cannot be opened in time."""
+    for known in (None, job()):
+        ended = ledger(job=known, has_session=False)
+        assert (ended.outcome, ended.source) == (Outcome.SUCCESS, OutcomeSource.LEDGER)
+
+
+# Without a ledger.
+
+
+def session(
+    last: LastMessage | None = None,
+    *,
+    saved: Output | None = None,
+    status: tuple[str, str | None] | None = None,
+    ended: bool = True,
+) -> Ended:
+    return from_session(last_message=last, output=saved, job_status=status, ended=ended)
+
+
+def test_a_failed_output_file_tells_the_error_of_a_run_that_no_ledger_knows() -> None:
+    ended = session(said("hm"), saved=output(Ending.FAILED, "RuntimeError: HTTP 401: no"))
+    assert (ended.outcome, ended.source) == (Outcome.FAILURE, OutcomeSource.JOB)
+    assert ended.error_type is ErrorType.AUTH_FAILED
+
+
+def test_the_job_s_last_status_tells_of_its_latest_run() -> None:
+    assert session(status=("ok", None)).outcome is Outcome.SUCCESS
+    failed = session(said("fine"), status=("error", "TimeoutError: Cron job 'x' idle for 600s (limit 600s)"))  # fmt: skip
+    assert (failed.outcome, failed.source) == (Outcome.TIMEOUT, OutcomeSource.JOB)
+
+
+def test_a_failed_delivery_is_no_failed_run() -> None:
+    """Newer hosts write `delivery_failed`."""
+    assert session(said("fine"), status=("delivery_failed", None)).outcome is Outcome.SUCCESS
+
+
+def test_a_session_with_an_answer_succeeded() -> None:
+    ended = session(said("All good."))
+    assert (ended.outcome, ended.source) == (Outcome.SUCCESS, OutcomeSource.SESSION)
+
+
+def test_a_session_with_an_empty_answer_failed() -> None:
+    ended = session(said("  \n "))
+    assert (ended.outcome, ended.error_type) == (Outcome.FAILURE, ErrorType.EMPTY_RESPONSE)
+
+
+@pytest.mark.parametrize("role", ["user", "tool", "system"])
+def test_a_session_that_ended_before_an_answer_failed(role: str) -> None:
+    ended = session(said("hello", role))
+    assert (ended.outcome, ended.error_type) == (Outcome.FAILURE, ErrorType.OTHER)
+    assert ended.error_message
+
+
+def test_a_session_without_a_message_failed() -> None:
+    assert session().outcome is Outcome.FAILURE
+
+
+def test_a_session_that_never_ended_is_abandoned_by_inference() -> None:
+    ended = session(said("I begin"), ended=False)
+    assert (ended.outcome, ended.source) == (Outcome.ABANDONED, OutcomeSource.INFERRED)
+
+
+# Silence.
+
+
+def host_is_silent(text: str) -> bool:
+    """cron/scheduler.py `_is_cron_silence_response`, 0.19.0, word for word."""
+    stripped = text.strip()
+    if not stripped:
+        return False
+
+    def is_token(line: str) -> bool:
+        tokens = {"[SILENT]", "SILENT", "NO_REPLY", "NO REPLY"}
+        return " ".join(line.strip().upper().split()) in tokens
+
+    if is_token(stripped):
+        return True
+    lines = [line for line in stripped.splitlines() if line.strip()]
+    if lines and (is_token(lines[0]) or is_token(lines[-1])):
+        return True
+    return stripped.upper().startswith("[SILENT]")
+
+
+words = st.sampled_from(
+    ["[SILENT]", "silent", "No Reply", "NO_REPLY", "[silent] nothing new", "NO", "REPLY", " ", "\n",
+     "\n\n", "\t", "\u2028", "Report:", "I stay [SILENT] here", "Silent retry succeeded", "x" * 300,
+     "é"]
+)  # fmt: skip
+
+
+@given(st.lists(words, max_size=6).map(" ".join) | st.lists(words, max_size=6).map("".join))
+@example("2 deals filtered\n\n[SILENT]")
+@example("NO\nREPLY")
+@example("Done." + " " * 300)
+@example("Done.\n" + "x" * 300 + " SILENT")
+@example(" " * 300 + "[SILENT]")
+@example("\n" * 300 + "All good.")
+def test_silence_is_the_host_s_own_rule(text: str) -> None:
+    expected = host_is_silent(text) if text.strip() else None
+    assert is_silent(said(text)) == expected
+
+
+def test_only_an_answer_can_be_silent() -> None:
+    assert is_silent(None) is None
+    assert is_silent(said("[SILENT]", role="user")) is None
+    assert is_silent(said("   ")) is None

@@ -1,0 +1,497 @@
+"""Sessions, usage and messages out of a `state.db` with the host's own tables."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cronalytics_otel.host import state_db
+from cronalytics_otel.host.sqlite import (
+    HostBusyError,
+    HostCorruptError,
+    HostDataError,
+    HostSchemaError,
+    reading,
+)
+from cronalytics_otel.host.state_db import CHUNK, CRON_SESSION, Reader, Session, Watermark
+from cronalytics_otel.model import Conversation, CostStatus, ToolCall, Usage
+from tests.support.host_schema import STATE_INDEXES, STATE_TABLES
+
+NS = 1_000_000_000
+
+
+class Database:
+    """A state.db at `path`, written with plain SQL."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.script(STATE_TABLES + STATE_INDEXES)
+
+    def script(self, sql: str) -> None:
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.executescript(sql)
+
+    def insert(self, table: str, **columns: Any) -> None:
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute(
+                f"INSERT INTO {table} ({', '.join(columns)}) "
+                f"VALUES ({', '.join('?' * len(columns))})",
+                list(columns.values()),
+            )
+
+    def session(self, session_id: str, started_at: object = 100.0, **columns: Any) -> None:
+        self.insert("sessions", **{"id": session_id, "source": "cron", "started_at": started_at, **columns})  # fmt: skip
+
+    def message(self, session_id: str, role: str, at: float, content: str | None = "", **columns: Any) -> None:  # fmt: skip
+        self.insert("messages", session_id=session_id, role=role, timestamp=at, content=content, **columns)  # fmt: skip
+
+    @contextmanager
+    def reader(self) -> Iterator[Reader]:
+        with reading(self.path) as connection:
+            yield Reader(connection, self.path)
+
+    def one(self, session_id: str) -> Session:
+        with self.reader() as reader:
+            (found,) = reader.sessions([session_id])
+        return found
+
+    def conversation(self, session_id: str) -> Conversation:
+        with self.reader() as reader:
+            return reader.conversations([session_id])[session_id]
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Database:
+    return Database(tmp_path / "state.db")
+
+
+# A row becomes a session.
+
+
+@pytest.mark.parametrize(
+    ("session_id", "job_id"),
+    [
+        ("cron_0123456789ab_20260504_090002", "0123456789ab"),
+        ("cron_old_style_id_20260504_090002", "old_style_id"),
+        ("cron_20260504_090002_20260504_090003", "20260504_090002"),
+        ("cron_x_20260504_0900", None),
+        ("20260504_090002_a1b2c3", None),
+        ("cron__20260504_090002", None),
+        ("my_cron_x_20260504_090002", None),
+    ],
+)
+def test_the_job_is_read_from_the_right_of_the_session_id(
+    session_id: str, job_id: str | None
+) -> None:
+    match = CRON_SESSION.match(session_id)
+    assert (match["job"] if match else None) == job_id
+
+
+def test_a_session_row_with_all_its_facts(db: Database) -> None:
+    db.session(
+        "cron_j1_20260504_090002", 100.000001, ended_at=119.5, title="digest", model="small",
+        billing_provider="acme", tool_call_count=3, api_call_count=4, input_tokens=100,
+        output_tokens=10, cache_read_tokens=5, cache_write_tokens=2, reasoning_tokens=4,
+        estimated_cost_usd=0.5, cost_status="estimated", source="whatever an owner set",
+    )  # fmt: skip
+
+    found = db.one("cron_j1_20260504_090002")
+    assert (found.job_id, found.parent_id, found.is_subagent) == ("j1", None, False)
+    assert (found.started_ns, found.ended_ns) == (100_000_001_000, 119_500_000_000)
+    assert (found.title, found.tool_calls, found.last_message) == ("digest", 3, None)
+    spending = found.spending
+    assert spending.usage == Usage(
+        input_tokens=107, output_tokens=10, cache_read_tokens=5, cache_write_tokens=2,
+        reasoning_tokens=4,
+    )  # fmt: skip
+    assert (spending.model, spending.provider, spending.api_calls) == ("small", "acme", 4)
+    assert (spending.cost_usd, spending.cost_status) == (0.5, CostStatus.ESTIMATED)
+
+
+@pytest.mark.parametrize(
+    ("estimated", "actual", "status", "cost", "known"),
+    [
+        (None, None, None, None, None),
+        (0.0, None, "unknown", None, CostStatus.UNKNOWN),
+        (0.0, None, None, None, None),
+        (0.0, None, "estimated", 0.0, CostStatus.ESTIMATED),
+        (0.5, None, "estimated", 0.5, CostStatus.ESTIMATED),
+        (0.5, None, None, 0.5, CostStatus.ESTIMATED),
+        (0.0, None, "included", 0.0, CostStatus.INCLUDED),
+        (0.5, 0.4, "actual", 0.4, CostStatus.ACTUAL),
+        (0.5, 0.4, "estimated", 0.4, CostStatus.ACTUAL),
+        (0.5, 0.0, "estimated", 0.5, CostStatus.ESTIMATED),
+        (0.0, 0.0, None, None, None),
+        (0.5, None, "a new word", None, CostStatus.UNKNOWN),
+        ("much", "more", "estimated", None, CostStatus.ESTIMATED),
+    ],
+)
+def test_the_host_s_zero_is_a_cost_only_when_its_status_says_so(
+    db: Database, estimated: object, actual: object, status: str | None, cost: float | None,
+    known: CostStatus | None,
+) -> None:  # fmt: skip
+    db.session("cron_j_20260504_090002", estimated_cost_usd=estimated, actual_cost_usd=actual, cost_status=status)  # fmt: skip
+
+    spending = db.one("cron_j_20260504_090002").spending
+    assert (spending.cost_usd, spending.cost_status) == (cost, known)
+
+
+def test_odd_numbers_are_not_counted(db: Database) -> None:
+    db.session(
+        "cron_j_20260504_090002", ended_at="later", tool_call_count=None, api_call_count="two",
+        input_tokens=-5, output_tokens=1e3,
+    )  # fmt: skip
+
+    found = db.one("cron_j_20260504_090002")
+    assert (found.ended_ns, found.tool_calls, found.spending.api_calls) == (None, 0, 0)
+    assert found.spending.usage == Usage(output_tokens=1000)
+
+
+def test_a_row_without_a_readable_start_is_passed_over(db: Database) -> None:
+    db.session("cron_j_20260504_090002", "long ago")
+    db.session("cron_j_20260504_090003")
+
+    with db.reader() as reader:
+        ids = ["cron_j_20260504_090002", "cron_j_20260504_090003"]
+        assert [s.session_id for s in reader.sessions(ids)] == ids[1:]
+
+
+# The last message.
+
+
+def test_the_last_message_is_the_newest_by_time(db: Database) -> None:
+    db.session("cron_j_20260504_090002")
+    db.message("cron_j_20260504_090002", "assistant", 120.0, "the answer")
+    db.message("cron_j_20260504_090002", "tool", 110.0, "a result that was written late")
+
+    last = db.one("cron_j_20260504_090002").last_message
+    assert last is not None
+    assert (last.role, last.timestamp_ns) == ("assistant", 120 * NS)
+    assert (last.head, last.tail) == ("the answer", "the answer")
+
+
+def test_of_messages_of_one_moment_the_one_written_last_is_the_last(db: Database) -> None:
+    """The host stamps a batch that it writes at once with one time."""
+    db.session("cron_j_20260504_090002")
+    for role, content in (("user", "go"), ("assistant", "calls"), ("tool", "result"), ("assistant", "end")):  # fmt: skip
+        db.message("cron_j_20260504_090002", role, 120.0, content)
+
+    last = db.one("cron_j_20260504_090002").last_message
+    assert last is not None
+    assert (last.role, last.head) == ("assistant", "end")
+    contents = [m.content for m in db.conversation("cron_j_20260504_090002").messages]
+    assert contents == ["go", "calls", "result", "end"]
+
+
+def test_a_long_message_is_read_by_its_ends(db: Database) -> None:
+    db.session("cron_j_20260504_090002")
+    db.message("cron_j_20260504_090002", "assistant", 120.0, "é" * 300 + "x" * 300)
+
+    last = db.one("cron_j_20260504_090002").last_message
+    assert last is not None
+    assert (last.head, last.tail) == ("é" * 200, "x" * 200)
+
+
+# Which sessions are read.
+
+
+def test_new_cron_sessions_are_those_after_the_mark_by_their_id_whatever_their_source(
+    db: Database,
+) -> None:
+    db.session("cron_a_20260504_090002")
+    db.session("20260504_090003_chat", source="cli")
+    db.session("cron_b_20260504_090004", source="telegram")
+    db.session("20260504_090005_child", source="cron", parent_session_id="cron_a_20260504_090002")
+    db.session("cron_is_no_run_of_ours")
+    db.session("cron_c_20260504_090006")
+
+    with db.reader() as reader:
+        chunks = list(reader.new_cron_sessions(1, 6))
+    assert [[s.session_id for s in sessions] for sessions, _ in chunks] == [
+        ["cron_b_20260504_090004", "cron_c_20260504_090006"]
+    ]
+    assert chunks[-1][1] == Watermark(6, "cron_c_20260504_090006")
+
+
+def test_sessions_that_come_while_we_read_wait_for_the_next_time(db: Database) -> None:
+    db.session("cron_a_20260504_090002")
+    with db.reader() as reader:
+        chunks = reader.new_cron_sessions(0, 1)
+        db.session("cron_b_20260504_090004")
+        assert [s.session_id for sessions, _ in chunks for s in sessions] == ["cron_a_20260504_090002"]  # fmt: skip
+
+
+def test_a_long_history_comes_in_chunks_each_with_its_mark(db: Database) -> None:
+    with closing(sqlite3.connect(db.path)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO sessions (id, source, started_at) VALUES (?, 'cron', 1)",
+            ((f"cron_j_20260504_{n:06}",) for n in range(CHUNK + 3)),
+        )
+    with db.reader() as reader:
+        chunks = list(reader.new_cron_sessions(0, 10**6))
+    assert [len(sessions) for sessions, _ in chunks] == [CHUNK, 3]
+    assert chunks[0][1] == Watermark(CHUNK, f"cron_j_20260504_{CHUNK - 1:06}")
+
+
+def test_the_watermark_holds_only_while_its_row_has_its_id(db: Database) -> None:
+    with reading(db.path) as connection:
+        assert state_db.watermark(connection) == Watermark()
+    db.session("cron_a_20260504_090002")
+    db.session("chat", source="cli")
+    with reading(db.path) as connection:
+        mark = state_db.watermark(connection)
+        assert mark == Watermark(2, "chat")
+        assert state_db.still_holds(connection, mark)
+    db.script("DELETE FROM sessions WHERE id = 'chat'")
+    with reading(db.path) as connection:
+        assert not state_db.still_holds(connection, mark)
+    db.session("cron_b_20260504_090004")  # takes the number of the row that has gone
+    with reading(db.path) as connection:
+        assert not state_db.still_holds(connection, mark)
+
+
+def _plan(db: Database, query: str, values: tuple[object, ...]) -> str:
+    with reading(db.path) as connection:
+        return " / ".join(str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", values))  # fmt: skip
+
+
+def _traced(db: Database, work: Any) -> list[str]:
+    statements: list[str] = []
+    with reading(db.path) as connection:
+        reader = Reader(connection, db.path)
+        connection.set_trace_callback(statements.append)
+        work(reader)
+        connection.set_trace_callback(None)
+    return [s for s in statements if s.startswith("SELECT")]
+
+
+def test_no_query_reads_all_of_the_history(db: Database) -> None:
+    """A row of the host has 7.5 KB of prompt before most columns: a scan reads gigabytes."""
+    db.session("cron_a_20260504_090002")
+    db.session("child", parent_session_id="cron_a_20260504_090002")
+
+    def work(reader: Reader) -> None:
+        list(reader.new_cron_sessions(0, 99))
+        list(reader.sessions(["cron_a_20260504_090002"]))
+        reader.descendants(list(reader.sessions(["cron_a_20260504_090002"])))
+        reader.usage_rows(["cron_a_20260504_090002"])
+        reader.last_activity_ns("cron_a_20260504_090002")
+        reader.conversations(["cron_a_20260504_090002"])
+
+    statements = _traced(db, work)
+    assert len(statements) >= 8
+    for statement in statements:
+        plan = _plan(db, statement, ())
+        assert "SCAN" not in plan, (plan, statement)
+        # A session's children, and messages of one moment, are few: sorting those costs nothing.
+        if "ORDER BY s.started_at" not in statement:
+            assert "TEMP B-TREE FOR ORDER BY" not in plan, (plan, statement)
+
+
+def test_new_sessions_are_found_by_their_row_and_their_last_message_by_its_index(
+    db: Database,
+) -> None:
+    (statement,) = _traced(db, lambda reader: list(reader.new_cron_sessions(0, 99)))
+    plan = _plan(db, statement, ())
+    assert "SEARCH s USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" in plan
+    assert "SEARCH messages USING COVERING INDEX idx_messages_session" in plan
+
+
+# What is below a session.
+
+
+def test_descendants_are_found_by_their_parents_at_every_depth(db: Database) -> None:
+    db.session("root")
+    for n, parent in ((1, "root"), (2, "c1"), (3, "c2"), (4, "root")):
+        db.session(f"c{n}", 100.0 + n, source="subagent", parent_session_id=parent)
+    db.session("other")
+    db.session("o1", source="subagent", parent_session_id="other")
+
+    with db.reader() as reader:
+        found = reader.descendants(list(reader.sessions(["root", "other", "alone"])))
+    assert {root: [s.session_id for s in below] for root, below in found.items()} == {
+        "root": ["c1", "c4", "c2", "c3"], "other": ["o1"],
+    }  # fmt: skip
+
+
+def test_sessions_that_are_each_other_s_parents_do_not_hang_us(db: Database) -> None:
+    db.session("root", parent_session_id="b")
+    db.session("a", parent_session_id="root")
+    db.session("b", parent_session_id="a")
+    db.session("self", parent_session_id="self")
+
+    with db.reader() as reader:
+        found = reader.descendants(list(reader.sessions(["root", "self"])))
+        assert {r: [s.session_id for s in below] for r, below in found.items()} == {"root": ["a", "b"]}  # fmt: skip
+        assert [c.session_id for c in reader.conversations(["root"])["root"].children] == ["a"]
+
+
+def test_a_subagent_is_told_from_the_continuation_of_a_compressed_session(db: Database) -> None:
+    """0.17 and later: source `subagent`. A continuation keeps the source of its parent."""
+    db.session("root", ended_at=110.0, end_reason="compression")
+    db.session("agent", source="subagent", parent_session_id="root", end_reason="agent_close")
+    db.session(
+        "rest",
+        source="cron",
+        parent_session_id="root",
+        end_reason="cron_complete",
+        started_at=110.5,
+    )
+
+    with db.reader() as reader:
+        below = {
+            s.session_id: s.is_subagent
+            for s in reader.descendants(list(reader.sessions(["root"])))["root"]
+        }
+    assert below == {"agent": True, "rest": False}
+
+
+def test_a_child_of_a_host_before_0_17_is_a_subagent_too(db: Database) -> None:
+    """Its source is `cron` and it never ends; its parent did not end by compression."""
+    db.session("root", ended_at=120.0, end_reason="cron_complete")
+    db.session("agent", source="cron", parent_session_id="root", model_config='{"_delegate_from": "root"}')  # fmt: skip
+
+    with db.reader() as reader:
+        (child,) = reader.descendants(list(reader.sessions(["root"])))["root"]
+    assert child.is_subagent
+
+
+def test_usage_rows_tell_the_task_and_an_unpriced_one_has_no_cost(db: Database) -> None:
+    db.session("s1")
+    for task, cost, status in (("", 0.5, "estimated"), ("compression", 0.0, None), ("vision", 0.1, None)):  # fmt: skip
+        db.insert(
+            "session_model_usage", session_id="s1", model="small", billing_provider="acme",
+            task=task, api_call_count=1, input_tokens=10, estimated_cost_usd=cost, cost_status=status,
+        )  # fmt: skip
+
+    with db.reader() as reader:
+        rows = reader.usage_rows(["s1", "s2"])
+    assert list(rows) == ["s1"]
+    assert [(task, s.cost_usd, s.cost_status) for task, s in rows["s1"]] == [
+        ("", 0.5, CostStatus.ESTIMATED),
+        ("compression", None, None),
+        ("vision", 0.1, CostStatus.ESTIMATED),
+    ]
+
+
+# Conversations.
+
+
+def test_a_conversation_has_its_messages_in_order_and_its_children(db: Database) -> None:
+    calls = (
+        '[{"id": "c1", "type": "function", "function": {"name": "terminal", "arguments": "{}"}}]'
+    )
+    db.session("root", ended_at=130.0)
+    db.session("child", source="subagent", parent_session_id="root")
+    db.message("root", "user", 101.0, "go")
+    db.message("root", "assistant", 102.0, "", tool_calls=calls, finish_reason="tool_calls")
+    db.message("root", "tool", 103.0, "done", tool_call_id="c1", tool_name="terminal")
+    db.message("child", "assistant", 102.5, "hi")
+
+    found = db.conversation("root")
+    assert [(m.role, m.timestamp_ns // NS, m.content) for m in found.messages] == [
+        ("user", 101, "go"), ("assistant", 102, None), ("tool", 103, "done"),
+    ]  # fmt: skip
+    assert found.messages[1].tool_calls == (
+        ToolCall(call_id="c1", name="terminal", arguments="{}"),
+    )
+    assert (found.messages[2].tool_call_id, found.messages[2].tool_name) == ("c1", "terminal")
+    (child,) = found.children
+    assert (child.session_id, child.is_subagent, len(child.messages)) == ("child", True, 1)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no json", "{}", "[7, null, {}]", '[{"function": "terminal"}]', '"x"', "null"]
+)
+def test_tool_calls_in_another_shape_are_passed_over(db: Database, text: str) -> None:
+    db.session("root")
+    db.message("root", "assistant", 101.0, "x", tool_calls=text)
+
+    (message,) = db.conversation("root").messages
+    assert message.tool_calls == ()
+
+
+def test_a_session_that_the_host_has_pruned_has_no_conversation(db: Database) -> None:
+    with db.reader() as reader:
+        assert reader.conversations(["gone"]) == {}
+
+
+def test_more_sessions_than_sqlite_takes_parameters_are_read(db: Database) -> None:
+    ids = [f"cron_j_20260504_{n:06}" for n in range(1_200)]
+    with closing(sqlite3.connect(db.path)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO sessions (id, source, started_at) VALUES (?, 'cron', 1)",
+            ((i,) for i in ids),
+        )
+    with db.reader() as reader:
+        assert len(list(reader.sessions(ids))) == 1_200
+        assert len(reader.conversations(ids)) == 1_200
+
+
+# Other versions, and faults.
+
+
+def test_a_host_with_few_columns_is_read_with_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(
+            "CREATE TABLE sessions (id TEXT PRIMARY KEY, started_at REAL);"
+            "INSERT INTO sessions VALUES ('cron_j_20260504_090002', 100.0);"
+        )
+    with reading(path) as connection:
+        reader = Reader(connection, path)
+        ((sessions, _),) = reader.new_cron_sessions(0, 99)
+        assert sessions[0].spending.usage == Usage()
+        assert reader.descendants([sessions[0]]) == {}
+        assert reader.usage_rows([sessions[0].session_id]) == {}
+        assert reader.last_activity_ns(sessions[0].session_id) is None
+        (conversation,) = reader.conversations([sessions[0].session_id]).values()
+        assert conversation.messages == ()
+
+
+def test_a_host_without_what_is_needed_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE sessions (id TEXT)")
+    with pytest.raises(HostSchemaError, match="sessions lacks columns started_at"), reading(path) as c:  # fmt: skip
+        Reader(c, path)
+
+
+def test_a_file_that_is_no_database_is_said_to_be_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    path.write_bytes(b"not a database, whatever its name says" * 100)
+    with pytest.raises(HostCorruptError, match=rf"{path} is damaged"), reading(path) as connection:
+        connection.execute("SELECT * FROM sessions")
+
+
+def test_a_missing_file_cannot_be_read_and_is_not_made(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with pytest.raises(HostDataError, match="cannot be read"), reading(path) as connection:
+        connection.execute("SELECT 1")
+    assert not path.exists()
+
+
+def test_a_locked_database_is_met_again(db: Database) -> None:
+    with closing(sqlite3.connect(db.path, isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode=DELETE")
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(HostBusyError, match="next sync"), db.reader() as reader:
+            list(reader.sessions(["x"]))
+
+
+def test_nothing_can_be_written_through_a_reading_connection(db: Database) -> None:
+    with pytest.raises(HostDataError, match="readonly"), reading(db.path) as connection:
+        connection.execute("DELETE FROM sessions")
+
+
+def test_a_name_with_special_characters_is_a_plain_file_name(tmp_path: Path) -> None:
+    folder = tmp_path / "50% #1? ünïcode"
+    folder.mkdir()
+    db = Database(folder / "state.db")
+    db.session("s1")
+    assert db.one("s1").session_id == "s1"

@@ -1,0 +1,569 @@
+"""When the background thread syncs, what it says, and how it leaves.
+
+The thread is real. `Syncs` stands in for `pipeline.sync`: it notes how it was called and answers
+what the test says; the sync itself has tests of its own. Nothing waits for time to pass: waits
+are for events, and end at once when these happen.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cronalytics_otel import pipeline
+from cronalytics_otel import worker as working
+from cronalytics_otel.hooks import Signal
+from cronalytics_otel.host.home import Home
+from cronalytics_otel.journal import Repair
+from cronalytics_otel.lock import SyncBusyError
+from cronalytics_otel.pipeline import DestinationReport, Manner, SyncReport
+from cronalytics_otel.worker import Worker
+
+CRON = "cron_6c583f72f2e8_20260131_070004"
+GUARD_S = 60.0
+"""So that a broken worker fails a test instead of hanging it."""
+NEVER_S = 1e6
+
+
+def report(*destinations: DestinationReport, **changes: Any) -> SyncReport:
+    return SyncReport(
+        **{
+            "new_runs": 0, "open_runs": 0, "problems": (), "destinations": destinations,
+            "repair": None, **changes,
+        }
+    )  # fmt: skip
+
+
+def backend(**changes: Any) -> DestinationReport:
+    return DestinationReport(name="tempo", endpoint="http://tempo:4318/v1/traces", **changes)
+
+
+class Syncs:
+    """In place of `pipeline.sync`."""
+
+    def __init__(self) -> None:
+        self.manners: list[Manner] = []
+        self.snapshots: list[Any] = []
+        self.answers: list[SyncReport | BaseException] = []
+        self.inside: Callable[[Manner], None] = lambda _: None
+        self._begun = threading.Semaphore(0)
+
+    def __call__(self, home: Home, settings: object, **how: Any) -> SyncReport:
+        self.manners.append(how["manner"])
+        self.snapshots.append(how["snapshots"])
+        self._begun.release()
+        self.inside(how["manner"])
+        answer = self.answers.pop(0) if self.answers else report()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def wait(self, count: int = 1) -> None:
+        for _ in range(count):
+            assert self._begun.acquire(timeout=GUARD_S), "no sync was begun"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    (tmp_path / "cron").mkdir()
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def syncs(monkeypatch: pytest.MonkeyPatch) -> Syncs:
+    syncs = Syncs()
+    monkeypatch.setattr(pipeline, "sync", syncs)
+    return syncs
+
+
+@pytest.fixture
+def at_exit(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
+    """What would be called when the process leaves, or in its forked children."""
+    registered: list[Callable[[], None]] = []
+    monkeypatch.setattr(working.atexit, "register", registered.append)
+    monkeypatch.setattr(os, "register_at_fork", lambda **_: None)
+    return registered
+
+
+@pytest.fixture
+def make(
+    home: Home, syncs: Syncs, at_exit: list[Callable[[], None]], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Worker]]:
+    """Makes workers that see changes at once and do nothing by the clock."""
+    monkeypatch.setattr(working, "FIRST_SYNC_S", 0.0)
+    monkeypatch.setattr(working, "SETTLE_S", NEVER_S)
+    monkeypatch.setattr(working, "BEAT_S", NEVER_S)
+    monkeypatch.setattr(working, "POLL_S", GUARD_S)
+    monkeypatch.setattr(working, "POLL_AFTER_HOOK_S", GUARD_S)
+    made: list[Worker] = []
+
+    def worker(*, resident: bool = False) -> Worker:
+        made.append(Worker(home, Signal(), resident=resident))
+        return made[-1]
+
+    yield worker
+    for one in made:
+        stop(one)
+
+
+def stop(worker: Worker) -> None:
+    thread = worker._thread
+    worker._leaving.set()
+    worker.signal.event.set()
+    if thread is not None and thread.is_alive():
+        thread.join(GUARD_S)
+        assert not thread.is_alive()
+
+
+def something_runs(home: Home) -> None:
+    """The host writes to its ledger."""
+    with home.ledger.open("ab") as file:
+        file.write(b"a row")
+
+
+def hook(worker: Worker) -> None:
+    worker.signal.hook_for(worker.start)(session_id=CRON)
+
+
+Make = Callable[..., Worker]
+
+
+# Start.
+
+
+def test_it_is_started_once_however_often_it_is_asked(
+    make: Make, syncs: Syncs, at_exit: list[Callable[[], None]]
+) -> None:
+    worker = make()
+    threads = set()
+    for _ in range(3):
+        worker.start()
+        threads.add(worker._thread)
+    assert len(threads) == 1
+    assert at_exit == [worker.flush]
+
+
+def test_its_thread_never_keeps_the_process(make: Make) -> None:
+    worker = make()
+    worker.start()
+    assert worker._thread is not None
+    assert worker._thread.daemon
+
+
+def test_making_it_starts_and_opens_nothing(make: Make, syncs: Syncs, home: Home) -> None:
+    worker = make()
+    assert worker._thread is None
+    assert not home.plugin_folder.exists()
+
+
+def test_a_thread_that_could_not_be_started_is_started_at_the_next_hook(
+    make: Make, syncs: Syncs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = make()
+    with monkeypatch.context() as patch:
+
+        def no_room(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        patch.setattr(threading.Thread, "start", no_room)
+        hook(worker)
+    hook(worker)
+    worker.flush()
+    syncs.wait()
+
+
+# Gateway and single tick.
+
+
+def test_a_gateway_syncs_by_itself_after_its_start(make: Make, syncs: Syncs) -> None:
+    make(resident=True).start()
+    syncs.wait()
+    assert not syncs.manners[0].hurried
+
+
+def test_a_gateway_syncs_when_the_host_has_written_without_any_hook(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    """Scripts, gates and runs that meet a 401 fire none."""
+    worker = make(resident=True)
+    worker.start()
+    syncs.wait()
+    something_runs(home)
+    worker.signal.event.set()  # the next look, now
+    syncs.wait()
+
+
+def test_a_gateway_in_which_nothing_happens_looks_and_does_nothing(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    worker = make(resident=True)
+    looks = threading.Semaphore(0)
+    worker.start()
+    syncs.wait()
+    look = worker._look
+
+    def counted() -> tuple[tuple[int, int], ...]:
+        looks.release()
+        return look()
+
+    worker._look = counted  # type: ignore[method-assign]
+    for _ in range(3):
+        worker.signal.event.set()
+        assert looks.acquire(timeout=GUARD_S)
+    stop(worker)
+    assert [m.hurried for m in syncs.manners] == [False, True]
+
+
+def test_a_gateway_syncs_at_each_beat(
+    make: Make, syncs: Syncs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "BEAT_S", 0.0)
+    worker = make(resident=True)
+    worker.start()
+    syncs.wait()
+    worker.signal.event.set()
+    syncs.wait()
+
+
+def test_a_tick_leaves_its_runs_in_peace_and_syncs_as_it_leaves(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    worker = make()
+    worker.start()
+    hook(worker)
+    something_runs(home)
+    worker.flush()
+    assert [m.hurried for m in syncs.manners] == [True]
+
+
+def test_a_tick_that_lasts_syncs_when_its_runs_have_settled(
+    make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "SETTLE_S", 0.0)
+    worker = make()
+    worker.start()
+    something_runs(home)
+    worker.signal.event.set()
+    syncs.wait()
+    assert not syncs.manners[0].hurried
+
+
+# Leaving.
+
+
+def test_a_process_in_which_nothing_happened_leaves_at_once(make: Make, syncs: Syncs) -> None:
+    worker = make()
+    worker.start()
+    worker.flush()
+    assert not worker._leaving.is_set()
+    assert syncs.manners == []
+
+
+def test_a_process_that_never_started_it_leaves_at_once(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    worker = make()
+    something_runs(home)
+    worker.flush()
+    assert syncs.manners == []
+
+
+@pytest.mark.parametrize("sign", ["a hook", "the ledger", "jobs.json"])
+def test_one_sign_of_a_run_is_enough_for_a_sync_at_exit(
+    make: Make, syncs: Syncs, home: Home, sign: str
+) -> None:
+    worker = make()
+    worker.start()
+    if sign == "a hook":
+        hook(worker)
+    elif sign == "the ledger":
+        something_runs(home)
+    else:
+        home.jobs.write_text("{}")
+    worker.flush()
+    assert len(syncs.manners) == 1
+
+
+def test_what_a_gateway_has_seen_already_is_not_work_at_exit(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    something_runs(home)
+    worker = make(resident=True)
+    worker.start()
+    syncs.wait()
+    worker.flush()
+    assert not worker._leaving.is_set()
+
+
+class Noted(threading.Event):
+    """Notes how long it is waited for; the wait itself ends with the event, or the guard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limits: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.limits.append(timeout)
+        return super().wait(GUARD_S)
+
+
+@pytest.mark.parametrize(("config", "limit_s"), [("", 2.0), ("flush_timeout: 0.25", 0.25)])
+def test_leaving_waits_no_longer_than_the_settings_allow_in_a_first_sync_too(
+    make: Make, syncs: Syncs, home: Home, config: str, limit_s: float
+) -> None:
+    (home.path / "config.yaml").write_text(
+        f"plugins: {{entries: {{cronalytics-otel: {{{config}}}}}}}"
+    )
+    worker = make()
+    worker._flushed = flushed = Noted()
+    worker.start()
+    hook(worker)
+    worker.flush()
+    assert flushed.limits == [limit_s]
+
+
+def test_a_sync_at_exit_is_told_how_much_time_is_left(make: Make, syncs: Syncs) -> None:
+    left: list[float | None] = []
+    syncs.inside = lambda manner: left.append(manner.remaining_s())
+    worker = make()
+    worker.start()
+    hook(worker)
+    worker.flush()
+    assert left[0] is not None
+    assert left[0] <= 2.0
+
+
+def test_a_sync_that_is_going_on_at_exit_stops_between_two_pieces_when_the_time_is_over(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    (home.path / "config.yaml").write_text(
+        "plugins: {entries: {cronalytics-otel: {flush_timeout: 0}}}"
+    )
+    going_on, stopped = threading.Event(), threading.Event()
+    worker = make(resident=True)
+
+    def works(manner: Manner) -> None:
+        going_on.set()
+        assert worker._leaving.wait(GUARD_S)
+        try:
+            manner.between_chunks()
+        except BaseException:
+            stopped.set()
+            raise
+
+    syncs.inside = works
+    worker.start()
+    assert going_on.wait(GUARD_S)
+    something_runs(home)
+    worker.flush()
+    assert stopped.wait(GUARD_S)
+    stop(worker)
+    assert len(syncs.manners) == 1
+
+
+def test_a_rest_between_two_pieces_ends_when_the_host_leaves(make: Make, syncs: Syncs) -> None:
+    rested = threading.Event()
+
+    def rests(manner: Manner) -> None:
+        manner.sleep(NEVER_S)
+        rested.set()
+
+    syncs.inside = rests
+    worker = make(resident=True)
+    worker.start()
+    syncs.wait()
+    hook(worker)
+    worker.flush()
+    assert rested.wait(GUARD_S)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("x"), SystemExit(3), OSError("disk")])
+def test_nothing_that_goes_wrong_while_leaving_reaches_the_host(
+    make: Make, syncs: Syncs, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    syncs.answers = [error]
+    worker = make()
+    worker.start()
+    hook(worker)
+    worker.flush()
+    assert [r.levelname for r in caplog.records] == ["WARNING"]
+    assert type(error).__name__ in caplog.text
+
+
+def test_the_user_s_interrupt_ends_the_wait_at_exit(make: Make, syncs: Syncs) -> None:
+    class Interrupted(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            raise KeyboardInterrupt
+
+    worker = make()
+    worker._flushed = Interrupted()
+    worker.start()
+    hook(worker)
+    with pytest.raises(KeyboardInterrupt):
+        worker.flush()
+
+
+# Trouble.
+
+
+def test_a_fault_is_said_once_and_the_thread_goes_on(
+    make: Make, syncs: Syncs, home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    syncs.answers = [OSError("disk"), OSError("disk"), OSError("other")]
+    worker = make(resident=True)
+    worker.start()
+    for _ in range(3):
+        syncs.wait()
+        something_runs(home)
+        worker.signal.event.set()
+    syncs.wait()
+    stop(worker)
+    said = [r.getMessage() for r in caplog.records]
+    assert said == ["cronalytics-otel: OSError: disk", "cronalytics-otel: OSError: other"]
+
+
+def test_a_home_that_another_process_syncs_is_no_fault_and_is_met_again(
+    make: Make, syncs: Syncs, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "POLL_AFTER_HOOK_S", 0.0)
+    syncs.answers = [SyncBusyError("another process")]
+    worker = make(resident=True)
+    worker.start()
+    syncs.wait()
+    worker.signal.event.set()
+    syncs.wait()
+    assert caplog.records == []
+
+
+def test_a_destination_that_fails_is_told_when_it_begins_and_when_it_is_over(
+    make: Make, syncs: Syncs, home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    syncs.answers = [
+        report(backend(began_failing=True, error="503", pending=7)),
+        report(backend(error="503", pending=8)),
+        report(backend(recovered=True, sent=8)),
+        report(backend(sent=1)),
+    ]
+    worker = make(resident=True)
+    worker.start()
+    for _ in range(4):
+        syncs.wait()
+        something_runs(home)
+        worker.signal.event.set()
+    syncs.wait()
+    stop(worker)
+    began, over = (record.getMessage() for record in caplog.records)
+    assert "tempo (http://tempo:4318/v1/traces) does not take traces: 503; 7 runs wait" in began
+    assert "takes traces again; sent 8 runs, 0 still wait" in over
+
+
+def test_one_that_came_back_and_failed_again_in_one_sync_is_told_as_failing(
+    make: Make, syncs: Syncs, caplog: pytest.LogCaptureFixture
+) -> None:
+    syncs.answers = [report(backend(began_failing=True, recovered=True, error="503"))]
+    worker = make(resident=True)
+    worker.start()
+    syncs.wait()
+    stop(worker)
+    assert "does not take traces" in caplog.text
+
+
+def test_a_gateway_tries_a_failing_destination_again_when_it_is_due(
+    make: Make, syncs: Syncs
+) -> None:
+    syncs.answers = [report(backend(error="503", next_attempt_ns=1))]
+    worker = make(resident=True)
+    worker.start()
+    syncs.wait()
+    worker.signal.event.set()
+    syncs.wait()
+
+
+def test_problems_and_repairs_are_told(
+    make: Make, syncs: Syncs, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    syncs.answers = [
+        report(problems=("jobs.json: half",), repair=Repair(tmp_path / "aside", "malformed"))
+    ]
+    worker = make(resident=True)
+    worker.start()
+    syncs.wait()
+    stop(worker)
+    assert "jobs.json: half" in caplog.text
+    assert str(tmp_path / "aside") in caplog.text
+
+
+# What it knew before.
+
+
+def test_the_jobs_of_before_the_first_run_go_to_the_first_sync_that_succeeds(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    """A one-shot is deleted when it has run: only then is its definition gone."""
+    home.jobs.write_text('{"jobs": ["before"]}')
+    syncs.answers = [OSError("disk"), SyncBusyError("busy")]
+    worker = make(resident=True)
+    worker.start()
+    home.jobs.write_text('{"jobs": ["later"]}')
+    for _ in range(3):
+        syncs.wait()
+        something_runs(home)
+        worker.signal.event.set()
+    syncs.wait()
+    stop(worker)
+    texts = [[snapshot.text for snapshot in seen] for seen in syncs.snapshots]
+    assert texts[:4] == [['{"jobs": ["before"]}']] * 3 + [[]]
+
+
+def test_a_missing_or_unreadable_jobs_file_is_no_snapshot(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    home.jobs.write_bytes(b"\xff\xfe")
+    worker = make(resident=True)
+    worker.start()
+    syncs.wait()
+    assert syncs.snapshots == [[]]
+
+
+# Fork.
+
+
+def test_a_forked_child_has_no_thread_and_nothing_of_its_parent_to_flush(
+    make: Make, syncs: Syncs
+) -> None:
+    worker = make()
+    worker.start()
+    hook(worker)
+    parent = worker._thread
+    parents_leaving, parents_signal = worker._leaving, worker.signal.event
+    worker._forget_after_fork()
+    worker.flush()
+    assert worker._thread is None
+    assert syncs.manners == []
+    parents_leaving.set()
+    parents_signal.set()
+    assert parent is not None
+    parent.join(GUARD_S)
+
+
+def test_a_forked_child_that_runs_jobs_itself_syncs_them(make: Make, syncs: Syncs) -> None:
+    worker = make()
+    worker.start()
+    hook(worker)
+    parent = worker._thread
+    parents_leaving, parents_signal = worker._leaving, worker.signal.event
+    worker._forget_after_fork()
+    hook(worker)
+    worker.flush()
+    assert len(syncs.manners) == 1
+    parents_leaving.set()
+    parents_signal.set()
+    assert parent is not None
+    parent.join(GUARD_S)
