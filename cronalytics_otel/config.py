@@ -65,7 +65,7 @@ class Settings:
 
 
 def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
-    """Read `<home>/config.yaml`, `<home>/.env` and `environ` (which wins over .env).
+    """Read `<home>/config.yaml`, `<home>/.env` and `environ` (over which .env wins).
 
     A missing file is no problem: Hermes runs without either.
     """

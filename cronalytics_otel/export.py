@@ -177,16 +177,20 @@ class _Exporter:
         )
 
     def _accepted(self, entries: list[Entry]) -> bool:
-        if self._failing:
-            self._failing = False
-            self._result.recovered = True
-        self._failures = 0
         with self._journal.atomic():
+            self._answers()
             self._journal.outbox.accepted(self._standing.id, entries, self._terms.clock_ns())
         self._result.sent += len(entries)
         self._refused_in_a_row = 0
         self._runs_a_request = min(self._runs_a_request * 2, MAX_RUNS)
         return True
+
+    def _answers(self) -> None:
+        self._failures = 0
+        if self._failing:
+            self._failing = False
+            self._result.recovered = True
+            self._journal.outbox.answers(self._standing.id)
 
     def _failed(self, receipt: Receipt) -> bool:
         now_ns = self._terms.clock_ns()
@@ -214,6 +218,8 @@ class _Exporter:
     def _refused(self, entries: list[Entry], receipt: Receipt) -> None:
         """Set aside with the reason: only `sync --retry-refused` sends them again."""
         with self._journal.atomic():
+            if receipt.verdict is not Verdict.DENIED:
+                self._answers()
             self._journal.outbox.refuse(
                 self._standing.id, entries, receipt.reason, self._terms.clock_ns()
             )

@@ -23,6 +23,12 @@ class Signal:
         """`time.monotonic()` of the newest hook of a cron run; None before the first."""
         self._started = False
 
+    def forget(self) -> None:
+        """In a forked child: its parent's hooks are not its own."""
+        self.event = threading.Event()
+        self.last_s = None
+        self._started = False
+
     def hook_for(self, started: Callable[[], None]) -> Callable[..., None]:
         """A callback that never raises; `started` is called at the first hook of a cron run."""
 

@@ -137,6 +137,11 @@ def abandoned(source: OutcomeSource, message: str) -> Ended:
     )
 
 
+EMPTY_REPLY = (
+    "Agent completed but produced empty response (model error, timeout, or misconfiguration)"
+)
+"""The host's own text, so that one query finds these runs, whoever noticed."""
+
 OWNER_GONE = "The process that ran it is gone, and it never wrote how the run ended."
 
 
@@ -200,7 +205,7 @@ def from_session(
             outcome=Outcome.FAILURE,
             source=OutcomeSource.SESSION,
             error_type=ErrorType.EMPTY_RESPONSE,
-            error_message="The agent's last answer was empty.",
+            error_message=EMPTY_REPLY,
         )
     return Ended(
         outcome=Outcome.FAILURE,

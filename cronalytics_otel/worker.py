@@ -73,8 +73,9 @@ class Worker:
             if self._thread is not None:
                 return
             self._jobs_before = self._read_jobs()
-            self._thread = threading.Thread(target=self._main, name="cronalytics-otel", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._main, name="cronalytics-otel", daemon=True)
+            thread.start()
+            self._thread = thread
             atexit.register(self.flush)
             if hasattr(os, "register_at_fork"):
                 os.register_at_fork(after_in_child=self._forget_after_fork)
@@ -185,7 +186,9 @@ class Worker:
         except SyncBusyError:
             self._next_attempt_s = time.monotonic() + POLL_AFTER_HOOK_S
             return
-        except Exception as error:  # noqa: BLE001 - said once, tried again at the next beat
+        except (_StopSyncError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - said once, tried again at the next beat
             self._say(error)
             self._seen = seen
             return
@@ -271,8 +274,7 @@ class Worker:
         self._leaving = threading.Event()
         self._flushed = threading.Event()
         self._senders = None
-        self.signal.event = threading.Event()
-        self.signal.last_s = None
+        self.signal.forget()
         self._seen = self._look()
 
 

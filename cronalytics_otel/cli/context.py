@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..host.home import Home
 from ..journal import Journal, JournalError
-from .errors import CommandError
+from .errors import CommandError, command
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -45,18 +45,18 @@ class Context:
             self.require_home()
             raise CommandError(
                 f"There is no journal yet: {self.home.journal} does not exist.",
-                "Run `cronalytics-otel sync`: it reads the history that Hermes still has.",
+                f"Run `{command('sync')}`: it reads the history that Hermes still has.",
             )
         try:
             with Journal.open(self.home.journal) as journal:
                 if journal.repair is not None:
                     self.terminal.warn(
                         f"the journal was damaged ({journal.repair.fault}) and is now"
-                        f" {journal.repair.moved_to}; `cronalytics-otel sync` fills a new one"
+                        f" {journal.repair.moved_to}; `{command('sync')}` fills a new one"
                     )
                 yield journal
         except (JournalError, sqlite3.Error) as error:
             raise CommandError(
                 f"{self.home.journal}: {error}",
-                "Run `cronalytics-otel sync`: it moves a damaged journal aside and fills a new one.",
+                f"Run `{command('sync')}`: it moves a damaged journal aside and fills a new one.",
             ) from error

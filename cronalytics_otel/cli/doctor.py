@@ -32,7 +32,7 @@ from ..telemetry import semconv
 from ..telemetry.receipt import Receipt, Verdict
 from . import formats
 from .context import Context
-from .errors import CommandError, ExitStatus
+from .errors import CommandError, ExitStatus, command
 from .shapes import Shape
 from .sources import look_at
 
@@ -108,7 +108,7 @@ def _all_checks(context: Context) -> Iterator[Check]:
         yield _permissions(home)
         yield _lock(home)
     else:
-        yield _warning("journal", f"{home.journal} is not there yet", "cronalytics-otel sync")
+        yield _warning("journal", f"{home.journal} is not there yet", command("sync"))
     if packages.state is State.OK:
         from ..pipeline import installed_hermes
 
@@ -159,9 +159,7 @@ def _plugin(home: Home) -> Check:
     if PLUGIN_KEY in disabled:
         return _failed("plugin", "plugins.disabled of config.yaml names it", enable)
     if PLUGIN_KEY not in enabled:
-        return _failed(
-            "plugin", "not enabled: runs are sent only by `cronalytics-otel sync`", enable
-        )
+        return _failed("plugin", f"not enabled: runs are sent only by `{command('sync')}`", enable)
     if not _host_finds_it(home):
         return _warning(
             "plugin",
@@ -319,7 +317,7 @@ def _fix(destination: Destination, receipt: Receipt) -> str:
         )
     return (
         "check its endpoint, path and headers (an API key?), then"
-        " `cronalytics-otel sync --retry-refused`"
+        f" `{command('sync --retry-refused')}`"
     )
 
 

@@ -14,7 +14,7 @@ from ..model import FAILED_OUTCOMES, CostStatus, Mode, Outcome, OutcomeSource, R
 from . import formats
 from .arguments import FAILED
 from .context import Context
-from .errors import ExitStatus
+from .errors import ExitStatus, command
 from .shapes import run_shape
 from .table import Cell, Column, fit, lay_out
 
@@ -153,7 +153,7 @@ def _wanted(args: argparse.Namespace, now_ns: int) -> RunFilter:
 def _nothing(journal: Journal) -> str:
     known, _, newest_ns = journal.views.totals()
     if newest_ns is None:
-        return "No run is known yet: `cronalytics-otel sync` reads what Hermes has."
+        return f"No run is known yet: `{command('sync')}` reads what Hermes has."
     return (
         f"No run matches, of {formats.counted(known, 'run')} that"
         f" {'is' if known == 1 else 'are'} known; the newest ended {formats.moment(newest_ns)}."

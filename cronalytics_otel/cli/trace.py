@@ -14,7 +14,7 @@ from ..pipeline import trace_of
 from ..telemetry import semconv as sc
 from . import formats
 from .context import Context
-from .errors import CommandError, ExitStatus
+from .errors import CommandError, ExitStatus, command
 from .runs import cost_is_unknown, outcome_cell
 from .shapes import run_shape, span_shape, trace_id
 from .waterfall import draw
@@ -55,7 +55,7 @@ def find_run(journal: Journal, reference: str) -> Run:
         newest = views.runs(RunFilter(limit=1))
         if newest:
             return newest[0]
-        raise CommandError("No run is known yet.", "Run `cronalytics-otel sync`.")
+        raise CommandError("No run is known yet.", f"Run `{command('sync')}`.")
     candidates = views.find(reference)
     exact = [r for r in candidates if reference in (r.execution_id, r.session_id)]
     if len(exact) == 1:
@@ -71,7 +71,7 @@ def find_run(journal: Journal, reference: str) -> Run:
         )
     raise CommandError(
         f"No run and no job is called {reference!r}.",
-        "Run `cronalytics-otel runs` for those that are known, `cronalytics-otel sync` for new ones.",
+        f"Run `{command('runs')}` for those that are known, `{command('sync')}` for new ones.",
     )
 
 

@@ -54,6 +54,11 @@ class Standing:
     """`next_attempt_ns` is the server's own Retry-After, not our back-off."""
 
 
+_ANSWERS = (
+    "failures = 0, failing_since_ns = NULL, next_attempt_ns = NULL, asked_to_wait = 0, "
+    "last_error = NULL"
+)
+
 _RUN_COLUMNS = ", ".join(f"r.{column}" for column in records.RUN_COLUMNS)
 
 
@@ -74,8 +79,14 @@ class Outbox:
         self._connection.execute("UPDATE destination SET active = 0 WHERE active = 1")
         self._connection.executemany(
             "INSERT INTO destination (name, endpoint, active) VALUES (?, ?, 1) "
-            "ON CONFLICT (name) DO UPDATE SET endpoint = excluded.endpoint, active = 1",
+            "ON CONFLICT (name) DO UPDATE SET active = 1",
             endpoints.items(),
+        )
+        # Another server is bound by nothing that the former one said.
+        self._connection.executemany(
+            f"UPDATE destination SET endpoint = ?1, {_ANSWERS} "  # noqa: S608 - our own constant
+            "WHERE name = ?2 AND endpoint <> ?1",
+            ((endpoint, name) for name, endpoint in endpoints.items()),
         )
         self.enqueue(now_ns)
 
@@ -160,13 +171,18 @@ class Outbox:
         return [Entry(row[0], records.run_from_row(row[1:])) for row in rows]
 
     def accepted(self, destination_id: int, entries: Sequence[Entry], now_ns: int) -> None:
-        """The receipt is here: these are done, and the destination answers."""
+        """The receipt is here: these are done."""
         self._remove(destination_id, entries)
         self._connection.execute(
-            "UPDATE destination SET delivered = delivered + ?, last_receipt_ns = ?, failures = 0, "
-            "failing_since_ns = NULL, next_attempt_ns = NULL, asked_to_wait = 0, "
-            "last_error = NULL WHERE id = ?",
+            "UPDATE destination SET delivered = delivered + ?, last_receipt_ns = ? WHERE id = ?",
             (len(entries), now_ns, destination_id),
+        )
+
+    def answers(self, destination_id: int) -> None:
+        """It was failing, and is no more."""
+        self._connection.execute(
+            f"UPDATE destination SET {_ANSWERS} WHERE id = ?",  # noqa: S608 - our own constant
+            (destination_id,),
         )
 
     def refuse(

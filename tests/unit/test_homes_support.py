@@ -104,7 +104,7 @@ def test_the_truth_of_a_run_sums_subagents_and_auxiliary_calls(home: HomeBuilder
     )
     assert run.expected.cost_usd == pytest.approx(0.75)
     assert run.expected.cost_status is CostStatus.PARTIAL
-    assert (run.expected.api_calls, run.expected.tool_calls, run.expected.subagents) == (6, 3, 1)
+    assert (run.expected.api_calls, run.expected.tool_calls, run.expected.subagents) == (5, 3, 1)
     (total,) = rows(
         home.disk.state_db,
         "SELECT SUM(input_tokens) i, SUM(output_tokens) o, SUM(api_call_count) calls "

@@ -124,5 +124,5 @@ def test_definitions_that_differ_have_different_json(job: Job, other: Job) -> No
 def test_a_word_that_is_unknown_is_an_error_that_shows_it(column: str) -> None:
     row = list(run_to_row(DIGEST))
     row[RUN_COLUMNS.index(column)] = "surprise"
-    with pytest.raises(ValueError, match="surprise"):
+    with pytest.raises(JournalError, match="surprise"):
         run_from_row(row)

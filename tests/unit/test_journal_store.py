@@ -103,7 +103,7 @@ def test_the_first_error_is_told_when_the_disk_is_full(journal: Journal) -> None
     """SQLite may have ended the transaction by itself: our ROLLBACK must not hide why."""
     (pages,) = journal._connection.execute("PRAGMA page_count").fetchone()
     journal._connection.execute(f"PRAGMA max_page_count={pages + 1}")
-    with pytest.raises(JournalError, match="full.*make room") as caught, journal.atomic():
+    with pytest.raises(JournalError, match=r"full.*make room") as caught, journal.atomic():
         journal.set_facts({str(n): "x" * 3000 for n in range(50)})
     assert not caught.value.damaged
     assert journal.facts() == {}

@@ -7,6 +7,7 @@ are for events, and end at once when these happen.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -86,7 +87,7 @@ def syncs(monkeypatch: pytest.MonkeyPatch) -> Syncs:
 def at_exit(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
     """What would be called when the process leaves, or in its forked children."""
     registered: list[Callable[[], None]] = []
-    monkeypatch.setattr(working.atexit, "register", registered.append)
+    monkeypatch.setattr(atexit, "register", registered.append)
     monkeypatch.setattr(os, "register_at_fork", lambda **_: None)
     return registered
 
