@@ -174,16 +174,24 @@ def test_runs_that_end_at_the_same_time_are_all_taken(journal: Journal) -> None:
 # The ways out.
 
 
-def test_a_receipt_removes_just_what_it_is_for_and_ends_a_failure(journal: Journal) -> None:
+def test_a_receipt_removes_just_what_it_is_for(journal: Journal) -> None:
     journal.outbox.set_destinations({"a": A, "b": B}, 0)
     add(journal, 1, 2, 3)
-    journal.outbox.failed(1, "no answer", now_ns=10, next_attempt_ns=20, asked_to_wait=True)
     journal.outbox.accepted(1, journal.outbox.take(1, 2, fresh_since_ns=0), 30)
 
     assert lacks(journal) == [3]
     assert lacks(journal, "b") == [1, 2, 3]
     found = state(journal)
-    assert (found.delivered, found.last_receipt_ns, found.failures) == (2, 30, 0)
+    assert (found.delivered, found.last_receipt_ns) == (2, 30)
+
+
+def test_an_answer_ends_a_failure(journal: Journal) -> None:
+    journal.outbox.set_destinations({"a": A}, 0)
+    journal.outbox.failed(1, "no answer", now_ns=10, next_attempt_ns=20, asked_to_wait=True)
+    journal.outbox.answers(1)
+
+    found = state(journal)
+    assert found.failures == 0
     assert (found.failing_since_ns, found.next_attempt_ns, found.last_error) == (None, None, None)
     assert not found.asked_to_wait
 
