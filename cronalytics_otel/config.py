@@ -47,6 +47,9 @@ _HOST_KEYS: Final = frozenset({"llm", "allow_tool_override"})
 """What Hermes itself reads beside our keys (hermes_cli/plugins.py, agent/plugin_llm.py 0.19)."""
 
 
+_HELD_BACK: Final = "defaults are used, and nothing is sent until it can be read"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the user decided. `resource_attributes` is OTEL_RESOURCE_ATTRIBUTES as it was given;
@@ -71,13 +74,17 @@ def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
     """
     problems: list[str] = []
     env = _environment(home_path / ".env", environ, problems)
-    config = _read_config(home_path / "config.yaml", problems)
+    read = _read_config(home_path / "config.yaml", problems)
+    config = read or {}
     options = _options(config, env, problems)
     attributes = env.get("OTEL_RESOURCE_ATTRIBUTES", "")
     resource = dict(baggage("OTEL_RESOURCE_ATTRIBUTES", attributes, problems))
     disabled = Raw("OTEL_SDK_DISABLED", env.get("OTEL_SDK_DISABLED"))
     return Settings(
-        destinations=read_destinations(options("destinations"), env, problems),
+        # What cannot be read may name other destinations than the default one.
+        destinations=()
+        if read is None
+        else read_destinations(options("destinations"), env, problems),
         disabled=or_default(disabled, flag, default=False, problems=problems),
         service_name=env.get("OTEL_SERVICE_NAME")
         or resource.get("service.name")
@@ -129,7 +136,8 @@ def _variable(expression: str, env: Mapping[str, str]) -> str:
     return env.get(name, default)
 
 
-def _read_config(path: Path, problems: list[str]) -> Mapping[object, object]:
+def _read_config(path: Path, problems: list[str]) -> Mapping[object, object] | None:
+    """None when there is something that cannot be read."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -138,14 +146,14 @@ def _read_config(path: Path, problems: list[str]) -> Mapping[object, object]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        problems.append(f"{path}: {error.strerror}; defaults are used")
-        return {}
+        problems.append(f"{path}: {error.strerror}; {_HELD_BACK}")
+        return None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # The parser's own text may quote the file, and so a secret: only the place is told.
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}" if mark is not None else ""
-        problems.append(f"{path}: not valid YAML{place}; defaults are used")
-        return {}
+        problems.append(f"{path}: not valid YAML{place}; {_HELD_BACK}")
+        return None
     return mapping(Raw(str(path), content), problems)
 
 

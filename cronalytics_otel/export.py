@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .host.sqlite import HostDataError
@@ -40,8 +40,14 @@ ASKED_MAX_S = 86_400.0
 PROBE_TIMEOUT_S = 0.25
 """For a destination that did not answer the last time, where the host waits for us (exit)."""
 
+BUILT_AT_ONCE = 32
+"""Runs whose traces are in memory together: with content on, each may hold megabytes."""
+
 BuildTraces = Callable[[Sequence[Entry]], list[list[Span]]]
 """The traces of these entries, in their order."""
+
+
+_Pair = tuple[Entry, list[Span]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,9 +90,14 @@ def deliver(
     sender: Sender,
     build: BuildTraces,
     terms: Terms,
+    *,
+    build_slim: BuildTraces | None = None,
 ) -> Delivery:
-    """Sends what the destination lacks until it is done, fails, or the time is over."""
-    return _Exporter(journal, standing, sender, build, terms).run()
+    """Sends what the destination lacks until it is done, fails, or the time is over.
+
+    `build_slim` builds without content, for a trace that is too large with it.
+    """
+    return _Exporter(journal, standing, sender, build, terms, build_slim).run()
 
 
 class _Exporter:
@@ -97,11 +108,13 @@ class _Exporter:
         sender: Sender,
         build: BuildTraces,
         terms: Terms,
+        build_slim: BuildTraces | None,
     ) -> None:
         self._journal = journal
         self._standing = standing
         self._sender = sender
         self._build = build
+        self._build_slim = build_slim
         self._terms = terms
         self._failures = standing.failures
         self._failing = standing.failures > 0
@@ -146,10 +159,15 @@ class _Exporter:
 
     def _send(self, entries: list[Entry]) -> bool:
         """Sends these in requests of bounded size; False when there is no point in going on."""
-        pairs = list(zip(entries, self._build(entries), strict=True))
-        return all(self._has_time() and self._request(request) for request in _in_requests(pairs))
+        requests = _in_requests(self._pairs(entries))
+        return all(self._has_time() and self._request(request) for request in requests)
 
-    def _request(self, pairs: list[tuple[Entry, list[Span]]]) -> bool:
+    def _pairs(self, entries: list[Entry]) -> Iterator[_Pair]:
+        for at in range(0, len(entries), BUILT_AT_ONCE):
+            some = entries[at : at + BUILT_AT_ONCE]
+            yield from zip(some, self._build(some), strict=True)
+
+    def _request(self, pairs: list[_Pair], *, slim: bool = False) -> bool:
         spans = [span for _, trace in pairs for span in trace]
         receipt = self._sender.send(spans, timeout_s=self._timeout_s())
         entries = [entry for entry, _ in pairs]
@@ -162,6 +180,10 @@ class _Exporter:
             half = len(pairs) // 2
             return all(
                 self._has_time() and self._request(part) for part in (pairs[:half], pairs[half:])
+            )
+        if receipt.verdict is Verdict.TOO_LARGE and self._build_slim is not None and not slim:
+            return self._request(
+                list(zip(entries, self._build_slim(entries), strict=True)), slim=True
             )
         self._refused(entries, receipt)
         if receipt.verdict is Verdict.DENIED:
@@ -246,10 +268,10 @@ def backoff_s(failures: int) -> float:
 
 
 def _in_requests(
-    pairs: Sequence[tuple[Entry, list[Span]]],
-) -> Iterator[list[tuple[Entry, list[Span]]]]:
+    pairs: Iterable[_Pair],
+) -> Iterator[list[_Pair]]:
     """Whole traces, up to the bounds of a request."""
-    request: list[tuple[Entry, list[Span]]] = []
+    request: list[_Pair] = []
     spans, chars = 0, 0
     for entry, trace in pairs:
         size = _text_chars(trace)

@@ -7,10 +7,12 @@ execution that is final has its session complete in what is read afterwards.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from pathlib import Path
 
 from .host import jobs as jobs_file
 from .host import ledger, state_db
@@ -39,6 +41,9 @@ DELIVERY_GRACE_NS = 900 * NS
 
 REBOOT_GRACE_NS = 600 * NS
 """How long a row stays open after this machine was started anew: its owner may be elsewhere."""
+
+HALF_WRITTEN_S = (0.05, 0.1, 0.2, 0.2)
+"""Pauses before a jobs.json that was changed just now and cannot be read is read again."""
 
 STALE_NS = 24 * 3600 * NS
 """A session that has not moved for so long is over: the host itself ends idle runs in minutes."""
@@ -121,6 +126,8 @@ class _Harvester:
         self._outputs = Outputs(home.outputs, zone.info)
         self._matcher = Matcher(())
         self._begins_ns: int | None = None
+        self._vanished: set[str] = set()
+        self._unsound: set[str] = set()
 
     def run(self, *, full: bool, snapshots: Sequence[JobsSnapshot]) -> Harvest:
         facts = self._journal.facts()
@@ -143,24 +150,44 @@ class _Harvester:
             self._see_jobs(None)
             self._read(facts, prints, open_executions, open_sessions, full=full)
         except HostDataError as error:
-            self._result.problems.append(str(error))
+            self._problem(str(error))
         kind = "execution" if self._home.ledger.exists() else "session"
         self._result.open_runs = len(self._journal.open_ids(kind))
         return self._result
+
+    def _problem(self, text: str, *, source: str | None = None) -> None:
+        """Told once a harvest; a source that is named is read again next time, changed or not, so
+        that its fault is told for as long as it lasts."""
+        if text not in self._result.problems:
+            self._result.problems.append(text)
+        if source is not None:
+            self._unsound.add(f"print.{source}")
 
     # Job definitions.
 
     def _see_jobs(self, snapshot: JobsSnapshot | None) -> None:
         """Takes the definitions from an earlier look, else from the file as it is now."""
         try:
-            text = snapshot.text if snapshot else jobs_file.read_text(self._home.jobs)
-            jobs = jobs_file.parse(text, self._home.jobs, self._zone.info) if text else []
+            jobs = self._parsed(snapshot.text) if snapshot else self._jobs_of_file()
         except HostDataError as error:
-            self._result.problems.append(str(error))
+            self._problem(str(error), source="jobs")
             return
         self._jobs_now = {job.job_id: job for job in jobs}
         with self._journal.atomic():
             self._journal.observe_jobs(jobs, snapshot.seen_ns if snapshot else self._now_ns)
+
+    def _jobs_of_file(self) -> list[Job]:
+        """What is half-written is whole in a moment: an editor may be at it."""
+        attempts = HALF_WRITTEN_S if time.time() - _modified_s(self._home.jobs) < 60 else ()
+        for pause_s in attempts:
+            try:
+                return self._parsed(jobs_file.read_text(self._home.jobs))
+            except HostDataError:
+                time.sleep(pause_s)
+        return self._parsed(jobs_file.read_text(self._home.jobs))
+
+    def _parsed(self, text: str | None) -> list[Job]:
+        return jobs_file.parse(text, self._home.jobs, self._zone.info) if text else []
 
     def _job_at(self, job_id: str, at_ns: int) -> Job | None:
         """The definition that held at a time: the newest seen by then, else the first seen."""
@@ -211,7 +238,7 @@ class _Harvester:
                     "ledger.rowid": str(page.last_rowid),
                     "ledger.id": page.last_id,
                 }
-            self._journal.set_facts(prints)
+            self._journal.set_facts(prints | dict.fromkeys(self._unsound, ""))
 
     def _read_ledger(
         self, facts: dict[str, str], open_ids: dict[str, int], *, full: bool
@@ -230,17 +257,21 @@ class _Harvester:
                     open_ids=open_ids,
                 )
         except HostCorruptError as error:
-            self._result.problems.append(str(error))
+            self._problem(str(error), source="ledger")
             return None
         if page.unread:
-            self._result.problems.append(
-                f"{path}: {page.unread} rows have no time that can be read"
-            )
+            self._problem(f"{path}: {page.unread} rows have no time that can be read")
         unknown = {e.status for e in page.executions if not e.terminal and not e.known_open}
         if unknown:
-            self._result.problems.append(
+            self._problem(
                 f"{path}: status {', '.join(sorted(unknown))} is not known to this version: "
                 "these runs wait; update cronalytics-otel"
+            )
+        self._vanished = set(open_ids) - {e.execution_id for e in page.executions}
+        if self._vanished:
+            self._problem(
+                f"{path}: {len(self._vanished)} runs that were going on are not in it any more (it "
+                "keeps the newest 1000): those that have a session are taken from there"
             )
         known = self._journal.known("execution_id", [e.execution_id for e in page.executions])
         page.executions[:] = [e for e in page.executions if e.execution_id not in known]
@@ -293,8 +324,9 @@ class _Harvester:
         """Damaged: what the ledger tells still goes out. Locked: everything waits (raised)."""
         if not is_corrupt(error):
             raise error
-        self._result.problems.append(
-            f"{self._home.state_db} is damaged ({error}): runs go out without their sessions"
+        self._problem(
+            f"{self._home.state_db} is damaged ({error}): runs go out without their sessions",
+            source="state",
         )
 
     def _chunks(
@@ -337,7 +369,7 @@ class _Harvester:
                     del unpaired[execution.execution_id]
                 else:
                     still_open.append(session.session_id)
-            elif self._in_ledger_times(session):
+            elif self._in_ledger_times(session) or self._matcher.ends_with(session) is not None:
                 waiting.append(session)
             elif self._waited_enough(session):
                 if self._known_by_execution(session):
@@ -370,17 +402,17 @@ class _Harvester:
     ) -> None:
         """What is left: sessions whose clocks disagree, and executions without a session."""
         pairs: list[_Pair] = []
+        done: list[str] = []
         for session in waiting:
             execution = self._matcher.by_end(session)
             if execution is not None and execution.execution_id in final:
                 pairs.append((execution, session))
                 del unpaired[execution.execution_id]
-            elif (
-                execution is None
-                and self._waited_enough(session)
-                and not self._known_by_execution(session)
-            ):
-                pairs.append((None, session))
+            elif execution is None and self._waited_enough(session):
+                if self._known_by_execution(session):
+                    done.append(session.session_id)
+                else:
+                    pairs.append((None, session))
         runs = self._runs_of(reader, pairs) if reader is not None else []
         for execution in unpaired.values():
             if execution.execution_id in final and not self._known_by_session(execution):
@@ -388,7 +420,9 @@ class _Harvester:
         running = [e for e in unpaired if e not in final]
         with self._journal.atomic():
             self._journal.set_open("execution", running, self._now_ns)
+            self._journal.close_open("execution", self._vanished)
             self._journal.close_open("execution", (e for e in unpaired if e in final))
+            self._journal.close_open("session", done)
             self._close(runs)
             if reader is not None:
                 # Sessions that the host has pruned meanwhile will never end.
@@ -516,3 +550,10 @@ class _Harvester:
         if before is not None:
             return before.began_ns, before.finished_ns
         return self._journal.previous_times(execution.job_id, execution.began_ns)
+
+
+def _modified_s(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -82,6 +82,11 @@ class Matcher:
 
     def by_end(self, session: Session) -> Execution | None:
         """For clocks that were set back meanwhile: the execution that ended with the session."""
+        execution = self.ends_with(session)
+        return None if execution is None else self._take(execution)
+
+    def ends_with(self, session: Session) -> Execution | None:
+        """As `by_end`, only asking."""
         if session.ended_ns is None:
             return None
         near = [
@@ -92,7 +97,7 @@ class Matcher:
         best = min(near, default=None)
         if best is None or best[0] > END_SLACK_NS:
             return None
-        return self._take(best[2])
+        return best[2]
 
     def before(self, execution: Execution) -> Execution | None:
         """The job's execution that began last before this one."""

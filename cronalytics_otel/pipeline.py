@@ -223,12 +223,15 @@ class _Sync:
         by_name = {d.name: d for d in self.settings.destinations}
         deliveries: dict[str, Delivery] = {}
         build = trace_builder(self.home, self.settings, journal)
+        slim = trace_builder(self.home, replace(self.settings, content="off"), journal)
         for standing in journal.outbox.standings():
             try:
                 sender = self.senders.get(
                     by_name[standing.name], _resource(self.home, self.settings, journal)
                 )
-                deliveries[standing.name] = deliver(journal, standing, sender, build, self._terms())
+                deliveries[standing.name] = deliver(
+                    journal, standing, sender, build, self._terms(), build_slim=slim
+                )
             except MissingExporterError as error:
                 deliveries[standing.name] = Delivery(error=str(error))
         return deliveries
@@ -283,7 +286,11 @@ def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTrac
     )
 
     def build(entries: Sequence[Entry]) -> list[list[Span]]:
-        conversations = read_conversations(home, [entry.run for entry in entries])
+        conversations = read_conversations(
+            home,
+            [entry.run for entry in entries],
+            with_content=content.mode is not ContentMode.OFF,
+        )
         traces = []
         for entry in entries:
             run = entry.run
@@ -303,7 +310,9 @@ def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTrac
     return build
 
 
-def read_conversations(home: Home, runs: Sequence[Run]) -> dict[str, Conversation]:
+def read_conversations(
+    home: Home, runs: Sequence[Run], *, with_content: bool
+) -> dict[str, Conversation]:
     """By session id, what the host still has of these runs' conversations.
 
     Raises `HostBusyError` when it cannot be read just now: the trace then waits.
@@ -313,7 +322,8 @@ def read_conversations(home: Home, runs: Sequence[Run]) -> dict[str, Conversatio
         return {}
     try:
         with reading(home.state_db) as connection:
-            return state_db.Reader(connection, home.state_db).conversations(ids)
+            reader = state_db.Reader(connection, home.state_db)
+            return reader.conversations(ids, with_content=with_content)
     except (HostCorruptError, HostSchemaError):
         return {}  # the harvest says so
 

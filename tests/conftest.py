@@ -7,6 +7,8 @@ import os
 import pytest
 from hypothesis import settings
 
+pytest.register_assert_rewrite("tests.support.fault_checks")
+
 # A test of properties is slow on a busy machine, and that is no failure.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")

@@ -18,9 +18,8 @@ def owner_is_gone(pid: int | None, started_at: int | None, claimed_ns: int) -> b
     since boot), elsewhere the creation time in hundredths of a second.
 
     Numbers that do not fit prove nothing: a start after the claim comes from another machine or
-    another clock. Nor does a pid that is not there prove much by itself: it may belong to a
-    container, seen from outside under another number, so a process with that very start time
-    counts as the owner.
+    another clock, and a start before our own container's from outside of it. Nor does a pid that is
+    not there prove much by itself: it may be a container's, seen from outside under another number.
     """
     if pid is None or started_at is None:
         return False
@@ -29,7 +28,8 @@ def owner_is_gone(pid: int | None, started_at: int | None, claimed_ns: int) -> b
             _start_ticks(_PROC / str(pid) / "stat") != started_at
             and _boot_ns() <= claimed_ns
             and _boot_ns() + _ticks_ns(started_at) <= claimed_ns + _SLACK_NS
-            and not any(_start_ticks(p / "stat") == started_at for p in _processes())
+            and (_start_ticks(_PROC / "1" / "stat") or 0) <= started_at
+            and not any(_is_owner_inside(p, pid, started_at) for p in _processes())
         )
     return started_at * (NS // 100) <= claimed_ns + _SLACK_NS and _gone_by_psutil(pid, started_at)
 
@@ -45,6 +45,18 @@ def booted_since(ns: int) -> bool:
 
 def _processes() -> list[Path]:
     return [p for p in _PROC.iterdir() if p.name.isdigit()]
+
+
+def _is_owner_inside(process: Path, pid: int, started_at: int) -> bool:
+    """Whether this process of a container below us has that pid there."""
+    if _start_ticks(process / "stat") != started_at:
+        return False
+    try:
+        status = (process / "status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    inside = [line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")]
+    return not inside or str(pid) in inside[0][1:]
 
 
 def _start_ticks(stat: Path) -> int | None:

@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,6 +21,8 @@ RECENT_NS = 2_000_000_000
 """A file changed less than this ago may change again within the same tick of its clock."""
 
 Row = tuple[object, ...]
+
+_text = partial(str, encoding="utf-8", errors="replace")
 
 
 class HostDataError(Exception):
@@ -50,6 +53,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         connection = sqlite3.connect(
             uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
+        connection.text_factory = _text  # a host's text may hold what a tool has printed
         connection.execute("PRAGMA query_only=1")
         yield connection
     except sqlite3.DatabaseError as error:

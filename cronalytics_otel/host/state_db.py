@@ -7,6 +7,7 @@ once, when it is new, and again only while it is open.
 from __future__ import annotations
 
 import json
+import math
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,6 +38,7 @@ _WANTED = (
     "title", "api_call_count",
 )  # fmt: skip
 _EXCERPT_CHARS = 200
+_MAX_COUNT = 10**15
 _BLANKS = "char(32, 9, 10, 13)"
 
 
@@ -208,27 +210,31 @@ class Reader:
         ).fetchone()
         return epoch_to_ns(row[0]) if row else None
 
-    def conversations(self, ids: Sequence[str]) -> dict[str, Conversation]:
+    def conversations(
+        self, ids: Sequence[str], *, with_content: bool = True
+    ) -> dict[str, Conversation]:
         """By root session id, the whole conversation with messages and everything below it.
 
-        Sessions that the host has pruned are absent.
+        Sessions that the host has pruned are absent. What was said may be megabytes: without
+        content it is not read.
         """
         roots = {s.session_id: s for s in self.sessions(ids)}
         below = self.descendants(list(roots.values()))
         everyone = [*roots, *(s.session_id for sessions in below.values() for s in sessions)]
-        messages = self._messages_of(everyone)
+        messages = self._messages_of(everyone, with_content=with_content)
         return {
             root_id: _conversation(root, below.get(root_id, []), messages)
             for root_id, root in roots.items()
         }
 
-    def _messages_of(self, ids: Sequence[str]) -> dict[str, list[Message]]:
+    def _messages_of(self, ids: Sequence[str], *, with_content: bool) -> dict[str, list[Message]]:
         wanted = ("session_id", "role", "timestamp", "content", "tool_call_id", "tool_calls",
                   "tool_name", "finish_reason")  # fmt: skip
         found: dict[str, list[Message]] = {}
         if not {"session_id", "role", "timestamp"} <= self._messages:
             return found
-        columns = ", ".join(c if c in self._messages else f"NULL AS {c}" for c in wanted)
+        present = self._messages if with_content else self._messages - {"content"}
+        columns = ", ".join(c if c in present else f"NULL AS {c}" for c in wanted)
         # What the owner took back never led anywhere; what was compressed away did happen.
         kept = "AND (active = 1 OR compacted = 1)" if self._has_rewinds else ""
         for batch in batched(ids):
@@ -345,13 +351,17 @@ def _cost(
         status = CostStatus.UNKNOWN
     if status is CostStatus.UNKNOWN:
         return None, status
-    if status is CostStatus.ACTUAL and isinstance(actual, (int, float)):
-        return float(actual), status
-    if isinstance(actual, (int, float)) and actual > 0:
-        return float(actual), CostStatus.ACTUAL
-    if isinstance(estimated, (int, float)) and (status is not None or estimated > 0):
-        return float(estimated), status or CostStatus.ESTIMATED
+    paid, priced = _amount(actual), _amount(estimated)
+    if paid is not None and (status is CostStatus.ACTUAL or paid > 0):
+        return paid, CostStatus.ACTUAL
+    if priced is not None and (status is not None or priced > 0):
+        return priced, status or CostStatus.ESTIMATED
     return None, status
+
+
+def _amount(value: object) -> float | None:
+    known = isinstance(value, (int, float)) and math.isfinite(value)
+    return float(value) if known else None  # type: ignore[arg-type]
 
 
 def _conversation(
@@ -419,4 +429,7 @@ def _text(value: object) -> str | None:
 
 
 def _count(value: object) -> int:
-    return int(value) if isinstance(value, (int, float)) and value > 0 else 0
+    """Not below zero, and not beyond what sums of it can be kept as."""
+    if not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        return 0
+    return min(int(value), _MAX_COUNT)

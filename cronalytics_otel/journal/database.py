@@ -65,7 +65,8 @@ class _Connection(sqlite3.Connection):
 def _translated(error: Exception) -> JournalError:
     translated = JournalError(f"the journal cannot be used: {error}; {_remedy(str(error))}")
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    translated.damaged = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    undecodable = "Could not decode to UTF-8" in str(error)  # SQLite itself sees nothing wrong
+    translated.damaged = undecodable or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
     return translated
 
 

@@ -224,11 +224,14 @@ class Outbox:
             (error, next_attempt_ns, asked_to_wait, now_ns, destination_id),
         )
 
-    def give_up(self, destination_id: int, enqueued_before_ns: int) -> int:
-        """Drops entries that have waited longer than the settings allow, and counts them."""
+    def give_up(self, destination_id: int, before_ns: int) -> int:
+        """Drops entries that have waited since before then, and counts them.
+
+        No run waits from before its end: a clock may have been wrong when it was put here.
+        """
         cursor = self._connection.execute(
-            "DELETE FROM outbox WHERE destination_id = ? AND enqueued_ns < ?",
-            (destination_id, enqueued_before_ns),
+            "DELETE FROM outbox WHERE destination_id = ? AND max(enqueued_ns, ended_ns) < ?",
+            (destination_id, before_ns),
         )
         if cursor.rowcount:
             self._connection.execute(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from contextlib import closing
 from datetime import datetime, timedelta
 
@@ -43,10 +44,11 @@ def test_a_half_written_jobs_file_is_told_and_read_when_it_is_whole(
     jobs.write_text(whole)
     assert processes.sync(mixed_home.path, environ).report.healthy
     assert_all_there_once(collector, mixed_home.expected)
-    assert_journal_tells_the_truth(mixed_home.path, mixed_home.expected)
+    # The last one is an hour late by its interval: the builder's truth knows of no lateness.
+    assert_journal_tells_the_truth(mixed_home.path, mixed_home.expected, ignore=("trigger",))
 
 
-def test_jobs_of_a_file_that_was_half_written_at_the_first_sync_are_not_nameless(
+def test_jobs_of_a_file_that_is_half_written_just_now_are_not_nameless(
     mixed_home: HomeBuilder,
     collector: FaultyCollector,
     environ: dict[str, str],
@@ -55,10 +57,10 @@ def test_jobs_of_a_file_that_was_half_written_at_the_first_sync_are_not_nameless
     jobs = mixed_home.disk.jobs_json
     whole = jobs.read_text()
     jobs.write_text(whole[: len(whole) // 2])
-    processes.sync(mixed_home.path, environ)
+    running = processes.start(mixed_home.path, environ)
+    time.sleep(0.1)
     jobs.write_text(whole)
-
-    processes.sync(mixed_home.path, environ)
+    assert running.wait().report.healthy
 
     kinds = {
         root["attributes"]["hermes.cron.job.name"]: root["attributes"].get(

@@ -120,7 +120,7 @@ def test_another_shape_is_told_and_the_defaults_are_used(
 def test_broken_yaml_is_told_by_its_place_and_not_by_its_content(home: Home, text: str) -> None:
     (problem,) = home.config(text).load().problems
     assert problem.startswith(f"{home.path}/config.yaml: not valid YAML at line ")
-    assert problem.endswith("; defaults are used")
+    assert problem.endswith("; defaults are used, and nothing is sent until it can be read")
     assert "s3cret" not in problem
 
 
@@ -133,7 +133,10 @@ def test_a_config_that_is_not_text_is_told(home: Home) -> None:
 def test_a_config_that_cannot_be_read_is_told(home: Home) -> None:
     (home.path / "config.yaml").mkdir()
     (problem,) = home.load().problems
-    assert problem == f"{home.path}/config.yaml: Is a directory; defaults are used"
+    assert (
+        problem
+        == f"{home.path}/config.yaml: Is a directory; defaults are used, and nothing is sent until it can be read"
+    )
 
 
 # --- options of the plugin -----------------------------------------------------------------

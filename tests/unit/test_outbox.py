@@ -244,13 +244,21 @@ def test_what_a_gone_destination_refused_stays_set_aside(journal: Journal) -> No
 def test_what_has_waited_too_long_is_given_up_and_counted(journal: Journal) -> None:
     """By how long it has waited, not by when it ran: a long history is no reason to drop it."""
     journal.outbox.set_destinations({"a": A, "b": B}, 0)
-    add(journal, 900, now_ns=100)
+    add(journal, 3, now_ns=100)
     add(journal, 1, 2, now_ns=200)
     assert journal.outbox.give_up(1, 200) == 1
     assert journal.outbox.give_up(1, 200) == 0
     assert lacks(journal) == [1, 2]
     assert counts(journal) == (0, 2, 0, 1)
     assert counts(journal, "b") == (0, 3, 0, 0)
+
+
+def test_no_run_has_waited_since_before_its_end(journal: Journal) -> None:
+    """A clock that was a year behind when it was put here."""
+    journal.outbox.set_destinations({"a": A}, 0)
+    add(journal, 900, now_ns=100)
+    assert journal.outbox.give_up(1, 900) == 0
+    assert journal.outbox.give_up(1, 901) == 1
 
 
 def test_sent_again_it_has_its_whole_time_before_it(journal: Journal) -> None:

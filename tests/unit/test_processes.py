@@ -66,9 +66,35 @@ def test_a_number_that_another_process_has_now_is_no_life(child: subprocess.Pope
     assert owner_is_gone(child.pid, other, now_ns())
 
 
-def test_an_owner_that_shows_under_another_number_is_alive(child: subprocess.Popen[bytes]) -> None:
-    """A container's pid 7 is some other pid outside; its start time is the same."""
-    assert not owner_is_gone(2**22 + 1, start_ticks(child.pid), now_ns())
+def test_an_owner_that_shows_under_another_number_is_alive(
+    child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container's pid 7 is some other pid outside; the kernel tells both."""
+    real = Path.read_text
+    status = Path(f"/proc/{child.pid}/status")
+
+    def in_a_container(path: Path, **how: str) -> str:
+        text = real(path, **how)
+        return text.replace("\nNSpid:", "\nNSpid:\t1\t7\n#") if path == status else text
+
+    monkeypatch.setattr(Path, "read_text", in_a_container)
+    assert not owner_is_gone(7, start_ticks(child.pid), now_ns())
+    assert owner_is_gone(2**22 + 1, start_ticks(child.pid), now_ns())
+
+
+def test_of_an_owner_from_before_our_container_nothing_is_known(
+    child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = start_ticks(child.pid)
+    real = processes._start_ticks
+    monkeypatch.setattr(
+        processes,
+        "_start_ticks",
+        lambda stat: ticks + 1 if stat == Path("/proc/1/stat") else real(stat),
+    )
+    child.kill()
+    child.wait()
+    assert not owner_is_gone(child.pid, ticks, now_ns())
 
 
 def test_a_process_that_began_after_the_claim_is_of_another_machine(
