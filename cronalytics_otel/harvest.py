@@ -7,19 +7,16 @@ execution that is final has its session complete in what is read afterwards.
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from pathlib import Path
 
-from .host import jobs as jobs_file
+from .definitions import Definitions, JobsSnapshot
 from .host import ledger, state_db
 from .host.home import Home
 from .host.ledger import Execution
 from .host.outputs import Outputs
-from .host.processes import booted_since, owner_is_gone
 from .host.sqlite import (
     HostCorruptError,
     HostDataError,
@@ -31,22 +28,8 @@ from .host.state_db import Session, Watermark
 from .host.times import NS
 from .joining import Facts, Matcher, assemble, last_of
 from .journal import Journal
-from .model import Job, Run
-
-UNMATCHED_GRACE_NS = 60 * NS
-"""How long an ended session without an execution waits for one to turn up."""
-
-DELIVERY_GRACE_NS = 900 * NS
-"""How long the delivery of an answer may take on a host without a ledger."""
-
-REBOOT_GRACE_NS = 600 * NS
-"""How long a row stays open after this machine was started anew: its owner may be elsewhere."""
-
-HALF_WRITTEN_S = (0.05, 0.1, 0.2, 0.2)
-"""Pauses before a jobs.json that was changed just now and cannot be read is read again."""
-
-STALE_NS = 24 * 3600 * NS
-"""A session that has not moved for so long is over: the host itself ends idle runs in minutes."""
+from .model import Run
+from .waiting import UNMATCHED_GRACE_NS, in_ledger_times, is_abandoned, is_stale, waited_enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +48,6 @@ class Harvest:
     new_runs: int = 0
     open_runs: int = 0
     problems: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class JobsSnapshot:
-    """jobs.json as it was read at a time: a one-shot's definition may be gone by now."""
-
-    seen_ns: int
-    text: str
 
 
 Paced = Callable[[], None]
@@ -121,8 +96,7 @@ class _Harvester:
         self._between_chunks = between_chunks
         self._progress = progress
         self._result = Harvest()
-        self._jobs_now: dict[str, Job] = {}
-        self._history: dict[str, list[tuple[int, Job]]] = {}
+        self._definitions = Definitions(home.jobs, journal, zone.info, now_ns)
         self._outputs = Outputs(home.outputs, zone.info)
         self._matcher = Matcher(())
         self._begins_ns: int | None = None
@@ -146,8 +120,8 @@ class _Harvester:
             return self._result
         try:
             for snapshot in snapshots:
-                self._see_jobs(snapshot)
-            self._see_jobs(None)
+                self._look_at_jobs(snapshot)
+            self._look_at_jobs()
             self._read(facts, prints, open_executions, open_sessions, full=full)
         except HostDataError as error:
             self._problem(str(error))
@@ -163,39 +137,11 @@ class _Harvester:
         if source is not None:
             self._unsound.add(f"print.{source}")
 
-    # Job definitions.
-
-    def _see_jobs(self, snapshot: JobsSnapshot | None) -> None:
-        """Takes the definitions from an earlier look, else from the file as it is now."""
+    def _look_at_jobs(self, snapshot: JobsSnapshot | None = None) -> None:
         try:
-            jobs = self._parsed(snapshot.text) if snapshot else self._jobs_of_file()
+            self._definitions.look(snapshot)
         except HostDataError as error:
             self._problem(str(error), source="jobs")
-            return
-        self._jobs_now = {job.job_id: job for job in jobs}
-        with self._journal.atomic():
-            self._journal.observe_jobs(jobs, snapshot.seen_ns if snapshot else self._now_ns)
-
-    def _jobs_of_file(self) -> list[Job]:
-        """What is half-written is whole in a moment: an editor may be at it."""
-        attempts = HALF_WRITTEN_S if time.time() - _modified_s(self._home.jobs) < 60 else ()
-        for pause_s in attempts:
-            try:
-                return self._parsed(jobs_file.read_text(self._home.jobs))
-            except HostDataError:
-                time.sleep(pause_s)
-        return self._parsed(jobs_file.read_text(self._home.jobs))
-
-    def _parsed(self, text: str | None) -> list[Job]:
-        return jobs_file.parse(text, self._home.jobs, self._zone.info) if text else []
-
-    def _job_at(self, job_id: str, at_ns: int) -> Job | None:
-        """The definition that held at a time: the newest seen by then, else the first seen."""
-        versions = self._history.get(job_id)
-        if not versions:
-            return None
-        held = [job for seen_ns, job in versions if seen_ns <= at_ns]
-        return held[-1] if held else versions[0][1]
 
     # Ledger and sessions.
 
@@ -210,8 +156,8 @@ class _Harvester:
     ) -> None:
         page = self._read_ledger(facts, open_executions, full=full)
         # Again: the host writes how a job's run ended before it ends the execution.
-        self._see_jobs(None)
-        self._history = self._journal.job_history()
+        self._look_at_jobs()
+        self._definitions.recall()
         executions = page.executions if page else []
         self._begins_ns = page.begins_ns if page else None
         final = {e.execution_id for e in executions if e.terminal} | self._gone(
@@ -285,7 +231,8 @@ class _Harvester:
         suspects = [
             e.execution_id
             for e in executions
-            if e.known_open and self._owner_is_gone(e, seen_open.get(e.execution_id))
+            if e.known_open
+            and is_abandoned(e, seen_open_ns=seen_open.get(e.execution_id), now_ns=self._now_ns)
         ]
         if not suspects:
             return set()
@@ -295,17 +242,6 @@ class _Harvester:
             }
         executions[:] = [again.get(e.execution_id, e) for e in executions]
         return set(suspects)
-
-    def _owner_is_gone(self, execution: Execution, seen_open_ns: int | None) -> bool:
-        """Proven by its process; or the machine was started anew, and a while has passed in which
-        no other machine that may share the home has moved the row."""
-        if owner_is_gone(execution.pid, execution.process_started_at, execution.claimed_ns):
-            return True
-        return (
-            seen_open_ns is not None
-            and self._now_ns - seen_open_ns > REBOOT_GRACE_NS
-            and booted_since(execution.claimed_ns)
-        )
 
     def _open_state(
         self, stack: ExitStack
@@ -369,7 +305,10 @@ class _Harvester:
                     del unpaired[execution.execution_id]
                 else:
                     still_open.append(session.session_id)
-            elif self._in_ledger_times(session) or self._matcher.ends_with(session) is not None:
+            elif (
+                in_ledger_times(session, self._begins_ns)
+                or self._matcher.ends_with(session) is not None
+            ):
                 waiting.append(session)
             elif self._waited_enough(session):
                 if self._known_by_execution(session):
@@ -437,24 +376,9 @@ class _Harvester:
             self._result.new_runs += len(runs)
             self._progress(self._result.new_runs)
 
-    def _in_ledger_times(self, session: Session) -> bool:
-        return self._begins_ns is not None and session.started_ns >= self._begins_ns
-
-    def _is_stale(self, session: Session) -> bool:
-        last = session.last_message.timestamp_ns if session.last_message else None
-        return self._now_ns - max(session.started_ns, last or 0) > STALE_NS
-
     def _waited_enough(self, session: Session) -> bool:
-        """Without an execution: what the host writes after the session's end is written by then."""
-        if session.ended_ns is None:
-            return self._is_stale(session)
-        job = self._jobs_now.get(session.job_id or "")
-        marked = job is not None and (job.last_run_ns or 0) >= session.ended_ns
-        seen_here = not self._in_ledger_times(session)
-        # Without a ledger, a job that is still there will be marked when its answer is delivered.
-        patient = job is not None and self._begins_ns is None
-        grace_ns = DELIVERY_GRACE_NS if patient else UNMATCHED_GRACE_NS
-        return self._now_ns - session.ended_ns > grace_ns or (marked and seen_here)
+        job = self._definitions.now.get(session.job_id or "")
+        return waited_enough(session, job=job, begins_ns=self._begins_ns, now_ns=self._now_ns)
 
     def _known_by_execution(self, session: Session) -> bool:
         """Its execution went out alone, while the sessions could not be read."""
@@ -487,7 +411,7 @@ class _Harvester:
         if execution is not None or not session.compressed:
             return True
         last = last_of(session, below.get(session.session_id, ()))
-        return last.ended_ns is not None or self._is_stale(last)
+        return last.ended_ns is not None or is_stale(last, self._now_ns)
 
     def _assembled(
         self,
@@ -504,7 +428,7 @@ class _Harvester:
         began_ns = execution.began_ns if execution else session.started_ns if session else 0
         unended = ended_ns is None
         at_ns = ended_ns if ended_ns is not None else self._now_ns
-        job = self._job_at(job_id, at_ns)
+        job = self._definitions.at(job_id, at_ns)
         previous = self._previous(execution) if execution else None
         # The output file is read only where the databases leave a question.
         complete = execution is not None and session is not None and job is not None
@@ -513,7 +437,7 @@ class _Harvester:
                 profile=self._home.profile,
                 job_id=job_id,
                 job=job,
-                job_now=self._jobs_now.get(job_id),
+                job_now=self._definitions.now.get(job_id),
                 execution=execution,
                 session=session,
                 below=below,
@@ -550,10 +474,3 @@ class _Harvester:
         if before is not None:
             return before.began_ns, before.finished_ns
         return self._journal.previous_times(execution.job_id, execution.began_ns)
-
-
-def _modified_s(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

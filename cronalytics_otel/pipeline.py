@@ -15,8 +15,9 @@ from typing import Protocol, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .config import Destination, Settings
+from .definitions import JobsSnapshot
 from .export import BuildTraces, Delivery, Terms, deliver
-from .harvest import Harvest, JobsSnapshot, Zone, harvest
+from .harvest import Harvest, Zone, harvest
 from .host import state_db
 from .host.home import Home
 from .host.sqlite import HostCorruptError, HostSchemaError, reading

@@ -15,7 +15,7 @@ from .host.home import Home
 
 if TYPE_CHECKING:
     from .config import Settings
-    from .harvest import JobsSnapshot
+    from .definitions import JobsSnapshot
     from .pipeline import Senders, SyncReport
 
 log = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ class Worker:
             return None
 
     def _snapshots(self) -> list[JobsSnapshot]:
-        from .harvest import JobsSnapshot
+        from .definitions import JobsSnapshot
 
         return [JobsSnapshot(*self._jobs_before)] if self._jobs_before else []
 

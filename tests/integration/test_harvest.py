@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cronalytics_otel import harvest as harvesting
-from cronalytics_otel.harvest import Harvest, JobsSnapshot, Zone, harvest
+from cronalytics_otel import waiting
+from cronalytics_otel.definitions import JobsSnapshot
+from cronalytics_otel.harvest import Harvest, Zone, harvest
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.host.times import NS
 from cronalytics_otel.journal import Journal
@@ -44,8 +46,8 @@ NEW_YORK = ZoneInfo("America/New_York")
 @pytest.fixture(autouse=True)
 def _owners_live(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in for the machine: the builder's pids are of no process here. See test_processes."""
-    monkeypatch.setattr(harvesting, "owner_is_gone", lambda *_: False)
-    monkeypatch.setattr(harvesting, "booted_since", lambda _: False)
+    monkeypatch.setattr(waiting, "owner_is_gone", lambda *_: False)
+    monkeypatch.setattr(waiting, "booted_since", lambda _: False)
 
 
 class Place:
@@ -349,7 +351,7 @@ def test_a_run_is_final_only_when_the_host_has_written_all_of_it(
 def test_a_run_whose_process_is_gone_is_abandoned(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(harvesting, "owner_is_gone", lambda *_: True)
+    monkeypatch.setattr(waiting, "owner_is_gone", lambda *_: True)
     built = place.host.agent_run(place.host.job("digest"), NINE, cost=0.5, stop_after=Stage.WORKED)
     place.host.write()
     place.harvest()
@@ -371,7 +373,7 @@ def test_a_run_that_ends_between_the_two_looks_at_its_process_is_no_victim(
         place.host.write()
         return True
 
-    monkeypatch.setattr(harvesting, "owner_is_gone", ends_meanwhile)
+    monkeypatch.setattr(waiting, "owner_is_gone", ends_meanwhile)
     place.harvest()
 
     assert place.differences() == {}
@@ -381,7 +383,7 @@ def test_after_a_restart_of_the_machine_an_open_run_waits_a_while(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its owner may be another machine that shares the home."""
-    monkeypatch.setattr(harvesting, "booted_since", lambda _: True)
+    monkeypatch.setattr(waiting, "booted_since", lambda _: True)
     built = place.host.agent_run(place.host.job("digest"), NINE, stop_after=Stage.WORKED)
     place.host.write()
     assert place.harvest().new_runs == 0
@@ -652,4 +654,4 @@ def test_progress_counts_up_to_the_number_of_new_runs(place: Place) -> None:
 
 
 def test_times_of_the_journal_are_in_nanoseconds() -> None:
-    assert harvesting.UNMATCHED_GRACE_NS == 60 * NS
+    assert waiting.UNMATCHED_GRACE_NS == 60 * NS

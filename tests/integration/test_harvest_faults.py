@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cronalytics_otel import harvest as harvesting
+from cronalytics_otel import waiting
 from cronalytics_otel.harvest import Harvest, Zone, harvest
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
@@ -25,8 +25,8 @@ NINE = datetime(2026, 5, 4, 9, 0, 0, 123456, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def _owners_live(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in for the machine: the builder's pids are of no process here."""
-    monkeypatch.setattr(harvesting, "owner_is_gone", lambda *_: False)
-    monkeypatch.setattr(harvesting, "booted_since", lambda _: False)
+    monkeypatch.setattr(waiting, "owner_is_gone", lambda *_: False)
+    monkeypatch.setattr(waiting, "booted_since", lambda _: False)
 
 
 @pytest.fixture

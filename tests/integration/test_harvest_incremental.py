@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from cronalytics_otel import harvest as harvesting
-from cronalytics_otel.harvest import JobsSnapshot, Zone, harvest
+from cronalytics_otel import waiting
+from cronalytics_otel.definitions import JobsSnapshot
+from cronalytics_otel.harvest import Zone, harvest
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.views import RunFilter
@@ -56,8 +57,8 @@ class HarvestMachine(RuleBasedStateMachine):
         self.context = contextlib.ExitStack()
         patch = self.context.enter_context(pytest.MonkeyPatch.context())
         # Stands in for the machine: the builder's pids are of no process here.
-        patch.setattr(harvesting, "owner_is_gone", lambda *_: False)
-        patch.setattr(harvesting, "booted_since", lambda _: False)
+        patch.setattr(waiting, "owner_is_gone", lambda *_: False)
+        patch.setattr(waiting, "booted_since", lambda _: False)
         patch.setattr("cronalytics_otel.host.state_db.CHUNK", chunk)
         self.host = HomeBuilder(
             self.folder / "home", with_ledger=self.with_ledger, system_prompt_bytes=10

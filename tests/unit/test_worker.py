@@ -11,6 +11,7 @@ import atexit
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -536,35 +537,31 @@ def test_a_missing_or_unreadable_jobs_file_is_no_snapshot(
 # Fork.
 
 
+def forked(worker: Worker, syncs: Syncs) -> None:
+    """The state of a child: its parent's thread is not there, and its parent had work to do."""
+    worker.start()
+    hook(worker)
+    worker.flush()
+    assert worker._thread is not None
+    worker._thread.join(GUARD_S)
+    syncs.manners.clear()
+    worker.signal.last_s = time.monotonic()
+    worker._forget_after_fork()
+
+
 def test_a_forked_child_has_no_thread_and_nothing_of_its_parent_to_flush(
     make: Make, syncs: Syncs
 ) -> None:
     worker = make()
-    worker.start()
-    hook(worker)
-    parent = worker._thread
-    parents_leaving, parents_signal = worker._leaving, worker.signal.event
-    worker._forget_after_fork()
+    forked(worker, syncs)
     worker.flush()
     assert worker._thread is None
     assert syncs.manners == []
-    parents_leaving.set()
-    parents_signal.set()
-    assert parent is not None
-    parent.join(GUARD_S)
 
 
 def test_a_forked_child_that_runs_jobs_itself_syncs_them(make: Make, syncs: Syncs) -> None:
     worker = make()
-    worker.start()
-    hook(worker)
-    parent = worker._thread
-    parents_leaving, parents_signal = worker._leaving, worker.signal.event
-    worker._forget_after_fork()
+    forked(worker, syncs)
     hook(worker)
     worker.flush()
     assert len(syncs.manners) == 1
-    parents_leaving.set()
-    parents_signal.set()
-    assert parent is not None
-    parent.join(GUARD_S)

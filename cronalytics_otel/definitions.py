@@ -1,0 +1,80 @@
+"""Job definitions as they are, and as they were at each run: a one-shot's is gone by its end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+
+from .host import jobs as jobs_file
+from .host.sqlite import HostDataError
+from .journal import Journal
+from .model import Job
+
+HALF_WRITTEN_PAUSES_S = (0.05, 0.1, 0.2, 0.2)
+"""Before a jobs.json that was changed just now and cannot be read is read again."""
+
+HALF_WRITTEN_S = 60.0
+"""How lately it must have been changed for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobsSnapshot:
+    """jobs.json as it was read at a time: a one-shot's definition may be gone by now."""
+
+    seen_ns: int
+    text: str
+
+
+class Definitions:
+    def __init__(self, path: Path, journal: Journal, zone: tzinfo, now_ns: int) -> None:
+        self._path = path
+        self._journal = journal
+        self._zone = zone
+        self._now_ns = now_ns
+        self._history: dict[str, list[tuple[int, Job]]] = {}
+        self.now: dict[str, Job] = {}
+        """By job id; `last_*` speak of the job's latest run."""
+
+    def look(self, snapshot: JobsSnapshot | None = None) -> None:
+        """Takes the definitions from an earlier look, else from the file as it is now.
+
+        Raises `HostDataError` when it cannot be read; what was known before stays.
+        """
+        jobs = self._parsed(snapshot.text) if snapshot else self._of_file()
+        self.now = {job.job_id: job for job in jobs}
+        with self._journal.atomic():
+            self._journal.observe_jobs(jobs, snapshot.seen_ns if snapshot else self._now_ns)
+
+    def recall(self) -> None:
+        """Reads what the journal keeps, for `at`."""
+        self._history = self._journal.job_history()
+
+    def at(self, job_id: str, at_ns: int) -> Job | None:
+        """The definition that held at a time: the newest seen by then, else the first seen."""
+        versions = self._history.get(job_id)
+        if not versions:
+            return None
+        held = [job for seen_ns, job in versions if seen_ns <= at_ns]
+        return held[-1] if held else versions[0][1]
+
+    def _of_file(self) -> list[Job]:
+        """What is half-written is whole in a moment: an editor may be at it."""
+        changed_lately = abs(time.time() - _modified_s(self._path)) < HALF_WRITTEN_S
+        for pause_s in HALF_WRITTEN_PAUSES_S if changed_lately else ():
+            try:
+                return self._parsed(jobs_file.read_text(self._path))
+            except HostDataError:
+                time.sleep(pause_s)
+        return self._parsed(jobs_file.read_text(self._path))
+
+    def _parsed(self, text: str | None) -> list[Job]:
+        return jobs_file.parse(text, self._path, self._zone) if text else []
+
+
+def _modified_s(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
