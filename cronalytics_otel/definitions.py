@@ -33,6 +33,7 @@ class Definitions:
         self._journal = journal
         self._zone = zone
         self._now_ns = now_ns
+        self._text: str | None = None
         self._history: dict[str, list[tuple[int, Job]]] = {}
         self.now: dict[str, Job] = {}
         """By job id; `last_*` speak of the job's latest run."""
@@ -42,7 +43,10 @@ class Definitions:
 
         Raises `HostDataError` when it cannot be read; what was known before stays.
         """
-        jobs = self._parsed(snapshot.text) if snapshot else self._of_file()
+        text, jobs = (snapshot.text, self._parsed(snapshot.text)) if snapshot else self._of_file()
+        if text == self._text:
+            return
+        self._text = text
         self.now = {job.job_id: job for job in jobs}
         with self._journal.atomic():
             self._journal.observe_jobs(jobs, snapshot.seen_ns if snapshot else self._now_ns)
@@ -59,15 +63,19 @@ class Definitions:
         held = [job for seen_ns, job in versions if seen_ns <= at_ns]
         return held[-1] if held else versions[0][1]
 
-    def _of_file(self) -> list[Job]:
+    def _of_file(self) -> tuple[str | None, list[Job]]:
         """What is half-written is whole in a moment: an editor may be at it."""
         changed_lately = abs(time.time() - _modified_s(self._path)) < HALF_WRITTEN_S
         for pause_s in HALF_WRITTEN_PAUSES_S if changed_lately else ():
             try:
-                return self._parsed(jobs_file.read_text(self._path))
+                return self._read()
             except HostDataError:
                 time.sleep(pause_s)
-        return self._parsed(jobs_file.read_text(self._path))
+        return self._read()
+
+    def _read(self) -> tuple[str | None, list[Job]]:
+        text = jobs_file.read_text(self._path)
+        return text, self._parsed(text)
 
     def _parsed(self, text: str | None) -> list[Job]:
         return jobs_file.parse(text, self._path, self._zone) if text else []

@@ -40,11 +40,11 @@ ASKED_MAX_S = 86_400.0
 PROBE_TIMEOUT_S = 0.25
 """For a destination that did not answer the last time, where the host waits for us (exit)."""
 
-BUILT_AT_ONCE = 32
-"""Runs whose traces are in memory together: with content on, each may hold megabytes."""
+WRITE_DOWN_S = 0.2
+"""Of the time that is left at exit, what a request leaves to the journal."""
 
-BuildTraces = Callable[[Sequence[Entry]], list[list[Span]]]
-"""The traces of these entries, in their order."""
+BuildTraces = Callable[[Sequence[Entry]], Iterable[list[Span]]]
+"""The traces of these entries, in their order, one by one."""
 
 
 _Pair = tuple[Entry, list[Span]]
@@ -61,6 +61,11 @@ class Delivery:
     began_failing: bool = False
     recovered: bool = False
     waits_until_ns: int | None = None
+
+    @property
+    def tried(self) -> bool:
+        """Whether anything was asked of the destination."""
+        return bool(self.sent or self.refused or self.error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +164,8 @@ class _Exporter:
 
     def _send(self, entries: list[Entry]) -> bool:
         """Sends these in requests of bounded size; False when there is no point in going on."""
-        requests = _in_requests(self._pairs(entries))
+        requests = _in_requests(zip(entries, self._build(entries), strict=True))
         return all(self._has_time() and self._request(request) for request in requests)
-
-    def _pairs(self, entries: list[Entry]) -> Iterator[_Pair]:
-        for at in range(0, len(entries), BUILT_AT_ONCE):
-            some = entries[at : at + BUILT_AT_ONCE]
-            yield from zip(some, self._build(some), strict=True)
 
     def _request(self, pairs: list[_Pair], *, slim: bool = False) -> bool:
         spans = [span for _, trace in pairs for span in trace]
@@ -251,6 +251,9 @@ class _Exporter:
 
     def _timeout_s(self) -> float | None:
         remaining_s = self._terms.remaining_s()
+        if remaining_s is not None:
+            # What became of the request has to be written down before the host is gone.
+            remaining_s = max(remaining_s - WRITE_DOWN_S, remaining_s / 2)
         if not (self._terms.hurried and self._failing):
             return remaining_s
         return PROBE_TIMEOUT_S if remaining_s is None else min(PROBE_TIMEOUT_S, remaining_s)

@@ -100,11 +100,13 @@ class _Harvester:
         self._outputs = Outputs(home.outputs, zone.info)
         self._matcher = Matcher(())
         self._begins_ns: int | None = None
+        self._had_runs = False
         self._vanished: set[str] = set()
         self._unsound: set[str] = set()
 
     def run(self, *, full: bool, snapshots: Sequence[JobsSnapshot]) -> Harvest:
         facts = self._journal.facts()
+        self._had_runs = "state.rowid" in facts or "ledger.rowid" in facts
         prints = {
             f"print.{name}": fingerprint(path)
             for name, path in (
@@ -305,10 +307,7 @@ class _Harvester:
                     del unpaired[execution.execution_id]
                 else:
                     still_open.append(session.session_id)
-            elif (
-                in_ledger_times(session, self._begins_ns)
-                or self._matcher.ends_with(session) is not None
-            ):
+            elif in_ledger_times(session, self._begins_ns) or self._ended_with_one(session):
                 waiting.append(session)
             elif self._waited_enough(session):
                 if self._known_by_execution(session):
@@ -380,9 +379,15 @@ class _Harvester:
         job = self._definitions.now.get(session.job_id or "")
         return waited_enough(session, job=job, begins_ns=self._begins_ns, now_ns=self._now_ns)
 
+    def _ended_with_one(self, session: Session) -> bool:
+        """A clock that was set back may let a session seem older than the whole ledger."""
+        return self._matcher.ends_with(session) is not None
+
     def _known_by_execution(self, session: Session) -> bool:
         """Its execution went out alone, while the sessions could not be read."""
-        return self._journal.execution_run_around(session.job_id or "", session.started_ns)
+        return self._had_runs and self._journal.execution_run_around(
+            session.job_id or "", session.started_ns
+        )
 
     def _known_by_session(self, execution: Execution) -> bool:
         """Its session went out alone, while the ledger could not be read."""

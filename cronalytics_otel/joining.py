@@ -6,7 +6,7 @@ Pure: rows in, runs out.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -54,6 +54,10 @@ class Matcher:
         for siblings in self._by_job.values():
             siblings.sort(key=lambda e: e.began_ns)
         self._began = {job: [e.began_ns for e in es] for job, es in self._by_job.items()}
+        self._ended = {
+            job: sorted((e for e in es if e.finished_ns is not None), key=_end_of)
+            for job, es in self._by_job.items()
+        }
         self._taken: set[str] = set()
 
     def by_start(self, session: Session) -> Execution | None:
@@ -89,15 +93,12 @@ class Matcher:
         """As `by_end`, only asking."""
         if session.ended_ns is None:
             return None
-        near = [
-            (abs(e.finished_ns - session.ended_ns), n, e)
-            for n, e in enumerate(self._by_job.get(session.job_id or "", ()))
-            if e.finished_ns is not None and e.execution_id not in self._taken
-        ]
-        best = min(near, default=None)
-        if best is None or best[0] > END_SLACK_NS:
-            return None
-        return best[2]
+        ended = self._ended.get(session.job_id or "", [])
+        first = bisect_left(ended, session.ended_ns - END_SLACK_NS, key=_end_of)
+        last = bisect_right(ended, session.ended_ns + END_SLACK_NS, key=_end_of)
+        near = (e for e in ended[first:last] if e.execution_id not in self._taken)
+        at_ns = session.ended_ns
+        return min(near, key=lambda e: abs(_end_of(e) - at_ns), default=None)
 
     def before(self, execution: Execution) -> Execution | None:
         """The job's execution that began last before this one."""

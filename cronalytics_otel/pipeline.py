@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -40,6 +40,10 @@ __all__ = [
 ]
 
 
+READ_AT_ONCE, READ_AT_ONCE_WITH_CONTENT = 256, 16
+"""Runs whose messages are in memory together: with what was said, each may hold megabytes."""
+
+
 class Progress(Protocol):
     """Told as a sync goes on."""
 
@@ -68,7 +72,8 @@ class DestinationReport:
     sent: int = 0
     refused: int = 0
     given_up: int = 0
-    pending: int = 0
+    pending: int | None = 0
+    """Counted only where something was tried, or a person asks: a sync with nothing new is flat."""
     error: str | None = None
     next_attempt_ns: int | None = None
     began_failing: bool = False
@@ -210,7 +215,7 @@ class _Sync:
                 )
                 deliveries = {} if self.request.dry_run else self._export(journal)
                 _remember(journal, harvested, self.manner.clock_ns())
-                return _report(journal, self.settings, harvested, deliveries)
+                return self._report(journal, harvested, deliveries)
 
     def _set_up(self, journal: Journal) -> None:
         now_ns = self.manner.clock_ns()
@@ -236,6 +241,42 @@ class _Sync:
             except MissingExporterError as error:
                 deliveries[standing.name] = Delivery(error=str(error))
         return deliveries
+
+    def _report(
+        self, journal: Journal, harvested: Harvest, deliveries: Mapping[str, Delivery]
+    ) -> SyncReport:
+        asked = self.request.eager or self.request.dry_run
+        ids = {s.name: s.id for s in journal.outbox.standings()}
+        reports = []
+        for destination in () if self.settings.disabled else self.settings.destinations:
+            done = deliveries.get(destination.name, Delivery())
+            reports.append(
+                DestinationReport(
+                    name=destination.name,
+                    endpoint=destination.safe_endpoint,
+                    sent=done.sent,
+                    refused=done.refused,
+                    given_up=done.given_up,
+                    pending=(
+                        journal.outbox.pending(ids[destination.name])
+                        if destination.name in ids
+                        else 0
+                    )
+                    if asked or done.tried
+                    else None,
+                    error=done.error,
+                    next_attempt_ns=done.waits_until_ns,
+                    began_failing=done.began_failing,
+                    recovered=done.recovered,
+                )
+            )
+        return SyncReport(
+            new_runs=harvested.new_runs,
+            open_runs=harvested.open_runs,
+            problems=(*self.settings.problems, *harvested.problems),
+            destinations=tuple(reports),
+            repair=journal.repair,
+        )
 
     def _terms(self) -> Terms:
         return Terms(
@@ -286,27 +327,23 @@ def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTrac
         mode=ContentMode(settings.content), max_chars=settings.content_max_chars
     )
 
-    def build(entries: Sequence[Entry]) -> list[list[Span]]:
-        conversations = read_conversations(
-            home,
-            [entry.run for entry in entries],
-            with_content=content.mode is not ContentMode.OFF,
-        )
-        traces = []
-        for entry in entries:
-            run = entry.run
-            conversation = conversations.get(run.session_id or "")
-            pruned = run.session_id is not None and conversation is None
-            traces.append(
-                build_trace(
+    with_content = content.mode is not ContentMode.OFF
+    at_once = READ_AT_ONCE_WITH_CONTENT if with_content else READ_AT_ONCE
+
+    def build(entries: Sequence[Entry]) -> Iterator[list[Span]]:
+        for at in range(0, len(entries), at_once):
+            runs = [entry.run for entry in entries[at : at + at_once]]
+            conversations = read_conversations(home, runs, with_content=with_content)
+            for run in runs:
+                conversation = conversations.pop(run.session_id or "", None)
+                pruned = run.session_id is not None and conversation is None
+                yield build_trace(
                     run,
                     conversation,
                     steps=Steps.HOST_PRUNED if pruned else Steps.COMPLETE,
                     previous=journal.views.previous(run),
                     content=content,
                 )
-            )
-        return traces
 
     return build
 
@@ -331,7 +368,7 @@ def read_conversations(
 
 def trace_of(home: Home, settings: Settings, journal: Journal, run: Run) -> list[Span]:
     """The spans of this run as they would be sent now."""
-    return trace_builder(home, settings, journal)([Entry(0, run)])[0]
+    return next(iter(trace_builder(home, settings, journal)([Entry(0, run)])))
 
 
 def _remember(journal: Journal, harvested: Harvest, now_ns: int) -> None:
@@ -349,39 +386,6 @@ def _remember(journal: Journal, harvested: Harvest, now_ns: int) -> None:
     if changed:
         with journal.atomic():
             journal.set_facts(changed)
-
-
-def _report(
-    journal: Journal,
-    settings: Settings,
-    harvested: Harvest,
-    deliveries: Mapping[str, Delivery],
-) -> SyncReport:
-    reports = []
-    pending = {s.name: journal.outbox.pending(s.id) for s in journal.outbox.standings()}
-    for destination in () if settings.disabled else settings.destinations:
-        done = deliveries.get(destination.name, Delivery())
-        reports.append(
-            DestinationReport(
-                name=destination.name,
-                endpoint=destination.safe_endpoint,
-                sent=done.sent,
-                refused=done.refused,
-                given_up=done.given_up,
-                pending=pending.get(destination.name, 0),
-                error=done.error,
-                next_attempt_ns=done.waits_until_ns,
-                began_failing=done.began_failing,
-                recovered=done.recovered,
-            )
-        )
-    return SyncReport(
-        new_runs=harvested.new_runs,
-        open_runs=harvested.open_runs,
-        problems=(*settings.problems, *harvested.problems),
-        destinations=tuple(reports),
-        repair=journal.repair,
-    )
 
 
 def home_zone(settings: Settings) -> Zone:

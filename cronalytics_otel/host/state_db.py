@@ -430,6 +430,8 @@ def _text(value: object) -> str | None:
 
 def _count(value: object) -> int:
     """Not below zero, and not beyond what sums of it can be kept as."""
+    if type(value) is int and 0 <= value <= _MAX_COUNT:
+        return value
     if not isinstance(value, (int, float)) or not 0 < value < math.inf:
         return 0
     return min(int(value), _MAX_COUNT)

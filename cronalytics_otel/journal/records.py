@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any, cast
 
 from ..model import (
@@ -112,15 +112,20 @@ def _run(row: Sequence[Any]) -> Run:
     )
 
 
-_FLEETING = ("next_run_ns", "last_run_ns", "last_status", "last_error", "last_delivery_error")
+_FLEETING = frozenset(
+    ("next_run_ns", "last_run_ns", "last_status", "last_error", "last_delivery_error")
+)
 """What changes with every run and is no part of a job's definition."""
+
+_LASTING = tuple(field.name for field in fields(Job) if field.name not in _FLEETING)
+_OF_SCHEDULE = tuple(field.name for field in fields(Schedule))
 
 
 def job_to_json(job: Job) -> str:
     """The definition alone, so that two looks at an unchanged job give the same text."""
-    record = asdict(job)
-    for name in _FLEETING:
-        del record[name]
+    record = {name: getattr(job, name) for name in _LASTING}
+    if job.schedule is not None:
+        record["schedule"] = {name: getattr(job.schedule, name) for name in _OF_SCHEDULE}
     return json.dumps(record, sort_keys=True)
 
 

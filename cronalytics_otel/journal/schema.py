@@ -75,6 +75,7 @@ CREATE TABLE run (               -- one row per finished run; never changed
 CREATE UNIQUE INDEX run_by_execution ON run (execution_id) WHERE execution_id IS NOT NULL;
 CREATE UNIQUE INDEX run_by_session ON run (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX run_by_job ON run (job_id, started_ns);
+CREATE INDEX run_without_session ON run (job_id, started_ns) WHERE session_id IS NULL;
 CREATE INDEX run_by_end ON run (ended_ns);
 
 CREATE TABLE destination (

@@ -170,11 +170,11 @@ class Journal:
     def execution_run_around(self, job_id: str, at_ns: int) -> bool:
         """Whether a run known by its execution alone was going on at this time."""
         row = self._connection.execute(
-            "SELECT 1 FROM run WHERE job_id = ? AND started_ns <= ? AND ended_ns >= ? "
-            "AND session_id IS NULL",
-            (job_id, at_ns, at_ns),
+            "SELECT ended_ns FROM run WHERE job_id = ? AND started_ns <= ? AND session_id IS NULL "
+            "ORDER BY started_ns DESC LIMIT 1",
+            (job_id, at_ns),
         ).fetchone()
-        return row is not None
+        return row is not None and row[0] >= at_ns
 
     def previous_times(self, job_id: str, before_ns: int) -> tuple[int, int] | None:
         """Start and end of the job's run that began last before this time."""
