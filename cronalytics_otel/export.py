@@ -82,7 +82,11 @@ class Terms:
     since_ns: int = 0
     eager: bool = False
     hurried: bool = False
-    """At exit: a destination that is known to fail gets one short try."""
+    """The host waits, or may leave at any time: a destination that is known to fail gets one short
+    try."""
+    request_limit_s: float | None = None
+    """In a process that leaves by itself: a request must be over, and its end written down, within
+    the time that the host waits for us."""
     remaining_s: Callable[[], float | None] = lambda: None
     between_requests: Callable[[], None] = lambda: None
     progress: Callable[[str, int], None] = lambda _name, _sent: None
@@ -250,13 +254,11 @@ class _Exporter:
         self._refused_in_a_row += 1
 
     def _timeout_s(self) -> float | None:
-        remaining_s = self._terms.remaining_s()
-        if remaining_s is not None:
-            # What became of the request has to be written down before the host is gone.
-            remaining_s = max(remaining_s - WRITE_DOWN_S, remaining_s / 2)
-        if not (self._terms.hurried and self._failing):
-            return remaining_s
-        return PROBE_TIMEOUT_S if remaining_s is None else min(PROBE_TIMEOUT_S, remaining_s)
+        host_waits_s = (self._terms.remaining_s(), self._terms.request_limit_s)
+        limits = [max(s - WRITE_DOWN_S, s / 2) for s in host_waits_s if s is not None]
+        if self._terms.hurried and self._failing:
+            limits.append(PROBE_TIMEOUT_S)
+        return min(limits, default=None)
 
     def _give_up_old(self) -> None:
         with self._journal.atomic():

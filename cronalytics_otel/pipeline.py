@@ -103,6 +103,8 @@ class Manner:
     """Called between pieces of work of some 50 ms: it may sleep, or raise to stop."""
     remaining_s: Callable[[], float | None] = lambda: None
     hurried: bool = False
+    request_limit_s: float | None = None
+    """The longest that the host would wait for a request that is under way when it leaves."""
 
 
 @dataclass(slots=True)
@@ -286,6 +288,7 @@ class _Sync:
             since_ns=self.request.since_ns or 0,
             eager=self.request.eager,
             hurried=self.manner.hurried,
+            request_limit_s=self.manner.request_limit_s,
             remaining_s=self.manner.remaining_s,
             between_requests=self.manner.between_chunks,
             progress=self.progress.sent if self.progress else lambda _name, _sent: None,

@@ -166,19 +166,20 @@ class Worker:
         from .pipeline import Manner, Senders, SyncBusyError, sync
 
         seen = self._look()
-        leaving = self._leaving.is_set()
         try:
+            settings = self._current_settings()
             if self._senders is None:
                 self._senders = Senders()
             self._worked_s = time.thread_time()
             report = sync(
                 self._home,
-                self._current_settings(),
+                settings,
                 manner=Manner(
                     sleep=self._rest,
                     between_chunks=self._between_chunks,
                     remaining_s=self._remaining_s,
-                    hurried=leaving,
+                    hurried=not self._resident or self._leaving.is_set(),
+                    request_limit_s=None if self._resident else settings.flush_timeout_s or None,
                 ),
                 senders=self._senders,
                 snapshots=self._snapshots(),

@@ -471,6 +471,12 @@ def test_in_a_hurry_one_that_is_known_to_fail_gets_a_short_try(desks: MakeDesk) 
     assert desk.backend.timeouts == [1.8, export.PROBE_TIMEOUT_S, 0.05, export.PROBE_TIMEOUT_S]
 
 
+def test_a_request_leaves_time_to_write_down_its_end(desks: MakeDesk) -> None:
+    desk = desks(1)
+    desk.deliver(request_limit_s=2.0)
+    assert desk.backend.timeouts == [1.8]
+
+
 def test_in_a_hurry_one_that_answers_again_gets_all_the_time_that_is_left(desks: MakeDesk) -> None:
     desk = desks(20)
     desk.answer(RETRY)

@@ -186,7 +186,7 @@ def test_a_thread_that_could_not_be_started_is_started_at_the_next_hook(
 def test_a_gateway_syncs_by_itself_after_its_start(make: Make, syncs: Syncs) -> None:
     make(resident=True).start()
     syncs.wait()
-    assert not syncs.manners[0].hurried
+    assert (syncs.manners[0].hurried, syncs.manners[0].request_limit_s) == (False, None)
 
 
 def test_a_gateway_syncs_when_the_host_has_written_without_any_hook(
@@ -253,7 +253,19 @@ def test_a_tick_that_lasts_syncs_when_its_runs_have_settled(
     something_runs(home)
     worker.signal.event.set()
     syncs.wait()
-    assert not syncs.manners[0].hurried
+
+
+def test_what_a_tick_sends_can_be_over_when_the_tick_is(
+    make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may leave while a collector hangs: that has to be known to the next tick."""
+    monkeypatch.setattr(working, "SETTLE_S", 0.0)
+    worker = make()
+    worker.start()
+    something_runs(home)
+    worker.signal.event.set()
+    syncs.wait()
+    assert (syncs.manners[0].hurried, syncs.manners[0].request_limit_s) == (True, 2.0)
 
 
 # Leaving.
