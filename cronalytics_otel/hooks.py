@@ -21,21 +21,27 @@ class Signal:
         self.event = threading.Event()
         self.last_s: float | None = None
         """`time.monotonic()` of the newest hook of a cron run; None before the first."""
+        self.ended_s: float | None = None
+        """The same of the newest that may be the last of its run."""
         self._started = False
 
     def forget(self) -> None:
         """In a forked child: its parent's hooks are not its own."""
         self.event = threading.Event()
         self.last_s = None
+        self.ended_s = None
         self._started = False
 
-    def hook_for(self, started: Callable[[], None]) -> Callable[..., None]:
+    def hook_for(self, name: str, started: Callable[[], None]) -> Callable[..., None]:
         """A callback that never raises; `started` is called at the first hook of a cron run."""
+        ends = name != "on_session_start"
 
         def hook(session_id: object = None, **_: object) -> None:
             try:
                 if isinstance(session_id, str) and session_id.startswith("cron_"):
                     self.last_s = time.monotonic()
+                    if ends:
+                        self.ended_s = self.last_s
                     if not self._started:
                         started()  # again at the next hook if the machine is out of threads
                         self._started = True

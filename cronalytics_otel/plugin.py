@@ -75,7 +75,7 @@ def _watch(ctx: Any) -> None:
         _worker = Worker(_host_home(), Signal(), resident=bool(words & RESIDENT_WORDS))
     for name in HOOKS:
         if _host_knows(name):
-            ctx.register_hook(name, _worker.signal.hook_for(_worker.start))
+            ctx.register_hook(name, _worker.signal.hook_for(name, _worker.start))
     if words & SCHEDULER_WORDS:
         _worker.start()
 

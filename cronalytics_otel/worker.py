@@ -28,8 +28,11 @@ AFTER_HOOK_S = 15.0
 """How long after a hook to look often: its run ends, or its answer is being delivered."""
 
 SETTLE_S = 3.0
-"""In a process of one tick, from the first change to the sync: its other runs are left in peace,
-and most such processes end before, and sync as they leave."""
+"""In a process of one tick, from the end of a run to the sync: its other runs are left in peace, and
+most such processes end before, and sync as they leave."""
+
+LONG_SETTLE_S = 10.0
+"""The same from any other change: a run has begun, or a script has ended."""
 
 FIRST_SYNC_S = 2.0
 """A gateway starts first."""
@@ -66,6 +69,7 @@ class Worker:
         self._next_attempt_s: float | None = None
         self._said: set[str] = set()
         self._worked_s = 0.0
+        self._synced_s = 0.0
 
     def start(self) -> None:
         """Starts the thread, once; called again it does nothing."""
@@ -105,8 +109,9 @@ class Worker:
                 self.signal.event.wait(self._pause_s(due_s))
                 self.signal.event.clear()
                 now_s = time.monotonic()
-                if due_s is None and self._wants_sync(now_s):
-                    due_s = now_s if self._resident else now_s + SETTLE_S
+                wanted_s = self._wanted_s(now_s)
+                if wanted_s is not None:
+                    due_s = wanted_s if due_s is None else min(due_s, wanted_s)
                 if self._resident and now_s >= beat_s:
                     due_s = now_s
                 if due_s is not None and now_s >= due_s and not self._leaving.is_set():
@@ -128,10 +133,18 @@ class Worker:
         pause_s = POLL_AFTER_HOOK_S if lately else POLL_S
         return pause_s if due_s is None else max(0.0, min(pause_s, due_s - now_s))
 
-    def _wants_sync(self, now_s: float) -> bool:
+    def _wanted_s(self, now_s: float) -> float | None:
+        """When to sync for what has happened since the last one; None when nothing has."""
         if self._next_attempt_s is not None and now_s >= self._next_attempt_s:
-            return True
-        return self._look() != self._seen
+            return now_s
+        if self._look() == self._seen:
+            return None
+        if self._resident:
+            return now_s
+        ended_s = self.signal.ended_s
+        if ended_s is not None and ended_s > self._synced_s:
+            return ended_s + SETTLE_S
+        return now_s + LONG_SETTLE_S
 
     def _has_work(self) -> bool:
         """Whether this process saw anything happen, or is in the middle of something."""
@@ -166,6 +179,7 @@ class Worker:
         from .pipeline import Manner, Senders, SyncBusyError, sync
 
         seen = self._look()
+        self._synced_s = time.monotonic()
         try:
             settings = self._current_settings()
             if self._senders is None:

@@ -268,7 +268,9 @@ def test_nothing_that_we_raise_comes_out_of_a_hook(error: type[BaseException]) -
     def start() -> None:
         raise error
 
-    Signal().hook_for(start)(session_id="cron_0123456789ab_20260101_000000", platform="cron")
+    Signal().hook_for("on_session_end", start)(
+        session_id="cron_0123456789ab_20260101_000000", platform="cron"
+    )
 
 
 def test_a_keyboard_interrupt_does_come_out_of_a_hook() -> None:
@@ -276,12 +278,12 @@ def test_a_keyboard_interrupt_does_come_out_of_a_hook() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Signal().hook_for(start)(session_id="cron_0123456789ab_20260101_000000")
+        Signal().hook_for("on_session_end", start)(session_id="cron_0123456789ab_20260101_000000")
 
 
 @pytest.mark.parametrize("arguments", [{}, {"session_id": None}, {"session_id": 7, "x": object()}])
 def test_a_hook_takes_whatever_arguments_a_host_may_give(arguments: dict[str, object]) -> None:
-    Signal().hook_for(lambda: None)(**arguments)
+    Signal().hook_for("on_session_end", lambda: None)(**arguments)
 
 
 def test_a_worker_that_could_not_be_started_is_started_by_the_next_hook() -> None:
@@ -294,7 +296,7 @@ def test_a_worker_that_could_not_be_started_is_started_by_the_next_hook() -> Non
         if calls == 1:
             raise RuntimeError("can't start new thread")
 
-    hook = Signal().hook_for(start)
+    hook = Signal().hook_for("on_session_end", start)
     for _ in range(2):
         hook(session_id="cron_0123456789ab_20260101_000000")
 

@@ -103,7 +103,7 @@ def main() -> None:
     home = Home(Path(arguments["home"]).resolve())
     signal = Signal()
     worker = Worker(home, signal, resident=arguments["resident"])
-    hook = signal.hook_for(worker.start)
+    hook = signal.hook_for("on_session_end", worker.start)
     if arguments["resident"]:
         worker.start()
     for line in sys.stdin:

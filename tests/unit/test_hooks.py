@@ -46,30 +46,30 @@ def test_the_hooks_are_those_that_the_manifest_announces() -> None:
 
 @given(arguments=st.dictionaries(st.text(), anything))
 def test_any_arguments_are_taken(arguments: dict[str, object]) -> None:
-    assert Signal().hook_for(Started())(**arguments) is None
+    assert Signal().hook_for("on_session_end", Started())(**arguments) is None
 
 
 @given(session_id=anything)
 def test_what_is_no_id_of_a_cron_session_leaves_no_mark(session_id: object) -> None:
     signal, started = Signal(), Started()
-    signal.hook_for(started)(session_id=session_id)
+    signal.hook_for("on_session_start", started)(session_id=session_id)
     assert (started.times, signal.last_s, signal.event.is_set()) == (0, None, False)
 
 
 @pytest.mark.parametrize("session_id", ["20260131_070004_a1b2c3", "", "CRON_x", " cron_x", None])
 def test_chats_and_subagents_leave_no_mark(session_id: str | None) -> None:
     signal, started = Signal(), Started()
-    signal.hook_for(started)(session_id=session_id, platform="cli")
+    signal.hook_for("on_session_start", started)(session_id=session_id, platform="cli")
     assert (started.times, signal.last_s, signal.event.is_set()) == (0, None, False)
 
 
 def test_a_hook_without_arguments_is_no_error() -> None:
-    Signal().hook_for(Started())()
+    Signal().hook_for("on_session_end", Started())()
 
 
 def test_the_first_hook_of_a_cron_run_starts_and_each_one_wakes() -> None:
     signal, started = Signal(), Started()
-    hooks = [signal.hook_for(started) for _ in HOOKS]
+    hooks = [signal.hook_for(name, started) for name in HOOKS]
     for hook in hooks:
         signal.event.clear()
         hook(session_id=CRON, telemetry_schema_version="hermes.observer.v1")
@@ -82,7 +82,7 @@ def test_the_newest_hook_is_the_one_that_is_remembered(monkeypatch: pytest.Monke
     moments = iter([5.0, 7.0])
     monkeypatch.setattr("time.monotonic", lambda: next(moments))
     signal = Signal()
-    hook = signal.hook_for(Started())
+    hook = signal.hook_for("on_session_end", Started())
     hook(session_id=CRON)
     hook(session_id=CRON)
     assert signal.last_s == 7.0
@@ -93,12 +93,12 @@ def test_the_newest_hook_is_the_one_that_is_remembered(monkeypatch: pytest.Monke
 )
 def test_nothing_that_we_raise_reaches_the_host(error: BaseException) -> None:
     """The host catches `Exception` alone: a SystemExit from a hook kills its process."""
-    Signal().hook_for(raising(error))(session_id=CRON)
+    Signal().hook_for("on_session_end", raising(error))(session_id=CRON)
 
 
 def test_the_user_s_interrupt_is_passed_on() -> None:
     with pytest.raises(KeyboardInterrupt):
-        Signal().hook_for(raising(KeyboardInterrupt()))(session_id=CRON)
+        Signal().hook_for("on_session_end", raising(KeyboardInterrupt()))(session_id=CRON)
 
 
 def test_a_start_that_failed_is_tried_again_at_the_next_hook() -> None:
@@ -109,7 +109,7 @@ def test_a_start_that_failed_is_tried_again_at_the_next_hook() -> None:
         if calls.times == 1:
             raise RuntimeError("can't start new thread")
 
-    hook = signal.hook_for(fails_once)
+    hook = signal.hook_for("on_session_end", fails_once)
     for _ in range(3):
         hook(session_id=CRON)
     assert calls.times == 2
@@ -118,7 +118,7 @@ def test_a_start_that_failed_is_tried_again_at_the_next_hook() -> None:
 def test_hooks_of_many_threads_at_once_lose_no_wake_up() -> None:
     """Cron runs several jobs at once in one process."""
     signal, started = Signal(), Started()
-    hook = signal.hook_for(started)
+    hook = signal.hook_for("on_session_start", started)
     barrier = threading.Barrier(8)
 
     def run() -> None:

@@ -100,6 +100,7 @@ def make(
     """Makes workers that see changes at once and do nothing by the clock."""
     monkeypatch.setattr(working, "FIRST_SYNC_S", 0.0)
     monkeypatch.setattr(working, "SETTLE_S", NEVER_S)
+    monkeypatch.setattr(working, "LONG_SETTLE_S", NEVER_S)
     monkeypatch.setattr(working, "BEAT_S", NEVER_S)
     monkeypatch.setattr(working, "POLL_S", GUARD_S)
     monkeypatch.setattr(working, "POLL_AFTER_HOOK_S", GUARD_S)
@@ -129,8 +130,8 @@ def something_runs(home: Home) -> None:
         file.write(b"a row")
 
 
-def hook(worker: Worker) -> None:
-    worker.signal.hook_for(worker.start)(session_id=CRON)
+def hook(worker: Worker, name: str = "on_session_end") -> None:
+    worker.signal.hook_for(name, worker.start)(session_id=CRON)
 
 
 Make = Callable[..., Worker]
@@ -247,7 +248,7 @@ def test_a_tick_leaves_its_runs_in_peace_and_syncs_as_it_leaves(
 def test_a_tick_that_lasts_syncs_when_its_runs_have_settled(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working, "SETTLE_S", 0.0)
+    monkeypatch.setattr(working, "LONG_SETTLE_S", 0.0)
     worker = make()
     worker.start()
     something_runs(home)
@@ -255,11 +256,25 @@ def test_a_tick_that_lasts_syncs_when_its_runs_have_settled(
     syncs.wait()
 
 
+def test_a_tick_that_goes_on_after_a_run_of_it_has_ended_does_not_wait_as_long(
+    make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "SETTLE_S", 0.0)
+    worker = make()
+    worker.start()
+    something_runs(home)
+    hook(worker, "on_session_start")
+    time.sleep(0.1)
+    assert syncs.manners == []
+    hook(worker, "on_session_end")
+    syncs.wait()
+
+
 def test_what_a_tick_sends_can_be_over_when_the_tick_is(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may leave while a collector hangs: that has to be known to the next tick."""
-    monkeypatch.setattr(working, "SETTLE_S", 0.0)
+    monkeypatch.setattr(working, "LONG_SETTLE_S", 0.0)
     worker = make()
     worker.start()
     something_runs(home)
