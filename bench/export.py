@@ -80,7 +80,7 @@ def _traces(home: Home) -> list[list[Span]]:
     settings = load_settings(home.path, {})
     with Journal.open(home.journal) as journal:
         entries = [Entry(0, run) for run in journal.views.runs(RunFilter())]
-        return list(trace_builder(home, settings, journal)(entries))
+        return [t for t in trace_builder(home, settings, journal)(entries) if t is not None]
 
 
 def _batches(traces: list[list[Span]]) -> list[list[Span]]:

@@ -33,8 +33,8 @@ _DEFAULT_ENDPOINT: Final[Mapping[Protocol, str]] = {
     "grpc": "http://localhost:4317",
 }
 _TRACES_PATH: Final = "/v1/traces"
-_SUSPICIOUS_TIMEOUT_S: Final = 1000.0
-"""From here on a time-out is more likely meant in milliseconds."""
+_FEWEST_MILLISECONDS: Final = 1000.0
+"""From here on a time-out is meant in milliseconds."""
 
 _KEYS: Final = (
     "endpoint",
@@ -285,13 +285,10 @@ def _path(raw: Raw, problems: list[str]) -> str | None:
 
 
 def _timeout(raw: Raw, problems: list[str]) -> float:
+    """Seconds, as the Python SDK has it; milliseconds, as the specification has it, where no one
+    can mean seconds."""
     timeout_s = or_default(raw, number("seconds", above=0), DEFAULT_TIMEOUT_S, problems)
-    if timeout_s >= _SUSPICIOUS_TIMEOUT_S:
-        problems.append(
-            f"{raw.where}: {timeout_s:g} is read as seconds, as in every Python program, and"
-            f" used so; did you mean {timeout_s / 1000:g}?"
-        )
-    return timeout_s
+    return timeout_s / 1000 if timeout_s >= _FEWEST_MILLISECONDS else timeout_s
 
 
 def _protocol(value: object) -> Protocol:

@@ -3,8 +3,8 @@
 Nothing here raises for what a user wrote: a wrong value is a line in `Settings.problems` that
 names the key, says what is wrong, and says what is used instead. No line shows a secret.
 
-Where we follow the Python SDK rather than the letter of the specification: a time-out is in
-**seconds** (the specification says milliseconds), headers need not be URL-encoded, and a header
+Where we follow the Python SDK rather than the letter of the specification: a time-out below 1000 is
+in **seconds** (the specification says milliseconds), headers need not be URL-encoded, and a header
 or resource attribute that is no `name=value` is skipped alone. So a variable means here what it
 means in every other Python program of the same machine.
 """

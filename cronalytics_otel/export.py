@@ -24,8 +24,8 @@ MAX_RUNS = 256
 FIRST_RUNS = 8
 """Runs a request: few to a destination that has just come back, doubled by each receipt."""
 
-MAX_SPLITS = 20
-"""Refusals in a row after which whole requests are set aside: it is not the fault of one run."""
+MAX_REFUSED = 20
+"""Requests refused in a row after which it is the server's fault, and not that of one run."""
 
 RAMP_PAUSE_S = 0.1
 """Between requests until the full size is reached: who has just come back is not flooded."""
@@ -40,11 +40,15 @@ ASKED_MAX_S = 86_400.0
 PROBE_TIMEOUT_S = 0.25
 """For a destination that did not answer the last time, where the host waits for us (exit)."""
 
+TRY_TIMEOUT_S = 3.0
+"""For a destination that did not answer the last time, where there are others."""
+
 WRITE_DOWN_S = 0.2
 """Of the time that is left at exit, what a request leaves to the journal."""
 
-BuildTraces = Callable[[Sequence[Entry]], Iterable[list[Span]]]
-"""The traces of these entries, in their order, one by one."""
+BuildTraces = Callable[[Sequence[Entry]], Iterable[list[Span] | None]]
+"""The traces of these entries, in their order, one by one; None for one whose steps cannot be read
+just now: it waits."""
 
 
 _Pair = tuple[Entry, list[Span]]
@@ -84,11 +88,15 @@ class Terms:
     hurried: bool = False
     """The host waits, or may leave at any time: a destination that is known to fail gets one short
     try."""
+    others_wait: bool = False
+    """There are more destinations: one that is known to fail must not keep the others waiting."""
     request_limit_s: float | None = None
     """In a process that leaves by itself: a request must be over, and its end written down, within
     the time that the host waits for us."""
     remaining_s: Callable[[], float | None] = lambda: None
     between_requests: Callable[[], None] = lambda: None
+    interrupted: Callable[[], bool] = lambda: False
+    """Whether there is something newer to do: a backlog goes on later."""
     progress: Callable[[str, int], None] = lambda _name, _sent: None
     jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.5)  # noqa: S311 - no secret
 
@@ -129,6 +137,7 @@ class _Exporter:
         self._failing = standing.failures > 0
         self._runs_a_request = FIRST_RUNS if self._failing else MAX_RUNS
         self._refused_in_a_row = 0
+        self._in_doubt: list[tuple[Entry, Receipt]] = []
         self._result = Delivery()
 
     def run(self) -> Delivery:
@@ -150,6 +159,8 @@ class _Exporter:
             if self._runs_a_request < MAX_RUNS:
                 self._terms.sleep(RAMP_PAUSE_S)
             self._terms.between_requests()
+            if self._terms.interrupted():
+                break
         if self._failing:
             self._give_up_old()
         return self._result
@@ -168,8 +179,20 @@ class _Exporter:
 
     def _send(self, entries: list[Entry]) -> bool:
         """Sends these in requests of bounded size; False when there is no point in going on."""
-        requests = _in_requests(zip(entries, self._build(entries), strict=True))
-        return all(self._has_time() and self._request(request) for request in requests)
+        built = 0
+
+        def pairs() -> Iterator[_Pair]:
+            nonlocal built
+            for entry, trace in zip(entries, self._build(entries), strict=True):
+                if trace is None:
+                    self._result.error = "what Hermes has of some runs cannot be read: they wait"
+                else:
+                    built += 1
+                    yield entry, trace
+
+        requests = _in_requests(pairs())
+        done = all(self._has_time() and self._request(request) for request in requests)
+        return done and self._settle() and built > 0
 
     def _request(self, pairs: list[_Pair], *, slim: bool = False) -> bool:
         spans = [span for _, trace in pairs for span in trace]
@@ -179,17 +202,23 @@ class _Exporter:
             return self._accepted(entries)
         if receipt.verdict is Verdict.RETRY:
             return self._failed(receipt)
-        if len(pairs) > 1 and self._may_split(receipt):
+        if receipt.verdict is Verdict.REFUSED:
+            self._refused_in_a_row += 1
+            if self._refused_in_a_row >= MAX_REFUSED:
+                return self._failed(receipt)
+        if len(pairs) > 1 and receipt.verdict in (Verdict.TOO_LARGE, Verdict.REFUSED):
             # Nothing was taken, and it may be the fault of one: the halves tell which.
             half = len(pairs) // 2
             return all(
                 self._has_time() and self._request(part) for part in (pairs[:half], pairs[half:])
             )
         if receipt.verdict is Verdict.TOO_LARGE and self._build_slim is not None and not slim:
-            return self._request(
-                list(zip(entries, self._build_slim(entries), strict=True)), slim=True
-            )
-        self._refused(entries, receipt)
+            (trace,) = self._build_slim(entries)
+            return trace is None or self._request([(entries[0], trace)], slim=True)
+        if receipt.verdict is Verdict.REFUSED:
+            self._in_doubt.append((entries[0], receipt))
+            return True
+        self._set_aside(entries, receipt)
         if receipt.verdict is Verdict.DENIED:
             return self._failed(receipt)
         if receipt.verdict is Verdict.PARTIAL:
@@ -197,14 +226,20 @@ class _Exporter:
             self._runs_a_request = 1
         return True
 
-    def _may_split(self, receipt: Receipt) -> bool:
-        return receipt.verdict is Verdict.TOO_LARGE or (
-            receipt.verdict is Verdict.REFUSED and self._refused_in_a_row < MAX_SPLITS
-        )
+    def _settle(self) -> bool:
+        """Those in doubt were refused for what they are, unless the server was failing before and
+        has still taken nothing."""
+        if self._failing and len(self._in_doubt) > 1:
+            return self._failed(self._in_doubt[-1][1])
+        for entry, receipt in self._in_doubt:
+            self._set_aside([entry], receipt)
+        self._in_doubt.clear()
+        return True
 
     def _accepted(self, entries: list[Entry]) -> bool:
         with self._journal.atomic():
             self._answers()
+            self._settle()
             self._journal.outbox.accepted(self._standing.id, entries, self._terms.clock_ns())
         self._result.sent += len(entries)
         self._refused_in_a_row = 0
@@ -239,9 +274,10 @@ class _Exporter:
         self._result.error = receipt.reason
         self._result.waits_until_ns = next_ns
         self._failing = True
+        self._in_doubt.clear()
         return False
 
-    def _refused(self, entries: list[Entry], receipt: Receipt) -> None:
+    def _set_aside(self, entries: list[Entry], receipt: Receipt) -> None:
         """Set aside with the reason: only `sync --retry-refused` sends them again."""
         with self._journal.atomic():
             if receipt.verdict is not Verdict.DENIED:
@@ -251,13 +287,14 @@ class _Exporter:
             )
         self._result.refused += len(entries)
         self._result.error = receipt.reason
-        self._refused_in_a_row += 1
 
     def _timeout_s(self) -> float | None:
         host_waits_s = (self._terms.remaining_s(), self._terms.request_limit_s)
         limits = [max(s - WRITE_DOWN_S, s / 2) for s in host_waits_s if s is not None]
-        if self._terms.hurried and self._failing:
+        if self._failing and self._terms.hurried:
             limits.append(PROBE_TIMEOUT_S)
+        elif self._failing and self._terms.others_wait:
+            limits.append(TRY_TIMEOUT_S)
         return min(limits, default=None)
 
     def _give_up_old(self) -> None:

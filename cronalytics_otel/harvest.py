@@ -20,6 +20,7 @@ from .host.outputs import Outputs
 from .host.sqlite import (
     HostCorruptError,
     HostDataError,
+    HostSchemaError,
     fingerprint,
     is_corrupt,
     reading,
@@ -28,7 +29,7 @@ from .host.state_db import Session, Watermark
 from .host.times import NS
 from .joining import Facts, Matcher, assemble, last_of
 from .journal import Journal
-from .model import Run
+from .model import Mode, Run
 from .waiting import UNMATCHED_GRACE_NS, in_ledger_times, is_abandoned, is_stale, waited_enough
 
 
@@ -101,7 +102,9 @@ class _Harvester:
         self._matcher = Matcher(())
         self._begins_ns: int | None = None
         self._had_runs = False
+        self._sessions_unknown = False
         self._vanished: set[str] = set()
+        self._lost = 0
         self._unsound: set[str] = set()
 
     def run(self, *, full: bool, snapshots: Sequence[JobsSnapshot]) -> Harvest:
@@ -185,6 +188,7 @@ class _Harvester:
                 prints |= {
                     "ledger.rowid": str(page.last_rowid),
                     "ledger.id": page.last_id,
+                    "ledger.lost": str(int(facts.get("ledger.lost", "0")) + self._lost),
                 }
             self._journal.set_facts(prints | dict.fromkeys(self._unsound, ""))
 
@@ -216,11 +220,12 @@ class _Harvester:
                 "these runs wait; update cronalytics-otel"
             )
         self._vanished = set(open_ids) - {e.execution_id for e in page.executions}
-        if self._vanished:
+        if lost := len(self._vanished) + page.pruned_unread:
             self._problem(
-                f"{path}: {len(self._vanished)} runs that were going on are not in it any more (it "
-                "keeps the newest 1000): those that have a session are taken from there"
+                f"{path}: {lost} runs were deleted from it before they were read (it keeps the newest "
+                "1000): those that have a session are taken from there"
             )
+            self._lost += lost
         known = self._journal.known("execution_id", [e.execution_id for e in page.executions])
         page.executions[:] = [e for e in page.executions if e.execution_id not in known]
         return page
@@ -254,6 +259,10 @@ class _Harvester:
         connection = stack.enter_context(reading(path))
         try:
             return state_db.Reader(connection, path), connection
+        except HostSchemaError as error:
+            self._problem(f"{error}; runs of agents wait", source="state")
+            self._sessions_unknown = True
+            return None, None
         except sqlite3.DatabaseError as error:
             self._go_without_state(error)
             return None, None
@@ -352,14 +361,15 @@ class _Harvester:
                 else:
                     pairs.append((None, session))
         runs = self._runs_of(reader, pairs) if reader is not None else []
-        for execution in unpaired.values():
-            if execution.execution_id in final and not self._known_by_session(execution):
-                runs.append(self._assembled(reader, execution, None))
-        running = [e for e in unpaired if e not in final]
+        ended = {e for e in unpaired if e in final and not self._waits_for_sessions(unpaired[e])}
+        for execution_id in ended:
+            if not self._known_by_session(unpaired[execution_id]):
+                runs.append(self._assembled(reader, unpaired[execution_id], None))
+        running = unpaired.keys() - ended
         with self._journal.atomic():
             self._journal.set_open("execution", running, self._now_ns)
             self._journal.close_open("execution", self._vanished)
-            self._journal.close_open("execution", (e for e in unpaired if e in final))
+            self._journal.close_open("execution", ended)
             self._journal.close_open("session", done)
             self._close(runs)
             if reader is not None:
@@ -388,6 +398,11 @@ class _Harvester:
         return self._had_runs and self._journal.execution_run_around(
             session.job_id or "", session.started_ns
         )
+
+    def _waits_for_sessions(self, execution: Execution) -> bool:
+        """Its session is there and cannot be read by this version: it goes out whole, or not yet."""
+        job = self._definitions.now.get(execution.job_id)
+        return self._sessions_unknown and not (job is not None and job.mode is Mode.SCRIPT)
 
     def _known_by_session(self, execution: Execution) -> bool:
         """Its session went out alone, while the ledger could not be read."""

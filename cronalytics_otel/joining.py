@@ -349,8 +349,9 @@ def _name(facts: Facts) -> str:
     """The definition's; else what the host wrote of it beside the run; else the id."""
     if facts.job is not None:
         return facts.job.name
-    if facts.session is not None and facts.session.title:
-        return _TITLE_STAMP.sub("", facts.session.title)
+    title = facts.session.title if facts.session is not None else None
+    if title and _TITLE_STAMP.search(title):  # any other title is the owner's own, or the model's
+        return _TITLE_STAMP.sub("", title)
     if facts.output is not None and facts.output.name:
         return facts.output.name
     return facts.job_id

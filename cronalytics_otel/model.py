@@ -110,12 +110,9 @@ class Job:
     mode: Mode
     schedule: Schedule | None
     skills: tuple[str, ...] = ()
-    model: str | None = None
-    provider: str | None = None
     deliver: str | None = None
     """jobs.json `deliver`: `local`, `origin`, or a platform with an optional chat."""
     has_script: bool = False
-    enabled: bool = True
     created_ns: int | None = None
     next_run_ns: int | None = None
     last_run_ns: int | None = None

@@ -103,6 +103,8 @@ class Manner:
     """Called between pieces of work of some 50 ms: it may sleep, or raise to stop."""
     remaining_s: Callable[[], float | None] = lambda: None
     hurried: bool = False
+    interrupted: Callable[[], bool] = lambda: False
+    """Asked between requests: whether there are newer runs to read than those that wait."""
     request_limit_s: float | None = None
     """The longest that the host would wait for a request that is under way when it leaves."""
 
@@ -111,20 +113,29 @@ class Manner:
 class Senders:
     """The open connections to the destinations; kept between the syncs of one process."""
 
-    _senders: dict[Destination, Sender] = field(default_factory=dict)
+    _senders: dict[str, tuple[Destination, Mapping[str, AttributeValue], Sender]] = field(
+        default_factory=dict
+    )
 
     def get(self, destination: Destination, resource: Mapping[str, AttributeValue]) -> Sender:
-        """Raises `MissingExporterError` when the gRPC extra is not installed."""
+        """A new one when its settings have changed.
+
+        Raises `MissingExporterError` when the gRPC extra is not installed.
+        """
         from . import __version__
 
-        sender = self._senders.get(destination)
-        if sender is None:
+        known = self._senders.pop(destination.name, None)
+        if known is not None and known[:2] != (destination, resource):
+            known[2].close()
+            known = None
+        if known is None:
             sender = open_sender(destination, resource, scope_version=__version__)
-            self._senders[destination] = sender
-        return sender
+            known = (destination, resource, sender)
+        self._senders[destination.name] = known
+        return known[2]
 
     def close(self) -> None:
-        for sender in self._senders.values():
+        for _, _, sender in self._senders.values():
             sender.close()
         self._senders.clear()
 
@@ -232,7 +243,8 @@ class _Sync:
         deliveries: dict[str, Delivery] = {}
         build = trace_builder(self.home, self.settings, journal)
         slim = trace_builder(self.home, replace(self.settings, content="off"), journal)
-        for standing in journal.outbox.standings():
+        # Who is known to fail goes last, and keeps nobody waiting for long.
+        for standing in sorted(journal.outbox.standings(), key=lambda s: s.failures > 0):
             try:
                 sender = self.senders.get(
                     by_name[standing.name], _resource(self.home, self.settings, journal)
@@ -288,6 +300,8 @@ class _Sync:
             since_ns=self.request.since_ns or 0,
             eager=self.request.eager,
             hurried=self.manner.hurried,
+            others_wait=len(self.settings.destinations) > 1,
+            interrupted=self.manner.interrupted,
             request_limit_s=self.manner.request_limit_s,
             remaining_s=self.manner.remaining_s,
             between_requests=self.manner.between_chunks,
@@ -333,12 +347,15 @@ def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTrac
     with_content = content.mode is not ContentMode.OFF
     at_once = READ_AT_ONCE_WITH_CONTENT if with_content else READ_AT_ONCE
 
-    def build(entries: Sequence[Entry]) -> Iterator[list[Span]]:
+    def build(entries: Sequence[Entry]) -> Iterator[list[Span] | None]:
         for at in range(0, len(entries), at_once):
             runs = [entry.run for entry in entries[at : at + at_once]]
             conversations = read_conversations(home, runs, with_content=with_content)
             for run in runs:
-                conversation = conversations.pop(run.session_id or "", None)
+                if run.session_id is not None and conversations is None:
+                    yield None
+                    continue
+                conversation = (conversations or {}).pop(run.session_id or "", None)
                 pruned = run.session_id is not None and conversation is None
                 yield build_trace(
                     run,
@@ -353,10 +370,11 @@ def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTrac
 
 def read_conversations(
     home: Home, runs: Sequence[Run], *, with_content: bool
-) -> dict[str, Conversation]:
+) -> dict[str, Conversation] | None:
     """By session id, what the host still has of these runs' conversations.
 
-    Raises `HostBusyError` when it cannot be read just now: the trace then waits.
+    None when the file is there and cannot be read (the harvest says so): these traces wait for its
+    owner to mend it. Raises `HostBusyError` when it is locked for now.
     """
     ids = [run.session_id for run in runs if run.session_id is not None]
     if not ids or not home.state_db.exists():
@@ -366,12 +384,16 @@ def read_conversations(
             reader = state_db.Reader(connection, home.state_db)
             return reader.conversations(ids, with_content=with_content)
     except (HostCorruptError, HostSchemaError):
-        return {}  # the harvest says so
+        return None
 
 
 def trace_of(home: Home, settings: Settings, journal: Journal, run: Run) -> list[Span]:
     """The spans of this run as they would be sent now."""
-    return next(iter(trace_builder(home, settings, journal)([Entry(0, run)])))
+    from .telemetry.semconv import Steps
+    from .telemetry.spans import build_trace
+
+    (trace,) = trace_builder(home, settings, journal)([Entry(0, run)])
+    return trace if trace is not None else build_trace(run, None, steps=Steps.HOST_PRUNED)
 
 
 def _remember(journal: Journal, harvested: Harvest, now_ns: int) -> None:

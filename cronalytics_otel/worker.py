@@ -37,6 +37,9 @@ LONG_SETTLE_S = 10.0
 FIRST_SYNC_S = 2.0
 """A gateway starts first."""
 
+BUSY_PAUSE_S = 0.1
+"""At exit, before we ask again for what another process holds."""
+
 BEAT_S = 60.0
 """At the latest, a gateway syncs this often: retries, sessions that wait, runs whose process died."""
 
@@ -193,6 +196,7 @@ class Worker:
                     between_chunks=self._between_chunks,
                     remaining_s=self._remaining_s,
                     hurried=not self._resident or self._leaving.is_set(),
+                    interrupted=lambda: not self._leaving.is_set() and self._look() != seen,
                     request_limit_s=None if self._resident else settings.flush_timeout_s or None,
                 ),
                 senders=self._senders,
@@ -200,6 +204,10 @@ class Worker:
             )
         except SyncBusyError:
             self._next_attempt_s = time.monotonic() + POLL_AFTER_HOOK_S
+            remaining_s = self._remaining_s()
+            if remaining_s is not None and remaining_s > BUSY_PAUSE_S:
+                time.sleep(BUSY_PAUSE_S)  # the other may have looked before our run had ended
+                self._sync()
             return
         except (_StopSyncError, KeyboardInterrupt):
             raise
@@ -229,6 +237,11 @@ class Worker:
                     "cronalytics-otel: %s (%s) takes traces again; sent %d runs, %d still wait",
                     destination.name, destination.endpoint, destination.sent, destination.pending,
                 )  # fmt: skip
+            if destination.refused:
+                self._say_once(
+                    f"{destination.name} ({destination.endpoint}) refused runs: {destination.error};"
+                    " `sync --retry-refused` sends them again"
+                )
         for problem in report.problems:
             self._say_once(problem)
         if report.repair is not None:
@@ -256,7 +269,8 @@ class Worker:
                 raise _StopSyncError
             return
         worked_s = time.thread_time() - self._worked_s
-        busy = self._report is None or self._report.open_runs > 0 or self._hooked_lately()
+        going_on = self._report is not None and self._report.open_runs > 0
+        busy = going_on or self._hooked_lately()
         self._rest(worked_s * (GENTLE if busy else 1.0))
         self._worked_s = time.thread_time()
 

@@ -48,12 +48,7 @@ class Context:
                 f"Run `{command('sync')}`: it reads the history that Hermes still has.",
             )
         try:
-            with Journal.open(self.home.journal) as journal:
-                if journal.repair is not None:
-                    self.terminal.warn(
-                        f"the journal was damaged ({journal.repair.fault}) and is now"
-                        f" {journal.repair.moved_to}; `{command('sync')}` fills a new one"
-                    )
+            with Journal.open(self.home.journal, mend=False) as journal:
                 yield journal
         except (JournalError, sqlite3.Error) as error:
             raise CommandError(

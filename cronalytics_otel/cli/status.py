@@ -30,6 +30,8 @@ class JournalFacts:
     oldest_ns: int | None
     newest_ns: int | None
     open_runs: int
+    lost_rows: int
+    """Of the ledger, pruned by the host before we read them."""
     last_sync_ns: int | None
     problems: tuple[str, ...]
     """Of the last sync."""
@@ -84,6 +86,7 @@ def _journal_facts(journal: Journal) -> JournalFacts:
         oldest_ns=oldest_ns,
         newest_ns=newest_ns,
         open_runs=journal.views.open_count(),
+        lost_rows=int(facts.get("ledger.lost", "0")),
         last_sync_ns=int(last_ns) if last_ns else None,
         problems=tuple(filter(None, facts.get("problems", "").splitlines())),
         hermes_version=facts.get("hermes.version"),
@@ -156,7 +159,12 @@ def _runs_text(journal: JournalFacts) -> str:
         known += (
             f", ended {formats.minute(journal.oldest_ns)} to {formats.minute(journal.newest_ns)}"
         )
-    return f"{known}; {journal.open_runs:,} open"
+    lost = (
+        f"; {journal.lost_rows:,} deleted by Hermes before they were read"
+        if journal.lost_rows
+        else ""
+    )
+    return f"{known}; {journal.open_runs:,} open{lost}"
 
 
 def _when(then_ns: int | None, now_ns: int) -> str:
@@ -241,6 +249,7 @@ def _shape(status: Status, context: Context) -> Shape:
             "size_bytes": status.journal_size,
             "runs": journal.runs,
             "open_runs": journal.open_runs,
+            "lost_rows": journal.lost_rows,
             "oldest_ended_at": formats.iso(journal.oldest_ns),
             "newest_ended_at": formats.iso(journal.newest_ns),
             "last_sync_at": formats.iso(journal.last_sync_ns),

@@ -65,7 +65,10 @@ class LedgerPage:
     last_rowid: int
     last_id: str
     begins_ns: int | None
-    """The oldest claim that the ledger still holds: older sessions have no row here."""
+    """The oldest claim of an ended run that the ledger still holds: older sessions have no row here.
+    (A row that was left open is never pruned, and says nothing of that.)"""
+    pruned_unread: int
+    """Rows that came and went since the watermark."""
 
 
 def read(
@@ -83,7 +86,9 @@ def read(
     """
     present = columns_of(connection, "executions")
     columns = select_list(path, "executions", present, _NEEDED, _WANTED)
+    pruned_unread = 0
     if after_rowid and not _holds(connection, after_rowid, after_id):
+        pruned_unread = _pruned_after(connection, after_rowid)
         after_rowid, after_id = 0, ""
     rows = connection.execute(
         f"SELECT rowid, {columns} FROM executions WHERE rowid > ? ORDER BY rowid",  # noqa: S608
@@ -102,7 +107,7 @@ def read(
     )
     executions, unread = _parsed([*rows, *again])
     oldest = connection.execute(
-        "SELECT claimed_at FROM executions ORDER BY rowid LIMIT 1"
+        "SELECT claimed_at FROM executions ORDER BY status IN ('claimed', 'running'), rowid LIMIT 1"
     ).fetchone()
     return LedgerPage(
         executions=executions,
@@ -110,7 +115,16 @@ def read(
         last_rowid=last_rowid,
         last_id=last_id,
         begins_ns=iso_to_ns(oldest[0]) if oldest else None,
+        pruned_unread=pruned_unread,
     )
+
+
+def _pruned_after(connection: sqlite3.Connection, rowid: int) -> int:
+    """Rows above a watermark that are not there: the host deletes from below, and numbers on."""
+    first, last, above = connection.execute(
+        "SELECT min(rowid), max(rowid), count(*) FROM executions WHERE rowid > ?", (rowid,)
+    ).fetchone()
+    return 0 if first is None else int(last) - rowid - int(above)
 
 
 def reread(connection: sqlite3.Connection, path: Path, ids: Iterable[str]) -> Iterator[Execution]:

@@ -63,10 +63,12 @@ class _Connection(sqlite3.Connection):
 
 
 def _translated(error: Exception) -> JournalError:
-    translated = JournalError(f"the journal cannot be used: {error}; {_remedy(str(error))}")
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     undecodable = "Could not decode to UTF-8" in str(error)  # SQLite itself sees nothing wrong
-    translated.damaged = undecodable or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    damaged = undecodable or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    remedy = "the next sync moves it aside and makes a new one" if damaged else _remedy(str(error))
+    translated = JournalError(f"the journal cannot be used: {error}; {remedy}")
+    translated.damaged = damaged
     return translated
 
 
@@ -78,7 +80,7 @@ class Repair:
     fault: str
 
 
-def open_database(path: Path) -> tuple[sqlite3.Connection, Repair | None]:
+def open_database(path: Path, *, mend: bool = True) -> tuple[sqlite3.Connection, Repair | None]:
     """Opens or makes the journal (folder 0700, file 0600), moving a damaged one aside.
 
     Raises `JournalError` when the folder cannot be written, the disk is full, or a newer version
@@ -88,7 +90,7 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, Repair | None]:
         try:
             return _opened(path), None
         except JournalError as error:
-            if not error.damaged:
+            if not error.damaged or not mend:
                 raise
             repair = move_aside(path, str(error))
             return _opened(path), repair

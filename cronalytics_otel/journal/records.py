@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any, cast
 
@@ -130,15 +130,21 @@ def job_to_json(job: Job) -> str:
 
 
 def job_from_json(text: str) -> Job:
+    """Keys that are not ours are passed over: an older or a newer version wrote them."""
     record = cast("dict[str, Any]", json.loads(text))
-    schedule = record.pop("schedule")
     return Job(
         **{
-            **record,
+            **_only(_LASTING, record),
             "mode": Mode(record["mode"]),
             "skills": tuple(record["skills"]),
-            "schedule": Schedule(**{**schedule, "kind": ScheduleKind(schedule["kind"])})
-            if schedule
-            else None,
+            "schedule": _schedule_from(record["schedule"]) if record["schedule"] else None,
         }
     )
+
+
+def _schedule_from(record: dict[str, Any]) -> Schedule:
+    return Schedule(**{**_only(_OF_SCHEDULE, record), "kind": ScheduleKind(record["kind"])})
+
+
+def _only(names: Iterable[str], record: dict[str, Any]) -> dict[str, Any]:
+    return {name: record[name] for name in names if name in record}

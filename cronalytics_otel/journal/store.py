@@ -17,8 +17,6 @@ from .views import Views
 _BATCH = 500
 _DUES_KEPT = 100
 
-OPEN_KINDS = ("execution", "session")
-
 _INSERT_RUN = (
     f"INSERT INTO run (id, {', '.join(records.RUN_COLUMNS)}) "  # noqa: S608 - our own constant
     f"VALUES ({', '.join('?' * (len(records.RUN_COLUMNS) + 1))})"
@@ -37,8 +35,9 @@ class Journal:
         self._depth = 0
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        connection, repair = open_database(path)
+    def open(cls, path: Path, *, mend: bool = True) -> Self:
+        """`mend` moves a damaged file aside and makes a new one: only who syncs may do that."""
+        connection, repair = open_database(path, mend=mend)
         return cls(connection, repair)
 
     def close(self) -> None:

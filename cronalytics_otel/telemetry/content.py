@@ -134,6 +134,7 @@ _SHAPES = re.compile(
     r"|xox[a-z]-[\w-]{8,}|xapp-[\w-]{8,}"  # Slack
     r"|hf_\w{16,}|gsk_\w{16,}|xai-[\w-]{16,}|pplx-\w{16,}|r8_\w{16,}|nvapi-[\w-]{16,}"  # models
     r"|tvly-[\w-]{12,}|npm_\w{24,}|pypi-[\w-]{24,}|dop_v1_\w{24,}|shp(?:at|ss)_\w{16,}"
+    r"|hv[sbr]\.[\w-]{16,}|lin_(?:api|oauth)_\w{16,}"  # Vault, Linear
     r"|SG\.[\w-]{12,}\.[\w-]{12,}"  # SendGrid
     r"|\d{8,10}:[\w-]{34,36}(?![\w-])"  # Telegram bots
     r"|eyJ[\w-]{8,}(?:\.[\w-]*){1,4}|eyJ[\w-]{32,}"  # JWT, whole or cut
@@ -147,7 +148,8 @@ _HOOK_URLS = re.compile(
 )
 
 _URL_USERINFO = re.compile(
-    r"(?<=://)(?:[^\s/@:\"'<>\\]{0,256}:[^\s/\"'<>\\]{1,1024}|[^\s/@:\"'<>\\]{16,1024})(?=@)"
+    # A user name may be an e-mail address.
+    r"(?<=://)(?:[^\s/:\"'<>\\]{0,256}:[^\s/\"'<>\\]{1,1024}|[^\s/@:\"'<>\\]{16,1024})(?=@)"
 )
 
 _URL_QUERY = re.compile(
@@ -175,10 +177,22 @@ _SCHEMES = re.compile(
 )
 
 _FLAGS = re.compile(
-    r"((?<![\w-])--(?!-)[\w-]{0,40}(?:passw(?:or)?d|passphrase|token|secret|api-?key)\s++[\"']?)"
-    rf"(?![-|&;<>]){_UNMASKED}[^\s\"'\\]+"
+    r"((?<![\w-])--(?!-)[\w-]{0,40}(?:passw(?:or)?d|passphrase|(?<!by)pass|token|secret|api-?key)"
+    r"\s++[\"']?)"
+    rf"(?![-|&;<>]|\d(?:\s|\Z)){_UNMASKED}[^\s\"'\\]+"
     rf"|((?:\s-u|--user)\s++[\"']?)(?!\d+:\d+\b){_UNMASKED}[^\s:\"'\\]{{1,256}}:[^\s\"'\\]+",
     re.IGNORECASE,
+)
+
+_NEXT = rf"{_QUOTE},\s*+{_QUOTE}"
+_SHORT_FLAGS = re.compile(
+    # In a shell's line, or as Python shows a list: `['sshpass', '-p', 'x']`.
+    r"\b(sshpass\s++(?:-v\s++)?+-p\s*+"
+    rf"|sshpass{_NEXT}(?:-v{_NEXT})?+-p(?:{_NEXT})?+"
+    # `-p 3306` is no password of mysql's, and `-p3306:3306` is a port of docker's.
+    r"|(?:mysql|mariadb)[\w-]{0,20}[\s\"'][^\n|;&]{0,200}?(?<=[\s\"'])-p(?!\s|\d+:\d))"
+    rf"{_UNMASKED}(?!{_QUOTE}(?:[\s,)}}\]]|\Z))"
+    rf"(?:(?P<quote>{_QUOTE})[^\n]{{1,256}}?(?P=quote)|\\*[\"']?[^\s\"'\\]++)"
 )
 
 _NEAR = re.compile(
@@ -197,7 +211,8 @@ _EMAIL = re.compile(
 _KEY = re.compile(
     r"(?P<word>key|Key|KEY|secret|Secret|SECRET|password|Password|PASSWORD|passwd|Passwd|PASSWD"
     r"|passphrase|Passphrase|PASSPHRASE|passcode|Passcode|PASSCODE|pwd|Pwd|PWD"
-    r"|credentials?|Credentials?|CREDENTIALS?|token|Token|TOKEN)"
+    r"|credentials?|Credentials?|CREDENTIALS?|token|Token|TOKEN"
+    r"|pass|Pass|PASS|auth|Auth|AUTH)"
     r"(?:[_-]?(?:[iI][dD]|\d{1,2}|hash|HASH|value|VALUE|base64|BASE64))?"
     rf"(?:\s(?:provided|given|supplied))?(?P<quote>{_QUOTE})?\s*+(?::=|=>|[:=])\s*+"
 )
@@ -210,8 +225,31 @@ _STRONG_TOKEN = re.compile(
     r"user|service|deploy|webhook|security)[ _-]?\Z",
     re.IGNORECASE,
 )
+_IN_BARE = r"""[^\s"'`\\,;&<>()\[\]{}]"""
+_NO_PASS = re.compile(r"(?:by|com|sur|tres|under|over)\Z", re.IGNORECASE)
+"""`bypass`, `compass` and the like."""
+_PART_OF_NAME = re.compile(r"[A-Za-z0-9_]\Z")
+_NO_PASSWORD = re.compile(rf"=|\d{{1,3}}(?:[./]\d+)?[%.:]*(?!{_IN_BARE})")
+"""A comparison, a count: `pass == x`, `pass=12`."""
+_TEST_NAME = re.compile(r"[Tt]ests?(?![a-z])")
+_NPM_AUTH = re.compile(r"(?<![A-Za-z0-9])_\Z")
+_NO_AUTH = re.compile(r"[A-Za-z]\Z")
+"""`oauth`, `unauth`; `proxyAuth` is told by its case."""
+_AUTH_METHOD = re.compile(
+    r"(?:=|https?://|(?:basic|bearer|digest|plain|login|token|password|ldap|saml|oidc|ntlm|on|off"
+    r"|negotiate|kerberos|enabled|disabled|none"
+    r"|(?:[a-z]{1,16}[-_]){0,3}(?:oauth|sha|md|sigv|x|v|http|tls)[-_]?\d{0,3}(?:\.\d{1,2})?)"
+    rf"(?!{_IN_BARE}))",
+    re.IGNORECASE,
+)
+"""What stands after `auth` and is no secret: `auth=plain`, `auth: scram-sha-256`."""
+_MIXED = re.compile(rf"(?=\d{{0,64}}[A-Za-z])(?={_IN_BARE}{{6}})(?:(?!\d){_IN_BARE}){{0,64}}\d")
+"""Six characters or more, of letters and digits."""
+_BASE64 = re.compile(
+    r"(?=[^A-Z]{0,16}[A-Z])(?=[^a-z]{0,16}[a-z])[A-Za-z0-9+/_-]{16,64}+={0,2}+(?!\()"
+)
 _OPENING = re.compile(_QUOTE)
-_BARE = re.compile(r"""[^\s"'`\\,;&<>()\[\]{}]+""")
+_BARE = re.compile(rf"{_IN_BARE}+")
 _NO_SECRET = re.compile(
     r"(?:true|false|null|none|nil|undefined|yes|no|required|optional|\*+|\[masked\]?)\Z",
     re.IGNORECASE,
@@ -236,13 +274,13 @@ def mask(text: str) -> str:
         text = _HEADERS.sub(_keep_key, text)
     if has("bearer") or has("basic"):
         text = _SCHEMES.sub(_keep_key, text)
-    if any(
-        map(has, ("key", "secret", "passw", "passphrase", "passcode", "pwd", "credential", "token"))
-    ):
+    if any(map(has, ("key", "secret", "pass", "pwd", "credential", "token", "auth"))):
         text = _mask_assignments(text)
         text = _NEAR.sub(rf"\1{MASK}", text)
     if has("--") or has(" -u"):
         text = _FLAGS.sub(_keep_key, text)
+    if has("-p"):
+        text = _SHORT_FLAGS.sub(rf"\1{MASK}", text)
     if has("="):
         text = _URL_QUERY.sub(rf"\1{MASK}", text)
     text = _SHAPES.sub(MASK, text)
@@ -288,6 +326,10 @@ def _may_be_secret(text: str, key: re.Match[str], start: int, *, quoted: bool) -
     if word == "pwd":
         # Also the name of the working directory.
         return not text.startswith(("/", "~", "."), start)
+    if word == "pass":
+        return _may_be_pass(text, key, before, start, quoted=quoted)
+    if word == "auth":
+        return _may_be_auth(text, key, before, start)
     if word != "token" or _STRONG_TOKEN.search(before) or (key["quote"] and quoted):
         return True
     # `token` alone is also a word of parsers and of bills: `unexpected token: x`, `token = 512`.
@@ -296,6 +338,33 @@ def _may_be_secret(text: str, key: re.Match[str], start: int, *, quoted: bool) -
         return False
     assigned = key[0].endswith("=") and len(value[0]) >= 4
     return assigned or _TOKEN_LIKE.match(value[0]) is not None
+
+
+def _may_be_pass(text: str, key: re.Match[str], before: str, start: int, *, quoted: bool) -> bool:
+    """`DB_PASS=x`, `dbPass: x`; but `pass: x` is also a word of test reports and of prose."""
+    if _NO_PASS.search(before) or _NO_PASSWORD.match(text, start):
+        return False
+    if quoted or "=" in key[0] or _PART_OF_NAME.search(before):
+        return True
+    return _MIXED.match(text, start, start + _HEAD) is not None and not _TEST_NAME.match(
+        text, start
+    )
+
+
+def _may_be_auth(text: str, key: re.Match[str], before: str, start: int) -> bool:
+    """`AUTH=x`, `_auth=dXNlcjpwYXNz`, `auth: a1b2c3`; what names a method or an error is none."""
+    camel = key["word"] == "Auth" and before[-1:].islower() and before[-1:] != "o"
+    if (_NO_AUTH.search(before) and not camel) or _AUTH_METHOD.match(text, start):
+        return False
+    if _MIXED.match(text, start, start + _HEAD):
+        return True
+    if key[0].endswith("=") and _NPM_AUTH.search(before):
+        return True
+    if "=" not in key[0] and not key["quote"]:
+        return False
+    if key["word"] == "AUTH":
+        return _NO_PASSWORD.match(text, start) is None
+    return _BASE64.match(text, start, start + _HEAD) is not None
 
 
 def _bare_end(text: str, start: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
@@ -348,6 +348,27 @@ def test_of_two_destinations_one_that_is_down_does_not_keep_the_other_waiting(
 
         assert_all_there_once(collector, mixed_home.expected)
         assert_all_there_once(other, mixed_home.expected)
+
+
+def test_of_two_destinations_one_that_is_known_to_hang_does_not_keep_the_other_waiting(
+    mixed_home: HomeBuilder, collector: FaultyCollector, processes: SyncProcesses
+) -> None:
+    collector.answer_with(hang())
+    with FaultyCollector() as other:
+        configure(mixed_home, a_hangs=collector, b_up=other)
+        processes.sync(mixed_home.path, {"OTEL_EXPORTER_OTLP_TIMEOUT": "1"})
+        other.clear()
+        backup = next(key for key, job in mixed_home.jobs.items() if job["name"] == "backup")
+        mixed_home.script_run(backup, datetime.now(UTC) - timedelta(seconds=30))
+        mixed_home.write()
+        configure(mixed_home, a_hangs=collector, b_up=other)
+
+        later = processes.start(mixed_home.path, {"OTEL_EXPORTER_OTLP_TIMEOUT": "60"}, eager=True)
+        other.wait_for_spans(1)
+        assert collector.requests == 1  # the other was served first
+        done = later.wait()  # in the short time for one that is known to hang
+
+        assert [d.error is None for d in done.report.destinations] == [False, True]
 
 
 def configure(home: HomeBuilder, **collectors: FaultyCollector) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cronalytics_otel.host.home import Home
+from cronalytics_otel.journal import Journal
 from tests.support.collector import FaultyCollector, status
 from tests.support.fault_checks import (
     assert_all_there_once,
@@ -71,6 +72,32 @@ def test_a_run_that_was_open_when_we_looked_and_is_pruned_since_is_not_waited_fo
 
     assert done.report.open_runs == 0
     assert open_rows(home.path) == 0
+    (problem,) = done.report.problems
+    assert "2 runs were deleted from it before they were read" in problem
+
+
+def test_runs_that_came_and_went_while_nobody_looked_are_counted(
+    home: HomeBuilder,
+    noon: datetime,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    job = home.job("backup", every_minutes=1, no_agent=True)
+    home.script_run(job, noon)
+    home.write()
+    assert processes.sync(home.path, environ).report.healthy
+    for number in range(1, 1502):
+        home.script_run(job, noon + timedelta(seconds=10 * number))
+    home.write()
+
+    done = processes.sync(home.path, environ)
+
+    assert done.report.new_runs == 1000
+    (problem,) = done.report.problems
+    assert "501 runs were deleted from it before they were read" in problem
+    assert processes.sync(home.path, environ).report.healthy
+    with Journal.open(Home(home.path).journal) as journal:
+        assert journal.facts()["ledger.lost"] == "501"
 
 
 def test_sessions_pruned_before_they_were_sent_leave_a_root_that_says_so(

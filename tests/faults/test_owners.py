@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-import pytest
 
 from tests.support.collector import FaultyCollector
 from tests.support.fault_checks import (
@@ -19,7 +16,8 @@ from tests.support.fault_checks import (
     roots,
     trace_id_of,
 )
-from tests.support.fault_owner import alone_in_namespace, ledger_columns, owner, this_process
+from tests.support.fault_namespace import ALONE
+from tests.support.fault_owner import ledger_columns, owner, this_process
 from tests.support.fault_process import SyncProcesses
 from tests.support.homes import HomeBuilder, Stage
 
@@ -100,30 +98,30 @@ class twins:  # noqa: N801 - a context manager, used as a word
             process.wait()
 
 
-# Making a namespace takes root, as CI and containers have it.
-@pytest.mark.parametrize("namespace", ["pid"] if os.geteuid() == 0 else [])
-def test_a_sync_in_another_container_does_not_take_a_living_run_for_abandoned(
-    namespace: str,
-    home: HomeBuilder,
-    collector: FaultyCollector,
-    environ: dict[str, str],
-    tmp_path: Path,
-) -> None:
-    """`docker compose run hermes hermes cronalytics-otel sync` beside a gateway that is at work."""
-    run = home.agent_run(
-        home.job("digest", every_minutes=30),
-        datetime.now(UTC),
-        1.0,
-        stop_after=Stage.WORKED,
-        ledger_columns=this_process(),
-    )
-    home.write()
-    with SyncProcesses(tmp_path, alone_in_namespace(namespace)) as elsewhere:
-        done = elsewhere.sync(home.path, environ)
-        assert (done.report.new_runs, done.report.open_runs) == (0, 1)
-        home.advance(run)
-        home.write()
-        done = elsewhere.sync(home.path, environ)
+# Without a namespace there is no other container: nothing of what is tested can happen.
+if ALONE:
 
-    assert done.report.healthy
-    assert_all_there_once(collector, home.expected)
+    def test_a_sync_in_another_container_does_not_take_a_living_run_for_abandoned(
+        home: HomeBuilder,
+        collector: FaultyCollector,
+        environ: dict[str, str],
+        tmp_path: Path,
+    ) -> None:
+        """`docker compose run hermes hermes cronalytics-otel sync` beside a gateway that is at work."""
+        run = home.agent_run(
+            home.job("digest", every_minutes=30),
+            datetime.now(UTC),
+            1.0,
+            stop_after=Stage.WORKED,
+            ledger_columns=this_process(),
+        )
+        home.write()
+        with SyncProcesses(tmp_path, ALONE) as elsewhere:
+            done = elsewhere.sync(home.path, environ)
+            assert (done.report.new_runs, done.report.open_runs) == (0, 1)
+            home.advance(run)
+            home.write()
+            done = elsewhere.sync(home.path, environ)
+
+        assert done.report.healthy
+        assert_all_there_once(collector, home.expected)

@@ -242,16 +242,20 @@ def test_a_folder_that_is_no_hermes_home_is_named(empty: Cli) -> None:
     assert "--home" in said.err
 
 
-def test_a_journal_that_is_no_database_is_moved_aside_and_told(empty: Cli) -> None:
+def test_a_journal_that_is_no_database_is_told_and_left_to_the_next_sync(empty: Cli) -> None:
+    """A gateway may be syncing: its file must not be taken from under it."""
     fill(empty.home)
     for side in empty.home.plugin_folder.glob("journal.db-*"):
         side.unlink()
-    empty.home.journal.write_bytes(b"this is no database\n" * 500)
+    damaged = b"this is no database\n" * 500
+    empty.home.journal.write_bytes(damaged)
 
     said = empty("runs")
 
-    assert said.err.startswith("warning: the journal was damaged (")
-    assert "`cronalytics-otel sync` fills a new one" in said.err
+    assert said.status == 1
+    assert "the next sync moves it aside and makes a new one" in said.err
+    assert "Run `cronalytics-otel sync`" in said.err
+    assert empty.home.journal.read_bytes() == damaged
 
 
 # What it costs.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -17,14 +18,17 @@ from cronalytics_otel.hooks import HOOKS, Signal
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.lock import SyncBusyError, sole_syncer
 from cronalytics_otel.pipeline import SyncReport, sync
-from tests.support.collector import FaultyCollector, hang, ok, status
+from tests.support.collector import Answer, FaultyCollector, SpanDict, hang, ok, status
 from tests.support.fault_checks import (
     assert_all_there,
     assert_all_there_once,
     assert_journal_tells_the_truth,
+    outcomes,
     roots,
     runs_of,
+    trace_id_of,
 )
+from tests.support.fault_collector import JudgingCollector
 from tests.support.fault_process import SyncProcesses
 from tests.support.fault_worker import HostProcess
 from tests.support.homes import HomeBuilder
@@ -231,12 +235,57 @@ def test_a_fork_after_a_sync_leaves_the_lock_free(
     assert_all_there_once(collector, home.expected)
 
 
+def test_a_run_that_ends_while_a_backlog_is_sent_goes_before_the_rest_of_it(tmp_path: Path) -> None:
+    home = HomeBuilder(tmp_path / "home", system_prompt_bytes=64)
+    job = home.job("digest", every_minutes=30)
+    old = datetime.now(UTC) - timedelta(days=30)
+    for number in range(2_500):
+        home.agent_run(job, old + timedelta(minutes=5 * number))
+    home.write()
+
+    def slowly(_spans: list[SpanDict], _size: int) -> Answer:
+        time.sleep(0.3)
+        return ok()
+
+    with JudgingCollector(slowly) as collector:
+        environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
+        with HostProcess(home.path, environ) as host:
+            wait_for(lambda: len(collector.sizes) > 2, what="the begin of the backlog")
+            new = home.script_run(
+                home.job("backup", every_minutes=5, no_agent=True),
+                datetime.now(UTC) - timedelta(seconds=2),
+            )
+            home.write()
+            wait_for(
+                lambda: trace_id_of(new.expected) in outcomes(collector.spans), what="the new run"
+            )
+            assert len(roots(collector.spans)) < 2_501
+            wait_for(lambda: len(roots(collector.spans)) == 2_501, what="the whole backlog")
+            assert host.leave() == 0
+        assert_all_there_once(collector, home.expected)
+
+
+def test_a_gateway_sends_with_the_settings_that_hold_now(
+    home: HomeBuilder, collector: FaultyCollector, environ: dict[str, str]
+) -> None:
+    with HostProcess(home.path, environ) as host:
+        collector.wait_until(lambda seen: len(roots(seen.spans)) == RUNS)
+        (home.path / ".env").write_text("OTEL_SERVICE_NAME=renamed\n")
+        home.script_run(home.job("backup", every_minutes=5, no_agent=True),
+                        datetime.now(UTC) - timedelta(seconds=2))  # fmt: skip
+        home.write()
+        host.tell("hook")
+        collector.wait_until(lambda seen: len(roots(seen.spans)) == RUNS + 1)
+        assert host.leave() == 0
+    assert roots(collector.spans)[-1]["resource"]["service.name"] == "renamed"
+
+
 def test_a_process_leaves_although_the_collector_hangs_for_ever(
     home: HomeBuilder, collector: FaultyCollector, environ: dict[str, str], processes: SyncProcesses
 ) -> None:
-    """The destination's own time-out is an hour: only the limit of the flush ends it."""
+    """The destination's own time-out is a quarter of an hour: only the limit of the flush ends it."""
     collector.answer_with(hang())
-    patient = {**environ, "OTEL_EXPORTER_OTLP_TIMEOUT": "3600"}
+    patient = {**environ, "OTEL_EXPORTER_OTLP_TIMEOUT": "900"}
     with HostProcess(home.path, patient, resident=False) as host:
         host.tell("hook")
         assert host.leave() == 0

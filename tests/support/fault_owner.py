@@ -32,9 +32,3 @@ def owner() -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.kill()
-
-
-def alone_in_namespace(kind: str) -> tuple[str, ...]:
-    """Before a command: in a namespace of its own (`pid`) it sees no other process, as in a
-    container. Needs root."""
-    return ("unshare", f"--{kind}", "--fork", "--mount-proc", "--kill-child")

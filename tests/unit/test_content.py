@@ -48,6 +48,9 @@ BARE_SECRETS = {
     "sendgrid": "SG." + "ngeVfQFYQlKU0ufo8x5d1A" + "." + "TwL2iGABf9DHoTf09kqeF8tAmbihYzrnopKc",
     "npm": "npm_" + "a1b2c3d4e5f6g7h8i9j0a1b2c3d4e5f6g7h8",
     "telegram bot": "123456789:" + "AAabcdefghijklmnopqrstuvwxyz0123456",
+    "vault": "hvs." + "CAESIJ1a2b3c4d5e6f7g8h9",
+    "vault batch": "hvb." + "AAAAAQJ1a2b3c4d5e6f7g8h9",
+    "linear": "lin_api_" + "a1b2c3d4e5f6g7h8i9j0",
     "jwt": "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxMjM0NTY3ODkwIn0." + "dozjgNryP4J3jVmNHl0w5N_XgL0",
     "pem": "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\nabc\n-----END RSA PRIVATE KEY-----",
     "pem in JSON": "-----BEGIN PRIVATE KEY-----\\nMIIEow\\n-----END PRIVATE KEY-----\\n",
@@ -92,6 +95,30 @@ SECRETS_IN_CONTEXT = [
     ("mysql --password {} -e x", "hunter2"),
     ("tool --api-key {}", "abc"),
     ("curl -u {} https://x.example", "alice:hunter2"),
+    ("DB_PASS={}", "hunter2secret"),
+    ("DB_PASS={}", "1234"),
+    ("SMTP_PASS: '{}'", "abc def"),
+    ("dbPass: {}", "swordfish"),
+    ("user=bob pass={}", "swordfish"),
+    ("pass: {}", "hunter2"),
+    ('{{"user": "bob", "pass": "{}"}}', "swordfish"),
+    ("GET /login?user=bob&pass={}&x=1", "swordfish"),
+    ("AUTH={}", "xyz123456"),
+    ("REDIS_AUTH={}", "swordfish"),
+    ("X-Auth: {}", "a1b2c3d4"),
+    ("proxyAuth: {}", "a1b2c3d4"),
+    ('{{"auth": "{}"}}', "xyz123456"),
+    ("npm_config__auth={}", "dXNlcjpwYXNz"),
+    ("//registry.example/:_auth={}", "dXNlcjpwYXNzd29yZA=="),
+    ("sshpass -p {} ssh host", "S3cret"),
+    ("sshpass -p '{}' ssh host", "my S3cret"),
+    (r'{{"command": "sshpass -p \"{}\" ssh host"}}', "my S3cret"),
+    ("Command '['sshpass', '-p', '{}', 'ssh']' returned 5", "S3cret"),
+    ("mysql -p{}", "S3cretPass"),
+    ("mysqldump -h db-prod -u root -p'{}' shop", "S3cret Pass"),
+    ("Command '['mysql', '-u', 'root', '-p{}']' returned 1", "S3cretPass"),
+    ("tool --pass {}", "hunter2"),
+    ("smtp://{}@mailhost:587", "me@gmail.com:abcdwxyz1234"),
     ("https://hooks.slack.com/services/{}", "T000/B000/XXXX"),
     ("https://discord.com/api/webhooks/{}", "123/abc"),
     ("https://api.telegram.org/bot{}", "12:ab/sendMessage"),
@@ -113,6 +140,22 @@ ORDINARY = [
     "author: Bob, tokenizer: bpe, secretary: Ann",
     "pwd: /home/user, PWD=/root, cd $(pwd)",
     "docker run -u 1000:1000 image",
+    "bypass=1, DB_BYPASS=everything1, compass: north1234, passthrough=all",
+    "passed=3, pass=3 fail=1, pass: 12/15, pass=97.5%, spf=pass dkim=pass",
+    '{"pass": 12, "fail": 3, "auth": {"type": "none"}}',
+    "PASS: test_login_2",
+    "--- PASS: TestParse2Things (0.00s)",
+    "first pass: parsing the file",
+    "if db_pass == expected1 and auth == expected2",
+    "author=Jane, authority: abc12345, author: Jane1234",
+    "the oauth flow: failed; OAuth: denied; oauth=abc123456; oauth2: x",
+    "auth=basic, auth: oauth2, auth=scram-sha-256, SMTP_AUTH=LOGIN, auth: required",
+    "auth: AuthenticationFailedException at 2026-11-21; auth: 2026-11-21T11:01:57",
+    "requests.get(url, auth=auth), auth=HTTPBasicAuthentication('x')",
+    "mysql -p shop, mysql -P3306, docker run --name mysql -p3306:3306 mysql",
+    '["mysql -p", "x"], {"command": "sshpass -p", "n": 1}',
+    "ffmpeg --pass 1 in, tool --bypass foo",
+    "https://user@host:8080/path, ssh://git@host:22/x",
     "git@github.com:owner/repository.git",
     "https://example.com:8080/a/b?page=2#top",
     "risk-assessment-of-things-2024, task-1234567890, sk-learn",
@@ -200,6 +243,20 @@ def test_a_huge_text_is_shortened_before_it_is_masked(monkeypatch: pytest.Monkey
     monkeypatch.setattr("cronalytics_otel.telemetry.content.mask", spy)
     assert len(masked_and_cut("password: x " * 1_000_000, 4_000)) == 4_000
     assert lengths == [4_000 + 4 * 2_048]
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["pass", "pass ", "auth=", "auth: a-", "AUTH ", "DB_PASS='", 'pass="\n', "a_", "sshpass ",
+     "sshpass -p", "sshpass', '", "mysql ", "mysql -p", "mysql -p'", "--a-pass", "://a@", "://a@b:",
+     "hvs.", "lin_api_", "\\", " ", "1", "x", "@"],
+)  # fmt: skip
+def test_a_secret_is_found_after_100_000_characters_of_whatever_a_stranger_wrote(unit: str) -> None:
+    """With a rule that is not linear in the text's length this does not come to an end."""
+    strange = (unit * 100_000)[:100_000]
+    masked = mask(f"{strange}\nDB_PASS=hunter2secret\n{strange}")
+    assert "hunter2secret" not in masked
+    assert MASK in masked
 
 
 def test_a_text_is_masked_before_it_is_cut() -> None:

@@ -364,8 +364,22 @@ def test_a_server_that_refuses_everything_is_not_asked_about_each_run(desks: Mak
     desk = desks(2000)
     desk.answer(then=REFUSED)
     result = desk.deliver()
-    assert (result.sent, result.refused, desk.state.pending) == (0, 2000, 0)
-    assert len(desk.backend.requests) < 100
+    assert (result.sent, result.refused, desk.state.pending) == (0, 0, 2000)
+    assert (result.error, result.began_failing) == ("400", True)
+    assert len(desk.backend.requests) == export.MAX_REFUSED
+
+
+def test_a_server_that_goes_on_refusing_everything_takes_nothing_out_of_the_outbox(
+    desks: MakeDesk,
+) -> None:
+    desk = desks(2000)
+    desk.answer(then=REFUSED)
+    for _ in range(3):
+        desk.deliver(eager=True)
+    assert (desk.state.refused, desk.state.pending, desk.state.failures) == (0, 2000, 3)
+
+    desk.answer(then=OK)
+    assert desk.deliver(eager=True).sent == 2000
 
 
 def test_denied_ends_the_sync_after_one_request(desks: MakeDesk) -> None:

@@ -41,9 +41,9 @@ def test_a_record_of_the_host_becomes_a_job() -> None:
         repeat={"times": None, "completed": 3}, surprise={"of": "a newer host"},
     )  # fmt: skip
     assert job == Job(
-        job_id="abc", name="digest", mode=Mode.AGENT, skills=("news", "mail"), model="small",
-        provider="acme", deliver="telegram:7", has_script=True, enabled=True, created_ns=NINE_NS,
-        next_run_ns=NINE_NS, last_run_ns=NINE_NS, last_status="error", last_error="boom",
+        job_id="abc", name="digest", mode=Mode.AGENT, skills=("news", "mail"),
+        deliver="telegram:7", has_script=True, created_ns=NINE_NS, next_run_ns=NINE_NS,
+        last_run_ns=NINE_NS, last_status="error", last_error="boom",
         last_delivery_error="no chat",
         schedule=Schedule(
             kind=ScheduleKind.INTERVAL, expression="every 30m", interval_s=1800.0
@@ -85,12 +85,6 @@ def test_a_job_without_a_name_is_called_by_its_id() -> None:
 def test_a_no_agent_job_is_a_script() -> None:
     assert one(no_agent=True, script="check.sh").mode is Mode.SCRIPT
     assert one(no_agent=None).mode is Mode.AGENT
-
-
-def test_a_paused_or_disabled_job_is_not_enabled() -> None:
-    assert not one(enabled=False).enabled
-    assert not one(state="paused").enabled
-    assert one().enabled
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,8 @@ jobs = st.builds(
     mode=st.sampled_from(Mode),
     schedule=st.none() | schedules,
     skills=st.lists(names, max_size=3).map(tuple),
-    model=st.none() | names,
-    provider=st.none() | names,
     deliver=st.none() | texts,
     has_script=st.booleans(),
-    enabled=st.booleans(),
     created_ns=st.none() | st.integers(),
 )
 happenings = st.fixed_dictionaries(
@@ -117,6 +115,16 @@ def test_runs_of_every_kind_are_the_same_after_the_file_was_closed(tmp_path: Pat
 @given(job=jobs)
 def test_a_definition_is_the_same_after_its_json(job: Job) -> None:
     assert job_from_json(job_to_json(job)) == job
+
+
+@given(job=jobs)
+def test_keys_of_another_version_are_passed_over(job: Job) -> None:
+    """The first release's definitions had these three."""
+    record = json.loads(job_to_json(job))
+    record |= {"model": "small", "provider": None, "enabled": True}
+    if record["schedule"]:
+        record["schedule"]["surprise"] = 1
+    assert job_from_json(json.dumps(record)) == job
 
 
 @given(job=jobs, happened=happenings)

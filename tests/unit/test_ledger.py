@@ -224,6 +224,22 @@ def test_the_ledger_begins_with_its_oldest_claim(path: Path) -> None:
     assert page.begins_ns == NINE_NS
 
 
+def test_a_row_that_was_left_open_is_no_sign_of_how_far_back_the_ledger_goes(path: Path) -> None:
+    """The host deletes ended rows only: that of a process that died may be years old."""
+    write(path, [row("e1", status="running", claimed_at="2020-01-01T00:00:00+00:00"), row("e2")])
+    assert read(path).begins_ns == NINE_NS
+
+
+def test_rows_that_came_and_went_since_the_last_look_are_counted(path: Path) -> None:
+    write(path, [row("e1"), row("e2")])
+    mark = read(path)
+    write(path, [row(f"e{n}") for n in range(3, 10)])
+    write(path, [], "DELETE FROM executions WHERE id < 'e7'")
+
+    page = read(path, after=(mark.last_rowid, mark.last_id))
+    assert (ids(page.executions), page.pruned_unread) == (["e7", "e8", "e9"], 4)
+
+
 def test_rows_are_looked_up_again_by_id(path: Path) -> None:
     write(path, [row("e1"), row("e2"), row("e3")])
 
