@@ -175,8 +175,8 @@ def assemble(facts: Facts, zone: tzinfo, zone_name: str | None) -> Run:
         usage=usage,
         cost_usd=cost_usd,
         cost_status=cost_status,
-        api_calls=sum(s.spending.api_calls for s in sessions) if sessions else None,
-        tool_calls=sum(s.tool_calls for s in sessions) if sessions else None,
+        api_calls=_sum_known(s.spending.api_calls for s in sessions),
+        tool_calls=_sum_known(s.tool_calls for s in sessions),
         subagents=sum(s.is_subagent for s in facts.below) if sessions else None,
         silent=silent,
         delivery_outcome=delivery,
@@ -264,6 +264,12 @@ def _origin(
     return due_ns, schedules.trigger(
         execution.source, schedule, claimed_ns=execution.claimed_ns, due_ns=due_ns
     )
+
+
+def _sum_known(counts: Iterable[int | None]) -> int | None:
+    """None where nothing is known: that is not 0."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def _parts(facts: Facts) -> list[Spending]:

@@ -242,7 +242,7 @@ class Conversation:
     usage: Usage | None = None
     """Of this session alone, as the host's row has it."""
     cost_usd: float | None = None
-    api_calls: int = 0
+    api_calls: int | None = 0
     is_subagent: bool = False
     messages: tuple[Message, ...] = ()
     children: tuple[Conversation, ...] = ()

@@ -52,7 +52,8 @@ class Spending:
     model: str | None
     provider: str | None
     usage: Usage
-    api_calls: int
+    api_calls: int | None
+    """None on hosts that do not count them."""
     cost_usd: float | None
     cost_status: CostStatus | None
 
@@ -78,7 +79,8 @@ class Session:
     started_ns: int
     ended_ns: int | None
     title: str | None
-    tool_calls: int
+    tool_calls: int | None
+    """None on hosts that do not count them."""
     spending: Spending
     last_message: LastMessage | None = None
     compressed: bool = False
@@ -292,7 +294,7 @@ def _session(row: Row) -> Session | None:
         started_ns=started_ns,
         ended_ns=epoch_to_ns(ended),
         title=_text(title),
-        tool_calls=_count(tool_calls),
+        tool_calls=None if tool_calls is None else _count(tool_calls),
         spending=_spending(
             model,
             provider,
@@ -335,7 +337,7 @@ def _spending(
             cache_write_tokens=write,
             reasoning_tokens=_count(reasoning),
         ),
-        api_calls=_count(api_calls),
+        api_calls=None if api_calls is None else _count(api_calls),
         cost_usd=cost_usd,
         cost_status=status,
     )

@@ -501,6 +501,11 @@ def test_homes_of_other_versions_are_read(tmp_path: Path, shape: Shape, jobs_sha
 
     assert result.problems == []
     assert place.differences(ignore=("api_calls",)) == {}
+    counted = {str(run.mode): run.api_calls for run in place.runs().values()}
+    assert counted == {
+        "agent": None if shape is OLD else place.host.expected[0].api_calls,
+        "script": None,
+    }
 
 
 def test_a_newer_host_s_words_on_delivery_and_due_time_are_taken(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_odd_numbers_are_not_counted(db: Database) -> None:
     )  # fmt: skip
 
     found = db.one("cron_j_20260504_090002")
-    assert (found.ended_ns, found.tool_calls, found.spending.api_calls) == (None, 0, 0)
+    assert (found.ended_ns, found.tool_calls, found.spending.api_calls) == (None, None, 0)
     assert found.spending.usage == Usage(output_tokens=1000)
 
 
