@@ -418,12 +418,24 @@ class _Harvester:
         everyone = [s.session_id for _, s in pairs]
         everyone += [s.session_id for _, root in pairs for s in below.get(root.session_id, ())]
         usage = reader.usage_rows(everyone)
+        faults = reader.prompt_faults([s.session_id for _, s in pairs if self._may_lack(s)])
         return [
             self._assembled(
-                reader, execution, session, below=below.get(session.session_id, ()), usage=usage
+                reader,
+                execution,
+                session,
+                below=below.get(session.session_id, ()),
+                usage=usage,
+                prompt_fault=faults.get(session.session_id),
             )
             for execution, session in pairs
         ]
+
+    def _may_lack(self, session: Session) -> bool:
+        """Whether its job names skills, or a script before the agent: only then is there a prompt of
+        the host to look at."""
+        job = self._definitions.at(session.job_id or "", session.started_ns)
+        return job is None or bool(job.skills) or job.has_script
 
     def _is_over(
         self, execution: Execution | None, session: Session, below: dict[str, list[Session]]
@@ -441,6 +453,7 @@ class _Harvester:
         *,
         below: Sequence[Session] = (),
         usage: dict[str, list[tuple[str, state_db.Spending]]] | None = None,
+        prompt_fault: state_db.PromptFault | None = None,
     ) -> Run:
         job_id = execution.job_id if execution else (session.job_id if session else None) or ""
         last = last_of(session, below) if session else None
@@ -462,6 +475,7 @@ class _Harvester:
                 session=session,
                 below=below,
                 usage_rows=usage or {},
+                prompt_fault=prompt_fault,
                 output=None
                 if complete or unended
                 else self._outputs.of_run(

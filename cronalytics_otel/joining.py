@@ -15,7 +15,7 @@ from . import outcome as outcomes
 from . import schedule as schedules
 from .host.ledger import Execution
 from .host.outputs import Ending, Output
-from .host.state_db import Session, Spending
+from .host.state_db import PromptFault, Session, Spending
 from .host.times import NS
 from .model import (
     CostStatus,
@@ -130,6 +130,7 @@ class Facts:
     below: Sequence[Session] = ()
     """Subagents and continuations."""
     usage_rows: dict[str, list[tuple[str, Spending]]] = field(default_factory=dict)
+    prompt_fault: PromptFault | None = None
     output: Output | None = None
     known_due_ns: int | None = None
     previous_end_ns: int | None = None
@@ -140,14 +141,15 @@ class Facts:
 def assemble(facts: Facts, zone: tzinfo, zone_name: str | None) -> Run:
     """One run from its facts."""
     started_ns, ended_ns = _times(facts)
-    ended = _ended(facts, ended_ns)
+    said = _ended(facts, ended_ns)
+    ended = outcomes.with_prompt_fault(said, facts.prompt_fault)
     schedule = facts.job.schedule if facts.job else None
     kind, expression = _schedule_shown(facts)
     due_ns, trigger = _origin(facts, schedule, zone)
     model, provider = _main_model(facts)
     usage, cost_usd, cost_status = _spent(facts)
     session = facts.session
-    silent = _silent(facts, ended.outcome)
+    silent = _silent(facts, said.outcome)
     delivery, delivery_error = _delivery(facts, ended, silent=silent, ended_ns=ended_ns)
     sessions = [session, *facts.below] if session else []
     return Run(

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from .host.ledger import Execution
 from .host.outputs import Ending, Output
-from .host.state_db import LastMessage
+from .host.state_db import LastMessage, PromptFault
 from .model import Job, Mode, Outcome, OutcomeSource
 
 _NO_REPLY = frozenset({"", "(empty)"})
@@ -30,6 +30,7 @@ class ErrorType(StrEnum):
     EMPTY_RESPONSE = "empty_response"
     INVALID_CONFIG = "invalid_config"
     SCRIPT_FAILED = "script_failed"
+    SKILL_NOT_FOUND = "skill_not_found"
     BUDGET_EXCEEDED = "budget_exceeded"
     ABANDONED = "abandoned"
     OTHER = "_OTHER"
@@ -141,6 +142,27 @@ EMPTY_REPLY = (
     "Agent completed but produced empty response (model error, timeout, or misconfiguration)"
 )
 """The host's own text, so that one query finds these runs, whoever noticed."""
+
+
+def with_prompt_fault(ended: Ended, fault: PromptFault | None) -> Ended:
+    """A success for the host is a failure for us when the agent began without what its job names: a
+    skill that was not found, or the data of a script that failed or was blocked."""
+    if fault is None or ended.outcome is not Outcome.SUCCESS:
+        return ended
+    if fault.missing_skills is not None:
+        return Ended(
+            outcome=Outcome.FAILURE,
+            source=OutcomeSource.SESSION,
+            error_type=ErrorType.SKILL_NOT_FOUND,
+            error_message=f"Skill(s) not found and skipped: {fault.missing_skills}",
+        )
+    return Ended(
+        outcome=Outcome.FAILURE,
+        source=OutcomeSource.SESSION,
+        error_type=classify(fault.script_error or ""),
+        error_message=fault.script_error,
+    )
+
 
 OWNER_GONE = "The process that ran it is gone, and it never wrote how the run ended."
 

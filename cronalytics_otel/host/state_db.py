@@ -30,6 +30,20 @@ CONTINUED_NS = 1_000_000_000
 MAX_DEPTH = 16
 """Of subagents below a run; the host allows a handful, a cycle in the data must not hang us."""
 
+_MISSING_SKILLS = re.compile(
+    r"\[IMPORTANT: The following skill\(s\) were listed for this job but could not be found"
+    r" and were skipped: (?P<names>.+?)\. Start your response with"
+)
+_SCRIPT_FAULT = (
+    "## Script Error\nThe data-collection script failed. Report this to the user.\n\n```\n"
+)
+_SCRIPT_FAILED = re.compile(
+    # After the host's own words, or after another job's output: not in the midst of anything.
+    rf"(?:\A|\]\n\n|```\n\n){re.escape(_SCRIPT_FAULT)}(?P<said>.*?)(?:\n```|\Z)",
+    re.DOTALL,
+)
+_FAULT_CHARS, _BEFORE_CHARS = 2_500, 8
+
 _NEEDED = ("id", "started_at")
 _WANTED = (
     "id", "source", "model", "parent_session_id", "started_at", "ended_at", "end_reason",
@@ -85,6 +99,18 @@ class Session:
     last_message: LastMessage | None = None
     compressed: bool = False
     """It ended because its history was compressed: another session goes on with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFault:
+    """What the host told the agent had gone wrong before it began; the run then counts as completed.
+
+    Exactly one of the two is set: the names of skills that were not found, or what the script before
+    the agent said when it failed.
+    """
+
+    missing_skills: str | None = None
+    script_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +229,25 @@ class Reader:
                 found.setdefault(session_id, []).append((task or "", _spending(*spending)))
         return found
 
+    def prompt_faults(self, ids: Sequence[str]) -> dict[str, PromptFault]:
+        """By session id, from the first message, which the host itself composes."""
+        found: dict[str, PromptFault] = {}
+        if not {"session_id", "content"} <= self._messages:
+            return found
+        for batch in batched(ids):
+            rows = self._connection.execute(
+                "SELECT session_id, substr(content, 1, ?), instr(content, ?) AS at, "  # noqa: S608
+                "substr(content, max(instr(content, ?) - ?, 1), ?) FROM messages WHERE rowid IN "
+                f"(SELECT min(rowid) FROM messages WHERE session_id IN ({placeholders(len(batch))}) "
+                "GROUP BY session_id)",
+                (_FAULT_CHARS, _SCRIPT_FAULT, _SCRIPT_FAULT, _BEFORE_CHARS, _FAULT_CHARS, *batch),
+            )
+            for session_id, head, at, around in rows.fetchall():
+                fault = _prompt_fault(str(head), str(around) if at else "")
+                if fault is not None:
+                    found[session_id] = fault
+        return found
+
     def last_activity_ns(self, session_id: str) -> int | None:
         """The time of the newest message."""
         if "timestamp" not in self._messages:
@@ -262,6 +307,15 @@ class Reader:
             "WHERE session_id = s.id ORDER BY timestamp DESC LIMIT 1) "
             f"WHERE {where}"
         )
+
+
+def _prompt_fault(head: str, around: str) -> PromptFault | None:
+    """`head` is the beginning of the prompt, `around` the passage of a script's fault in it."""
+    skills = _MISSING_SKILLS.match(head)
+    if skills is not None:
+        return PromptFault(missing_skills=skills["names"])
+    script = _SCRIPT_FAILED.search(around)
+    return PromptFault(script_error=script["said"].strip()) if script is not None else None
 
 
 def _placed(child: Session, parent: Session) -> Session:

@@ -18,7 +18,14 @@ from cronalytics_otel.host.sqlite import (
     HostSchemaError,
     reading,
 )
-from cronalytics_otel.host.state_db import CHUNK, CRON_SESSION, Reader, Session, Watermark
+from cronalytics_otel.host.state_db import (
+    CHUNK,
+    CRON_SESSION,
+    PromptFault,
+    Reader,
+    Session,
+    Watermark,
+)
 from cronalytics_otel.model import Conversation, CostStatus, ToolCall, Usage
 from tests.support.host_schema import STATE_INDEXES, STATE_TABLES
 
@@ -495,3 +502,49 @@ def test_a_name_with_special_characters_is_a_plain_file_name(tmp_path: Path) -> 
     db = Database(folder / "state.db")
     db.session("s1")
     assert db.one("s1").session_id == "s1"
+
+
+# What the host told the agent had gone wrong before it began.
+
+HINT = "[IMPORTANT: You are running as a scheduled cron job. … say [SILENT] and nothing more.]\n\n"
+NOTICE = (
+    "[IMPORTANT: The following skill(s) were listed for this job but could not be found and were "
+    "skipped: notes, v1.2 rules. Start your response with a brief notice so the user is aware, "
+    "e.g.: '⚠️ Skill(s) not found and skipped: notes, v1.2 rules']\n"
+)
+FAULT = (
+    "## Script Error\nThe data-collection script failed. Report this to the user.\n\n"
+    "```\nScript exited with code 3\nstderr:\nno disk\n```\n\nSum up"
+)
+OTHER_JOB = "## Output from job '0123456789ab'\nThe following is …\n\n```\nall well\n```\n\n"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "fault"),
+    [
+        (NOTICE + HINT + "Write", PromptFault(missing_skills="notes, v1.2 rules")),
+        (HINT + FAULT, PromptFault(script_error="Script exited with code 3\nstderr:\nno disk")),
+        (
+            HINT + OTHER_JOB + FAULT,
+            PromptFault(script_error="Script exited with code 3\nstderr:\nno disk"),
+        ),
+        (
+            "a skill\n" * 5_000 + HINT + FAULT,
+            PromptFault(script_error="Script exited with code 3\nstderr:\nno disk"),
+        ),
+        (HINT + "Write", None),
+        (HINT + "My colleague wrote: " + NOTICE, None),
+        (HINT + "Explain what this means: " + FAULT, None),
+        ("", None),
+    ],
+)
+def test_a_fault_is_where_the_host_writes_it(
+    db: Database, prompt: str, fault: PromptFault | None
+) -> None:
+    db.session("cron_j_20260504_090002")
+    db.message("cron_j_20260504_090002", "user", 1.0, prompt)
+    db.message("cron_j_20260504_090002", "user", 2.0, NOTICE)
+
+    with db.reader() as reader:
+        found = reader.prompt_faults(["cron_j_20260504_090002", "gone"])
+    assert found == ({"cron_j_20260504_090002": fault} if fault else {})
