@@ -21,8 +21,9 @@ from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.outbox import Entry
 from cronalytics_otel.journal.views import RunFilter
 from cronalytics_otel.model import Span
-from cronalytics_otel.pipeline import sync, trace_builder
+from cronalytics_otel.pipeline import sync
 from cronalytics_otel.telemetry.otlp import Sender, open_sender, span_converter
+from cronalytics_otel.traces import trace_builder
 from tests.support.large_homes import Size, large_home
 
 RESOURCE = {"service.name": "hermes-cron", "service.instance.id": "bench", "host.name": "bench"}

@@ -47,7 +47,7 @@ def lines(bench: Bench) -> Iterator[Line]:
         first = {manner: _tick(host) for manner, host in ours.items()}
         _tick(plain)
         both: dict[Manner, list[tuple[Tick, Tick]]] = {manner: [] for manner in MANNERS}
-        for number in range(2 if bench.quick else 12):
+        for number in range(2 if bench.quick else 6):
             bench.say(f"round {number + 1}")
             # A plain tick between every two of ours: each has a neighbour on either side.
             before = _tick(plain)

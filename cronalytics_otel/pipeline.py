@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -16,17 +16,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .config import Destination, Settings
 from .definitions import JobsSnapshot
-from .export import BuildTraces, Delivery, Terms, deliver
+from .export import Delivery, Terms, deliver
 from .harvest import Harvest, Zone, harvest
-from .host import state_db
 from .host.home import Home
-from .host.sqlite import HostCorruptError, HostSchemaError, reading
 from .host.times import NS
 from .journal import Journal, JournalError, Repair, move_aside
-from .journal.outbox import Entry
 from .lock import SyncBusyError, sole_syncer
-from .model import AttributeValue, Conversation, Run, Span
+from .model import AttributeValue
 from .telemetry.otlp import MissingExporterError, Sender, open_sender
+from .traces import trace_builder
 
 __all__ = [
     "DestinationReport",
@@ -36,12 +34,7 @@ __all__ = [
     "SyncReport",
     "SyncRequest",
     "sync",
-    "trace_of",
 ]
-
-
-READ_AT_ONCE, READ_AT_ONCE_WITH_CONTENT = 256, 16
-"""Runs whose messages are in memory together: with what was said, each may hold megabytes."""
 
 
 class Progress(Protocol):
@@ -332,68 +325,6 @@ def installed_hermes() -> str | None:
         return metadata.version("hermes-agent")
     except metadata.PackageNotFoundError:
         return None
-
-
-def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTraces:
-    """Builds traces as they are sent: the root from the journal, the steps from the host."""
-    from .telemetry.content import ContentMode, ContentPolicy
-    from .telemetry.semconv import Steps
-    from .telemetry.spans import build_trace
-
-    content = ContentPolicy(
-        mode=ContentMode(settings.content), max_chars=settings.content_max_chars
-    )
-
-    with_content = content.mode is not ContentMode.OFF
-    at_once = READ_AT_ONCE_WITH_CONTENT if with_content else READ_AT_ONCE
-
-    def build(entries: Sequence[Entry]) -> Iterator[list[Span] | None]:
-        for at in range(0, len(entries), at_once):
-            runs = [entry.run for entry in entries[at : at + at_once]]
-            conversations = read_conversations(home, runs, with_content=with_content)
-            for run in runs:
-                if run.session_id is not None and conversations is None:
-                    yield None
-                    continue
-                conversation = (conversations or {}).pop(run.session_id or "", None)
-                pruned = run.session_id is not None and conversation is None
-                yield build_trace(
-                    run,
-                    conversation,
-                    steps=Steps.HOST_PRUNED if pruned else Steps.COMPLETE,
-                    previous=journal.views.previous(run),
-                    content=content,
-                )
-
-    return build
-
-
-def read_conversations(
-    home: Home, runs: Sequence[Run], *, with_content: bool
-) -> dict[str, Conversation] | None:
-    """By session id, what the host still has of these runs' conversations.
-
-    None when the file is there and cannot be read (the harvest says so): these traces wait for its
-    owner to mend it. Raises `HostBusyError` when it is locked for now.
-    """
-    ids = [run.session_id for run in runs if run.session_id is not None]
-    if not ids or not home.state_db.exists():
-        return {}
-    try:
-        with reading(home.state_db) as connection:
-            reader = state_db.Reader(connection, home.state_db)
-            return reader.conversations(ids, with_content=with_content)
-    except (HostCorruptError, HostSchemaError):
-        return None
-
-
-def trace_of(home: Home, settings: Settings, journal: Journal, run: Run) -> list[Span]:
-    """The spans of this run as they would be sent now."""
-    from .telemetry.semconv import Steps
-    from .telemetry.spans import build_trace
-
-    (trace,) = trace_builder(home, settings, journal)([Entry(0, run)])
-    return trace if trace is not None else build_trace(run, None, steps=Steps.HOST_PRUNED)
 
 
 def _remember(journal: Journal, harvested: Harvest, now_ns: int) -> None:

@@ -10,8 +10,8 @@ from rich.text import Text
 from ..journal import Journal
 from ..journal.views import RunFilter
 from ..model import Run
-from ..pipeline import trace_of
 from ..telemetry import semconv as sc
+from ..traces import trace_of
 from . import formats
 from .context import Context
 from .errors import CommandError, ExitStatus, command

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.collector import FaultyCollector, status
 from tests.support.fault_checks import (
+    assert_all_there,
     assert_all_there_once,
     assert_journal_tells_the_truth,
     host_files,
@@ -272,6 +273,27 @@ def test_columns_that_are_new_are_no_fault(
 
     assert_all_there_once(collector, mixed_home.expected)
     assert_journal_tells_the_truth(mixed_home.path, mixed_home.expected)
+
+
+@faults
+def test_a_trace_that_waits_for_the_collector_waits_for_its_steps_as_well(
+    fault: Callable[[Path], AbstractContextManager[None]],
+    mixed_home: HomeBuilder,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    """The collector was down when it was harvested; now it is up, and state.db is not to be had."""
+    collector.answer_next(status(503))
+    processes.sync(mixed_home.path, environ)
+    with fault(mixed_home.path / "state.db"):
+        processes.sync(mixed_home.path, environ, eager=True)
+        with_steps = {run.session_id for run in mixed_home.expected if run.session_id}
+        assert len(roots(collector.spans)) == len(mixed_home.expected) - len(with_steps)
+
+    assert processes.sync(mixed_home.path, environ, eager=True).report.healthy
+    assert_all_there(collector, mixed_home.expected)
+    assert not any("hermes.cron.trace.partial" in s["attributes"] for s in roots(collector.spans))
 
 
 @pytest.mark.parametrize(
