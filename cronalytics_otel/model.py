@@ -176,6 +176,13 @@ class Run:
     delivery_outcome: DeliveryOutcome | None = None
     delivery_target: str | None = None
     delivery_error: str | None = None
+    script_exit_code: int | None = None
+    skip_reason: str | None = None
+    """Why a run that was skipped did nothing, in the host's words."""
+    missed_count: int | None = None
+    """Of a missed run: how many times in a row the job should have run."""
+    scheduler_down: bool | None = None
+    """Of a missed run: whether nothing at all was started meanwhile."""
 
     @property
     def run_id(self) -> str:

@@ -132,4 +132,8 @@ runs = st.builds(
     delivery_outcome=_optional(st.sampled_from(DeliveryOutcome)),
     delivery_target=_optional(st.one_of(st.sampled_from(["telegram:-1001", "local"]), texts)),
     delivery_error=_optional(texts),
+    script_exit_code=_optional(st.integers(-255, 255)),
+    skip_reason=_optional(texts),
+    missed_count=_optional(counts),
+    scheduler_down=_optional(st.booleans()),
 )

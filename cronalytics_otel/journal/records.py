@@ -29,6 +29,7 @@ RUN_COLUMNS = (
     "error_message", "model", "provider", "input_tokens", "output_tokens", "cache_read_tokens",
     "cache_write_tokens", "reasoning_tokens", "cost_usd", "cost_status", "api_calls", "tool_calls",
     "subagents", "silent", "delivery_outcome", "delivery_target", "delivery_error",
+    "script_exit_code", "skip_reason", "missed_count", "scheduler_down",
 )  # fmt: skip
 """In the order of `run_to_row` and `run_from_row`."""
 
@@ -46,6 +47,7 @@ def run_to_row(run: Run) -> tuple[object, ...]:
         usage.reasoning_tokens if usage else None,
         run.cost_usd, run.cost_status, run.api_calls, run.tool_calls, run.subagents, run.silent,
         run.delivery_outcome, run.delivery_target, run.delivery_error,
+        run.script_exit_code, run.skip_reason, run.missed_count, run.scheduler_down,
     )  # fmt: skip
 
 
@@ -67,7 +69,7 @@ def _run(row: Sequence[Any]) -> Run:
         ended_ns, outcome, outcome_source, error_type, error_message, model, provider,
         input_tokens, output_tokens, cache_read, cache_write, reasoning, cost_usd, cost_status,
         api_calls, tool_calls, subagents, silent, delivery_outcome, delivery_target,
-        delivery_error,
+        delivery_error, script_exit_code, skip_reason, missed_count, scheduler_down,
     ) = row  # fmt: skip
     return Run(
         execution_id=execution_id,
@@ -109,6 +111,10 @@ def _run(row: Sequence[Any]) -> Run:
         delivery_outcome=DeliveryOutcome(delivery_outcome) if delivery_outcome else None,
         delivery_target=delivery_target,
         delivery_error=delivery_error,
+        script_exit_code=script_exit_code,
+        skip_reason=skip_reason,
+        missed_count=missed_count,
+        scheduler_down=None if scheduler_down is None else bool(scheduler_down),
     )
 
 

@@ -112,13 +112,38 @@ CREATE TABLE refused (           -- what a destination said no to, for good
 """
 
 
+M0002 = """
+ALTER TABLE run ADD COLUMN script_exit_code INTEGER;
+ALTER TABLE run ADD COLUMN skip_reason TEXT;
+ALTER TABLE run ADD COLUMN missed_count INTEGER;
+ALTER TABLE run ADD COLUMN scheduler_down INTEGER;
+
+CREATE TABLE detail (            -- what hooks told of a session, until its run is sent everywhere
+  id INTEGER PRIMARY KEY,
+  session_id TEXT NOT NULL,
+  at_ns INTEGER NOT NULL,
+  data TEXT NOT NULL             -- JSON; see records.py
+);
+CREATE INDEX detail_by_session ON detail (session_id);
+"""
+
+
 def m0001_first(connection: sqlite3.Connection) -> None:
-    for statement in M0001.split(";\n"):
+    _execute(connection, M0001)
+
+
+def m0002_whole_trace(connection: sqlite3.Connection) -> None:
+    _execute(connection, M0002)
+
+
+def _execute(connection: sqlite3.Connection, script: str) -> None:
+    """Statement by statement: `executescript` would commit the migration's transaction."""
+    for statement in script.split(";\n"):
         if statement.strip():
             connection.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m0001_first,)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m0001_first, m0002_whole_trace)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 import time_machine
 
-from cronalytics_otel.journal import Journal, JournalError, move_aside, schema
+from cronalytics_otel.journal import Journal, JournalError, move_aside, records, schema
 from cronalytics_otel.journal.schema import m0001_first, migrate
 from cronalytics_otel.journal.views import RunFilter
 from cronalytics_otel.model import Outcome
 from tests.support.cli import DIGEST
 
 PAGE = 4096
-TABLES = {"destination", "due", "fact", "job", "migration", "open_run", "outbox", "refused", "run"}
+TABLES = {
+    "destination", "detail", "due", "fact", "job", "migration", "open_run", "outbox", "refused", "run",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -66,13 +68,13 @@ def test_opening_it_again_changes_nothing(path: Path) -> None:
     assert dump(path) == before
 
 
-def m0002_adds(connection: sqlite3.Connection) -> None:
+def m9998_adds(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE later (x)")
     connection.execute("INSERT INTO fact VALUES ('added', 'yes')")
 
 
-def m0002_fails(connection: sqlite3.Connection) -> None:
-    m0002_adds(connection)
+def m9999_fails(connection: sqlite3.Connection) -> None:
+    m9998_adds(connection)
     raise ZeroDivisionError
 
 
@@ -81,11 +83,11 @@ def test_a_later_migration_is_applied_once_to_what_is_there(
 ) -> None:
     migrate(connection)
     connection.execute("INSERT INTO fact VALUES ('kept', 'yes')")
-    monkeypatch.setattr(schema, "MIGRATIONS", (m0001_first, m0002_adds))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, m9998_adds))
     migrate(connection)
     migrate(connection)
 
-    assert migrations(connection) == ["m0001_first", "m0002_adds"]
+    assert migrations(connection) == [m.__name__ for m in schema.MIGRATIONS]
     assert tables(connection) == TABLES | {"later"}
     assert dict(connection.execute("SELECT * FROM fact").fetchall()) == {
         "kept": "yes",
@@ -93,15 +95,35 @@ def test_a_later_migration_is_applied_once_to_what_is_there(
     }
 
 
+def test_runs_of_a_journal_of_the_first_schema_are_kept_and_what_is_new_is_unknown_of_them(
+    path: Path,
+) -> None:
+    path.parent.mkdir()
+    columns = records.RUN_COLUMNS[: records.RUN_COLUMNS.index("script_exit_code")]
+    run = DIGEST
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(
+            "CREATE TABLE migration (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL)"
+        )
+        m0001_first(connection)
+        connection.execute("INSERT INTO migration VALUES ('m0001_first', '2026-11-01T00:00:00Z')")
+        connection.execute(
+            f"INSERT INTO run ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
+            records.run_to_row(run)[: len(columns)],
+        )
+    with Journal.open(path) as journal:
+        assert journal.views.find(run.run_id) == [run]
+
+
 def test_a_failing_migration_leaves_no_trace_and_those_before_it_stay(
     connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "MIGRATIONS", (m0001_first, m0002_fails))
+    monkeypatch.setattr(schema, "MIGRATIONS", (m0001_first, m9999_fails))
     with pytest.raises(ZeroDivisionError):
         migrate(connection)
 
     assert not connection.in_transaction
-    assert tables(connection) == TABLES
+    assert tables(connection) == TABLES - {"detail"}
     assert migrations(connection) == ["m0001_first"]
     assert connection.execute("SELECT * FROM fact").fetchall() == []
 
