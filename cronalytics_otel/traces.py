@@ -34,6 +34,7 @@ def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTrac
         for at in range(0, len(entries), at_once):
             runs = [entry.run for entry in entries[at : at + at_once]]
             conversations = read_conversations(home, runs, with_content=with_content)
+            details = journal.details([run.session_id for run in runs if run.session_id])
             for run in runs:
                 if run.session_id is not None and conversations is None:
                     yield None
@@ -46,6 +47,7 @@ def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTrac
                     steps=Steps.HOST_PRUNED if pruned else Steps.COMPLETE,
                     previous=journal.views.previous(run),
                     content=content,
+                    details=details,
                 )
 
     return build

@@ -9,6 +9,7 @@ to the nearest one inside.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from ..model import (
@@ -16,6 +17,7 @@ from ..model import (
     Conversation,
     CostStatus,
     DeliveryOutcome,
+    Details,
     Mode,
     Outcome,
     Run,
@@ -35,7 +37,8 @@ from .content import (
     name_text,
     value_text,
 )
-from .steps import Attributes, Book, Step, build_agent, named, within
+from .steps import Book, Step, build_agent, named, within
+from .told import Attributes
 
 MAX_SPANS = 2_000
 """Of one trace. Later steps are left out, and the root says `truncated`."""
@@ -50,12 +53,14 @@ def build_trace(
     steps: sc.Steps = sc.Steps.COMPLETE,
     previous: Run | None = None,
     content: ContentPolicy | None = None,
+    details: Mapping[str, Details] | None = None,
 ) -> list[Span]:
     """The spans of a finished run: the root first, parents before children, at most `MAX_SPANS`.
 
     `conversation` is the run's session with everything below it; None when there is none (a
     script, a gate) or, as `steps` then says, when the host has deleted it. `previous` is the job's
-    run before this one, for the link. Without a content policy no content goes along.
+    run before this one, for the link. Without a content policy no content goes along. `details` is
+    what hooks told of the run's sessions, by session id.
     """
     start = within(0, _LAST_NS, run.started_ns)
     root = Step(
@@ -69,9 +74,13 @@ def build_trace(
     )
     if (script := _script(run, root)) is not None:
         root.children.append(script)
+    tokens, loaded = 0, list[str]()
     if conversation is not None:
         show = content if content is not None and content.includes(failed=run.failed) else None
-        _add_conversation(run, conversation, root, Book(show), steps)
+        book = Book(show, details or {})
+        _add_conversation(run, conversation, root, book, steps)
+        tokens, loaded = book.tokens, book.skills
+    _add_rest(run, root, tokens, loaded)
     if steps is not sc.Steps.COMPLETE:
         root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] = str(steps)
     return _to_spans(root, run, previous)
@@ -93,6 +102,15 @@ def _add_conversation(
         root.attributes[sc.HERMES_CRON_RUN_TOOL_TIME] = book.tool_s()
         if (model_s := book.model_s()) is not None:
             root.attributes[sc.HERMES_CRON_RUN_MODEL_TIME] = model_s
+
+
+def _add_rest(run: Run, root: Step, tokens: int, loaded: list[str]) -> None:
+    """What the root says beside its steps: the tokens that stand on no chat, all skills."""
+    if run.usage is not None and run.usage.total_tokens > tokens:
+        root.attributes[sc.HERMES_CRON_USAGE_UNATTRIBUTED_TOKENS] = run.usage.total_tokens - tokens
+    skills = dict.fromkeys(filter(None, (*map(value_text, run.skills), *loaded)))
+    if skills:
+        root.attributes[sc.HERMES_CRON_RUN_SKILLS] = tuple(skills)
 
 
 def error_type(run: Run) -> str | None:
@@ -293,6 +311,7 @@ def _to_spans(root: Step, run: Run, previous: Run | None) -> list[Span]:
                 attributes=step.attributes,
                 error=step.error,
                 links=links if parent_id is None else (),
+                events=step.events,
             )
         )
         ahead.extend((child, span_id) for child in reversed(step.children))

@@ -91,6 +91,7 @@ def test_a_plain_success() -> None:
         "hermes.cron.run.subagents": 0,
         "hermes.cron.run.turns": 1,
         "hermes.cron.run.silent": False,
+        "hermes.cron.run.skills": ("news", "mail"),
         "hermes.cron.usage.input_tokens": 1000,
         "hermes.cron.usage.output_tokens": 50,
         "hermes.cron.usage.cache_read_tokens": 200,
