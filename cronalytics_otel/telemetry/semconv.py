@@ -77,6 +77,7 @@ HERMES_CRON_DELIVERY_TARGET: Final = "hermes.cron.delivery.target"
 HERMES_CRON_DELIVERY_ERROR: Final = "hermes.cron.delivery.error"
 HERMES_CRON_TRACE_PARTIAL: Final = "hermes.cron.trace.partial"
 HERMES_CRON_STEP_UNFINISHED: Final = "hermes.cron.step.unfinished"
+HERMES_CRON_STEP_API_CALLS: Final = "hermes.cron.step.api_calls"
 HERMES_CRON_LINK_RELATION: Final = "hermes.cron.link.relation"
 HERMES_CRON_TEST: Final = "hermes.cron.test"
 HERMES_CRON_RUN_SKILLS: Final = "hermes.cron.run.skills"
@@ -425,6 +426,7 @@ ATTRIBUTES: Final = (
     # The trace itself
     _row(HERMES_CRON_TRACE_PARTIAL, _STRING, "", "Why the steps are not all there; absent when they are.", "state of the host's history", values=(Steps.HOST_PRUNED, Steps.TRUNCATED)),
     _row(HERMES_CRON_STEP_UNFINISHED, ValueType.BOOLEAN, "", "True when no result was ever written: the span ends at the next time that is known.", "messages", (Where.TOOL,)),
+    _row(HERMES_CRON_STEP_API_CALLS, _INT, "{call}", "How many answers there were: the last was taken, those before it were rejected. Absent when there was one, and of runs that were not seen live.", "hook `post_api_request`", (Where.CHAT,)),
     _row(HERMES_CRON_LINK_RELATION, _STRING, "", "What the linked run is to this one.", "the job's history", (Where.LINK,), (RELATION_PREVIOUS_RUN,)),
     _row(HERMES_CRON_TEST, ValueType.BOOLEAN, "", "True: sent to test the way, to be left out of every count.", "`cronalytics-otel doctor`", (Where.DOCTOR,)),
 

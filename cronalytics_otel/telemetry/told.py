@@ -42,12 +42,13 @@ class Asked:
         if not self.calls:
             return {}
         call = self.calls[-1]
-        values = {
+        values: dict[str, AttributeValue | None] = {
             sc.GEN_AI_REQUEST_MODEL: name_text(call.model),
             sc.GEN_AI_RESPONSE_MODEL: name_text(call.response_model),
             sc.GEN_AI_PROVIDER_NAME: name_text(call.provider),
+            sc.HERMES_CRON_STEP_API_CALLS: len(self.calls) if len(self.calls) > 1 else None,
         }
-        return {name: value for name, value in values.items() if value}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 class Told:
