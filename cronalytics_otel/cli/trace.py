@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ..journal import Journal
 from ..journal.views import RunFilter
-from ..model import Run
+from ..model import Run, Span
 from ..telemetry import semconv as sc
 from ..traces import trace_of
 from . import formats
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         shape = {"run": run_shape(found), "spans": [span_shape(span) for span in spans]}
         context.terminal.json(shape)
     else:
-        context.terminal.data(*_header(found), "", *draw(spans, context.terminal.width))
+        context.terminal.data(*_header(found, spans[0]), "", *draw(spans, context.terminal.width))
         partial = spans[0].attributes.get(sc.HERMES_CRON_TRACE_PARTIAL)
         if partial is not None:
             context.terminal.data("", Text(_PARTIAL[sc.Steps(str(partial))], style="warning"))
@@ -90,16 +90,16 @@ def _listed(candidates: Sequence[Run]) -> str:
 _LABEL = 10
 
 
-def _header(run: Run) -> Iterator[Text]:
+def _header(run: Run, root: Span) -> Iterator[Text]:
     yield Text.assemble((formats.one_line(run.job_name), "heading"), "  ", outcome_cell(run))
-    for label, value in _facts(run):
+    for label, value in _facts(run, root):
         if value:
             yield Text.assemble((f"  {label:<{_LABEL}}", "muted"), value)
     if run.failed:
         yield from _error(run)
 
 
-def _facts(run: Run) -> Iterator[tuple[str, str]]:
+def _facts(run: Run, root: Span) -> Iterator[tuple[str, str]]:
     """Label and text; an empty text is not known or says nothing."""
     yield "run", run.run_id
     yield "session", run.session_id if run.session_id and run.session_id != run.run_id else ""
@@ -109,6 +109,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
         _listing(run.job_id, run.mode, ", ".join(run.skills) and f"skills {', '.join(run.skills)}"),
     )
     yield "started", f"{formats.moment(run.started_ns)}, took {formats.duration(run.duration_s)}"
+    yield "time", _time(root)
     yield "due", _due(run)
     yield "trigger", _listing(run.trigger, _schedule(run))
     yield "model", _listing(run.model, run.provider)
@@ -120,6 +121,21 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
 
 def _listing(*parts: str | None) -> str:
     return ", ".join(formats.one_line(part) for part in parts if part)
+
+
+def _time(root: Span) -> str:
+    """Where it went."""
+    known = ((word, root.attributes.get(name)) for word, name in _TIMES)
+    parts = (f"{word} {formats.duration(s)}" for word, s in known if isinstance(s, float) and s)
+    return ", ".join(parts)
+
+
+_TIMES = (
+    ("queue", sc.HERMES_CRON_RUN_QUEUE_TIME),
+    ("model", sc.HERMES_CRON_RUN_MODEL_TIME),
+    ("tools", sc.HERMES_CRON_RUN_TOOL_TIME),
+    ("delivery", sc.HERMES_CRON_RUN_DELIVERY_TIME),
+)
 
 
 def _due(run: Run) -> str:
