@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 AttributeValue: TypeAlias = str | bool | int | float | tuple[str, ...]
 """What a span or resource attribute may hold (OTLP's scalar types, and lists of strings)."""
@@ -347,11 +347,11 @@ class SpanEvent:
     attributes: dict[str, AttributeValue]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Span(NamedTuple):
     """A span as it will be sent; the exporter gives it the SDK's type.
 
-    `error` is the status description of a failed span, None for status UNSET.
+    `error` is the status description of a failed span, None for status UNSET. (A tuple: a frozen
+    dataclass takes four times as long to make, and traces are built as they are sent.)
     """
 
     trace_id: int

@@ -79,7 +79,7 @@ def build_trace(
         show = content if content is not None and content.includes(failed=run.failed) else None
         book = Book(show, details or {})
         _add_conversation(run, conversation, root, book, steps)
-        tokens, loaded = book.tokens, book.skills
+        tokens, loaded = book.tokens(), book.skills
     _add_rest(run, root, tokens, loaded)
     if steps is not sc.Steps.COMPLETE:
         root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] = str(steps)
@@ -293,28 +293,30 @@ _PLATFORM = re.compile(r"[\w.-]{1,32}", re.ASCII)
 def _to_spans(root: Step, run: Run, previous: Run | None) -> list[Span]:
     """Depth first, so that what is cut at `MAX_SPANS` leaves no span without its parent."""
     trace = ids.trace_id(run.profile, run.identity)
+    id_of = ids.span_ids(run.profile, run.identity)
     links = () if previous is None else (_link(previous),)
     spans: list[Span] = []
     ahead: list[tuple[Step, int | None]] = [(root, None)]
     while ahead and len(spans) < MAX_SPANS:
         step, parent_id = ahead.pop()
-        span_id = ids.span_id(run.profile, run.identity, *step.path)
+        span_id = id_of(step.path)
         spans.append(
             Span(
-                trace_id=trace,
-                span_id=span_id,
-                parent_id=parent_id,
-                name=step.name,
-                kind=step.kind,
-                start_ns=step.start,
-                end_ns=step.end,
-                attributes=step.attributes,
-                error=step.error,
-                links=links if parent_id is None else (),
-                events=step.events,
+                trace,
+                span_id,
+                parent_id,
+                step.name,
+                step.kind,
+                step.start,
+                step.end,
+                step.attributes,
+                step.error,
+                links if parent_id is None else (),
+                step.events,
             )
         )
-        ahead.extend((child, span_id) for child in reversed(step.children))
+        if step.children:
+            ahead.extend((child, span_id) for child in reversed(step.children))
     if ahead:
         root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] = str(sc.Steps.TRUNCATED)
     return spans

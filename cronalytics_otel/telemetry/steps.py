@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..model import (
+    AttributeValue,
     Conversation,
     Details,
     Message,
@@ -17,11 +18,10 @@ from ..model import (
     SpanKind,
     ToolCall,
     ToolRun,
-    Usage,
 )
 from . import semconv as sc
 from .content import ContentPolicy, error_text, masked_and_cut, messages_json, name_text, value_text
-from .told import Asked, Attributes, Told, approval_event, tool_error_type
+from .told import Attributes, Told, approval_event, put_usage, tool_error_type
 
 _COPY_NS = 10_000
 """Two messages closer than this were written in one go: no model answers in 10 µs. So the host puts
@@ -62,7 +62,7 @@ def _start_of(step: Step) -> int:
     return step.start
 
 
-def named(what: str, which: str | None) -> str:
+def named(what: str, which: AttributeValue | None) -> str:
     return f"{what} {which}" if which else what
 
 
@@ -78,8 +78,6 @@ class Book:
     """Those that stand in the trace: one that came twice would be counted twice."""
     chats: list[Step] = field(default_factory=list)
     tools: list[Step] = field(default_factory=list)
-    tokens: int = 0
-    """That stand on chats."""
     skills: list[str] = field(default_factory=list)
     """That agents loaded, in order."""
 
@@ -88,7 +86,17 @@ class Book:
 
     def tool_s(self) -> float:
         """Without the time of chats: those of a subagent lie within the call that started it."""
+        if not self.tools:
+            return 0.0
         return (_covered_ns(self.chats + self.tools) - _covered_ns(self.chats)) / 1e9
+
+    def tokens(self) -> int:
+        """Those that stand on chats."""
+        counts = (chat.attributes.get(name, 0) for chat in self.chats for name in _COUNTED)
+        return sum(count for count in counts if isinstance(count, int))
+
+
+_COUNTED = (sc.GEN_AI_USAGE_INPUT_TOKENS, sc.GEN_AI_USAGE_OUTPUT_TOKENS)
 
 
 def _covered_ns(steps: list[Step]) -> int:
@@ -223,7 +231,7 @@ class _Timeline:
         chat = _chat_of(session, self._chat_attributes, answers)
         ordinal = 0
         for message, copy in messages:
-            at = max(self._now, self._agent.clamp(message.timestamp_ns))
+            at = within(self._now, self._agent.end, message.timestamp_ns)
             if message.role == "assistant" and not copy:
                 self._answer(message, at, chat, (session.session_id, str(ordinal)))
                 ordinal += 1
@@ -246,8 +254,8 @@ class _Timeline:
         self._abandon_calls(at)
         self.turns += 1
         asked = self._told.until(message.timestamp_ns)
-        attributes = chat | asked.attributes()
-        self._count(attributes, asked)
+        attributes = chat.copy()
+        asked.describe(attributes)
         if reason := name_text(message.finish_reason):
             attributes[sc.GEN_AI_RESPONSE_FINISH_REASONS] = (reason,)
         if (show := self._book.show) is not None:
@@ -259,25 +267,18 @@ class _Timeline:
         start = self._now if asked.start_ns is None else within(self._now, at, asked.start_ns)
         step = Step(
             path=(sc.SPAN_CHAT, *path),
-            name=named(sc.SPAN_CHAT, str(attributes.get(sc.GEN_AI_REQUEST_MODEL, ""))),
+            name=named(sc.SPAN_CHAT, attributes.get(sc.GEN_AI_REQUEST_MODEL)),
             kind=SpanKind.CLIENT,
             start=start,
             end=at if asked.end_ns is None else within(start, at, asked.end_ns),
             attributes=attributes,
         )
-        step.note(asked.events)
+        if asked.events:
+            step.note(asked.events)
         self._book.chats.append(step)
         self._agent.children.append(step)
         for index, call in enumerate(message.tool_calls):
             self._call(call, at, (sc.SPAN_EXECUTE_TOOL, *path, str(index)))
-
-    def _count(self, attributes: Attributes, asked: Asked) -> None:
-        """The calls' own usage, else that of the session of one call."""
-        if (usage := asked.usage) is not None:
-            attributes |= _call_usage(usage)
-        for name in (sc.GEN_AI_USAGE_INPUT_TOKENS, sc.GEN_AI_USAGE_OUTPUT_TOKENS):
-            tokens = attributes.get(name)
-            self._book.tokens += tokens if isinstance(tokens, int) else 0
 
     def _call(self, call: ToolCall, at: int, path: tuple[str, ...]) -> None:
         name = name_text(call.name)
@@ -387,15 +388,5 @@ def _chat_of(session: Conversation, attributes: Attributes, answers: int) -> Att
     if provider := name_text(session.provider):
         common[sc.GEN_AI_PROVIDER_NAME] = provider
     if session.usage is not None and session.api_calls == answers == 1:
-        common |= _call_usage(session.usage)
+        put_usage(common, session.usage)
     return common
-
-
-def _call_usage(usage: Usage) -> Attributes:
-    return {
-        sc.GEN_AI_USAGE_INPUT_TOKENS: usage.input_tokens,
-        sc.GEN_AI_USAGE_OUTPUT_TOKENS: usage.output_tokens,
-        sc.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cache_read_tokens,
-        sc.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS: usage.cache_write_tokens,
-        sc.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: usage.reasoning_tokens,
-    }

@@ -31,24 +31,38 @@ class Asked:
     @property
     def usage(self) -> Usage | None:
         """Of all of them together; None unless all is known."""
-        usages = [call.usage for call in self.calls]
-        known = [usage for usage in usages if usage is not None]
-        if not known or len(known) < len(usages):
-            return None
-        return known[0] if len(known) == 1 else _sum(known)
+        if len(self.calls) == 1:
+            return self.calls[0].usage
+        known = [call.usage for call in self.calls if call.usage is not None]
+        return _sum(known) if known and len(known) == len(self.calls) else None
 
-    def attributes(self) -> Attributes:
-        """Of the answer that was taken."""
+    def describe(self, attributes: Attributes) -> None:
+        """Puts what is known of the answer that was taken, and of what all of them took."""
         if not self.calls:
-            return {}
+            return
         call = self.calls[-1]
-        values: dict[str, AttributeValue | None] = {
-            sc.GEN_AI_REQUEST_MODEL: name_text(call.model),
-            sc.GEN_AI_RESPONSE_MODEL: name_text(call.response_model),
-            sc.GEN_AI_PROVIDER_NAME: name_text(call.provider),
-            sc.HERMES_CRON_STEP_API_CALLS: len(self.calls) if len(self.calls) > 1 else None,
-        }
-        return {name: value for name, value in values.items() if value is not None}
+        if model := name_text(call.model):
+            attributes[sc.GEN_AI_REQUEST_MODEL] = model
+        if response_model := name_text(call.response_model):
+            attributes[sc.GEN_AI_RESPONSE_MODEL] = response_model
+        if provider := name_text(call.provider):
+            attributes[sc.GEN_AI_PROVIDER_NAME] = provider
+        if len(self.calls) > 1:
+            attributes[sc.HERMES_CRON_STEP_API_CALLS] = len(self.calls)
+        if (usage := self.usage) is not None:
+            put_usage(attributes, usage)
+
+
+def put_usage(attributes: Attributes, usage: Usage) -> None:
+    """Of one call, or of several that stand on one span."""
+    attributes[sc.GEN_AI_USAGE_INPUT_TOKENS] = usage.input_tokens
+    attributes[sc.GEN_AI_USAGE_OUTPUT_TOKENS] = usage.output_tokens
+    attributes[sc.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS] = usage.cache_read_tokens
+    attributes[sc.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS] = usage.cache_write_tokens
+    attributes[sc.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS] = usage.reasoning_tokens
+
+
+_NOTHING = Asked()
 
 
 class Told:
@@ -65,6 +79,8 @@ class Told:
 
     def until(self, time_ns: int | None) -> Asked:
         """All that began up to then and was not handed out before; None for all the rest."""
+        if not self._attempts:
+            return _NOTHING
         asked = Asked()
         while self._attempts and (time_ns is None or self._attempts[0].started_ns <= time_ns):
             attempt = self._attempts.popleft()

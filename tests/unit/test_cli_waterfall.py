@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -174,10 +172,8 @@ def test_every_span_has_its_line_and_none_is_wider_than_the_terminal(
     width: int, steps: list[tuple[int, int, int, str]]
 ) -> None:
     spans = [
-        dataclasses.replace(
-            span(n, parent if 0 < parent < n else None, f"x{name}", 0, 0),
-            start_ns=start,
-            end_ns=start + length,
+        span(n, parent if 0 < parent < n else None, f"x{name}", 0, 0)._replace(
+            start_ns=start, end_ns=start + length
         )
         for n, (parent, start, length, name) in enumerate(steps, 1)
     ]
@@ -220,7 +216,7 @@ def test_what_happened_in_a_step_stands_below_it_with_its_time() -> None:
             attributes={sc.HERMES_CRON_APPROVAL_SURFACE: "smart"},
         ),
     )
-    chat = dataclasses.replace(span(2, 1, "chat gpt", 2, 6), events=events)
+    chat = span(2, 1, "chat gpt", 2, 6)._replace(events=events)
 
     assert lines([span(1, None, "cron job", 1, 9), chat], None)[3:] == [
         "    2.0 s: attempt 1 of 3 failed: rate_limited, HTTP 429. slow down",
@@ -231,7 +227,7 @@ def test_what_happened_in_a_step_stands_below_it_with_its_time() -> None:
 
 def test_an_event_that_tells_little_is_told_as_far_as_it_is_known() -> None:
     event = SpanEvent(name=sc.EVENT_EXCEPTION, time_ns=SECOND, attributes={sc.ERROR_TYPE: "_OTHER"})
-    agent = dataclasses.replace(span(1, None, "agent", 0, 2), events=(event,))
+    agent = span(1, None, "agent", 0, 2)._replace(events=(event,))
 
     assert lines([agent], 60)[2] == "  1.0 s: attempt failed: _OTHER"
 
