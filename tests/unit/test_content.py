@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cronalytics_otel.model import Message, ToolCall
+from cronalytics_otel.masking import MASK, mask
+from cronalytics_otel.model import Message, Outcome, ToolCall
 from cronalytics_otel.telemetry.content import (
     ERROR_TEXT_CHARS,
-    MASK,
     ContentMode,
     ContentPolicy,
     cut,
     error_text,
-    mask,
     masked_and_cut,
     messages_json,
     name_text,
     value_text,
     well_formed,
 )
+from tests.support.traces import a_run
 
 # Assembled here so that no scanner takes a test for a leak. (secret, text around it)
 BARE_SECRETS = {
@@ -322,8 +322,26 @@ def test_a_policy_says_whose_content_leaves(
     mode: ContentMode, of_success: bool, of_failure: bool
 ) -> None:
     policy = ContentPolicy(mode=mode)
-    assert policy.includes(failed=False) is of_success
-    assert policy.includes(failed=True) is of_failure
+    assert policy.includes(a_run()) is of_success
+    assert policy.includes(a_run(outcome=Outcome.FAILURE)) is of_failure
+
+
+@pytest.mark.parametrize("general", ContentMode)
+def test_what_a_policy_says_of_a_job_goes_before_what_it_says_of_all(general: ContentMode) -> None:
+    jobs = {"payroll": ContentMode.OFF, "digest": ContentMode.FULL, "flaky": ContentMode.ERRORS}
+    policy = ContentPolicy(mode=general, jobs=jobs)
+    assert not policy.includes(a_run(job_name="payroll", outcome=Outcome.FAILURE))
+    assert policy.includes(a_run(job_name=" digest "))
+    assert not policy.includes(a_run(job_name="flaky"))
+    assert policy.includes(a_run(job_name="flaky", outcome=Outcome.FAILURE))
+    assert policy.includes(a_run(job_name="other")) is (general is ContentMode.FULL)
+
+
+def test_a_job_is_asked_for_by_its_id_before_its_name() -> None:
+    """Two jobs may have one name, and a name may be changed."""
+    policy = ContentPolicy(jobs={"0123456789ab": ContentMode.OFF, "digest": ContentMode.FULL})
+    assert policy.includes(a_run(job_id="ba9876543210", job_name="digest"))
+    assert not policy.includes(a_run(job_id="0123456789ab", job_name="digest"))
 
 
 def test_content_is_off_unless_switched_on() -> None:
