@@ -122,7 +122,9 @@ _URL_USERINFO = re.compile(
     r"|[^\s/:\"'<>\\]{0,256}:(?!\d{0,5}(?:\Z|[^\w%]))[^\s/\"'<>\\]{1,1024}\Z)"
 )
 
-_DSN = re.compile(r"(?<![\w.-])[\w.-]{1,64}:[^\s@\"'<>\\]{1,256}(?=@(?:tcp|unix)\()")
+_DSN = re.compile(
+    r"(?:(?<![\w.\\-])|(?<=\\[nrtbf]))[\w.-]{1,64}:[^\s@\"'<>\\]{1,256}(?=@(?:tcp|unix)\()"
+)
 """Of Go's database drivers: `user:password@tcp(host)`, without a scheme."""
 
 _URL_QUERY = re.compile(
@@ -171,7 +173,7 @@ _FLAGS = re.compile(
 _NEXT = rf"{_QUOTE},\s*+{_QUOTE}"
 _SHORT_FLAGS = re.compile(
     # In a shell's line, or as Python shows a list: `['sshpass', '-p', 'x']`.
-    r"\b(sshpass\s++(?:-v\s++)?+-p\s*+"
+    _START + r"(sshpass\s++(?:-v\s++)?+-p\s*+"
     rf"|sshpass{_NEXT}(?:-v{_NEXT})?+-p(?:{_NEXT})?+"
     # `-p 3306` is no password of mysql's, and `-p3306:3306` is a port of docker's.
     r"|(?:mysql|mariadb)[\w-]{0,20}[\s\"'][^\n|;&]{0,200}?(?<=[\s\"'])-p(?!\s|\d+:\d))"
@@ -185,7 +187,7 @@ _NEAR = re.compile(
     rf"|{_cased('api key', 'api-key', 'apikey', 'access key', 'private key')}|API key)s?"
     r"(?i:\s+(?:hash|value|provided|used|of|for))?(?:\s+(?P<is>is|was))?[\s:=(\"'`]{1,4})"
     r"(?=[A-Za-z+/_!-]{0,64}\d)"
-    r"(?:[A-Za-z0-9+/_-]{20,}={0,2}|(?(is)(?=\d*[A-Za-z])[^\s\"'`]{6,}|(?!)))"
+    r"(?:[A-Za-z0-9+/_-]{20,}={0,2}|(?(is)(?=\d*[A-Za-z])[^\s\"'`\\]{6,}|(?!)))"
 )
 
 _AT_HOST = re.compile(r"@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
