@@ -17,7 +17,7 @@ MASK = "[masked]"
 _QUOTE = r"""\\*["'`]"""
 """A quote, also inside JSON inside JSON."""
 
-_UNMASKED = r"(?!\[masked\])"
+_UNMASKED = r"(?!\[masked\]|\*{3})"
 
 _BLOCKS = re.compile(
     r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"

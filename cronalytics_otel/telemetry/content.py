@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from ..masking import mask
 from ..model import Message, Run
@@ -158,21 +158,40 @@ def _message(message: Message, budget: _Budget) -> _Json:
     parts: list[_Json] = []
     if message.role == "tool":
         response: dict[str, _Json] = {"type": "tool_call_response"}
-        if message.tool_call_id:
-            response["id"] = well_formed(message.tool_call_id)
+        if call_id := value_text(message.tool_call_id):
+            response["id"] = call_id
         response["response"] = budget.take(message.content or "")
         parts.append(response)
     elif message.content:
         parts.append({"type": "text", "content": budget.take(message.content)})
     for call in message.tool_calls:
-        request: dict[str, _Json] = {"type": "tool_call", "name": well_formed(call.name)}
-        if call.call_id:
-            request["id"] = well_formed(call.call_id)
+        request: dict[str, _Json] = {"type": "tool_call", "name": name_text(call.name) or "unknown"}
+        if call_id := value_text(call.call_id):
+            request["id"] = call_id
         if call.arguments:
-            request["arguments"] = budget.take(call.arguments)
+            request["arguments"] = _object(budget.take(call.arguments))
         parts.append(request)
-    shaped: dict[str, _Json] = {"role": well_formed(message.role), "parts": parts}
+    shaped: dict[str, _Json] = {"role": name_text(message.role) or "unknown", "parts": parts}
     if message.role == "assistant":
-        # The schema wants one on every output message.
-        shaped["finish_reason"] = message.finish_reason or "unknown"
+        # Up to v1.41 the schema wants one on every output message.
+        reason = name_text(message.finish_reason) or "unknown"
+        shaped["finish_reason"] = _FINISH_REASON.get(reason, reason)
     return shaped
+
+
+_FINISH_REASON = {"tool_calls": "tool_call"}
+"""The host's word (OpenAI's), and the schema's; the others are the same."""
+
+
+def _object(text: str) -> _Json:
+    """Arguments as the object that their JSON text means, as the conventions ask for; as text when
+    they are none, or were cut."""
+    if not text.startswith("{"):
+        return text
+    try:
+        found = json.loads(text)
+        plain = json.dumps(found, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+    # What was written in escapes is seen only now.
+    return cast("_Json", found) if mask(plain) == plain and plain == well_formed(plain) else text

@@ -199,7 +199,7 @@ _CRON = re.compile(rf"@\w+|{_CRON_FIELD}(?:\s+{_CRON_FIELD}){{4,5}}", re.IGNOREC
 
 def _cron_expression(run: Run) -> str | None:
     """The schedule if it is written as a cron expression: its owner may have written words."""
-    text = (run.schedule_expression or "").strip()
+    text = (value_text(run.schedule_expression) or "").strip()
     is_cron = run.schedule_kind is ScheduleKind.CRON and _CRON.fullmatch(text) is not None
     return text if is_cron else None
 

@@ -371,9 +371,9 @@ def test_messages_have_the_shape_of_the_genai_conventions() -> None:
             "role": "assistant",
             "parts": [
                 {"type": "tool_call", "id": "c1", "name": "weather",
-                 "arguments": '{"city": "Rome"}'},
+                 "arguments": {"city": "Rome"}},
             ],
-            "finish_reason": "tool_calls",
+            "finish_reason": "tool_call",
         },
         {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1",
                                     "response": "sunny"}]},
