@@ -250,7 +250,7 @@ def _deliver(run: Run, after: Step, root: Step) -> Step | None:
         error = error_text(run.delivery_error) or "The host gave no reason."
     return Step(
         path=(sc.SPAN_DELIVER,),
-        name=named(sc.SPAN_DELIVER, _platforms(run.delivery_target)),
+        name=named(sc.SPAN_DELIVER, _platforms(target)),
         kind=SpanKind.PRODUCER,
         start=after.end,
         end=root.end,

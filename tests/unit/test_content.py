@@ -249,7 +249,10 @@ def test_a_huge_text_is_shortened_before_it_is_masked(monkeypatch: pytest.Monkey
     "unit",
     ["pass", "pass ", "auth=", "auth: a-", "AUTH ", "DB_PASS='", 'pass="\n', "a_", "sshpass ",
      "sshpass -p", "sshpass', '", "mysql ", "mysql -p", "mysql -p'", "--a-pass", "://a@", "://a@b:",
-     "hvs.", "lin_api_", "\\", " ", "1", "x", "@"],
+     "hvs.", "lin_api_", "\\", " ", "1", "x", "@", "-----BEGIN A ", "-----BEGIN PRIVATE KEY", "\\u002",
+     "\\u003d", "\\/", ":\\/\\/", "login a password ", "identified by '", "a:b@tcp", "a:", "@a.", "a@b.c",
+     "pat", "s.", "s.a1", "eyJ.", "eyJa", "xoxb-", "MTE.", "re_1", "access_token$a", "%20", ".atlasv1.",
+     "Q~", "1Q~", "sk-", "sk-1", "a.", "-a", "\\n", "://:", "a:APA91b", "cookie: ", "bearer ", "token is "],
 )  # fmt: skip
 def test_a_secret_is_found_after_100_000_characters_of_whatever_a_stranger_wrote(unit: str) -> None:
     """With a rule that is not linear in the text's length this does not come to an end."""
