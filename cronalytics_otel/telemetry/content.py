@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import TypeAlias, cast
 
 from ..masking import mask
-from ..model import Message, Run
+from ..model import Conversation, Message, Run
+
+TRACE_BYTES = 3_000_000
+"""Of what was said, in one trace: collectors take 4 MiB a request, and a trace is never split."""
 
 ERROR_TEXT_CHARS = 2_000
 """Length limit of an error text, which always goes onto the wire (masked)."""
@@ -55,6 +58,44 @@ class ContentPolicy:
         of_name = self.jobs.get(run.job_name.strip(), self.mode)
         mode = self.jobs.get(run.job_id, of_name) if self.jobs else self.mode
         return mode is ContentMode.FULL or (mode is ContentMode.ERRORS and run.failed)
+
+    def fitted(self, conversation: Conversation) -> ContentPolicy:
+        """With the limit under which the content of this conversation fits into a request: what is
+        long is cut shorter, what is short stays whole."""
+        texts = [text[: self.max_chars] for text in _texts(conversation)]
+        chars, size = sum(map(len, texts)), sum(map(_wire_bytes, texts))
+        if _TIMES * size <= TRACE_BYTES:
+            return self
+        fitting = TRACE_BYTES * chars // (_TIMES * size)
+        return replace(self, max_chars=_fair_limit(list(map(len, texts)), fitting, self.max_chars))
+
+
+_TIMES = 2
+"""A tool's result stands on its call and on the next chat; and so with nearly every text."""
+
+
+def _texts(conversation: Conversation) -> Iterator[str]:
+    for message in conversation.messages:
+        yield message.content or ""
+        yield from (call.arguments or "" for call in message.tool_calls)
+    for child in conversation.children:
+        yield from _texts(child)
+
+
+def _wire_bytes(text: str) -> int:
+    """As JSON in UTF-8."""
+    return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _fair_limit(lengths: list[int], total: int, most: int) -> int:
+    """The greatest limit, from 1 to `most`, to which these may be cut to be `total` together."""
+    left = total
+    for at, length in enumerate(sorted(lengths)):
+        share = left // (len(lengths) - at)
+        if length > share:
+            return max(1, min(share, most))
+        left -= length
+    return most
 
 
 def name_text(text: str | None) -> str | None:

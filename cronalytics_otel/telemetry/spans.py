@@ -70,7 +70,9 @@ def build_trace(
     if (script := _script(run, root)) is not None:
         root.children.append(script)
     if conversation is not None:
-        show = content if content is not None and content.includes(run) else None
+        show = (
+            content.fitted(conversation) if content is not None and content.includes(run) else None
+        )
         _add_conversation(run, conversation, root, Book(show), steps)
     if steps is not sc.Steps.COMPLETE:
         root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] = str(steps)

@@ -14,6 +14,7 @@ from cronalytics_otel.telemetry.content import (
     ERROR_TEXT_CHARS,
     ContentMode,
     ContentPolicy,
+    _fair_limit,
     cut,
     error_text,
     masked_and_cut,
@@ -403,3 +404,16 @@ def test_messages_are_masked() -> None:
         tool_calls=(ToolCall(call_id="c", name="t", arguments=f'{{"k": "{secret}"}}'),),
     )
     assert secret not in (messages_json((message,), 1_000) or "")
+
+
+@given(st.lists(st.integers(0, 50), max_size=8), st.integers(0, 300), st.integers(1, 60))
+def test_the_limit_of_a_long_trace_is_the_greatest_that_fits(
+    lengths: list[int], total: int, most: int
+) -> None:
+    def taken(limit: int) -> int:
+        return sum(min(length, limit) for length in lengths)
+
+    limit = _fair_limit(lengths, total, most)
+    assert 1 <= limit <= most
+    assert limit == 1 or taken(limit) <= total
+    assert limit == most or taken(limit + 1) > total
