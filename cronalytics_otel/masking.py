@@ -99,7 +99,7 @@ _SHAPES = re.compile(
     r"|s\.(?=[A-Za-z]{0,23}\d)[A-Za-z0-9]{24}(?![\w.])"  # Vault, until 1.9
     ")"
 )
-_IN_KEY = r"[\w.$/:~+=%-]"
+_IN_KEY = r"[A-Za-z0-9_.$/:~+=%-]"
 _LONG = re.compile(rf"(?<!{_IN_KEY}){_IN_KEY}{{9,}}+")
 """Whatever may hold a key: in most texts that is little, and the rule above is a long one."""
 

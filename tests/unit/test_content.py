@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cronalytics_otel.masking import MASK, mask
 from cronalytics_otel.model import Message, Outcome, ToolCall
 from cronalytics_otel.telemetry.content import (
+    _HOST_ID,
     ERROR_TEXT_CHARS,
     ContentMode,
     ContentPolicy,
@@ -166,6 +167,16 @@ ORDINARY = [
     "call_9ce59031 finished in 0.17 s at 2026-11-21T11:01:57.835924+00:00",
     "import React from 'react'; @app.route('/x') pkg@1.2.3",
     "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "anthropic/claude-sonnet-4.5, gpt-4o-2024-08-06, claude-3-5-sonnet@20240620, o3-mini-high",
+    "accounts/fireworks/models/llama-v3p1-405b-instruct, us.anthropic.claude-opus-4-1-20250805-v1:0",
+    "npm_package_dependencies_typescript, hf_hub_download_with_retries, gsk_render_node_get_bounds",
+    "secret_manager_client_for_tests, re_compile_patterns_once, pat_matching, EAAccess, SKIPPED",
+    "*/5 9-17 * * 1-5, every 30m, 0 0 1,15 * *, @daily, 2026-11-21T11:01:57+01:00",
+    "/usr/lib/python3.11/site-packages/hermes_state.py:4101, C:\\Users\\bob\\key.txt, ~/.ssh/id_ed25519",
+    "connect to http://localhost:4318, https://[::1]:4318 or redis://cache:6379",
+    r'{"path": "C:\\dir\\new", "re": "\\d+\\/\\d+", "text": "caf\u00e9 \u2026"}',
+    "toolu_01A09q90qw90lq917835lq9, call_VSPygqKTWdrhaFErNvMV18Yl, chatcmpl-9J3uIL87gldCFtiIbyaOvTeYBRA3l",
+    "req_011CSHoEeqs5C35K2UUqR7Fy, resp_68b1f0c2d3e4819f9a7b, msg_01XFDUDYJgAACzvnptvVoYEL",
     "naïve café 日本語 🚀",
     "",
 ]
@@ -307,6 +318,11 @@ def test_a_value_is_kept_as_it_is() -> None:
     assert value_text(" nightly  digest") == " nightly  digest"
     assert value_text("\t") is None
     assert value_text(None) is None
+
+
+@given(st.from_regex(_HOST_ID, fullmatch=True))
+def test_the_masks_would_leave_alone_what_passes_for_an_id_of_the_host(text: str) -> None:
+    assert mask(text) == text
 
 
 def test_half_a_surrogate_pair_becomes_the_replacement_character() -> None:

@@ -55,6 +55,7 @@ def forms(secret: Secret) -> dict[str, str]:
         "alone": secret.text,
         "in prose": f"It failed with {secret.text} today.",
         "in brackets": f"({secret.text})",
+        "in Chinese": f"\u5bc6\u94a5 {secret.text}\uff0c\u5931\u8d25",
         "in lines": said,
         "in JSON": once,
         "in JSON in JSON": json.dumps({"arguments": once, "n": [1]}),
