@@ -112,7 +112,9 @@ def value_text(text: str | None) -> str | None:
     return text if _HOST_ID.fullmatch(text) else _kept(text, VALUE_CHARS)
 
 
-_HOST_ID = re.compile(r"(?:cron_|call_)?[0-9a-f_-]{1,64}")
+_HOST_ID = re.compile(
+    r"cron_[0-9a-f]{1,32}_\d{8}_\d{6}|\d{8}_\d{6}_[0-9a-f]{1,16}|(?:call_)?[0-9a-f]{1,32}"
+)
 """The host's ids, another for each run: nothing in them that a rule of the masks could mean."""
 
 
