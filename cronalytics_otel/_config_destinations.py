@@ -48,6 +48,7 @@ _KEYS: Final = (
     "insecure",
 )
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+KEY_IN_PATH: Final = re.compile(r"(?<=/)(?=[^/\d]*\d)[^/]{24,}")
 _NOT_IN_URLS: Final = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
@@ -73,12 +74,14 @@ class Destination:
 
     @property
     def safe_endpoint(self) -> str:
-        """The endpoint without user information and query values: fit for logs and screens."""
+        """The endpoint without user information, query values, and what may be a key in its path: fit
+        for logs and screens."""
         return safe_url(self.endpoint)
 
 
 def safe_url(url: str) -> str:
-    """`url` without user information, and with `***` for each value of its query."""
+    """`url` without user information, and with `***` for each value of its query, and for a part of
+    its path that is long and has digits, as keys are."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -87,7 +90,8 @@ def safe_url(url: str) -> str:
         return url.partition("?")[0].rpartition("@")[2]
     names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
     query = urlencode([(name, "***") for name in names], safe="*")
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+    path = KEY_IN_PATH.sub("***", parts.path)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, query, ""))
 
 
 def read_destinations(

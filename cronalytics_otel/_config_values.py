@@ -88,9 +88,11 @@ def tell_unknown(
 ) -> None:
     for key in section:
         if key not in known:
+            from .masking import mask
+
             near = get_close_matches(str(key), known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
-            problems.append(f"{where}.{key}: unknown key, not used; {hint}")
+            problems.append(f"{where}.{mask(str(key))}: unknown key, not used; {hint}")
 
 
 def baggage(where: str, text: str, problems: list[str]) -> list[tuple[str, str]]:
@@ -140,7 +142,10 @@ def flag(value: object) -> bool:
 
 
 def shown(value: object) -> str:
-    text = repr(value)
+    """Of a wrong value, its beginning: a key may have been put into the wrong line."""
+    from .masking import mask
+
+    text = mask(repr(value))
     return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"
 
 

@@ -25,6 +25,7 @@ from ._config_values import (
     baggage,
     fields_of,
     flag,
+    kind,
     mapping,
     number,
     one_of,
@@ -42,7 +43,14 @@ PLUGIN_KEY: Final = "cronalytics-otel"
 
 DEFAULT_SERVICE_NAME: Final = "hermes-cron"
 
-_KEYS: Final = ("destinations", "flush_timeout", "max_age_days", "content", "content_max_chars")
+_KEYS: Final = (
+    "destinations",
+    "flush_timeout",
+    "max_age_days",
+    "content",
+    "content_jobs",
+    "content_max_chars",
+)
 _HOST_KEYS: Final = frozenset({"llm", "allow_tool_override"})
 """What Hermes itself reads beside our keys (hermes_cli/plugins.py, agent/plugin_llm.py 0.19)."""
 
@@ -62,6 +70,8 @@ class Settings:
     flush_timeout_s: float = 2.0
     max_age_days: float = 90.0
     content: Content = "off"
+    content_jobs: dict[str, Content] = field(default_factory=dict)
+    """What goes before `content`, by a job's id or name; the id goes before the name."""
     content_max_chars: int = 4096
     timezone: str | None = None
     problems: tuple[str, ...] = ()
@@ -80,6 +90,7 @@ def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
     attributes = env.get("OTEL_RESOURCE_ATTRIBUTES", "")
     resource = dict(baggage("OTEL_RESOURCE_ATTRIBUTES", attributes, problems))
     disabled = Raw("OTEL_SDK_DISABLED", env.get("OTEL_SDK_DISABLED"))
+    content, content_jobs = _contents(options("content"), options("content_jobs"), problems)
     return Settings(
         # What cannot be read may name other destinations than the default one.
         destinations=()
@@ -94,7 +105,8 @@ def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
             options("flush_timeout"), number("seconds", least=0), 2.0, problems
         ),
         max_age_days=or_default(options("max_age_days"), number("days", above=0), 90.0, problems),
-        content=or_default(options("content"), _content, "off", problems),
+        content=content,
+        content_jobs=content_jobs,
         content_max_chars=or_default(options("content_max_chars"), _characters, 4096, problems),
         timezone=_timezone(config, env, problems),
         problems=tuple(problems),
@@ -179,6 +191,31 @@ def _content(value: object) -> Content:
     if value is False:  # YAML 1.1 reads a bare `off` as false
         return "off"
     return cast("Content", one_of(value, ("off", "errors", "full")))
+
+
+def _contents(general: Raw, by_job: Raw, problems: list[str]) -> tuple[Content, dict[str, Content]]:
+    """What is sent of all jobs, and of single ones; when in doubt, nothing: a job may stand there
+    to keep it at home."""
+    content: Content = or_default(general, _content, "off", problems)
+    if by_job.found is None:
+        return content, {}
+    if not isinstance(by_job.found, dict):
+        problems.append(
+            f"{by_job.where}: expected a mapping of jobs to off, errors or full, not"
+            f" {kind(by_job.found)}; off is used for all jobs"
+        )
+        return "off", {}
+    jobs: dict[str, Content] = {}
+    for job, value in by_job.found.items():
+        if not isinstance(job, str):  # YAML has made a number of it: which job, is lost
+            problems.append(
+                f"{by_job.where}: {shown(job)} is no text, put it into quotes; off is used for all"
+                " jobs"
+            )
+            return "off", {}
+        entry = Raw(f"{by_job.where}.{shown(job)}", value, by_job.env)
+        jobs[job.strip()] = or_default(entry, _content, "off", problems)
+    return content, jobs
 
 
 def _characters(value: object) -> int:

@@ -249,7 +249,9 @@ class _Sync:
         by_name = {d.name: d for d in self.settings.destinations}
         deliveries: dict[str, Delivery] = {}
         build = trace_builder(self.home, self.settings, journal)
-        slim = trace_builder(self.home, replace(self.settings, content="off"), journal)
+        slim = trace_builder(
+            self.home, replace(self.settings, content="off", content_jobs={}), journal
+        )
         # Who is known to fail goes last, and keeps nobody waiting for long.
         for standing in sorted(journal.outbox.standings(), key=lambda s: s.failures > 0):
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from .config import Settings
 from .export import BuildTraces
@@ -13,27 +14,23 @@ from .journal import Journal
 from .journal.outbox import Entry
 from .model import Conversation, Run, Span
 
+if TYPE_CHECKING:
+    from .telemetry.content import ContentPolicy
+
 READ_AT_ONCE, READ_AT_ONCE_WITH_CONTENT = 256, 16
 """Runs whose messages are in memory together: with what was said, each may hold megabytes."""
 
 
 def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTraces:
     """Builds traces as they are sent: the root from the journal, the steps from the host."""
-    from .telemetry.content import ContentMode, ContentPolicy
     from .telemetry.semconv import Steps
     from .telemetry.spans import build_trace
 
-    content = ContentPolicy(
-        mode=ContentMode(settings.content), max_chars=settings.content_max_chars
-    )
-
-    with_content = content.mode is not ContentMode.OFF
-    at_once = READ_AT_ONCE_WITH_CONTENT if with_content else READ_AT_ONCE
+    content = content_policy(settings)
 
     def build(entries: Sequence[Entry]) -> Iterator[list[Span] | None]:
-        for at in range(0, len(entries), at_once):
-            runs = [entry.run for entry in entries[at : at + at_once]]
-            conversations = read_conversations(home, runs, with_content=with_content)
+        for runs in _batches([entry.run for entry in entries], content):
+            conversations = _conversations(home, runs, content)
             details = journal.details([run.session_id for run in runs if run.session_id])
             for run in runs:
                 if run.session_id is not None and conversations is None:
@@ -51,6 +48,43 @@ def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTrac
                 )
 
     return build
+
+
+def content_policy(settings: Settings) -> ContentPolicy:
+    from .telemetry.content import ContentMode, ContentPolicy
+
+    return ContentPolicy(
+        mode=ContentMode(settings.content),
+        jobs={job: ContentMode(mode) for job, mode in settings.content_jobs.items()},
+        max_chars=settings.content_max_chars,
+    )
+
+
+def _batches(runs: Sequence[Run], content: ContentPolicy) -> Iterator[list[Run]]:
+    """In their order; at most so many together as may be in memory."""
+    batch: list[Run] = []
+    wordy = 0
+    for run in runs:
+        included = content.includes(run)
+        if len(batch) == READ_AT_ONCE or (included and wordy == READ_AT_ONCE_WITH_CONTENT):
+            yield batch
+            batch, wordy = [], 0
+        batch.append(run)
+        wordy += included
+    if batch:
+        yield batch
+
+
+def _conversations(
+    home: Home, runs: Sequence[Run], content: ContentPolicy
+) -> dict[str, Conversation] | None:
+    """As `read_conversations`; what was said is read of those runs alone whose content goes along."""
+    silent = [run for run in runs if not content.includes(run)]
+    found = read_conversations(home, silent, with_content=False)
+    if len(silent) == len(runs) or found is None:
+        return found
+    said = read_conversations(home, [r for r in runs if content.includes(r)], with_content=True)
+    return None if said is None else found | said
 
 
 def read_conversations(

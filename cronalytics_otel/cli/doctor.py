@@ -149,7 +149,8 @@ def _config(settings: Settings) -> Iterator[Check]:
     for problem in settings.problems:
         yield _failed("config", problem, "correct it in config.yaml, .env or the environment")
     if not settings.problems:
-        yield _ok("config", f"valid; content {settings.content}")
+        by_job = formats.content_by_job(settings.content_jobs)
+        yield _ok("config", f"valid; content {settings.content}{by_job}")
 
 
 def _plugin(home: Home) -> Check:

@@ -5,6 +5,7 @@ Unknown is a dash everywhere, and never looks like nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from ..host.times import NS, to_datetime
@@ -121,3 +122,14 @@ def lines(text: str) -> list[str]:
         "".join(char if char.isprintable() else " " for char in line.expandtabs(4)).rstrip()
         for line in text.strip().splitlines()
     ]
+
+
+_SHOWN_JOBS = 5
+
+
+def content_by_job(jobs: Mapping[str, str]) -> str:
+    """The jobs whose content setting is their own, to stand after the general one."""
+    told = [f"{one_line(job)} {mode}" for job, mode in jobs.items()]
+    if len(told) > _SHOWN_JOBS:
+        told[_SHOWN_JOBS:] = [f"{len(told) - _SHOWN_JOBS} more"]
+    return f"; by job: {', '.join(told)}" if told else ""

@@ -21,6 +21,12 @@ from .sources import Source, look_at
 
 _REASONS = 5
 
+_CONTENT = {
+    "off": "off: nothing that was said in a run is sent",
+    "errors": "errors: what was said in failed runs is sent",
+    "full": "full: what was said in all runs is sent",
+}
+
 _MARKS = {"good": "✓", "bad": "✗", "warning": "!", "muted": formats.UNKNOWN}
 
 
@@ -111,6 +117,8 @@ def _lines(status: Status, context: Context) -> Iterator[Text]:
     yield _title("Hermes")
     yield _line("", "home", f"{home.path} (profile {home.profile})")
     yield _line("", "version", journal.hermes_version or formats.UNKNOWN)
+    by_job = formats.content_by_job(status.settings.content_jobs)
+    yield _line("", "content", f"{_CONTENT[status.settings.content]}{by_job}")
     yield Text()
     yield _title("Sources")
     for source in status.sources:
@@ -269,6 +277,8 @@ def _shape(status: Status, context: Context) -> Shape:
             for state in journal.destinations
         ],
         "disabled": status.settings.disabled,
+        "content": status.settings.content,
+        "content_jobs": status.settings.content_jobs,
         "config_problems": list(status.settings.problems),
     }
 

@@ -450,12 +450,36 @@ def _message(row: Row) -> Message:
     return Message(
         role=str(role),
         timestamp_ns=epoch_to_ns(timestamp) or 0,
-        content=_text(content),
+        content=_said(content),
         tool_call_id=_text(tool_call_id),
         tool_calls=_tool_calls(tool_calls) if tool_calls else (),
         tool_name=_text(tool_name),
         finish_reason=_text(finish_reason),
     )
+
+
+_IN_PARTS = "\0json:"
+"""What the host writes before a content that is no text but a list (hermes_state.py 0.19)."""
+
+
+def _said(content: object) -> str | None:
+    """A message's text; of one in parts, its texts, and `[image_url]` for what else there was."""
+    text = _text(content)
+    if text is None or not text.startswith(_IN_PARTS):
+        return text
+    written = text.removeprefix(_IN_PARTS)
+    try:
+        parts = json.loads(written)
+    except (ValueError, RecursionError):
+        return written
+    return "\n".join(map(_part_said, parts)) if isinstance(parts, list) else written
+
+
+def _part_said(part: object) -> str:
+    if not isinstance(part, dict):
+        return str(part)
+    said = part.get("text")
+    return said if isinstance(said, str) else f"[{part.get('type') or 'part'}]"
 
 
 def _tool_calls(text: object) -> tuple[ToolCall, ...]:

@@ -17,7 +17,9 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 from opentelemetry.trace import SpanKind as SdkSpanKind
 
+from .._config_destinations import KEY_IN_PATH
 from ..model import AttributeValue, Span, SpanEvent, SpanKind, SpanLink
+from .content import masked_and_cut
 from .receipt import Receipt, Verdict
 
 if TYPE_CHECKING:
@@ -174,15 +176,14 @@ def _text(text: str) -> str:
 
 def one_liner(destination: Destination) -> Callable[[str], str]:
     """A function that makes a server's or an exception's words fit for a log: one line, short,
-    without control characters, header values, and secrets of the URL."""
+    without control characters, header values, secrets of the URL, and what else looks like one."""
     secrets = sorted(set(_secrets(destination)), key=len, reverse=True)
 
     def clean(text: str) -> str:
         for secret in secrets:
             text = text.replace(secret, "***")
         words = "".join(char if char.isprintable() else " " for char in text).split()
-        line = " ".join(words)
-        return line if len(line) <= _REASON_CHARS else line[: _REASON_CHARS - 1] + "…"
+        return masked_and_cut(" ".join(words), _REASON_CHARS)
 
     return clean
 
@@ -192,6 +193,7 @@ def _secrets(destination: Destination) -> Iterable[str]:
     found += [part for value in found for part in value.split()]  # `Bearer TOKEN`
     if destination.protocol != "grpc":
         parts = urlsplit(destination.endpoint)
+        found += KEY_IN_PATH.findall(parts.path)
         found += [value for _, value in parse_qsl(parts.query)]
         found += parts.query.replace("&", "=").split("=")[1::2]
         found += parts.netloc.rpartition("@")[0].split(":")

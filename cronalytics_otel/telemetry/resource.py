@@ -11,6 +11,7 @@ from opentelemetry.sdk.version import __version__ as sdk_version
 from .. import __version__
 from ..model import AttributeValue
 from . import semconv
+from .content import value_text
 
 if TYPE_CHECKING:
     from ..config import Settings
@@ -22,12 +23,13 @@ _INSTANCE_NAMESPACE: Final = UUID("4d63009a-8d0f-11ee-aad7-4c796ed8e320")
 def resource_attributes(
     settings: Settings, *, home_path: Path, profile: str, hermes_version: str | None, hostname: str
 ) -> dict[str, AttributeValue]:
-    """Our attributes, and OTEL_RESOURCE_ATTRIBUTES over them; OTEL_SERVICE_NAME over both."""
+    """Our attributes, and OTEL_RESOURCE_ATTRIBUTES over them; OTEL_SERVICE_NAME over both. What is in
+    those variables is there to be sent, and goes as it is."""
     ours: dict[str, AttributeValue] = {
         semconv.SERVICE_VERSION: __version__,
         semconv.SERVICE_INSTANCE_ID: _instance_id(hostname, home_path),
-        semconv.HOST_NAME: hostname,
-        semconv.HERMES_PROFILE_NAME: profile,
+        semconv.HOST_NAME: value_text(hostname) or "unknown",
+        semconv.HERMES_PROFILE_NAME: value_text(profile) or "unknown",
         semconv.TELEMETRY_SDK_NAME: "opentelemetry",
         semconv.TELEMETRY_SDK_LANGUAGE: "python",
         semconv.TELEMETRY_SDK_VERSION: sdk_version,

@@ -458,8 +458,8 @@ ATTRIBUTES: Final = (
     _row(GEN_AI_TOOL_NAME, _STRING, "", "The tool.", "message `tool_calls`", (Where.TOOL,)),
     _row(GEN_AI_TOOL_CALL_ID, _STRING, "", "The model's id of the call.", "message `tool_calls`", (Where.TOOL,)),
     _row(HERMES_CRON_SKILL_NAME, _STRING, "", "The skill that this call loaded.", "argument of `skill_view`", (Where.TOOL,)),
-    _row(GEN_AI_INPUT_MESSAGES, _STRING, "", f"JSON: what was new to the model since its last answer (the whole history would repeat every text in every call). {_CONTENT}", "messages", (Where.CHAT,)),
-    _row(GEN_AI_OUTPUT_MESSAGES, _STRING, "", f"JSON: the answer. {_CONTENT}", "messages", (Where.CHAT,)),
+    _row(GEN_AI_INPUT_MESSAGES, _STRING, "", f"JSON. `chat`: what was new to the model since its last answer (the whole history would repeat every text in every call). `invoke_agent`: the prompt. {_CONTENT}", "messages", (Where.AGENT, Where.CHAT)),
+    _row(GEN_AI_OUTPUT_MESSAGES, _STRING, "", f"JSON. `chat`: the answer. `invoke_agent`: the last answer, if the agent came to one. {_CONTENT}", "messages", (Where.AGENT, Where.CHAT)),
     _row(GEN_AI_TOOL_CALL_ARGUMENTS, _STRING, "", f"What the tool was called with. {_CONTENT}", "message `tool_calls`", (Where.TOOL,)),
     _row(GEN_AI_TOOL_CALL_RESULT, _STRING, "", f"What it answered. {_CONTENT}", "message of the tool", (Where.TOOL,)),
 

@@ -76,7 +76,9 @@ def build_trace(
         root.children.append(script)
     tokens, loaded = 0, list[str]()
     if conversation is not None:
-        show = content if content is not None and content.includes(failed=run.failed) else None
+        show = (
+            content.fitted(conversation) if content is not None and content.includes(run) else None
+        )
         book = Book(show, details or {})
         _add_conversation(run, conversation, root, book, steps)
         tokens, loaded = book.tokens(), book.skills
@@ -217,7 +219,7 @@ _CRON = re.compile(rf"@\w+|{_CRON_FIELD}(?:\s+{_CRON_FIELD}){{4,5}}", re.IGNOREC
 
 def _cron_expression(run: Run) -> str | None:
     """The schedule if it is written as a cron expression: its owner may have written words."""
-    text = (run.schedule_expression or "").strip()
+    text = (value_text(run.schedule_expression) or "").strip()
     is_cron = run.schedule_kind is ScheduleKind.CRON and _CRON.fullmatch(text) is not None
     return text if is_cron else None
 
@@ -268,7 +270,7 @@ def _deliver(run: Run, after: Step, root: Step) -> Step | None:
         error = error_text(run.delivery_error) or "The host gave no reason."
     return Step(
         path=(sc.SPAN_DELIVER,),
-        name=named(sc.SPAN_DELIVER, _platforms(run.delivery_target)),
+        name=named(sc.SPAN_DELIVER, _platforms(target)),
         kind=SpanKind.PRODUCER,
         start=after.end,
         end=root.end,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from ..model import (
     AttributeValue,
@@ -137,6 +138,8 @@ def build_agent(conversation: Conversation, window: Step, book: Book) -> Agent:
     for session in sessions:
         timeline.add(session)
     timeline.close()
+    if book.show is not None:
+        step.attributes |= _asked_and_answered(sessions, book.show.max_chars)
     delegations = [tool for tool in step.children if tool.name.startswith(_DELEGATION)]
     for child in (child for session in sessions for child in session.children):
         if child.is_subagent and child.session_id not in book.sessions:
@@ -145,6 +148,17 @@ def build_agent(conversation: Conversation, window: Step, book: Book) -> Agent:
     for parent in (step, *delegations):
         parent.children.sort(key=_start_of)
     return Agent(step, timeline.turns, sessions[-1].ended_ns is not None, _answered(sessions[-1]))
+
+
+def _asked_and_answered(sessions: list[Conversation], max_chars: int) -> Attributes:
+    """What the agent was given, and what it gave in the end."""
+    asked = list(takewhile(lambda message: message.role != "assistant", sessions[0].messages))
+    answer = sessions[-1].messages[-1:] if _answered(sessions[-1]) else ()
+    told = {
+        sc.GEN_AI_INPUT_MESSAGES: messages_json(asked, max_chars),
+        sc.GEN_AI_OUTPUT_MESSAGES: messages_json(answer, max_chars),
+    }
+    return {name: text for name, text in told.items() if text is not None}
 
 
 _DELEGATION = f"{sc.SPAN_EXECUTE_TOOL} delegate"

@@ -161,7 +161,7 @@ def test_of_the_runs_before_a_given_time_none_is_sent_and_none_is_lost(
 def test_a_trace_too_large_for_the_collector_goes_without_its_content(
     home: HomeBuilder, noon: datetime, processes: SyncProcesses
 ) -> None:
-    """A long session with content on, and a collector that takes 4 MiB: it is not lost for that."""
+    """A long session with content on, and a collector that takes 1 MiB: it is not lost for that."""
     job = home.job("digest", every_minutes=30)
     tools = [ToolUse(name="web", result="x" * 5_000)] * 700
     home.agent_run(job, noon, 600, tools=tools)
@@ -169,7 +169,7 @@ def test_a_trace_too_large_for_the_collector_goes_without_its_content(
     home.write()
     content_on(home.path)
 
-    with JudgingCollector(lambda _s, size: ok() if size < 4 * 2**20 else status(413)) as collector:
+    with JudgingCollector(lambda _s, size: ok() if size < 2**20 else status(413)) as collector:
         environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
         processes.sync(home.path, environ)
         assert_all_there_once(collector, home.expected)

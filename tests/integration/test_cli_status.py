@@ -72,6 +72,7 @@ def test_everything_that_is_known(cli: Cli) -> None:
         "Hermes",
         f"  home       {home.path} (profile default)",
         "  version    –",
+        "  content    off: nothing that was said in a run is sent",
         "",
         "Sources",
         f"✓ jobs       {home.jobs}",
@@ -89,7 +90,7 @@ def test_everything_that_is_known(cli: Cli) -> None:
         "  delivered  0, last receipt never",
         "  pending    4, the oldest ended 1 d 01 h ago",
     ]
-    assert said.lines[6].endswith(", read 2026-01-31 08:59:00")
+    assert said.lines[7].endswith(", read 2026-01-31 08:59:00")
     assert (said.status, said.err) == (0, "")
 
 
@@ -305,6 +306,8 @@ def test_json_has_the_same_facts(cli: Cli) -> None:
             }
         ],
         "disabled": False,
+        "content": "off",
+        "content_jobs": {},
         "config_problems": [],
     }
     assert said.status == 1

@@ -161,6 +161,55 @@ def test_a_bare_off_is_off_although_yaml_reads_false(home: Home) -> None:
     assert (settings.content, settings.problems) == ("off", ())
 
 
+def test_the_content_of_single_jobs_is_read(home: Home) -> None:
+    settings = home.options(
+        """
+        content: errors
+        content_jobs:
+            payroll: off
+            " nightly digest ": FULL
+            "012345670123": errors
+        """
+    ).load()
+    assert settings.content == "errors"
+    assert settings.content_jobs == {
+        "payroll": "off", "nightly digest": "full", "012345670123": "errors",
+    }  # fmt: skip
+    assert settings.problems == ()
+
+
+def test_a_wrong_entry_keeps_the_content_of_its_job_at_home(home: Home) -> None:
+    settings = home.options(
+        "content: full\ncontent_jobs: {payroll: of, digest: errors, x: }"
+    ).load()
+    assert settings.content == "full"
+    assert settings.content_jobs == {"payroll": "off", "digest": "errors", "x": "off"}
+    assert settings.problems == (
+        f"{WHERE}.content_jobs.'payroll': 'of' is not one of off, errors, full; off is used",
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (
+            "[payroll]",
+            "expected a mapping of jobs to off, errors or full, not a list; off is used for all jobs",
+        ),
+        (
+            "{x: errors, 012345670123: off}",
+            "1402433619 is no text, put it into quotes; off is used for all jobs",
+        ),
+    ],
+)
+def test_when_it_cannot_be_told_whose_content_is_to_stay_all_stays(
+    home: Home, value: str, problem: str
+) -> None:
+    settings = home.options(f"content: full\ncontent_jobs: {value}").load()
+    assert (settings.content, settings.content_jobs) == ("off", {})
+    assert settings.problems == (f"{WHERE}.content_jobs: {problem}",)
+
+
 def test_no_flush_is_a_choice(home: Home) -> None:
     settings = home.options("flush_timeout: 0").load()
     assert (settings.flush_timeout_s, settings.problems) == (0.0, ())
@@ -195,7 +244,7 @@ def test_no_flush_is_a_choice(home: Home) -> None:
             "x: 3",
             (
                 "x: unknown key, not used; known keys: destinations, flush_timeout, max_age_days,"
-                " content, content_max_chars"
+                " content, content_jobs, content_max_chars"
             ),
         ),
     ],
@@ -777,6 +826,11 @@ def test_no_repr_shows_a_header_or_a_secret_of_the_url(home: Home) -> None:
         ("http://c:1/v1/traces", "http://c:1/v1/traces"),
         ("https://me:s3cret@c:1/x?key=s3cret&b=#s3cret", "https://c:1/x?key=***&b=***"),
         ("https://s3cret@c", "https://c"),
+        ("https://c/e/9f3ac27b-e1d8-4546-af1b-7c92d3e8065f/v1/traces", "https://c/e/***/v1/traces"),
+        (
+            "https://c/ingest/a-path-of-many-words-without-digits",
+            "https://c/ingest/a-path-of-many-words-without-digits",
+        ),
         ("c:4317", "c:4317"),
         ("me:s3cret@c:4317", "c:4317"),
         ("unix:///run/c", "unix:///run/c"),

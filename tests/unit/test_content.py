@@ -8,21 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cronalytics_otel.model import Message, ToolCall
+from cronalytics_otel.masking import MASK, mask
+from cronalytics_otel.model import Message, Outcome, ToolCall
 from cronalytics_otel.telemetry.content import (
+    _HOST_ID,
     ERROR_TEXT_CHARS,
-    MASK,
     ContentMode,
     ContentPolicy,
+    _fair_limit,
     cut,
     error_text,
-    mask,
     masked_and_cut,
     messages_json,
     name_text,
     value_text,
     well_formed,
 )
+from tests.support.traces import a_run
 
 # Assembled here so that no scanner takes a test for a leak. (secret, text around it)
 BARE_SECRETS = {
@@ -165,6 +167,16 @@ ORDINARY = [
     "call_9ce59031 finished in 0.17 s at 2026-11-21T11:01:57.835924+00:00",
     "import React from 'react'; @app.route('/x') pkg@1.2.3",
     "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "anthropic/claude-sonnet-4.5, gpt-4o-2024-08-06, claude-3-5-sonnet@20240620, o3-mini-high",
+    "accounts/fireworks/models/llama-v3p1-405b-instruct, us.anthropic.claude-opus-4-1-20250805-v1:0",
+    "npm_package_dependencies_typescript, hf_hub_download_with_retries, gsk_render_node_get_bounds",
+    "secret_manager_client_for_tests, re_compile_patterns_once, pat_matching, EAAccess, SKIPPED",
+    "*/5 9-17 * * 1-5, every 30m, 0 0 1,15 * *, @daily, 2026-11-21T11:01:57+01:00",
+    "/usr/lib/python3.11/site-packages/hermes_state.py:4101, C:\\Users\\bob\\key.txt, ~/.ssh/id_ed25519",
+    "connect to http://localhost:4318, https://[::1]:4318 or redis://cache:6379",
+    r'{"path": "C:\\dir\\new", "re": "\\d+\\/\\d+", "text": "caf\u00e9 \u2026"}',
+    "toolu_01A09q90qw90lq917835lq9, call_VSPygqKTWdrhaFErNvMV18Yl, chatcmpl-9J3uIL87gldCFtiIbyaOvTeYBRA3l",
+    "req_011CSHoEeqs5C35K2UUqR7Fy, resp_68b1f0c2d3e4819f9a7b, msg_01XFDUDYJgAACzvnptvVoYEL",
     "naïve café 日本語 🚀",
     "",
 ]
@@ -249,7 +261,10 @@ def test_a_huge_text_is_shortened_before_it_is_masked(monkeypatch: pytest.Monkey
     "unit",
     ["pass", "pass ", "auth=", "auth: a-", "AUTH ", "DB_PASS='", 'pass="\n', "a_", "sshpass ",
      "sshpass -p", "sshpass', '", "mysql ", "mysql -p", "mysql -p'", "--a-pass", "://a@", "://a@b:",
-     "hvs.", "lin_api_", "\\", " ", "1", "x", "@"],
+     "hvs.", "lin_api_", "\\", " ", "1", "x", "@", "-----BEGIN A ", "-----BEGIN PRIVATE KEY", "\\u002",
+     "\\u003d", "\\/", ":\\/\\/", "login a password ", "identified by '", "a:b@tcp", "a:", "@a.", "a@b.c",
+     "pat", "s.", "s.a1", "eyJ.", "eyJa", "xoxb-", "MTE.", "re_1", "access_token$a", "%20", ".atlasv1.",
+     "Q~", "1Q~", "sk-", "sk-1", "a.", "-a", "\\n", "://:", "a:APA91b", "cookie: ", "bearer ", "token is "],
 )  # fmt: skip
 def test_a_secret_is_found_after_100_000_characters_of_whatever_a_stranger_wrote(unit: str) -> None:
     """With a rule that is not linear in the text's length this does not come to an end."""
@@ -305,6 +320,11 @@ def test_a_value_is_kept_as_it_is() -> None:
     assert value_text(None) is None
 
 
+@given(st.from_regex(_HOST_ID, fullmatch=True))
+def test_the_masks_would_leave_alone_what_passes_for_an_id_of_the_host(text: str) -> None:
+    assert mask(text) == text
+
+
 def test_half_a_surrogate_pair_becomes_the_replacement_character() -> None:
     assert well_formed("a\ud800b") == "a\ufffdb"
     assert well_formed("🚀") == "🚀"
@@ -322,8 +342,26 @@ def test_a_policy_says_whose_content_leaves(
     mode: ContentMode, of_success: bool, of_failure: bool
 ) -> None:
     policy = ContentPolicy(mode=mode)
-    assert policy.includes(failed=False) is of_success
-    assert policy.includes(failed=True) is of_failure
+    assert policy.includes(a_run()) is of_success
+    assert policy.includes(a_run(outcome=Outcome.FAILURE)) is of_failure
+
+
+@pytest.mark.parametrize("general", ContentMode)
+def test_what_a_policy_says_of_a_job_goes_before_what_it_says_of_all(general: ContentMode) -> None:
+    jobs = {"payroll": ContentMode.OFF, "digest": ContentMode.FULL, "flaky": ContentMode.ERRORS}
+    policy = ContentPolicy(mode=general, jobs=jobs)
+    assert not policy.includes(a_run(job_name="payroll", outcome=Outcome.FAILURE))
+    assert policy.includes(a_run(job_name=" digest "))
+    assert not policy.includes(a_run(job_name="flaky"))
+    assert policy.includes(a_run(job_name="flaky", outcome=Outcome.FAILURE))
+    assert policy.includes(a_run(job_name="other")) is (general is ContentMode.FULL)
+
+
+def test_a_job_is_asked_for_by_its_id_before_its_name() -> None:
+    """Two jobs may have one name, and a name may be changed."""
+    policy = ContentPolicy(jobs={"0123456789ab": ContentMode.OFF, "digest": ContentMode.FULL})
+    assert policy.includes(a_run(job_id="ba9876543210", job_name="digest"))
+    assert not policy.includes(a_run(job_id="0123456789ab", job_name="digest"))
 
 
 def test_content_is_off_unless_switched_on() -> None:
@@ -353,9 +391,9 @@ def test_messages_have_the_shape_of_the_genai_conventions() -> None:
             "role": "assistant",
             "parts": [
                 {"type": "tool_call", "id": "c1", "name": "weather",
-                 "arguments": '{"city": "Rome"}'},
+                 "arguments": {"city": "Rome"}},
             ],
-            "finish_reason": "tool_calls",
+            "finish_reason": "tool_call",
         },
         {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1",
                                     "response": "sunny"}]},
@@ -382,3 +420,16 @@ def test_messages_are_masked() -> None:
         tool_calls=(ToolCall(call_id="c", name="t", arguments=f'{{"k": "{secret}"}}'),),
     )
     assert secret not in (messages_json((message,), 1_000) or "")
+
+
+@given(st.lists(st.integers(0, 50), max_size=8), st.integers(0, 300), st.integers(1, 60))
+def test_the_limit_of_a_long_trace_is_the_greatest_that_fits(
+    lengths: list[int], total: int, most: int
+) -> None:
+    def taken(limit: int) -> int:
+        return sum(min(length, limit) for length in lengths)
+
+    limit = _fair_limit(lengths, total, most)
+    assert 1 <= limit <= most
+    assert limit == 1 or taken(limit) <= total
+    assert limit == most or taken(limit + 1) > total

@@ -204,6 +204,30 @@ def test_a_long_message_is_read_by_its_ends(db: Database) -> None:
     assert (last.head, last.tail) == ("é" * 200, "x" * 200)
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ('\0json:[{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {"url": "x"}}]',
+         "Look\n[image_url]"),
+        ('\0json:["a", {"text": 3}]', "a\n[part]"),
+        ('\0json:{"a": 1}', '{"a": 1}'),
+        ("\0json:[", "["),
+        ("\0json:" + "[" * 100_000, "[" * 100_000),
+        ('[{"type": "text"}]', '[{"type": "text"}]'),
+    ],
+    ids=["text and a picture", "odd parts", "an object", "broken", "deep", "plain"],
+)  # fmt: skip
+def test_of_a_message_in_parts_the_texts_are_its_content(
+    db: Database, written: str, said: str
+) -> None:
+    """The data of a picture are no text, and are not carried along."""
+    db.session("cron_j_20260504_090002")
+    db.message("cron_j_20260504_090002", "user", 120.0, written)
+
+    (message,) = db.conversation("cron_j_20260504_090002").messages
+    assert message.content == said
+
+
 # Which sessions are read.
 
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from cronalytics_otel.model import (
     Conversation,
@@ -16,6 +17,7 @@ from cronalytics_otel.model import (
 )
 from cronalytics_otel.telemetry import semconv as sc
 from cronalytics_otel.telemetry.content import ContentMode, ContentPolicy
+from cronalytics_otel.telemetry.otlp import span_converter
 from cronalytics_otel.telemetry.spans import build_trace
 from tests.support.traces import (
     FULL,
@@ -122,3 +124,47 @@ def test_no_secret_leaves_in_any_text(secret: str) -> None:
     assert wire.count("[masked]") >= 8
     script = build_trace(a_script_run(outcome=Outcome.FAILURE, error_message=text), None)
     assert secret not in _on_the_wire(script)
+
+
+# --- size ----------------------------------------------------------------------------------
+
+
+def a_long_session(text: str, steps: int = 100) -> Conversation:
+    """So many calls of the model and of a tool, each with `text`, and one short question."""
+    messages = [user(2, "Do it.")]
+    for number in range(steps):
+        call = ToolCall(call_id=str(number), name="web", arguments=json.dumps({"q": text}))
+        messages += [
+            replace(asks(3), content=text, tool_calls=(call,)), result(4, str(number), text)
+        ]  # fmt: skip
+    return a_session(*messages, answer(8, text))
+
+
+def _encoded_bytes(spans: list[Span]) -> int:
+    convert = span_converter({}, scope_version="0")
+    return encode_spans([convert(span) for span in spans]).ByteSize()
+
+
+@pytest.mark.parametrize("text", ["word ", "\u6f22\u5b57", "\U0001f680", '"', "\n", "\x01"])
+def test_two_hundred_steps_with_all_their_content_go_through(text: str) -> None:
+    """To collectors that take 4 MiB, whatever the texts are made of."""
+    spans = build_trace(a_run(), a_long_session(text * 4_096), content=FULL)
+    chats = [span for span in spans if span.name.startswith("chat")]
+    tools = [span for span in spans if span.name.startswith("execute_tool")]
+    assert (len(chats), len(tools)) == (101, 100)
+    assert _encoded_bytes(spans) < 4 * 2**20
+    for span in chats:
+        assert len(str(span.attributes[sc.GEN_AI_OUTPUT_MESSAGES])) > 600
+    for span in tools:
+        assert len(str(span.attributes[sc.GEN_AI_TOOL_CALL_RESULT])) > 600
+
+
+def test_in_a_long_trace_what_is_short_stays_whole() -> None:
+    spans = build_trace(a_run(), a_long_session("\u6f22" * 4_096), content=FULL)
+    first = next(span for span in spans if span.name.startswith("chat"))
+    assert _parts(first, sc.GEN_AI_INPUT_MESSAGES) == [("user", "Do it.")]
+
+
+def test_a_trace_of_usual_length_keeps_the_limit_that_its_owner_set() -> None:
+    session = a_long_session("word " * 100, 200)
+    assert FULL.fitted(session) == FULL

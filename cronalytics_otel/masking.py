@@ -1,0 +1,415 @@
+"""Secrets in a text, recognised and masked. Pure functions.
+
+By shape: the keys of well-known services, PEM blocks, JWTs, URLs with a password. By context: a value
+after a word such as `password` or `Authorization`. It cannot know every secret; what it lets through
+on purpose is prose, numbers, UUIDs and git hashes. It does not decode: a secret in base64 is not seen.
+
+Every rule is linear in the length of the text, whatever the text is: none can be made to backtrack
+over a long run, since what an agent reads is written by strangers.
+"""
+
+from __future__ import annotations
+
+import re
+
+MASK = "[masked]"
+
+_QUOTE = r"""\\*["'`]"""
+"""A quote, also inside JSON inside JSON."""
+
+_UNMASKED = r"(?!\[masked\]|\*{3})"
+
+_BLOCKS = re.compile(
+    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
+    r".*?(?:-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|\Z)",
+    re.DOTALL,
+)
+
+
+def _cased(*words: str) -> str:
+    """Spelt out in three cases: the regex engine is ten times slower when told to ignore case."""
+    return "|".join(spelt for word in words for spelt in (word, word.capitalize(), word.upper()))
+
+
+_START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2}))"
+"""Where a word begins: also after the `\n` of a JSON text and the `%20` of a URL."""
+
+_KEYS = (
+    # What a service's keys begin with, and what follows.
+    # Models: OpenAI, Anthropic, OpenRouter, DeepSeek, Langfuse; ElevenLabs; then by name
+    ("sk-", r"(?:(?=[A-Za-z_-]{0,64}\d)[\w-]{6,}|[\w-]{16,})"),
+    ("sk_", r"[0-9a-f]{32,}"),
+    ("hf_ api_org_ gsk_ r8_", r"[A-Za-z0-9]{16,}"),
+    ("xai- pplx- nvapi- pcsk_ lsv2_pt_ lsv2_sk_ sk-or- tvly-", r"[\w-]{12,}"),
+    ("fc-", r"[0-9a-f]{24,}"),
+    ("BSA", r"[\w-]{24,}"),
+    # Code: GitHub, GitLab, Docker, npm, PyPI, RubyGems, NuGet, CI, Pulumi, Postman, Figma, Atlassian
+    ("ghp_ gho_ ghu_ ghs_ ghr_ github_pat_", r"\w{16,}"),
+    ("glpat- gldt- glrt- glcbt- glptt- glft- glsoat- glimt- dckr_pat_ dckr_oat_", r"[\w-]{16,}"),
+    ("npm_", r"[A-Za-z0-9]{24,}"),
+    ("pypi- PMAK- figd_ CCIPAT_", r"[\w-]{24,}"),
+    ("rubygems_ bkua_ pul-", r"[0-9a-f]{24,}"),
+    ("oy2", r"[a-z0-9]{43}"),
+    ("ATATT3 ATCTT3", r"[\w=-]{24,}"),
+    # Clouds: AWS, Alibaba, Google, DigitalOcean, Heroku, Fly, Render, Netlify
+    ("AKIA ASIA ABIA ACCA", r"[A-Z0-9]{12,}"),
+    ("LTAI", r"[A-Za-z0-9]{12,}"),
+    ("AIza", r"[\w-]{24,}"),
+    ("ya29. GOCSPX- 1//0", r"[\w.-]{16,}"),
+    ("dop_v1_ doo_v1_ dor_v1_ HRKU- fo1_", r"[\w-]{20,}"),
+    ("fm1_ fm1r_ fm2_", r"[\w+/=-]{24,}"),
+    ("rnd_ nfp_", r"[A-Za-z0-9]{24,}"),
+    # Data and secrets: Vault, Databricks, Doppler, Supabase, PlanetScale, age, Tailscale
+    ("hvs. hvb. hvr. sb_secret_", r"[\w-]{16,}"),
+    ("dapi sbp_", r"[0-9a-f]{24,}"),
+    ("dp.pt. dp.st. dp.ct. dp.sa. dp.scim. pscale_tkn_ pscale_pw_ pscale_oauth_", r"[\w.-]{24,}"),
+    ("AGE-SECRET-KEY-1", r"[A-Z0-9]{24,}"),
+    ("tskey-", r"[a-z]{1,12}-[\w-]{12,}"),
+    # Watching: Grafana, Sentry, New Relic, PostHog
+    ("glsa_ glc_ sntrys_ sntryu_", r"[\w+/=-]{24,}"),
+    ("NRAK- phx_", r"[A-Za-z0-9]{20,}"),
+    # Money and shops: Stripe, Square, Shopify, Braintree, Facebook
+    ("sk_live_ sk_test_ rk_live_ rk_test_ pk_live_ pk_test_ whsec_", r"\w{8,}"),
+    ("sq0atp- sq0csp- sq0idp- shpat_ shpss_ shpca_ shppa_", r"[\w-]{16,}"),
+    ("access_token$", r"\w{1,16}\$\w{1,32}\$[0-9a-f]{32}"),
+    ("EAA", r"[\w-]{40,}"),
+    # Messages: Slack, SendGrid, Twilio, Mailgun, Brevo, Resend
+    ("xoxa- xoxb- xoxc- xoxd- xoxe- xoxo- xoxp- xoxr- xoxs- xoxe. xapp-", r"[\w.-]{8,}"),
+    ("SG.", r"[\w-]{12,}\.[\w-]{12,}"),
+    ("SK key-", r"[0-9a-f]{32}"),
+    ("xkeysib-", r"[\w-]{32,}"),
+    ("re_", r"(?=[A-Za-z_]{0,24}\d)[A-Za-z0-9]{8}_[A-Za-z0-9]{16,}"),
+    # Notes: Linear, Notion
+    ("lin_api_ lin_oauth_", r"\w{16,}"),
+    ("ntn_ secret_", r"(?=[A-Za-z]{0,24}\d)[A-Za-z0-9]{24,}"),
+    # A JWT, whole or cut
+    ("eyJ", r"(?:[\w-]{8,}(?:\.[\w-]*){1,4}|[\w-]{32,})"),
+)
+_SHAPES = re.compile(
+    _START
+    + "(?:"
+    + "|".join(re.escape(prefix) + body for prefixes, body in _KEYS for prefix in prefixes.split())
+    + r"|[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,}"  # Discord
+    r"|\d{8,10}:[\w-]{34,36}(?![\w-])"  # Telegram bots
+    r"|pat[A-Za-z0-9]{14}\.[0-9a-f]{32,}"  # Airtable
+    r"|[A-Za-z0-9]{14}\.atlasv1\.[\w-]{32,}"  # Terraform
+    r"|[\w~.-]{3}\dQ~[\w~.-]{24,}"  # Azure
+    r"|[\w-]{11}:APA91b[\w-]{40,}"  # Firebase
+    r"|[0-9a-f]{32}-us\d{1,2}"  # Mailchimp
+    r"|s\.(?=[A-Za-z]{0,23}\d)[A-Za-z0-9]{24}(?![\w.])"  # Vault, until 1.9
+    ")"
+)
+_IN_KEY = r"[A-Za-z0-9_.$/:~+=%-]"
+_LONG = re.compile(rf"(?<!{_IN_KEY}){_IN_KEY}{{9,}}+")
+"""Whatever may hold a key: in most texts that is little, and the rule above is a long one."""
+
+_HOOK_URLS = re.compile(
+    r"(hooks\.slack\.com/(?:services|workflows|triggers)/"
+    r"|discord(?:app)?\.com/api/(?:v\d{1,2}/)?webhooks/|api\.telegram\.org/(?:file/)?bot"
+    r"|webhook\.office\.com/webhookb2/|hooks\.zapier\.com/hooks/catch/|hc-ping\.com/"
+    r"|maker\.ifttt\.com/trigger/[\w-]{1,64}/(?:json/)?with/key/|open\.feishu\.cn/open-apis/bot/)"
+    rf"{_UNMASKED}[^\s\"'<>\\]+",
+    re.IGNORECASE,
+)
+_HOOK_HOSTS = (
+    "hooks.slack", "discord", "api.telegram", "webhook.office", "hooks.zapier", "hc-ping",
+    "maker.ifttt", "open.feishu",
+)  # fmt: skip
+
+_URL_USERINFO = re.compile(
+    # A user name may be an e-mail address. At the end of a text the `@` may have been cut off.
+    r"(?<=://)(?:[^\s/:\"'<>\\]{0,256}:[^\s/\"'<>\\]{1,1024}(?=@)|[^\s/@:\"'<>\\]{16,1024}(?=@)"
+    r"|[^\s/:\"'<>\\]{0,256}:(?!\d{0,5}(?:\Z|[^\w%]))[^\s/\"'<>\\]{1,1024}\Z)"
+)
+
+_DSN = re.compile(
+    r"(?:(?<![\w.\\-])|(?<=\\[nrtbf]))[\w.-]{1,64}:[^\s@\"'<>\\]{1,256}(?=@(?:tcp|unix)\()"
+)
+"""Of Go's database drivers: `user:password@tcp(host)`, without a scheme."""
+
+_URL_QUERY = re.compile(
+    r"([?&](?:[\w.-]{0,40}(?:key|sig|signature|credential|auth)|code|session|pwd)=)"
+    rf"{_UNMASKED}[^&;\s\"'<>\\]+",
+    re.IGNORECASE,
+)
+_SESSIONS = re.compile(
+    rf"((?:phpsessid|jsessionid|connect\.sid|sessionid)=){_UNMASKED}[^&;\s\"'<>\\]+", re.IGNORECASE
+)
+
+_HEADERS = re.compile(
+    rf"(authorization(?:{_QUOTE})?\s*+[:=]\s*+(?:{_QUOTE})?+"
+    rf"(?:(?:bearer|basic|token|digest|apikey|aws4-hmac-sha256|negotiate)\s++)?+)"
+    rf"{_UNMASKED}[^\s\"'`\\,;<>]+"
+    rf"|((?:set-)?cookie(?:{_QUOTE})?\s*+:\s*+(?:{_QUOTE})?+){_UNMASKED}[^\n\"'`\\<>]+",
+    re.IGNORECASE,
+)
+
+_SCHEMES = re.compile(
+    r"(bearer\s++)"
+    # Words of prose that stand after `bearer`.
+    r"(?!(?:tokens?|auth\w*|headers?|schemes?|credentials?|realm|format|prefix|of|is|was|not|and|or|"
+    r"required|missing|invalid|expired|error\w*|method|security)\b)"
+    r"[A-Za-z0-9._~+/=-]{6,}"
+    r"|(basic\s++)(?:(?=[A-Za-z+/]*\d)[A-Za-z0-9+/]{12,}={0,2}|[A-Za-z0-9+/]{6,}={1,2})",
+    re.IGNORECASE,
+)
+
+_SPOKEN = re.compile(
+    # SQL, and a .netrc: a word, a blank, the value.
+    rf"((?:identified\s++by|with\s++password|encrypted\s++password)\s++{_QUOTE}"
+    r"|\blogin\s++\S{1,128}\s++password\s++)"
+    rf"{_UNMASKED}[^\s\"'\\]+",
+    re.IGNORECASE,
+)
+
+_FLAGS = re.compile(
+    r"((?<![\w-])--(?!-)[\w-]{0,40}(?:passw(?:or)?d|passphrase|(?<!by)pass|token|secret|api-?key)"
+    r"\s++[\"']?)"
+    rf"(?![-|&;<>]|\d(?:\s|\Z)){_UNMASKED}[^\s\"'\\]+"
+    rf"|((?:\s-u|--user)\s++[\"']?)(?!\d+:\d+\b){_UNMASKED}[^\s:\"'\\]{{1,256}}:[^\s\"'\\]+",
+    re.IGNORECASE,
+)
+
+_NEXT = rf"{_QUOTE},\s*+{_QUOTE}"
+_SHORT_FLAGS = re.compile(
+    # In a shell's line, or as Python shows a list: `['sshpass', '-p', 'x']`.
+    _START + r"(sshpass\s++(?:-v\s++)?+-p\s*+"
+    rf"|sshpass{_NEXT}(?:-v{_NEXT})?+-p(?:{_NEXT})?+"
+    # `-p 3306` is no password of mysql's, and `-p3306:3306` is a port of docker's.
+    r"|(?:mysql|mariadb)[\w-]{0,20}[\s\"'][^\n|;&]{0,200}?(?<=[\s\"'])-p(?!\s|\d+:\d))"
+    rf"{_UNMASKED}(?!{_QUOTE}(?:[\s,)}}\]]|\Z))"
+    rf"(?:(?P<quote>{_QUOTE})[^\n]{{1,256}}?(?P=quote)|\\*[\"']?[^\s\"'\\]++)"
+)
+
+_NEAR = re.compile(
+    # `the token is 3f2a...`: a long value of letters and digits, or after `is` a shorter one.
+    rf"((?:{_cased('secret', 'token', 'password', 'passwd', 'credential')}"
+    rf"|{_cased('api key', 'api-key', 'apikey', 'access key', 'private key')}|API key)s?"
+    r"(?i:\s+(?:hash|value|provided|used|of|for))?(?:\s+(?P<is>is|was))?[\s:=(\"'`]{1,4})"
+    r"(?=[A-Za-z+/_!-]{0,64}\d)"
+    r"(?:[A-Za-z0-9+/_-]{20,}={0,2}|(?(is)(?=\d*[A-Za-z])[^\s\"'`\\]{6,}|(?!)))"
+)
+
+_AT_HOST = re.compile(r"@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
+_MAILBOX = re.compile(r"[\w.%+-]{1,64}\Z")
+_JSON_ESCAPE = re.compile(r"(?<=\\)(?:[nrtbf]|u[0-9a-fA-F]{4})(?=.)")
+
+_ESCAPED = re.compile(
+    r"\\+u00(2[1346-9a-f]|3[0-9a-f]|40|5[bdf]|[46][1-9a-f]|[57][0-9a]|7e)", re.IGNORECASE
+)
+"""Plain characters that a JSON text need not escape, and some do: `\u0026`; no quote, no backslash."""
+_ESCAPED_URL = re.compile(r":(?:\\+/){2}")
+_ESCAPED_SLASH = re.compile(r"\\+/")
+
+_KEY = re.compile(
+    r"(?P<word>key|Key|KEY|secret|Secret|SECRET|password|Password|PASSWORD|passwd|Passwd|PASSWD"
+    r"|passphrase|Passphrase|PASSPHRASE|passcode|Passcode|PASSCODE|pwd|Pwd|PWD"
+    r"|credentials?|Credentials?|CREDENTIALS?|token|Token|TOKEN"
+    r"|pass|Pass|PASS|auth|Auth|AUTH)"
+    r"(?:[_-]?(?:[iI][dD]|\d{1,2}|hash|HASH|value|VALUE|base64|BASE64))?"
+    rf"(?:\s(?:provided|given|supplied))?(?P<quote>{_QUOTE})?\s*+(?::=|=>|[:=])\s*+"
+)
+_STRONG_KEY = re.compile(
+    r"(?:api|access|account|private|signing|encryption|shared|secret|auth|master|subscription|functions"
+    r"|storage|hmac|integration|webhook|deploy|admin|service)[ _-]?\Z",
+    re.IGNORECASE,
+)
+_STRONG_TOKEN = re.compile(
+    r"(?:access|auth|refresh|bearer|bot|id|session|api|oauth|csrf|xsrf|personal|push|device|app|"
+    r"user|service|deploy|webhook|security)[ _-]?\Z",
+    re.IGNORECASE,
+)
+_IN_BARE = r"""[^\s"'`\\,;&<>()\[\]{}]"""
+_NO_PASS = re.compile(r"(?:by|com|sur|tres|under|over)\Z", re.IGNORECASE)
+"""`bypass`, `compass` and the like."""
+_PART_OF_NAME = re.compile(r"[A-Za-z0-9_]\Z")
+_NO_PASSWORD = re.compile(rf"=|\d{{1,3}}(?:[./]\d+)?[%.:]*(?!{_IN_BARE})")
+"""A comparison, a count: `pass == x`, `pass=12`."""
+_TEST_NAME = re.compile(r"[Tt]ests?(?![a-z])")
+_NPM_AUTH = re.compile(r"(?<![A-Za-z0-9])_\Z")
+_NO_AUTH = re.compile(r"[A-Za-z]\Z")
+"""`oauth`, `unauth`; `proxyAuth` is told by its case."""
+_AUTH_METHOD = re.compile(
+    r"(?:=|https?://|(?:basic|bearer|digest|plain|login|token|password|ldap|saml|oidc|ntlm|on|off"
+    r"|negotiate|kerberos|enabled|disabled|none"
+    r"|(?:[a-z]{1,16}[-_]){0,3}(?:oauth|sha|md|sigv|x|v|http|tls)[-_]?\d{0,3}(?:\.\d{1,2})?)"
+    rf"(?!{_IN_BARE}))",
+    re.IGNORECASE,
+)
+"""What stands after `auth` and is no secret: `auth=plain`, `auth: scram-sha-256`."""
+_MIXED = re.compile(rf"(?=\d{{0,64}}[A-Za-z])(?={_IN_BARE}{{6}})(?:(?!\d){_IN_BARE}){{0,64}}\d")
+"""Six characters or more, of letters and digits."""
+_BASE64 = re.compile(
+    r"(?=[^A-Z]{0,16}[A-Z])(?=[^a-z]{0,16}[a-z])[A-Za-z0-9+/_-]{16,64}+={0,2}+(?!\()"
+)
+_OPENING = re.compile(_QUOTE)
+_BARE = re.compile(rf"{_IN_BARE}+")
+_NO_SECRET = re.compile(
+    r"(?:true|false|null|none|nil|undefined|yes|no|required|optional|\*+|\[masked\]?)\Z",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"\d+(?:\.\d+)?\Z")
+_TOKEN_LIKE = re.compile(r"(?=.{6})(?:[^\s\d]{0,64}\d|\S{16})")
+
+
+def mask(text: str) -> str:
+    """`text` with every secret that is recognised, and every e-mail address, as `[masked]`.
+
+    Key and punctuation around a value stay, so that an error still reads: `password=[masked]`.
+    """
+    has = text.lower().__contains__
+    if has("\\u00"):
+        text = _ESCAPED.sub(_unescaped, text)
+        has = text.lower().__contains__
+    if has("\\/") and _ESCAPED_URL.search(text):
+        text = _ESCAPED_SLASH.sub("/", text)
+        has = text.lower().__contains__
+    if has("private key"):
+        text = _BLOCKS.sub(MASK, text)
+    if has("://"):
+        text = _URL_USERINFO.sub(MASK, text)
+    if has("@tcp(") or has("@unix("):
+        text = _DSN.sub(MASK, text)
+    if any(map(has, _HOOK_HOSTS)):
+        text = _HOOK_URLS.sub(rf"\1{MASK}", text)
+    if has("authorization") or has("cookie"):
+        text = _HEADERS.sub(_keep_key, text)
+    if has("bearer") or has("basic"):
+        text = _SCHEMES.sub(_keep_key, text)
+    if any(map(has, ("key", "secret", "pass", "pwd", "credential", "token", "auth"))):
+        text = _mask_assignments(text)
+        text = _NEAR.sub(rf"\1{MASK}", text)
+    if has("password") or has("identified"):
+        text = _SPOKEN.sub(rf"\1{MASK}", text)
+    if has("--") or has(" -u"):
+        text = _FLAGS.sub(_keep_key, text)
+    if has("-p"):
+        text = _SHORT_FLAGS.sub(rf"\1{MASK}", text)
+    if has("="):
+        text = _URL_QUERY.sub(rf"\1{MASK}", text)
+        if has("sessid") or has("sessionid") or has("connect.sid"):
+            text = _SESSIONS.sub(rf"\1{MASK}", text)
+    text = _LONG.sub(_mask_keys, text)
+    return _mask_addresses(text) if has("@") else text
+
+
+def _mask_keys(match: re.Match[str]) -> str:
+    """What is known by its own form, in something long."""
+    text, done, end = match.string, match.start(), match.end()
+    pieces: list[str] = []
+    for key in _SHAPES.finditer(text, done, end):
+        pieces += (text[done : key.start()], MASK)
+        done = key.end()
+    return "".join((*pieces, text[done:end])) if pieces else match[0]
+
+
+def _mask_addresses(text: str) -> str:
+    """E-mail; `git@` is none."""
+    pieces: list[str] = []
+    done = 0
+    for host in _AT_HOST.finditer(text):
+        mailbox = _MAILBOX.search(text, max(done, host.start() - 64), host.start())
+        if mailbox is None or mailbox[0] == "git":
+            continue
+        # In a JSON text the letter after a backslash belongs to that.
+        escape = _JSON_ESCAPE.match(text, mailbox.start(), host.start())
+        pieces += (text[done : escape.end() if escape else mailbox.start()], MASK)
+        done = host.end()
+    return "".join((*pieces, text[done:])) if pieces else text
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return chr(int(match[1], 16))
+
+
+def _keep_key(match: re.Match[str]) -> str:
+    """The one group that took part is what stands before the value."""
+    return f"{match[match.lastindex or 0]}{MASK}"
+
+
+def _mask_assignments(text: str) -> str:
+    """`key=value`, `key: value`, `"key": "value"` where the key names a secret."""
+    pieces: list[str] = []
+    done = 0
+    for key in _KEY.finditer(text):
+        if key.start() < done:
+            continue
+        opening = _OPENING.match(text, key.end())
+        start = opening.end() if opening else key.end()
+        if not _may_be_secret(text, key, start, quoted=opening is not None):
+            continue
+        end = _quoted_end(text, start, opening[0]) if opening else _bare_end(text, start)
+        if end == start or _NO_SECRET.match(text, start, min(end, start + _HEAD)):
+            continue
+        # JSON stays JSON: a bare number beside a quoted key becomes a quoted mask.
+        quote = "" if opening else key["quote"] or ""
+        pieces += (text[done:start], quote, MASK, quote)
+        done = end
+    return "".join((*pieces, text[done:])) if pieces else text
+
+
+_HEAD = 96
+"""Characters of a value that decide whether it is one."""
+
+
+def _may_be_secret(text: str, key: re.Match[str], start: int, *, quoted: bool) -> bool:
+    """By the key and the head of the value that begins at `start`."""
+    word = key["word"].lower()
+    before = text[max(0, key.start() - 16) : key.start()]
+    if word == "key":
+        return _STRONG_KEY.search(before) is not None
+    if word == "pwd":
+        # Also the name of the working directory.
+        return not text.startswith(("/", "~", "."), start)
+    if word == "pass":
+        return _may_be_pass(text, key, before, start, quoted=quoted)
+    if word == "auth":
+        return _may_be_auth(text, key, before, start)
+    if word != "token" or _STRONG_TOKEN.search(before) or (key["quote"] and quoted):
+        return True
+    # `token` alone is also a word of parsers and of bills: `unexpected token: x`, `token = 512`.
+    value = _BARE.match(text, start, start + _HEAD)
+    if value is None or _NUMBER.match(value[0]):
+        return False
+    assigned = key[0].endswith("=") and len(value[0]) >= 4
+    return assigned or _TOKEN_LIKE.match(value[0]) is not None
+
+
+def _may_be_pass(text: str, key: re.Match[str], before: str, start: int, *, quoted: bool) -> bool:
+    """`DB_PASS=x`, `dbPass: x`; but `pass: x` is also a word of test reports and of prose."""
+    if _NO_PASS.search(before) or _NO_PASSWORD.match(text, start):
+        return False
+    if quoted or "=" in key[0] or _PART_OF_NAME.search(before):
+        return True
+    return _MIXED.match(text, start, start + _HEAD) is not None and not _TEST_NAME.match(
+        text, start
+    )
+
+
+def _may_be_auth(text: str, key: re.Match[str], before: str, start: int) -> bool:
+    """`AUTH=x`, `_auth=dXNlcjpwYXNz`, `auth: a1b2c3`; what names a method or an error is none."""
+    camel = key["word"] == "Auth" and before[-1:].islower() and before[-1:] != "o"
+    if (_NO_AUTH.search(before) and not camel) or _AUTH_METHOD.match(text, start):
+        return False
+    if _MIXED.match(text, start, start + _HEAD):
+        return True
+    if key[0].endswith("=") and _NPM_AUTH.search(before):
+        return True
+    if "=" not in key[0] and not key["quote"]:
+        return False
+    if key["word"] == "AUTH":
+        return _NO_PASSWORD.match(text, start) is None
+    return _BASE64.match(text, start, start + _HEAD) is not None
+
+
+def _bare_end(text: str, start: int) -> int:
+    value = _BARE.match(text, start)
+    return value.end() if value else start
+
+
+def _quoted_end(text: str, start: int, quote: str) -> int:
+    """Where the quote closes, else the end of the line."""
+    closing = text.find(quote, start)
+    end = len(text) if closing < 0 else closing
+    newline = text.find("\n", start, end)
+    return end if newline < 0 else newline
