@@ -67,6 +67,7 @@ def _job(raw: Mapping[str, object], zone: tzinfo | None) -> Job | None:
         skills=_skills(raw),
         deliver=_deliver(raw.get("deliver")),
         has_script=bool(raw.get("script")),
+        context_from=_context_from(raw.get("context_from")),
         created_ns=iso_to_ns(raw.get("created_at"), zone),
         next_run_ns=iso_to_ns(raw.get("next_run_at"), zone),
         last_run_ns=iso_to_ns(raw.get("last_run_at"), zone),
@@ -121,6 +122,12 @@ def _skills(raw: Mapping[str, object]) -> tuple[str, ...]:
     many, one = raw.get("skills"), raw.get("skill")
     names = many if isinstance(many, list) and many else [one]
     return tuple(dict.fromkeys(name for name in map(_text, names) if name))
+
+
+def _context_from(value: object) -> tuple[str, ...]:
+    """A list of job ids, or one alone."""
+    ids = value if isinstance(value, list) else [value]
+    return tuple(dict.fromkeys(job_id for job_id in map(_text, ids) if job_id))
 
 
 def _deliver(value: object) -> str:

@@ -22,6 +22,7 @@ from ..model import (
     Outcome,
     OutcomeSource,
     ScheduleKind,
+    SkipReason,
     SpanKind,
     Trigger,
 )
@@ -55,12 +56,15 @@ HERMES_CRON_RUN_LATENESS: Final = "hermes.cron.run.lateness"
 HERMES_CRON_RUN_QUEUE_TIME: Final = "hermes.cron.run.queue_time"
 HERMES_CRON_RUN_MODEL_TIME: Final = "hermes.cron.run.model_time"
 HERMES_CRON_RUN_TOOL_TIME: Final = "hermes.cron.run.tool_time"
+HERMES_CRON_RUN_SCRIPT_TIME: Final = "hermes.cron.run.script_time"
 HERMES_CRON_RUN_DELIVERY_TIME: Final = "hermes.cron.run.delivery_time"
 HERMES_CRON_RUN_API_CALLS: Final = "hermes.cron.run.api_calls"
 HERMES_CRON_RUN_TOOL_CALLS: Final = "hermes.cron.run.tool_calls"
 HERMES_CRON_RUN_SUBAGENTS: Final = "hermes.cron.run.subagents"
 HERMES_CRON_RUN_TURNS: Final = "hermes.cron.run.turns"
+HERMES_CRON_RUN_TURN_LIMIT_REACHED: Final = "hermes.cron.run.turn_limit_reached"
 HERMES_CRON_RUN_SILENT: Final = "hermes.cron.run.silent"
+HERMES_CRON_RUN_SKIP_REASON: Final = "hermes.cron.run.skip_reason"
 HERMES_CRON_RUN_MISSED_COUNT: Final = "hermes.cron.run.missed_count"
 HERMES_CRON_USAGE_INPUT_TOKENS: Final = "hermes.cron.usage.input_tokens"
 HERMES_CRON_USAGE_OUTPUT_TOKENS: Final = "hermes.cron.usage.output_tokens"
@@ -76,6 +80,7 @@ HERMES_CRON_DELIVERY_OUTCOME: Final = "hermes.cron.delivery.outcome"
 HERMES_CRON_DELIVERY_TARGET: Final = "hermes.cron.delivery.target"
 HERMES_CRON_DELIVERY_ERROR: Final = "hermes.cron.delivery.error"
 HERMES_CRON_TRACE_PARTIAL: Final = "hermes.cron.trace.partial"
+HERMES_CRON_SCRIPT_STDERR: Final = "hermes.cron.script.stderr"
 HERMES_CRON_STEP_UNFINISHED: Final = "hermes.cron.step.unfinished"
 HERMES_CRON_LINK_RELATION: Final = "hermes.cron.link.relation"
 HERMES_CRON_TEST: Final = "hermes.cron.test"
@@ -83,6 +88,7 @@ HERMES_CRON_TEST: Final = "hermes.cron.test"
 # The same facts under names of OpenTelemetry
 ERROR_TYPE: Final = "error.type"
 SESSION_ID: Final = "session.id"
+PROCESS_EXIT_CODE: Final = "process.exit.code"
 FAAS_TRIGGER: Final = "faas.trigger"
 FAAS_CRON: Final = "faas.cron"
 FAAS_TIME: Final = "faas.time"
@@ -126,6 +132,7 @@ AGENT_SUBAGENT: Final = "subagent"
 ACTION_RUN: Final = "RUN"
 TRIGGER_TIMER: Final = "timer"
 RELATION_PREVIOUS_RUN: Final = "previous_run"
+RELATION_CONTEXT_FROM: Final = "context_from"
 
 
 class Steps(StrEnum):
@@ -233,7 +240,8 @@ SPANS: Final = (
         where=Where.ROOT,
         name="cron {job name}",
         kind=SpanKind.SERVER,
-        parent="none: the root, linked to the job's previous run",
+        parent="none: the root, linked to the job's previous run, and to the runs of other jobs "
+        "whose outputs it was given",
         meaning="One run of a job, from its true start to its true end as the ledger has them. "
         "Status ERROR, with the error text as description, for the outcomes that are failures.",
     ),
@@ -265,7 +273,8 @@ SPANS: Final = (
         name="script",
         kind=SpanKind.INTERNAL,
         parent="the root",
-        meaning="The script of a script job, or the gate script of a run that it skipped.",
+        meaning="The script of a script job, the gate script of a run that it skipped, or the script "
+        "that ran before the agent.",
     ),
     SpanForm(
         where=Where.DELIVER,
@@ -336,12 +345,15 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_RUN_QUEUE_TIME, _DOUBLE, "s", "From the scheduler's claim to the start.", "ledger `claimed_at`, `started_at`"),
     _row(HERMES_CRON_RUN_MODEL_TIME, _DOUBLE, "s", "Time in which at least one `chat` was under way: parallel ones count once. Absent when no model answered or steps are missing.", "times of the messages"),
     _row(HERMES_CRON_RUN_TOOL_TIME, _DOUBLE, "s", "Time in which at least one `execute_tool` and no `chat` was under way: a subagent's model time is not counted again. Absent when steps are missing.", "times of the messages"),
+    _row(HERMES_CRON_RUN_SCRIPT_TIME, _DOUBLE, "s", "How long its script ran: of a script job and of a gate that said no the whole run, delivery included; of a script before the agent to a second. Absent when there was none, or its start is not known.", "ledger `started_at`, the time in the session's id"),
     _row(HERMES_CRON_RUN_DELIVERY_TIME, _DOUBLE, "s", "From the end of the session to the end of the run, when the answer was delivered or failed to be.", "session `ended_at`, ledger `finished_at`"),
     _row(HERMES_CRON_RUN_API_CALLS, _INT, "{call}", "Answered model calls, subagents' included; auxiliary ones (vision, compression) are in tokens and cost alone.", "session `api_call_count`"),
     _row(HERMES_CRON_RUN_TOOL_CALLS, _INT, "{call}", "Tool calls, subagents' included.", "session `tool_call_count`"),
     _row(HERMES_CRON_RUN_SUBAGENTS, _INT, "{agent}", "Subagents at any depth.", "sessions below the run's"),
     _row(HERMES_CRON_RUN_TURNS, _INT, "{turn}", "Answers in the run's own conversation, subagents' not included.", "messages"),
+    _row(HERMES_CRON_RUN_TURN_LIMIT_REACHED, ValueType.BOOLEAN, "", "Whether the agent had no turn left, and was asked for its summary; the run is a success all the same. Absent when there are no messages to tell.", "the host's request among the messages"),
     _row(HERMES_CRON_RUN_SILENT, ValueType.BOOLEAN, "", "It answered, and asked not to be delivered.", "the last message"),
+    _row(HERMES_CRON_RUN_SKIP_REASON, _STRING, "", 'Which no the gate gave: `{"wakeAgent": false}`, or nothing printed at all. The host keeps nothing else that a gate prints. Absent when the output file is gone.', "output file", values=SkipReason),
     _row(HERMES_CRON_RUN_MISSED_COUNT, _INT, "{run}", "How many runs one outage cost this job; on a missed run only.", "the schedule"),
 
     # What it took
@@ -363,12 +375,14 @@ ATTRIBUTES: Final = (
 
     # The trace itself
     _row(HERMES_CRON_TRACE_PARTIAL, _STRING, "", "Why the steps are not all there; absent when they are.", "state of the host's history", values=(Steps.HOST_PRUNED, Steps.TRUNCATED)),
+    _row(HERMES_CRON_SCRIPT_STDERR, _STRING, "", f"What a script that failed wrote there. {_CONTENT}", "the host's error text", (Where.SCRIPT,)),
     _row(HERMES_CRON_STEP_UNFINISHED, ValueType.BOOLEAN, "", "True when no result was ever written: the span ends at the next time that is known.", "messages", (Where.TOOL,)),
-    _row(HERMES_CRON_LINK_RELATION, _STRING, "", "What the linked run is to this one.", "the job's history", (Where.LINK,), (RELATION_PREVIOUS_RUN,)),
+    _row(HERMES_CRON_LINK_RELATION, _STRING, "", "What the linked run is to this one: the job's run before it, or the run of another job whose output its prompt was given.", "the job's history; the prompt", (Where.LINK,), (RELATION_PREVIOUS_RUN, RELATION_CONTEXT_FROM)),
     _row(HERMES_CRON_TEST, ValueType.BOOLEAN, "", "True: sent to test the way, to be left out of every count.", "`cronalytics-otel doctor`", (Where.DOCTOR,)),
 
     # OpenTelemetry's names
     _row(ERROR_TYPE, _STRING, "", "The class of the error; absent on success. The text is the status description.", "the host's error text", (Where.ROOT, Where.AGENT, Where.SCRIPT, Where.DELIVER), ErrorType),
+    _row(PROCESS_EXIT_CODE, _INT, "", "Of the script; negative is the number of the signal that ended it. Absent when it was never started, or was stopped at its limit of time.", "the host's error text; 0 where the host goes on only after that", (Where.SCRIPT,)),
     _row(SESSION_ID, _STRING, "", "The host's session.", "session `id`"),
     _row(FAAS_TRIGGER, _STRING, "", "Only for runs that a schedule started.", "`hermes.cron.run.trigger`", values=(TRIGGER_TIMER,)),
     _row(FAAS_CRON, _STRING, "", "The schedule, for such a run of a job that has a cron expression.", "jobs.json `schedule`"),

@@ -90,6 +90,7 @@ def test_a_plain_success() -> None:
         "hermes.cron.run.tool_calls": 0,
         "hermes.cron.run.subagents": 0,
         "hermes.cron.run.turns": 1,
+        "hermes.cron.run.turn_limit_reached": False,
         "hermes.cron.run.silent": False,
         "hermes.cron.usage.input_tokens": 1000,
         "hermes.cron.usage.output_tokens": 50,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cronalytics_otel.host import state_db
+from cronalytics_otel.host.prompts import PromptFault
 from cronalytics_otel.host.sqlite import (
     HostBusyError,
     HostCorruptError,
@@ -21,7 +22,6 @@ from cronalytics_otel.host.sqlite import (
 from cronalytics_otel.host.state_db import (
     CHUNK,
     CRON_SESSION,
-    PromptFault,
     Reader,
     Session,
     Watermark,
@@ -546,5 +546,7 @@ def test_a_fault_is_where_the_host_writes_it(
     db.message("cron_j_20260504_090002", "user", 2.0, NOTICE)
 
     with db.reader() as reader:
-        found = reader.prompt_faults(["cron_j_20260504_090002", "gone"])
-    assert found == ({"cron_j_20260504_090002": fault} if fault else {})
+        found = reader.prompts(["cron_j_20260504_090002", "gone"])
+    assert {session_id: prompt.fault for session_id, prompt in found.items()} == {
+        "cron_j_20260504_090002": fault
+    }

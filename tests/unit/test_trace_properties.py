@@ -24,6 +24,7 @@ any_case = {
     "run": strategies.runs,
     "conversation": st.one_of(st.none(), strategies.conversations),
     "previous": st.one_of(st.none(), strategies.runs),
+    "sources": st.lists(strategies.runs, max_size=2),
     "steps": st.sampled_from(sc.Steps),
     "content": st.sampled_from([None, FULL, ContentPolicy(mode=ContentMode.ERRORS, max_chars=9)]),
 }
@@ -48,10 +49,13 @@ def test_any_trace_is_a_tree_in_time(
     run: Run,
     conversation: Conversation | None,
     previous: Run | None,
+    sources: list[Run],
     steps: sc.Steps,
     content: ContentPolicy | None,
 ) -> None:
-    spans = build_trace(run, conversation, steps=steps, previous=previous, content=content)
+    spans = build_trace(
+        run, conversation, steps=steps, previous=previous, sources=sources, content=content
+    )
     check_shape(spans)
 
 
@@ -60,10 +64,13 @@ def test_any_trace_has_registered_names_of_the_registered_types(
     run: Run,
     conversation: Conversation | None,
     previous: Run | None,
+    sources: list[Run],
     steps: sc.Steps,
     content: ContentPolicy | None,
 ) -> None:
-    spans = build_trace(run, conversation, steps=steps, previous=previous, content=content)
+    spans = build_trace(
+        run, conversation, steps=steps, previous=previous, sources=sources, content=content
+    )
     kinds = {form.where: form.kind for form in sc.SPANS}
     for span in spans:
         where = sc.Where(span.name.split(" ")[0])
@@ -90,6 +97,7 @@ def test_the_parts_of_a_runs_time_are_not_more_than_the_whole(
     parts = [
         value
         for name in (
+            sc.HERMES_CRON_RUN_SCRIPT_TIME,
             sc.HERMES_CRON_RUN_MODEL_TIME,
             sc.HERMES_CRON_RUN_TOOL_TIME,
             sc.HERMES_CRON_RUN_DELIVERY_TIME,
