@@ -15,7 +15,7 @@ from ..traces import trace_of
 from . import formats
 from .context import Context
 from .errors import CommandError, ExitStatus, command
-from .runs import cost_is_unknown, outcome_cell
+from .runs import cost_is_unknown, outcome_cell, why_skipped
 from .shapes import run_shape, span_shape, trace_id
 from .waterfall import draw
 
@@ -34,11 +34,15 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     with context.journal() as journal:
         found = find_run(journal, args.reference)
         spans = trace_of(context.home, context.settings(), journal, found)
+        others = [("previous", journal.views.previous(found))]
+        others += [("fed by", source) for source in journal.views.sources(found)]
     if context.as_json:
         shape = {"run": run_shape(found), "spans": [span_shape(span) for span in spans]}
         context.terminal.json(shape)
     else:
-        context.terminal.data(*_header(found), "", *draw(spans, context.terminal.width))
+        at_turn_limit = spans[0].attributes.get(sc.HERMES_CRON_RUN_TURN_LIMIT_REACHED) is True
+        header = _header(found, others, at_turn_limit=at_turn_limit)
+        context.terminal.data(*header, "", *draw(spans, context.terminal.width))
         partial = spans[0].attributes.get(sc.HERMES_CRON_TRACE_PARTIAL)
         if partial is not None:
             context.terminal.data("", Text(_PARTIAL[sc.Steps(str(partial))], style="warning"))
@@ -90,16 +94,19 @@ def _listed(candidates: Sequence[Run]) -> str:
 _LABEL = 10
 
 
-def _header(run: Run) -> Iterator[Text]:
+def _header(
+    run: Run, others: Sequence[tuple[str, Run | None]], *, at_turn_limit: bool
+) -> Iterator[Text]:
     yield Text.assemble((formats.one_line(run.job_name), "heading"), "  ", outcome_cell(run))
-    for label, value in _facts(run):
+    linked = [(label, _linked(run, other)) for label, other in others if other is not None]
+    for label, value in (*_facts(run, at_turn_limit=at_turn_limit), *linked):
         if value:
             yield Text.assemble((f"  {label:<{_LABEL}}", "muted"), value)
     if run.failed:
         yield from _error(run)
 
 
-def _facts(run: Run) -> Iterator[tuple[str, str]]:
+def _facts(run: Run, *, at_turn_limit: bool) -> Iterator[tuple[str, str]]:
     """Label and text; an empty text is not known or says nothing."""
     yield "run", run.run_id
     yield "session", run.session_id if run.session_id and run.session_id != run.run_id else ""
@@ -115,6 +122,8 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     yield "tokens", _tokens(run)
     yield "cost", _cost(run)
     yield "calls", _calls(run)
+    yield "turns", "limit reached: the answer is the summary that it was asked for" * at_turn_limit
+    yield "script", _script(run)
     yield "delivery", _delivery(run)
 
 
@@ -161,6 +170,16 @@ def _calls(run: Run) -> str:
         (run.subagents, "subagent"),
     )
     return _listing(*(formats.counted(n, noun) for n, noun in counts if n))
+
+
+def _script(run: Run) -> str:
+    code = None if run.script_exit_code is None else f"exit code {run.script_exit_code}"
+    return _listing(code, why_skipped(run))
+
+
+def _linked(run: Run, other: Run) -> str:
+    name = other.job_name if other.job_id != run.job_id else None
+    return _listing(other.run_id, name, other.outcome, formats.moment(other.ended_ns))
 
 
 def _delivery(run: Run) -> str:
