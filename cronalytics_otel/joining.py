@@ -13,15 +13,15 @@ from datetime import tzinfo
 
 from . import outcome as outcomes
 from . import schedule as schedules
+from . import scripts
 from .host.ledger import Execution
 from .host.outputs import Ending, Output
 from .host.prompts import Prompt
-from .host.state_db import CRON_SESSION, Session, Spending
-from .host.times import NS, wall_clock_ns
+from .host.state_db import Session, Spending
+from .host.times import NS
 from .model import (
     CostStatus,
     DeliveryOutcome,
-    Feed,
     Job,
     Mode,
     Outcome,
@@ -144,10 +144,12 @@ class Facts:
 def assemble(facts: Facts, zone: tzinfo, zone_name: str | None) -> Run:
     """One run from its facts."""
     started_ns, ended_ns = _times(facts)
+    prompt = scripts.own_prompt(facts.prompt, facts.job)
     said = _ended(facts, ended_ns)
-    ended = outcomes.with_prompt_fault(said, facts.prompt.fault if facts.prompt else None)
+    ended = outcomes.with_prompt_fault(said, prompt)
     schedule = facts.job.schedule if facts.job else None
     kind, expression = _schedule_shown(facts)
+    mode = _mode(facts)
     due_ns, trigger = _origin(facts, schedule, zone)
     model, provider = _main_model(facts)
     usage, cost_usd, cost_status = _spent(facts)
@@ -161,7 +163,7 @@ def assemble(facts: Facts, zone: tzinfo, zone_name: str | None) -> Run:
         session_id=session.session_id if session else None,
         job_id=facts.job_id,
         job_name=_name(facts),
-        mode=_mode(facts),
+        mode=mode,
         trigger=trigger,
         schedule_kind=kind,
         schedule_expression=expression,
@@ -187,56 +189,11 @@ def assemble(facts: Facts, zone: tzinfo, zone_name: str | None) -> Run:
         delivery_outcome=delivery,
         delivery_target=_target(facts.job),
         delivery_error=delivery_error,
-        script_exit_code=_exit_code(facts, ended),
-        script_ended_ns=_script_ended_ns(facts, zone),
+        script_exit_code=scripts.exit_code(prompt, ended, mode),
+        script_ended_ns=scripts.ended_ns(prompt, facts.execution, facts.session, zone),
         skip_reason=ended.skip_reason,
-        fed_by=_fed_by(facts, zone),
+        fed_by=scripts.fed_by(prompt, facts.session, zone),
     )
-
-
-def _exit_code(facts: Facts, ended: outcomes.Ended) -> int | None:
-    """The host calls a script good, and asks its gate, only when it exited with 0."""
-    if facts.prompt is not None and facts.prompt.script_ran:
-        error = facts.prompt.script_error
-        return 0 if error is None else outcomes.exit_code(error)
-    if ended.outcome is Outcome.SKIPPED:
-        return 0
-    if _mode(facts) is Mode.SCRIPT:
-        is_good = ended.outcome is Outcome.SUCCESS
-        return 0 if is_good else outcomes.exit_code(ended.error_message)
-    return None
-
-
-def _script_ended_ns(facts: Facts, zone: tzinfo) -> int | None:
-    """The host runs the script before the agent, then names the session by the wall clock.
-
-    None when the start is not known (no ledger), and when the stamp does not lie within the run:
-    the home was in another time zone then.
-    """
-    session, execution = facts.session, facts.execution
-    if session is None or execution is None or facts.prompt is None or not facts.prompt.script_ran:
-        return None
-    name = CRON_SESSION.match(session.session_id)
-    stamp = f"{name['date']}_{name['time']}" if name is not None else ""
-    times = wall_clock_ns(stamp, "%Y%m%d_%H%M%S", zone)
-    ended_ns = min(times, key=lambda at: abs(at - session.started_ns), default=None)
-    if ended_ns is None or not execution.began_ns - NS < ended_ns <= session.started_ns:
-        return None
-    return max(ended_ns, execution.began_ns)
-
-
-def _fed_by(facts: Facts, zone: tzinfo) -> tuple[Feed, ...]:
-    """What was saved after the prompt was made cannot have stood in it."""
-    if facts.prompt is None or facts.session is None:
-        return ()
-    latest_ns = facts.session.started_ns
-    found = []
-    for output in facts.prompt.fed:
-        times = wall_clock_ns(output.saved, "%Y-%m-%d %H:%M:%S", zone)
-        saved_ns = max((at for at in times if at <= latest_ns), default=None)
-        if saved_ns is not None:
-            found.append(Feed(job_id=output.job_id, saved_ns=saved_ns))
-    return tuple(found)
 
 
 def _times(facts: Facts) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from .host.ledger import Execution
 from .host.outputs import Ending, Output
-from .host.prompts import PromptFault
+from .host.prompts import Prompt
 from .host.state_db import LastMessage
 from .model import Job, Mode, Outcome, OutcomeSource, SkipReason
 
@@ -212,23 +212,22 @@ EMPTY_REPLY = (
 """The host's own text, so that one query finds these runs, whoever noticed."""
 
 
-def with_prompt_fault(ended: Ended, fault: PromptFault | None) -> Ended:
+def with_prompt_fault(ended: Ended, prompt: Prompt | None) -> Ended:
     """A success for the host is a failure for us when the agent began without what its job names: a
     skill that was not found, or the data of a script that failed or was blocked."""
-    if fault is None or ended.outcome is not Outcome.SUCCESS:
+    if prompt is None or ended.outcome is not Outcome.SUCCESS:
         return ended
-    if fault.missing_skills is not None:
-        return Ended(
-            outcome=Outcome.FAILURE,
-            source=OutcomeSource.SESSION,
-            error_type=ErrorType.SKILL_NOT_FOUND,
-            error_message=f"Skill(s) not found and skipped: {fault.missing_skills}",
-        )
+    error_type, error = None, prompt.script_error
+    if prompt.missing_skills is not None:
+        error_type = ErrorType.SKILL_NOT_FOUND
+        error = f"Skill(s) not found and skipped: {prompt.missing_skills}"
+    if error is None:
+        return ended
     return Ended(
         outcome=Outcome.FAILURE,
         source=OutcomeSource.SESSION,
-        error_type=classify(fault.script_error or ""),
-        error_message=fault.script_error,
+        error_type=error_type or classify(error),
+        error_message=error,
     )
 
 

@@ -42,18 +42,6 @@ _CUT = "\n\n[... output truncated ...]"
 
 
 @dataclass(frozen=True, slots=True)
-class PromptFault:
-    """What the host told the agent had gone wrong before it began; the run then counts as completed.
-
-    Exactly one of the two is set: the names of skills that were not found, or what the script before
-    the agent said when it failed.
-    """
-
-    missing_skills: str | None = None
-    script_error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class FedOutput:
     """An output of another job in a prompt; `saved` is its `Run Time`, the home's wall clock."""
 
@@ -63,49 +51,62 @@ class FedOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """What is known of a run from its prompt."""
+    """What is known of a run from its prompt.
 
-    fault: PromptFault | None = None
-    script_error: str | None = None
-    """Of the script before the agent, also where another fault is told."""
+    With a skill missing or its script failed, the agent began without what its job names; the host
+    counts the run as completed all the same.
+    """
+
+    missing_skills: str | None = None
+    """Names of those that were not found."""
     script_ran: bool = False
-    """A script ran before the agent, well or not."""
+    """A script was to run before the agent, and did, or failed."""
+    script_error: str | None = None
+    """What the host says of the script that failed."""
     fed: tuple[FedOutput, ...] = ()
 
 
 def read(head: str, around: str, whole: str) -> Prompt:
     """`head` is the beginning of the prompt, `around` the passage where it speaks of a script (else
     empty), `whole` all of it if it may hold other jobs' outputs (else empty)."""
-    fed, last = _fed(whole)
-    # An output that it was fed may hold the prompt of its own run, and what that says of a script.
-    passage = whole[last:] if last else around
-    script = next((s for s in _SCRIPT.finditer(passage) if not last or "`" in s["place"]), None)
-    error = script["said"].strip() if script is not None and script["said"] is not None else None
     skills = _MISSING_SKILLS.match(head)
-    fault = None
-    if skills is not None:
-        fault = PromptFault(missing_skills=skills["names"])
-    elif error is not None:
-        fault = PromptFault(script_error=error)
-    return Prompt(fault=fault, script_error=error, script_ran=script is not None, fed=fed)
+    fed, last = _fed(whole)
+    script = _script_after(whole, last) if last else _SCRIPT.search(around)
+    error = script["said"] if script is not None else None
+    return Prompt(
+        missing_skills=skills["names"] if skills is not None else None,
+        script_ran=script is not None,
+        script_error=error.strip() if error is not None else None,
+        fed=fed,
+    )
+
+
+def _script_after(prompt: str, last: int) -> re.Match[str] | None:
+    """What stands of a script after the outputs that a run was fed. The last of these may hold the
+    prompt of its own run, and what that says of a script, which is not ours: ours comes later."""
+    found = None
+    for script in _SCRIPT.finditer(prompt, last):
+        if "`" in script["place"]:
+            found = script
+    return found
 
 
 def _fed(prompt: str) -> tuple[tuple[FedOutput, ...], int]:
-    """The outputs, and where the text of the last begins.
+    """The outputs, and from where on nothing but the last of them comes before the script.
 
     The host puts one section after another, each of at most 8,000 characters. An output may hold
     the prompt of its own run, with sections in it: those do not count.
     """
     found: list[FedOutput] = []
-    begin, following = 0, _FIRST_FED.search(prompt)
+    last, following = 0, _FIRST_FED.search(prompt)
     while following is not None and (section := _FED.match(prompt, following.end())) is not None:
-        begin = section.end()
+        begin = last = section.end()
         saved = _SAVED.match(prompt, begin)
         if saved is not None:
             found.append(FedOutput(section["job"], saved["saved"]))
-        end = begin + _FED_CHARS
-        if prompt.startswith(_CUT, end):
-            following = _NEXT.match(prompt, end + len(_CUT))
+        if prompt.startswith(_CUT, begin + _FED_CHARS):
+            last = begin + _FED_CHARS + len(_CUT)
+            following = _NEXT.match(prompt, last)
         else:
-            following = _NEXT.search(prompt, begin, end + len("\n```\n\n"))
-    return tuple(found), begin
+            following = _NEXT.search(prompt, begin, begin + _FED_CHARS + len("\n```\n\n"))
+    return tuple(found), last
