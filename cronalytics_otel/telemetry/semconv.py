@@ -163,12 +163,40 @@ OUTCOME_MEANING: Final = {
     Outcome.FAILURE: "The run failed.",
     Outcome.TIMEOUT: "It was stopped after a limit of time.",
     Outcome.CANCELLED: "It was interrupted.",
-    Outcome.BUDGET_EXCEEDED: "It was stopped after a limit of cost.",
+    Outcome.BUDGET_EXCEEDED: "It was stopped at a limit of cost: the provider's, as Hermes has none.",
     Outcome.ABANDONED: "Its process died: how far it came is not known.",
     Outcome.SKIPPED: "The gate script said that there is nothing to do.",
     Outcome.MISSED: "It was due and never ran.",
 }
 """One sentence for each outcome; a failed run's status description when the host gave no text."""
+
+
+ERROR_MEANING: Final = {
+    ErrorType.AUTH_FAILED: "The provider refused the key or the account: 401, 403.",
+    ErrorType.RATE_LIMITED: "The provider asked to wait: 429.",
+    ErrorType.TIMEOUT: "No activity for Hermes's limit, a script's limit, or a request's.",
+    ErrorType.NETWORK_ERROR: "No connection, no name, no valid certificate.",
+    ErrorType.SERVER_ERROR: "The provider failed: 5xx, overloaded.",
+    ErrorType.DISPATCH_FAILED: "Hermes's scheduler took the job and could not start it.",
+    ErrorType.INTERRUPTED: "Hermes was shut down, or a person interrupted it.",
+    ErrorType.EMPTY_RESPONSE: "The model said nothing.",
+    ErrorType.INVALID_CONFIG: "No model, no provider, no such script or platform, a request that the "
+    "provider does not understand, or settings that changed under the job.",
+    ErrorType.CONTEXT_OVERFLOW: "The conversation grew beyond what the model takes.",
+    ErrorType.INCOMPLETE_RESPONSE: "The model's answer was cut, or of no use, after all retries.",
+    ErrorType.CONTENT_POLICY_BLOCKED: "The provider's content filter stopped the request.",
+    ErrorType.SCRIPT_FAILED: "The script ended with another code than 0, or could not be run.",
+    ErrorType.SCRIPT_BLOCKED: "Hermes does not run a script outside its `scripts` folder.",
+    ErrorType.PERMISSION_DENIED: "The operating system did not let Hermes run the script, or use a "
+    "file of its own. What an agent's tool is denied fails no run: the agent goes on.",
+    ErrorType.SECURITY_CHECK_FAILED: "Hermes's scanner found an injection in the prompt, or the job "
+    "would have sent a stored key to a foreign address: the agent was not run.",
+    ErrorType.SKILL_NOT_FOUND: "The agent began without a skill that its job names.",
+    ErrorType.BUDGET_EXCEEDED: "No money left: the provider's credit or spending limit.",
+    ErrorType.ABANDONED: "The process died.",
+    ErrorType.OTHER: "None of these; the status description has the text.",
+}
+"""One sentence for each `error.type`, in the order of the enumeration."""
 
 
 class ValueType(StrEnum):
