@@ -419,6 +419,7 @@ def _delivery(
     empty = ended.error_type is outcomes.ErrorType.EMPTY_RESPONSE
     if silent or empty or ended.outcome is Outcome.SKIPPED:
         return DeliveryOutcome.SUPPRESSED, None
-    if latest is not None:
-        return DeliveryOutcome.DELIVERED, None
-    return None, None
+    if latest is None or (facts.job is not None and facts.job.deliver == "origin"):
+        # Without an origin it went to the home channels, and if there are none, nowhere: unsaid.
+        return None, None
+    return DeliveryOutcome.DELIVERED, None

@@ -120,7 +120,8 @@ class Job:
     schedule: Schedule | None
     skills: tuple[str, ...] = ()
     deliver: str | None = None
-    """jobs.json `deliver`: `local`, `origin`, or a platform with an optional chat."""
+    """jobs.json `deliver`: `local`, or platforms with an optional chat; `origin` for a job that was
+    made on no platform."""
     has_script: bool = False
     context_from: tuple[str, ...] = ()
     """Ids of the jobs whose newest output the agent is given."""

@@ -397,7 +397,7 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_MODEL_PROVIDER, _STRING, "", "That model's provider.", "`sessions`, `session_model_usage`"),
 
     # Delivery
-    _row(HERMES_CRON_DELIVERY_OUTCOME, _STRING, "", "What became of the answer.", "ledger `delivery_outcome`, jobs.json `last_delivery_error`", (Where.ROOT, Where.DELIVER), DeliveryOutcome),
+    _row(HERMES_CRON_DELIVERY_OUTCOME, _STRING, "", "What became of the answer, or of the notice of a failure; `failed` when one of several places failed. Absent when the host does not tell: it keeps that of the latest run only.", "ledger `delivery_outcome`, jobs.json `last_delivery_error`", (Where.ROOT, Where.DELIVER), DeliveryOutcome),
     _row(HERMES_CRON_DELIVERY_TARGET, _STRING, "", "Where it goes; e-mail addresses and secrets masked.", "jobs.json `deliver`", (Where.ROOT, Where.DELIVER)),
     _row(HERMES_CRON_DELIVERY_ERROR, _STRING, "", "Why it failed; cut, secrets masked.", "jobs.json `last_delivery_error`"),
 
