@@ -95,9 +95,9 @@ if MOUNTS:
         environ: dict[str, str],
         processes: SyncProcesses,
     ) -> None:
-        with small_disk(Home(history.path).plugin_folder, "256k"):
+        with small_disk(Home(history.path).plugin_folder, "384k"):
             ballast = Home(history.path).plugin_folder / "ballast"
-            ballast.write_bytes(b"x" * 180_000)
+            ballast.write_bytes(b"x" * 310_000)
             done = processes.sync(history.path, environ)
             assert done.error is not None
             assert done.error.startswith("JournalError: ")
