@@ -8,12 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from bench import arrival, export, hooks, startup, sync, ticks, views
+from bench import arrival, export, hooks, startup, sync, ticks, traces, views
 from bench.lines import Bench, Line, bench, table
 
 GROUPS: dict[str, Callable[[Bench], Iterator[Line]]] = {
     "import": startup.imported,
     "hooks": hooks.lines,
+    "traces": traces.lines,
     "export": export.lines,
     "first-sync": sync.first_sync,
     "nothing-new": sync.nothing_new,

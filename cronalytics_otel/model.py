@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 AttributeValue: TypeAlias = str | bool | int | float | tuple[str, ...]
 """What a span or resource attribute may hold (OTLP's scalar types, and lists of strings)."""
@@ -282,6 +282,77 @@ class Conversation:
     children: tuple[Conversation, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall:
+    """A call of a model that was answered, as a hook told of it."""
+
+    started_ns: int
+    ended_ns: int
+    model: str | None = None
+    provider: str | None = None
+    response_model: str | None = None
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiError:
+    """A call of a model that failed, as a hook told of it."""
+
+    started_ns: int
+    ended_ns: int
+    model: str | None = None
+    provider: str | None = None
+    status_code: int | None = None
+    """HTTP."""
+    attempt: int | None = None
+    """How many had failed before it."""
+    max_attempts: int | None = None
+    retryable: bool | None = None
+    reason: str | None = None
+    """The host's class: `auth`, `server_error`, …"""
+    exception_type: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What was decided of a tool call that needed somebody's consent."""
+
+    at_ns: int
+    choice: str | None = None
+    """The host's word: `once`, `deny`, `timeout`, `smart_approve`, …; None when nobody answered."""
+    surface: str | None = None
+    """Who was asked: `cli`, `gateway`, `smart` (a model)."""
+    waited_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRun:
+    """A tool call that came to its end, as a hook told of it."""
+
+    call_id: str
+    name: str
+    started_ns: int
+    ended_ns: int
+    failed: bool
+    error_type: str | None = None
+    message: str | None = None
+    approval: Approval | None = None
+
+
+Detail: TypeAlias = ModelCall | ApiError | ToolRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What hooks told of one session, each in the order of its end."""
+
+    calls: tuple[ModelCall, ...] = ()
+    errors: tuple[ApiError, ...] = ()
+    tools: tuple[ToolRun, ...] = ()
+
+
 class SpanKind(StrEnum):
     INTERNAL = "internal"
     SERVER = "server"
@@ -303,11 +374,11 @@ class SpanEvent:
     attributes: dict[str, AttributeValue]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Span(NamedTuple):
     """A span as it will be sent; the exporter gives it the SDK's type.
 
-    `error` is the status description of a failed span, None for status UNSET.
+    `error` is the status description of a failed span, None for status UNSET. (A tuple: a frozen
+    dataclass takes four times as long to make, and traces are built as they are sent.)
     """
 
     trace_id: int

@@ -40,6 +40,8 @@ class ErrorType(StrEnum):
     SKILL_NOT_FOUND = "skill_not_found"
     BUDGET_EXCEEDED = "budget_exceeded"
     ABANDONED = "abandoned"
+    TOOL_ERROR = "tool_error"
+    TOOL_BLOCKED = "tool_blocked"
     OTHER = "_OTHER"
 
 
@@ -157,6 +159,33 @@ def classify(error: str) -> ErrorType:
         if pattern.search(text):
             return error_type
     return ErrorType.OTHER
+
+
+_REASONS = {
+    "auth": ErrorType.AUTH_FAILED,
+    "auth_permanent": ErrorType.AUTH_FAILED,
+    "rate_limit": ErrorType.RATE_LIMITED,
+    "upstream_rate_limit": ErrorType.RATE_LIMITED,
+    "overloaded": ErrorType.SERVER_ERROR,
+    "server_error": ErrorType.SERVER_ERROR,
+    "timeout": ErrorType.TIMEOUT,
+    "ssl_cert_verification": ErrorType.NETWORK_ERROR,
+    "model_not_found": ErrorType.INVALID_CONFIG,
+    "billing": ErrorType.BUDGET_EXCEEDED,
+    "context_overflow": ErrorType.CONTEXT_OVERFLOW,
+    "payload_too_large": ErrorType.CONTEXT_OVERFLOW,
+    "content_policy_blocked": ErrorType.CONTENT_POLICY_BLOCKED,
+}
+"""The host's own classes of a failed model call (agent/error_classifier.py); the others go by text."""
+
+
+def classify_api_error(
+    reason: str | None, status_code: int | None, message: str | None
+) -> ErrorType:
+    """The class of a failed model call: by the host's own, else by status and text."""
+    if (known := _REASONS.get(reason or "")) is not None:
+        return known
+    return classify(f"HTTP {status_code}: {message}" if status_code else message or "")
 
 
 def failed(error: str | None, source: OutcomeSource) -> Ended:

@@ -34,6 +34,7 @@ def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTrac
         for at in range(0, len(entries), at_once):
             runs = [entry.run for entry in entries[at : at + at_once]]
             conversations = read_conversations(home, runs, with_content=with_content)
+            details = journal.details([run.session_id for run in runs if run.session_id])
             for run in runs:
                 if run.session_id is not None and conversations is None:
                     yield None
@@ -47,6 +48,7 @@ def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTrac
                     previous=journal.views.previous(run),
                     sources=journal.views.sources(run),
                     content=content,
+                    details=details,
                 )
 
     return build

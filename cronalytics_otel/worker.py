@@ -112,6 +112,8 @@ class Worker:
                 self.signal.event.wait(self._pause_s(due_s))
                 self.signal.event.clear()
                 now_s = time.monotonic()
+                if self.signal.has_many_notes:
+                    self._write_notes()
                 wanted_s = self._wanted_s(now_s)
                 if wanted_s is not None:
                     due_s = wanted_s if due_s is None else min(due_s, wanted_s)
@@ -178,12 +180,26 @@ class Worker:
 
         return [JobsSnapshot(*self._jobs_before)] if self._jobs_before else []
 
+    def _write_notes(self) -> None:
+        """Before a sync, which needs them, and whoever it is that syncs."""
+        notes, lost = self.signal.take_notes()
+        if not notes and not lost:
+            return
+        from .pipeline import keep_notes
+
+        try:
+            keep_notes(self._home, notes, lost)
+        except Exception as error:  # noqa: BLE001 - the sync that follows mends what can be mended
+            self.signal.give_back(notes, lost)
+            self._say(error)
+
     def _sync(self) -> None:
         from .pipeline import Manner, Senders, SyncBusyError, sync
 
         seen = self._look()
         self._synced_s = time.monotonic()
         try:
+            self._write_notes()
             settings = self._current_settings()
             if self._senders is None:
                 self._senders = Senders()

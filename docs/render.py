@@ -84,6 +84,9 @@ _TITLES = {
     sc.Where.DELIVER: "`deliver`",
     sc.Where.DOCTOR: "`cronalytics-otel doctor`",
     sc.Where.LINK: "Link to another run",
+    sc.Where.EXCEPTION: "Event `exception`",
+    sc.Where.MODEL_FALLBACK: "Event `hermes.cron.model_fallback`",
+    sc.Where.TOOL_APPROVAL: "Event `hermes.cron.tool_approval`",
 }
 
 
@@ -92,6 +95,7 @@ def render() -> str:
     sections = [_HEAD, _spans(), "\n", _IDS]
     for where, title in _TITLES.items():
         sections += [f"## {title}\n\n", _STEPS_NOTE if where is sc.Where.CHAT else ""]
+        sections += [f"{event.meaning}\n\n" for event in sc.EVENTS if event.where is where]
         sections += [_attributes(where), "\n"]
     return "".join([*sections, _OUTCOMES_HEAD, _outcomes(), _ERRORS_HEAD, _errors()])
 

@@ -8,18 +8,23 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from cronalytics_otel.model import (
+    ApiError,
+    Approval,
     Conversation,
     CostStatus,
     DeliveryOutcome,
+    Details,
     Feed,
     Message,
     Mode,
+    ModelCall,
     Outcome,
     OutcomeSource,
     Run,
     ScheduleKind,
     SkipReason,
     ToolCall,
+    ToolRun,
     Trigger,
     Usage,
 )
@@ -99,6 +104,60 @@ conversations = st.recursive(
     lambda below: _conversations(st.lists(below, max_size=3).map(tuple)),
     max_leaves=6,
 )
+
+model_calls = st.builds(
+    ModelCall,
+    started_ns=times,
+    ended_ns=times,
+    model=_optional(names),
+    provider=_optional(names),
+    response_model=_optional(names),
+    finish_reason=_optional(texts),
+    usage=_optional(usages),
+)
+api_errors = st.builds(
+    ApiError,
+    started_ns=times,
+    ended_ns=times,
+    model=_optional(names),
+    provider=_optional(names),
+    status_code=_optional(counts),
+    attempt=_optional(counts),
+    max_attempts=_optional(counts),
+    retryable=_optional(st.booleans()),
+    reason=_optional(st.one_of(st.sampled_from(["auth", "timeout"]), texts)),
+    exception_type=_optional(names),
+    message=_optional(texts),
+)
+approvals = st.builds(
+    Approval,
+    at_ns=times,
+    choice=_optional(texts),
+    surface=_optional(texts),
+    waited_s=_optional(st.floats(0, 1e6)),
+)
+tool_runs = st.builds(
+    ToolRun,
+    call_id=call_ids,
+    name=names,
+    started_ns=times,
+    ended_ns=times,
+    failed=st.booleans(),
+    error_type=_optional(st.one_of(st.sampled_from(["tool_error", "plugin_block"]), texts)),
+    message=_optional(texts),
+    approval=_optional(approvals),
+)
+details = st.dictionaries(
+    st.sampled_from(["s1", "s2", "s3", ""]),
+    st.builds(
+        Details,
+        calls=st.lists(model_calls, max_size=4).map(tuple),
+        errors=st.lists(api_errors, max_size=4).map(tuple),
+        tools=st.lists(tool_runs, max_size=4).map(tuple),
+    ),
+    max_size=3,
+)
+"""What hooks told, by session."""
 
 runs = st.builds(
     Run,

@@ -32,6 +32,8 @@ class JournalFacts:
     open_runs: int
     lost_rows: int
     """Of the ledger, pruned by the host before we read them."""
+    lost_details: int
+    """What hooks told and could not be kept."""
     last_sync_ns: int | None
     problems: tuple[str, ...]
     """Of the last sync."""
@@ -87,6 +89,7 @@ def _journal_facts(journal: Journal) -> JournalFacts:
         newest_ns=newest_ns,
         open_runs=journal.views.open_count(),
         lost_rows=int(facts.get("ledger.lost", "0")),
+        lost_details=int(facts.get("details.lost", "0")),
         last_sync_ns=int(last_ns) if last_ns else None,
         problems=tuple(filter(None, facts.get("problems", "").splitlines())),
         hermes_version=facts.get("hermes.version"),
@@ -164,7 +167,12 @@ def _runs_text(journal: JournalFacts) -> str:
         if journal.lost_rows
         else ""
     )
-    return f"{known}; {journal.open_runs:,} open{lost}"
+    told = (
+        f"; {formats.counted(journal.lost_details, 'detail')} of calls not kept"
+        if journal.lost_details
+        else ""
+    )
+    return f"{known}; {journal.open_runs:,} open{lost}{told}"
 
 
 def _when(then_ns: int | None, now_ns: int) -> str:
@@ -250,6 +258,7 @@ def _shape(status: Status, context: Context) -> Shape:
             "runs": journal.runs,
             "open_runs": journal.open_runs,
             "lost_rows": journal.lost_rows,
+            "lost_details": journal.lost_details,
             "oldest_ended_at": formats.iso(journal.oldest_ns),
             "newest_ended_at": formats.iso(journal.newest_ns),
             "last_sync_at": formats.iso(journal.last_sync_ns),

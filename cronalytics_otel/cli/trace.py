@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ..journal import Journal
 from ..journal.views import RunFilter
-from ..model import Run
+from ..model import Run, Span
 from ..telemetry import semconv as sc
 from ..traces import trace_of
 from . import formats
@@ -40,8 +40,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         shape = {"run": run_shape(found), "spans": [span_shape(span) for span in spans]}
         context.terminal.json(shape)
     else:
-        at_turn_limit = spans[0].attributes.get(sc.HERMES_CRON_RUN_TURN_LIMIT_REACHED) is True
-        header = _header(found, others, at_turn_limit=at_turn_limit)
+        header = _header(found, spans[0], others)
         context.terminal.data(*header, "", *draw(spans, context.terminal.width))
         partial = spans[0].attributes.get(sc.HERMES_CRON_TRACE_PARTIAL)
         if partial is not None:
@@ -94,19 +93,17 @@ def _listed(candidates: Sequence[Run]) -> str:
 _LABEL = 10
 
 
-def _header(
-    run: Run, others: Sequence[tuple[str, Run | None]], *, at_turn_limit: bool
-) -> Iterator[Text]:
+def _header(run: Run, root: Span, others: Sequence[tuple[str, Run | None]]) -> Iterator[Text]:
     yield Text.assemble((formats.one_line(run.job_name), "heading"), "  ", outcome_cell(run))
     linked = [(label, _linked(run, other)) for label, other in others if other is not None]
-    for label, value in (*_facts(run, at_turn_limit=at_turn_limit), *linked):
+    for label, value in (*_facts(run, root), *linked):
         if value:
             yield Text.assemble((f"  {label:<{_LABEL}}", "muted"), value)
     if run.failed:
         yield from _error(run)
 
 
-def _facts(run: Run, *, at_turn_limit: bool) -> Iterator[tuple[str, str]]:
+def _facts(run: Run, root: Span) -> Iterator[tuple[str, str]]:
     """Label and text; an empty text is not known or says nothing."""
     yield "run", run.run_id
     yield "session", run.session_id if run.session_id and run.session_id != run.run_id else ""
@@ -116,19 +113,35 @@ def _facts(run: Run, *, at_turn_limit: bool) -> Iterator[tuple[str, str]]:
         _listing(run.job_id, run.mode, ", ".join(run.skills) and f"skills {', '.join(run.skills)}"),
     )
     yield "started", f"{formats.moment(run.started_ns)}, took {formats.duration(run.duration_s)}"
+    yield "time", _time(root)
     yield "due", _due(run)
     yield "trigger", _listing(run.trigger, _schedule(run))
     yield "model", _listing(run.model, run.provider)
     yield "tokens", _tokens(run)
     yield "cost", _cost(run)
     yield "calls", _calls(run)
-    yield "turns", "limit reached: the answer is the summary that it was asked for" * at_turn_limit
-    yield "script", _script(run)
+    yield "turns", _turns(root)
+    yield "script", _script(run, root)
     yield "delivery", _delivery(run)
 
 
 def _listing(*parts: str | None) -> str:
     return ", ".join(formats.one_line(part) for part in parts if part)
+
+
+def _time(root: Span) -> str:
+    """Where it went."""
+    known = ((word, root.attributes.get(name)) for word, name in _TIMES)
+    parts = (f"{word} {formats.duration(s)}" for word, s in known if isinstance(s, float) and s)
+    return ", ".join(parts)
+
+
+_TIMES = (
+    ("queue", sc.HERMES_CRON_RUN_QUEUE_TIME),
+    ("model", sc.HERMES_CRON_RUN_MODEL_TIME),
+    ("tools", sc.HERMES_CRON_RUN_TOOL_TIME),
+    ("delivery", sc.HERMES_CRON_RUN_DELIVERY_TIME),
+)
 
 
 def _due(run: Run) -> str:
@@ -172,9 +185,18 @@ def _calls(run: Run) -> str:
     return _listing(*(formats.counted(n, noun) for n, noun in counts if n))
 
 
-def _script(run: Run) -> str:
+def _turns(root: Span) -> str:
+    if not root.attributes.get(sc.HERMES_CRON_RUN_TURN_LIMIT_REACHED):
+        return ""
+    return "limit reached: the answer is the summary that it was asked for"
+
+
+def _script(run: Run, root: Span) -> str:
     code = None if run.script_exit_code is None else f"exit code {run.script_exit_code}"
-    return _listing(code, why_skipped(run))
+    s = root.attributes.get(sc.HERMES_CRON_RUN_SCRIPT_TIME)
+    is_part = run.script_ended_ns is not None  # else it is all of the run
+    took = f"took {formats.duration(s)}" if is_part and isinstance(s, float) else None
+    return _listing(code, took, why_skipped(run))
 
 
 def _linked(run: Run, other: Run) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
 
 from ..host.times import NS
-from ..model import Span
+from ..model import AttributeValue, Span
 from ..telemetry import semconv as sc
 from . import formats
 from .table import GAP
+
+Attributes = Mapping[str, AttributeValue]
 
 PIPED_WIDTH = 100
 _LEAST_BAR = 10
@@ -57,6 +59,7 @@ def draw(spans: Sequence[Span], width: int | None) -> list[Text]:
         for n, value_width in zip(shown, widths, strict=True):
             line.append(" " * GAP).append(cells[n].rjust(value_width))
         lines.append(line)
+        lines += _event_lines(row, start, width)
         lines += _error_line(row, spans, width)
     return lines
 
@@ -94,6 +97,8 @@ def _label(row: Row) -> Text:
     if row.span.error is not None:
         label.append("✗ ", style="bad")
     label.append(formats.one_line(row.span.name), style="bad" if row.span.error else "none")
+    if answers := row.span.attributes.get(sc.HERMES_CRON_STEP_API_CALLS):
+        label.append(f" ({answers} answers)", style="warning")
     if row.span.attributes.get(sc.HERMES_CRON_STEP_UNFINISHED):
         label.append(" (no result)", style="warning")
     return label
@@ -138,6 +143,47 @@ def _error_line(row: Row, spans: Sequence[Span], width: int | None) -> Iterable[
     if width is not None:
         line.truncate(width, overflow="ellipsis")
     return (line,)
+
+
+def _event_lines(row: Row, start_ns: int, width: int | None) -> Iterable[Text]:
+    """What happened in a step, with the seconds since the run's start."""
+    for event in row.span.events:
+        told = _EVENT_TEXT[event.name](event.attributes)
+        when = formats.duration((event.time_ns - start_ns) / NS)
+        line = Text().append(f"{row.below}  ", style="muted")
+        line.append(formats.one_line(f"{when}: {told}"), style="warning")
+        if width is not None:
+            line.truncate(width, overflow="ellipsis")
+        yield line
+
+
+def _exception_text(attributes: Attributes) -> str:
+    attempt, limit = (
+        attributes.get(name) for name in (sc.HERMES_CRON_RETRY_ATTEMPT, sc.HERMES_CRON_RETRY_LIMIT)
+    )
+    which = f"attempt {attempt + 1} of {limit}" if isinstance(attempt, int) and limit else "attempt"
+    status = attributes.get(sc.HTTP_RESPONSE_STATUS_CODE)
+    told = attributes.get(sc.EXCEPTION_MESSAGE) or attributes.get(sc.EXCEPTION_TYPE) or ""
+    answered = f", HTTP {status}" if status else ""
+    return f"{which} failed: {attributes[sc.ERROR_TYPE]}{answered}. {told}".rstrip(". ")
+
+
+def _fallback_text(attributes: Attributes) -> str:
+    before = attributes.get(sc.HERMES_CRON_FALLBACK_FROM_MODEL, formats.UNKNOWN)
+    return f"fell back from {before} to {attributes.get(sc.HERMES_CRON_FALLBACK_TO_MODEL)}"
+
+
+def _approval_text(attributes: Attributes) -> str:
+    who = attributes.get(sc.HERMES_CRON_APPROVAL_SURFACE, formats.UNKNOWN)
+    choice = attributes.get(sc.HERMES_CRON_APPROVAL_CHOICE, "no answer")
+    return f"needed consent ({who}): {choice}"
+
+
+_EVENT_TEXT = {
+    sc.EVENT_EXCEPTION: _exception_text,
+    sc.EVENT_MODEL_FALLBACK: _fallback_text,
+    sc.EVENT_TOOL_APPROVAL: _approval_text,
+}
 
 
 # --- bars ---------------------------------------------------------------------------------------

@@ -8,17 +8,22 @@ from dataclasses import fields
 from typing import Any, cast
 
 from ..model import (
+    ApiError,
+    Approval,
     CostStatus,
     DeliveryOutcome,
+    Detail,
     Feed,
     Job,
     Mode,
+    ModelCall,
     Outcome,
     OutcomeSource,
     Run,
     Schedule,
     ScheduleKind,
     SkipReason,
+    ToolRun,
     Trigger,
     Usage,
 )
@@ -163,3 +168,36 @@ def _schedule_from(record: dict[str, Any]) -> Schedule:
 
 def _only(names: Iterable[str], record: dict[str, Any]) -> dict[str, Any]:
     return {name: record[name] for name in names if name in record}
+
+
+_DETAILS: dict[str, type[ModelCall | ApiError | ToolRun]] = {
+    "call": ModelCall, "error": ApiError, "tool": ToolRun,
+}  # fmt: skip
+_KIND_OF = {cls: kind for kind, cls in _DETAILS.items()}
+_NESTED = {"usage": Usage, "approval": Approval}
+
+
+def detail_to_json(detail: Detail) -> str:
+    """What is unknown is left out."""
+    return json.dumps({"kind": _KIND_OF[type(detail)], **_known(detail)})
+
+
+def _known(record: Detail | Usage | Approval) -> dict[str, object]:
+    values = ((field.name, getattr(record, field.name)) for field in fields(record))
+    return {
+        name: _known(value) if isinstance(value, (Usage, Approval)) else value
+        for name, value in values
+        if value is not None
+    }
+
+
+def detail_from_json(text: str) -> Detail | None:
+    """None for what another version wrote and this one does not know."""
+    record = cast("dict[str, Any]", json.loads(text))
+    cls = _DETAILS.get(record.pop("kind"))
+    if cls is None:
+        return None
+    for name, nested in _NESTED.items():
+        if name in record:
+            record[name] = nested(**_only((f.name for f in fields(nested)), record[name]))
+    return cls(**_only((f.name for f in fields(cls)), record))

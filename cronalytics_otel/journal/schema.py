@@ -120,13 +120,13 @@ ALTER TABLE run ADD COLUMN fed_by TEXT /* JSON: [[job id, when its output was sa
 ALTER TABLE run ADD COLUMN missed_count INTEGER;
 ALTER TABLE run ADD COLUMN scheduler_down INTEGER;
 
-CREATE TABLE detail (            -- what hooks told of a session, until its run is sent everywhere
+CREATE TABLE detail (            -- what hooks told of the calls of a run
   id INTEGER PRIMARY KEY,
-  session_id TEXT NOT NULL,
-  at_ns INTEGER NOT NULL,
+  root_id TEXT NOT NULL,         -- the run's session
+  session_id TEXT NOT NULL,      -- it, or one below it
   data TEXT NOT NULL             -- JSON; see records.py
 );
-CREATE INDEX detail_by_session ON detail (session_id);
+CREATE INDEX detail_by_root ON detail (root_id);
 """
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from ..model import Job, Run
+from ..model import ApiError, Detail, Details, Job, ModelCall, Run, ToolRun
 from . import records
 from .database import Repair, open_database
 from .outbox import Outbox
@@ -16,6 +16,9 @@ from .views import Views
 
 _BATCH = 500
 _DUES_KEPT = 100
+
+DETAILS_KEPT = 50_000
+"""What hooks told of runs that are sent, for `trace`: some 15 MB, the newest."""
 
 _INSERT_RUN = (
     f"INSERT INTO run (id, {', '.join(records.RUN_COLUMNS)}) "  # noqa: S608 - our own constant
@@ -195,3 +198,51 @@ class Journal:
             ((last + n, *records.run_to_row(run)) for n, run in enumerate(runs, start=1)),
         )
         self.outbox.enqueue(now_ns)
+
+    # What hooks told.
+
+    def add_details(self, details: Iterable[tuple[str, str, Detail]], lost: int) -> None:
+        """Each with the run's session and its own; `lost` more were told and not kept."""
+        with self.atomic():
+            self._connection.executemany(
+                "INSERT INTO detail (root_id, session_id, data) VALUES (?, ?, ?)",
+                ((root, session, records.detail_to_json(d)) for root, session, d in details),
+            )
+            if lost:
+                so_far = int(self.facts().get("details.lost", "0"))
+                self.set_facts({"details.lost": str(so_far + lost)})
+            self._forget_old_details()
+
+    def details(self, root_ids: Sequence[str]) -> dict[str, Details]:
+        """By session, what hooks told of these runs and of all below them."""
+        found: dict[str, list[Detail]] = {}
+        for start in range(0, len(root_ids), _BATCH):
+            batch = root_ids[start : start + _BATCH]
+            rows = self._connection.execute(
+                "SELECT session_id, data FROM detail WHERE root_id IN "  # noqa: S608
+                f"({','.join('?' * len(batch))})",
+                batch,
+            )
+            for session_id, data in rows:
+                detail = records.detail_from_json(data)
+                if detail is not None:
+                    found.setdefault(session_id, []).append(detail)
+        return {session_id: _sorted(details) for session_id, details in found.items()}
+
+    def _forget_old_details(self) -> None:
+        """The oldest, but for those of runs that somebody still lacks."""
+        self._connection.execute(
+            "DELETE FROM detail WHERE id <= (SELECT max(id) FROM detail) - ? AND NOT EXISTS "
+            "(SELECT 1 FROM run r JOIN destination d JOIN outbox o ON o.destination_id = d.id "
+            "AND o.ended_ns = r.ended_ns AND o.run_id = r.id WHERE r.session_id = detail.root_id)",
+            (DETAILS_KEPT,),
+        )
+
+
+def _sorted(details: Iterable[Detail]) -> Details:
+    in_order = sorted(details, key=lambda detail: detail.ended_ns)
+    return Details(
+        calls=tuple(d for d in in_order if isinstance(d, ModelCall)),
+        errors=tuple(d for d in in_order if isinstance(d, ApiError)),
+        tools=tuple(d for d in in_order if isinstance(d, ToolRun)),
+    )

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TypeAlias
 
 from ..model import Message
@@ -55,8 +56,9 @@ class ContentPolicy:
         return self.mode is ContentMode.FULL or (self.mode is ContentMode.ERRORS and failed)
 
 
+@lru_cache(maxsize=1_024)
 def name_text(text: str | None) -> str | None:
-    """A name on one line, bounded; None when nothing is left."""
+    """A name on one line, bounded; None when nothing is left. (The same few come in every span.)"""
     if not text:
         return None
     return cut(well_formed(" ".join(text.split())), NAME_CHARS) or None

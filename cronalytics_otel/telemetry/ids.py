@@ -8,6 +8,7 @@ destination would then hold two copies of the runs it has.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import blake2b
 
 _TRACE_BYTES = 16
@@ -25,10 +26,26 @@ def span_id(profile: str, identity: str, *path: str) -> int:
     `path` says which span, by what stays the same however often the trace is built: the session
     and the ordinal of the step.
     """
-    return _hash(_SPAN_BYTES, "span", profile, identity, *path)
+    return span_ids(profile, identity)(path)
+
+
+def span_ids(profile: str, identity: str) -> Callable[[tuple[str, ...]], int]:
+    """`span_id` of one run, for many spans: what they have in common is hashed once."""
+    common = blake2b(_bytes("span", profile, identity), digest_size=_SPAN_BYTES)
+
+    def of(path: tuple[str, ...]) -> int:
+        hashed = common.copy()
+        if path:
+            hashed.update(_bytes("", *path))
+        return int.from_bytes(hashed.digest(), "big") or 1
+
+    return of
 
 
 def _hash(size: int, *parts: str) -> int:
+    return int.from_bytes(blake2b(_bytes(*parts), digest_size=size).digest(), "big") or 1
+
+
+def _bytes(*parts: str) -> bytes:
     # A name with a lone surrogate (jobs.json can hold one) must not stop its run.
-    data = "\0".join(parts).encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(data, digest_size=size).digest(), "big") or 1
+    return "\0".join(parts).encode("utf-8", "surrogatepass")

@@ -102,14 +102,24 @@ def span_converter(
     resource = _Resource(dict(_encodable(resource_attributes)))
     scope = InstrumentationScope(SCOPE_NAME, scope_version)
 
+    contexts: dict[int, SpanContext] = {}
+    """Of the trace at hand: parents come before their children."""
+
     def convert(span: Span) -> ReadableSpan:
         trace_id, parent_id = span.trace_id, span.parent_id
+        context = SpanContext(trace_id, span.span_id, is_remote=False, trace_flags=_SAMPLED)
+        if parent_id is None:
+            contexts.clear()
+            parent = None
+        else:
+            parent = contexts.get(parent_id)
+            if parent is None or parent.trace_id != trace_id:
+                parent = SpanContext(trace_id, parent_id, is_remote=False, trace_flags=_SAMPLED)
+        contexts[span.span_id] = context
         return ReadableSpan(
             name=_text(span.name),
-            context=SpanContext(trace_id, span.span_id, is_remote=False, trace_flags=_SAMPLED),
-            parent=None
-            if parent_id is None
-            else SpanContext(trace_id, parent_id, is_remote=False, trace_flags=_SAMPLED),
+            context=context,
+            parent=parent,
             resource=resource,
             attributes=_encodable(span.attributes),
             events=[_event(event) for event in span.events] if span.events else (),
@@ -136,10 +146,10 @@ def _link(link: SpanLink) -> Link:
 def _encodable(attributes: Mapping[str, AttributeValue]) -> Mapping[str, AttributeValue]:
     """`attributes`, itself when all its text is ASCII, as nearly always."""
     for value in attributes.values():
-        if isinstance(value, str):
+        if type(value) is str:
             if not value.isascii():
                 break
-        elif isinstance(value, tuple):
+        elif type(value) is tuple and not all(map(str.isascii, value)):
             break
     else:
         return attributes

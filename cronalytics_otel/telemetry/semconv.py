@@ -82,11 +82,30 @@ HERMES_CRON_DELIVERY_ERROR: Final = "hermes.cron.delivery.error"
 HERMES_CRON_TRACE_PARTIAL: Final = "hermes.cron.trace.partial"
 HERMES_CRON_SCRIPT_STDERR: Final = "hermes.cron.script.stderr"
 HERMES_CRON_STEP_UNFINISHED: Final = "hermes.cron.step.unfinished"
+HERMES_CRON_STEP_API_CALLS: Final = "hermes.cron.step.api_calls"
 HERMES_CRON_LINK_RELATION: Final = "hermes.cron.link.relation"
 HERMES_CRON_TEST: Final = "hermes.cron.test"
+HERMES_CRON_RUN_SKILLS: Final = "hermes.cron.run.skills"
+HERMES_CRON_USAGE_UNATTRIBUTED_TOKENS: Final = "hermes.cron.usage.unattributed_tokens"
+HERMES_CRON_SKILL_NAME: Final = "hermes.cron.skill.name"
+
+# What happened in a step
+HERMES_CRON_RETRY_ATTEMPT: Final = "hermes.cron.retry.attempt"
+HERMES_CRON_RETRY_LIMIT: Final = "hermes.cron.retry.limit"
+HERMES_CRON_RETRY_RETRYABLE: Final = "hermes.cron.retry.retryable"
+HERMES_CRON_FALLBACK_FROM_MODEL: Final = "hermes.cron.fallback.from_model"
+HERMES_CRON_FALLBACK_FROM_PROVIDER: Final = "hermes.cron.fallback.from_provider"
+HERMES_CRON_FALLBACK_TO_MODEL: Final = "hermes.cron.fallback.to_model"
+HERMES_CRON_FALLBACK_TO_PROVIDER: Final = "hermes.cron.fallback.to_provider"
+HERMES_CRON_APPROVAL_CHOICE: Final = "hermes.cron.approval.choice"
+HERMES_CRON_APPROVAL_SURFACE: Final = "hermes.cron.approval.surface"
+HERMES_CRON_APPROVAL_WAIT_TIME: Final = "hermes.cron.approval.wait_time"
 
 # The same facts under names of OpenTelemetry
 ERROR_TYPE: Final = "error.type"
+EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_MESSAGE: Final = "exception.message"
+HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
 SESSION_ID: Final = "session.id"
 PROCESS_EXIT_CODE: Final = "process.exit.code"
 FAAS_TRIGGER: Final = "faas.trigger"
@@ -102,6 +121,7 @@ CICD_PIPELINE_RESULT: Final = "cicd.pipeline.result"
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
 GEN_AI_PROVIDER_NAME: Final = "gen_ai.provider.name"
 GEN_AI_REQUEST_MODEL: Final = "gen_ai.request.model"
+GEN_AI_RESPONSE_MODEL: Final = "gen_ai.response.model"
 GEN_AI_RESPONSE_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
 GEN_AI_CONVERSATION_ID: Final = "gen_ai.conversation.id"
 GEN_AI_AGENT_NAME: Final = "gen_ai.agent.name"
@@ -125,6 +145,11 @@ SPAN_EXECUTE_TOOL: Final = "execute_tool"
 SPAN_SCRIPT: Final = "script"
 SPAN_DELIVER: Final = "deliver"
 SPAN_DOCTOR: Final = "cronalytics-otel doctor"
+
+# Event names
+EVENT_EXCEPTION: Final = "exception"
+EVENT_MODEL_FALLBACK: Final = "hermes.cron.model_fallback"
+EVENT_TOOL_APPROVAL: Final = "hermes.cron.tool_approval"
 
 # Values
 AGENT_HERMES: Final = "hermes"
@@ -188,12 +213,14 @@ ERROR_MEANING: Final = {
     ErrorType.SCRIPT_FAILED: "The script ended with another code than 0, or could not be run.",
     ErrorType.SCRIPT_BLOCKED: "Hermes does not run a script outside its `scripts` folder.",
     ErrorType.PERMISSION_DENIED: "The operating system did not let Hermes run the script, or use a "
-    "file of its own. What an agent's tool is denied fails no run: the agent goes on.",
+    "file of its own.",
     ErrorType.SECURITY_CHECK_FAILED: "Hermes's scanner found an injection in the prompt, or the job "
     "would have sent a stored key to a foreign address: the agent was not run.",
     ErrorType.SKILL_NOT_FOUND: "The agent began without a skill that its job names.",
     ErrorType.BUDGET_EXCEEDED: "No money left: the provider's credit or spending limit.",
     ErrorType.ABANDONED: "The process died.",
+    ErrorType.TOOL_ERROR: "A tool failed; on its `execute_tool` alone: the agent is told, and goes on.",
+    ErrorType.TOOL_BLOCKED: "A tool was not allowed; on its `execute_tool` alone.",
     ErrorType.OTHER: "None of these; the status description has the text.",
 }
 """One sentence for each `error.type`, in the order of the enumeration."""
@@ -224,7 +251,7 @@ _PYTHON_TYPE: Final = {
 
 
 class Where(StrEnum):
-    """What carries an attribute: the resource, one of the spans, or a link."""
+    """What carries an attribute: the resource, one of the spans, a link, or an event."""
 
     RESOURCE = "resource"
     ROOT = SPAN_CRON
@@ -235,6 +262,9 @@ class Where(StrEnum):
     DELIVER = SPAN_DELIVER
     DOCTOR = SPAN_DOCTOR
     LINK = "link"
+    EXCEPTION = EVENT_EXCEPTION
+    MODEL_FALLBACK = EVENT_MODEL_FALLBACK
+    TOOL_APPROVAL = EVENT_TOOL_APPROVAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,6 +351,36 @@ SPANS: Final = (
     ),
 )
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventForm:
+    """One kind of span event: its name, the spans that it stands on, and its time."""
+
+    where: Where
+    on: tuple[Where, ...]
+    meaning: str
+
+
+EVENTS: Final = (
+    EventForm(
+        where=Where.EXCEPTION,
+        on=(Where.CHAT, Where.AGENT),
+        meaning="A call of the model failed, at its end. On the `chat` that came of it in the end, else "
+        "on the agent. Only of runs that the plugin saw live.",
+    ),
+    EventForm(
+        where=Where.MODEL_FALLBACK,
+        on=(Where.CHAT, Where.AGENT),
+        meaning="Hermes went on with another model, at the begin of its first call. Only of runs seen "
+        "live.",
+    ),
+    EventForm(
+        where=Where.TOOL_APPROVAL,
+        on=(Where.TOOL,),
+        meaning="The call needed consent, at its answer. Only of runs seen live.",
+    ),
+)
+
 _STRING, _INT, _DOUBLE = ValueType.STRING, ValueType.INT, ValueType.DOUBLE
 _ROOT = (Where.ROOT,)
 _CONTENT = "Only when content is switched on; cut to the limit, secrets masked."
@@ -396,20 +456,25 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_MODEL_NAME, _STRING, "", "The model that did most of the run, by tokens.", "`sessions`, `session_model_usage`"),
     _row(HERMES_CRON_MODEL_PROVIDER, _STRING, "", "That model's provider.", "`sessions`, `session_model_usage`"),
 
+    _row(HERMES_CRON_USAGE_UNATTRIBUTED_TOKENS, _INT, "{token}", "The part of the total that stands on no `chat` span: auxiliary calls, sessions of several calls that were not seen live, steps that are gone. Absent when there is none.", "computed"),
+
     # Delivery
     _row(HERMES_CRON_DELIVERY_OUTCOME, _STRING, "", "What became of the answer, or of the notice of a failure; `failed` when one of several places failed. Absent when the host does not tell: it keeps that of the latest run only.", "ledger `delivery_outcome`, jobs.json `last_delivery_error`", (Where.ROOT, Where.DELIVER), DeliveryOutcome),
     _row(HERMES_CRON_DELIVERY_TARGET, _STRING, "", "Where it goes; e-mail addresses and secrets masked.", "jobs.json `deliver`", (Where.ROOT, Where.DELIVER)),
     _row(HERMES_CRON_DELIVERY_ERROR, _STRING, "", "Why it failed; cut, secrets masked.", "jobs.json `last_delivery_error`"),
 
+    _row(HERMES_CRON_RUN_SKILLS, ValueType.STRINGS, "", "The skills that it used: the job's, and those that an agent loaded on its way.", "jobs.json `skills`, calls of `skill_view`"),
+
     # The trace itself
     _row(HERMES_CRON_TRACE_PARTIAL, _STRING, "", "Why the steps are not all there; absent when they are.", "state of the host's history", values=(Steps.HOST_PRUNED, Steps.TRUNCATED)),
     _row(HERMES_CRON_SCRIPT_STDERR, _STRING, "", f"What a script that failed wrote there. {_CONTENT}", "the host's error text", (Where.SCRIPT,)),
     _row(HERMES_CRON_STEP_UNFINISHED, ValueType.BOOLEAN, "", "True when no result was ever written: the span ends at the next time that is known.", "messages", (Where.TOOL,)),
+    _row(HERMES_CRON_STEP_API_CALLS, _INT, "{call}", "How many answers there were: the last was taken, those before it were rejected. Absent when there was one, and of runs that were not seen live.", "hook `post_api_request`", (Where.CHAT,)),
     _row(HERMES_CRON_LINK_RELATION, _STRING, "", "What the linked run is to this one: the job's run before it, or the run of another job whose output its prompt was given.", "the job's history; the prompt", (Where.LINK,), (RELATION_PREVIOUS_RUN, RELATION_CONTEXT_FROM)),
     _row(HERMES_CRON_TEST, ValueType.BOOLEAN, "", "True: sent to test the way, to be left out of every count.", "`cronalytics-otel doctor`", (Where.DOCTOR,)),
 
     # OpenTelemetry's names
-    _row(ERROR_TYPE, _STRING, "", "The class of the error; absent on success. The text is the status description.", "the host's error text", (Where.ROOT, Where.AGENT, Where.SCRIPT, Where.DELIVER), ErrorType),
+    _row(ERROR_TYPE, _STRING, "", "The class of the error; absent on success. The text is the status description.", "the host's error text", (Where.ROOT, Where.AGENT, Where.TOOL, Where.SCRIPT, Where.DELIVER, Where.EXCEPTION), ErrorType),
     _row(PROCESS_EXIT_CODE, _INT, "", "Of the script; negative is the number of the signal that ended it. Absent when it was never started, or was stopped at its limit of time.", "the host's error text; 0 where the host goes on only after that", (Where.SCRIPT,)),
     _row(SESSION_ID, _STRING, "", "The host's session.", "session `id`"),
     _row(FAAS_TRIGGER, _STRING, "", "Only for runs that a schedule started.", "`hermes.cron.run.trigger`", values=(TRIGGER_TIMER,)),
@@ -425,19 +490,36 @@ ATTRIBUTES: Final = (
     _row(GEN_AI_OPERATION_NAME, _STRING, "", "The kind of step.", "constant", (Where.AGENT, Where.CHAT, Where.TOOL), (SPAN_INVOKE_AGENT, SPAN_CHAT, SPAN_EXECUTE_TOOL)),
     _row(GEN_AI_CONVERSATION_ID, _STRING, "", "The session; a subagent has its own, a continued one keeps its first.", "session `id`", (Where.ROOT, Where.AGENT, Where.CHAT, Where.TOOL)),
     _row(GEN_AI_AGENT_NAME, _STRING, "", "The job's own agent, or one that it started.", "session `parent_session_id`, `source`", (Where.AGENT,), (AGENT_HERMES, AGENT_SUBAGENT)),
-    _row(GEN_AI_PROVIDER_NAME, _STRING, "", "As the host names it.", "session `billing_provider`", (Where.CHAT,)),
-    _row(GEN_AI_REQUEST_MODEL, _STRING, "", "The session's model.", "session `model`", (Where.CHAT,)),
+    _row(GEN_AI_PROVIDER_NAME, _STRING, "", "As the host names it.", "hook `post_api_request`, session `billing_provider`", (Where.CHAT,)),
+    _row(GEN_AI_REQUEST_MODEL, _STRING, "", "The call's model; the session's where the run was not seen live.", "hook `post_api_request`, session `model`", (Where.CHAT,)),
+    _row(GEN_AI_RESPONSE_MODEL, _STRING, "", "The model that answered, as it names itself. Only of runs seen live.", "hook `post_api_request`", (Where.CHAT,)),
     _row(GEN_AI_RESPONSE_FINISH_REASONS, ValueType.STRINGS, "", "Why the model stopped. Absent on an answer that the host wrote for it.", "message `finish_reason`", (Where.CHAT,)),
-    _row(GEN_AI_USAGE_INPUT_TOKENS, _INT, "{token}", "Input with what came from a cache. Only where the call's own usage is known: a session of one call. Never divided.", "`sessions`", (Where.CHAT,)),
+    _row(GEN_AI_USAGE_INPUT_TOKENS, _INT, "{token}", "Input with what came from a cache. Only where the calls' own usage is known: of a run seen live, with rejected answers and all; else of a session of one call. Never divided.", "hook `post_api_request`, `sessions`", (Where.CHAT,)),
     _row(GEN_AI_USAGE_OUTPUT_TOKENS, _INT, "{token}", "Output with reasoning; the same condition.", "`sessions`", (Where.CHAT,)),
     _row(GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS, _INT, "{token}", "Read from a cache; the same condition.", "`sessions`", (Where.CHAT,)),
     _row(GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS, _INT, "{token}", "Written to a cache; the same condition.", "`sessions`", (Where.CHAT,)),
     _row(GEN_AI_USAGE_REASONING_OUTPUT_TOKENS, _INT, "{token}", "Reasoning; the same condition.", "`sessions`", (Where.CHAT,)),
     _row(GEN_AI_TOOL_NAME, _STRING, "", "The tool.", "message `tool_calls`", (Where.TOOL,)),
     _row(GEN_AI_TOOL_CALL_ID, _STRING, "", "The model's id of the call.", "message `tool_calls`", (Where.TOOL,)),
+    _row(HERMES_CRON_SKILL_NAME, _STRING, "", "The skill that this call loaded.", "argument of `skill_view`", (Where.TOOL,)),
     _row(GEN_AI_INPUT_MESSAGES, _STRING, "", f"JSON: what was new to the model since its last answer (the whole history would repeat every text in every call). {_CONTENT}", "messages", (Where.CHAT,)),
     _row(GEN_AI_OUTPUT_MESSAGES, _STRING, "", f"JSON: the answer. {_CONTENT}", "messages", (Where.CHAT,)),
     _row(GEN_AI_TOOL_CALL_ARGUMENTS, _STRING, "", f"What the tool was called with. {_CONTENT}", "message `tool_calls`", (Where.TOOL,)),
     _row(GEN_AI_TOOL_CALL_RESULT, _STRING, "", f"What it answered. {_CONTENT}", "message of the tool", (Where.TOOL,)),
+
+    # Events
+    _row(HTTP_RESPONSE_STATUS_CODE, _INT, "", "What the server answered.", "hook `api_request_error`", (Where.EXCEPTION,)),
+    _row(EXCEPTION_TYPE, _STRING, "", "The class of the error in the host.", "hook `api_request_error`", (Where.EXCEPTION,)),
+    _row(EXCEPTION_MESSAGE, _STRING, "", "Its text; cut, secrets masked.", "hook `api_request_error`", (Where.EXCEPTION,)),
+    _row(HERMES_CRON_RETRY_ATTEMPT, _INT, "{attempt}", "How many attempts had failed before this one.", "hook `api_request_error`", (Where.EXCEPTION,)),
+    _row(HERMES_CRON_RETRY_LIMIT, _INT, "{attempt}", "How many attempts Hermes makes.", "hook `api_request_error`", (Where.EXCEPTION,)),
+    _row(HERMES_CRON_RETRY_RETRYABLE, ValueType.BOOLEAN, "", "Whether another attempt can help.", "hook `api_request_error`", (Where.EXCEPTION,)),
+    _row(HERMES_CRON_FALLBACK_FROM_MODEL, _STRING, "", "The model before.", "hooks", (Where.MODEL_FALLBACK,)),
+    _row(HERMES_CRON_FALLBACK_FROM_PROVIDER, _STRING, "", "Its provider.", "hooks", (Where.MODEL_FALLBACK,)),
+    _row(HERMES_CRON_FALLBACK_TO_MODEL, _STRING, "", "The model after.", "hooks", (Where.MODEL_FALLBACK,)),
+    _row(HERMES_CRON_FALLBACK_TO_PROVIDER, _STRING, "", "Its provider.", "hooks", (Where.MODEL_FALLBACK,)),
+    _row(HERMES_CRON_APPROVAL_CHOICE, _STRING, "", "What was decided: `once`, `session`, `always`, `deny`, `timeout`, `smart_approve`, `smart_deny`.", "hook `post_approval_response`", (Where.TOOL_APPROVAL,)),
+    _row(HERMES_CRON_APPROVAL_SURFACE, _STRING, "", "Who was asked: `cli`, `gateway`, `smart` (a model).", "hook `pre_approval_request`", (Where.TOOL_APPROVAL,)),
+    _row(HERMES_CRON_APPROVAL_WAIT_TIME, _DOUBLE, "s", "How long the answer took.", "hooks", (Where.TOOL_APPROVAL,)),
 )
 # fmt: on

@@ -9,7 +9,7 @@ to the nearest one inside.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from ..model import (
@@ -17,6 +17,7 @@ from ..model import (
     Conversation,
     CostStatus,
     DeliveryOutcome,
+    Details,
     Mode,
     Outcome,
     Run,
@@ -38,7 +39,8 @@ from .content import (
     name_text,
     value_text,
 )
-from .steps import Attributes, Book, Step, build_agent, named, within
+from .steps import Book, Step, build_agent, named, within
+from .told import Attributes
 
 MAX_SPANS = 2_000
 """Of one trace. Later steps are left out, and the root says `truncated`."""
@@ -54,13 +56,15 @@ def build_trace(
     previous: Run | None = None,
     sources: Sequence[Run] = (),
     content: ContentPolicy | None = None,
+    details: Mapping[str, Details] | None = None,
 ) -> list[Span]:
     """The spans of a finished run: the root first, parents before children, at most `MAX_SPANS`.
 
     `conversation` is the run's session with everything below it; None when there is none (a
     script, a gate) or, as `steps` then says, when the host has deleted it. `previous` is the job's
     run before this one and `sources` are those whose outputs it was given, for the links. Without a
-    content policy no content goes along.
+    content policy no content goes along. `details` is what hooks told of the run's sessions, by
+    session id.
     """
     start = within(0, _LAST_NS, run.started_ns)
     root = Step(
@@ -75,13 +79,17 @@ def build_trace(
     show = content if content is not None and content.includes(failed=run.failed) else None
     if (script := _script(run, root, show)) is not None:
         root.children.append(script)
+    tokens, loaded = 0, list[str]()
     if conversation is not None:
-        _add_conversation(run, conversation, root, Book(show), steps)
+        book = Book(show, details or {})
+        _add_conversation(run, conversation, root, book, steps)
+        tokens, loaded = book.tokens(), book.skills
     if script is not None:
         root.attributes[sc.HERMES_CRON_RUN_SCRIPT_TIME] = (script.end - script.start) / 1e9
+    _add_rest(run, root, tokens, loaded)
     if steps is not sc.Steps.COMPLETE:
         root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] = str(steps)
-    links = [(run, sc.RELATION_CONTEXT_FROM) for run in sources]
+    links = [(source, sc.RELATION_CONTEXT_FROM) for source in sources]
     if previous is not None:
         links.insert(0, (previous, sc.RELATION_PREVIOUS_RUN))
     return _to_spans(root, run, tuple(_link(*link) for link in links))
@@ -106,6 +114,15 @@ def _add_conversation(
         root.attributes[sc.HERMES_CRON_RUN_TOOL_TIME] = book.tool_s()
         if (model_s := book.model_s()) is not None:
             root.attributes[sc.HERMES_CRON_RUN_MODEL_TIME] = model_s
+
+
+def _add_rest(run: Run, root: Step, tokens: int, loaded: list[str]) -> None:
+    """What the root says beside its steps: the tokens that stand on no chat, all skills."""
+    if run.usage is not None and run.usage.total_tokens > tokens:
+        root.attributes[sc.HERMES_CRON_USAGE_UNATTRIBUTED_TOKENS] = run.usage.total_tokens - tokens
+    skills = dict.fromkeys(filter(None, (*map(value_text, run.skills), *loaded)))
+    if skills:
+        root.attributes[sc.HERMES_CRON_RUN_SKILLS] = tuple(skills)
 
 
 def error_type(run: Run) -> str | None:
@@ -303,26 +320,29 @@ _PLATFORM = re.compile(r"[\w.-]{1,32}", re.ASCII)
 def _to_spans(root: Step, run: Run, links: tuple[SpanLink, ...]) -> list[Span]:
     """Depth first, so that what is cut at `MAX_SPANS` leaves no span without its parent."""
     trace = ids.trace_id(run.profile, run.identity)
+    id_of = ids.span_ids(run.profile, run.identity)
     spans: list[Span] = []
     ahead: list[tuple[Step, int | None]] = [(root, None)]
     while ahead and len(spans) < MAX_SPANS:
         step, parent_id = ahead.pop()
-        span_id = ids.span_id(run.profile, run.identity, *step.path)
+        span_id = id_of(step.path)
         spans.append(
             Span(
-                trace_id=trace,
-                span_id=span_id,
-                parent_id=parent_id,
-                name=step.name,
-                kind=step.kind,
-                start_ns=step.start,
-                end_ns=step.end,
-                attributes=step.attributes,
-                error=step.error,
-                links=links if parent_id is None else (),
+                trace,
+                span_id,
+                parent_id,
+                step.name,
+                step.kind,
+                step.start,
+                step.end,
+                step.attributes,
+                step.error,
+                links if parent_id is None else (),
+                step.events,
             )
         )
-        ahead.extend((child, span_id) for child in reversed(step.children))
+        if step.children:
+            ahead.extend((child, span_id) for child in reversed(step.children))
     if ahead:
         root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] = str(sc.Steps.TRUNCATED)
     return spans

@@ -5,14 +5,23 @@ Pure functions; `spans.build_trace` makes spans of what they give.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from ..model import AttributeValue, Conversation, Message, SpanKind, ToolCall, Usage
+from ..model import (
+    AttributeValue,
+    Conversation,
+    Details,
+    Message,
+    SpanEvent,
+    SpanKind,
+    ToolCall,
+    ToolRun,
+)
 from . import semconv as sc
-from .content import ContentPolicy, masked_and_cut, messages_json, name_text, value_text
-
-Attributes = dict[str, AttributeValue]
+from .content import ContentPolicy, error_text, masked_and_cut, messages_json, name_text, value_text
+from .told import Attributes, Told, approval_event, put_usage, tool_error_type
 
 _COPY_NS = 10_000
 """Two messages closer than this were written in one go: no model answers in 10 µs. So the host puts
@@ -34,9 +43,15 @@ class Step:
     attributes: Attributes
     error: str | None = None
     children: list[Step] = field(default_factory=list)
+    events: tuple[SpanEvent, ...] = ()
 
     def clamp(self, time_ns: int) -> int:
         return within(self.start, self.end, time_ns)
+
+    def note(self, events: list[SpanEvent]) -> None:
+        """Events within the step's time: clocks may differ."""
+        clamped = (replace(event, time_ns=self.clamp(event.time_ns)) for event in events)
+        self.events = (*self.events, *clamped)
 
 
 def within(low: int, high: int, time_ns: int) -> int:
@@ -47,7 +62,7 @@ def _start_of(step: Step) -> int:
     return step.start
 
 
-def named(what: str, which: str | None) -> str:
+def named(what: str, which: AttributeValue | None) -> str:
     return f"{what} {which}" if which else what
 
 
@@ -57,17 +72,31 @@ class Book:
 
     show: ContentPolicy | None
     """None when content stays at home."""
+    details: Mapping[str, Details]
+    """By session, what hooks told."""
     sessions: set[str] = field(default_factory=set)
     """Those that stand in the trace: one that came twice would be counted twice."""
     chats: list[Step] = field(default_factory=list)
     tools: list[Step] = field(default_factory=list)
+    skills: list[str] = field(default_factory=list)
+    """That agents loaded, in order."""
 
     def model_s(self) -> float | None:
         return _covered_ns(self.chats) / 1e9 if self.chats else None
 
     def tool_s(self) -> float:
         """Without the time of chats: those of a subagent lie within the call that started it."""
+        if not self.tools:
+            return 0.0
         return (_covered_ns(self.chats + self.tools) - _covered_ns(self.chats)) / 1e9
+
+    def tokens(self) -> int:
+        """Those that stand on chats."""
+        counts = (chat.attributes.get(name, 0) for chat in self.chats for name in _COUNTED)
+        return sum(count for count in counts if isinstance(count, int))
+
+
+_COUNTED = (sc.GEN_AI_USAGE_INPUT_TOKENS, sc.GEN_AI_USAGE_OUTPUT_TOKENS)
 
 
 def _covered_ns(steps: list[Step]) -> int:
@@ -199,15 +228,18 @@ class _Timeline:
         self._news: list[Message] = []
         self._chat_attributes = _step_attributes(sc.SPAN_CHAT, conversation)
         self._tool_attributes = _step_attributes(sc.SPAN_EXECUTE_TOOL, conversation)
+        self._told = Told(_NOTHING_TOLD)
         self.turns = 0
 
     def add(self, session: Conversation) -> None:
+        self._close_told()
+        self._told = Told(self._book.details.get(session.session_id, _NOTHING_TOLD))
         messages = list(_copies_marked(session.messages))
         answers = sum(message.role == "assistant" and not copy for message, copy in messages)
         chat = _chat_of(session, self._chat_attributes, answers)
         ordinal = 0
         for message, copy in messages:
-            at = max(self._now, self._agent.clamp(message.timestamp_ns))
+            at = within(self._now, self._agent.end, message.timestamp_ns)
             if message.role == "assistant" and not copy:
                 self._answer(message, at, chat, (session.session_id, str(ordinal)))
                 ordinal += 1
@@ -219,28 +251,38 @@ class _Timeline:
                 self._now = at
 
     def close(self) -> None:
+        self._close_told()
         self._abandon_calls(self._agent.end)
 
-    def _answer(self, message: Message, at: int, chat: _Chat, path: tuple[str, str]) -> None:
+    def _close_told(self) -> None:
+        """What came of nothing that the host kept: an API that never answered."""
+        self._agent.note(self._told.until(None).events)
+
+    def _answer(self, message: Message, at: int, chat: Attributes, path: tuple[str, str]) -> None:
         self._abandon_calls(at)
         self.turns += 1
-        attributes = chat.attributes.copy()
+        asked = self._told.until(message.timestamp_ns)
+        attributes = chat.copy()
+        asked.describe(attributes)
         if reason := name_text(message.finish_reason):
             attributes[sc.GEN_AI_RESPONSE_FINISH_REASONS] = (reason,)
         if (show := self._book.show) is not None:
-            if asked := messages_json(self._news, show.max_chars):
-                attributes[sc.GEN_AI_INPUT_MESSAGES] = asked
-            if answered := messages_json((message,), show.max_chars):
-                attributes[sc.GEN_AI_OUTPUT_MESSAGES] = answered
+            if put := messages_json(self._news, show.max_chars):
+                attributes[sc.GEN_AI_INPUT_MESSAGES] = put
+            if given := messages_json((message,), show.max_chars):
+                attributes[sc.GEN_AI_OUTPUT_MESSAGES] = given
         self._news.clear()
+        start = self._now if asked.start_ns is None else within(self._now, at, asked.start_ns)
         step = Step(
             path=(sc.SPAN_CHAT, *path),
-            name=chat.name,
+            name=named(sc.SPAN_CHAT, attributes.get(sc.GEN_AI_REQUEST_MODEL)),
             kind=SpanKind.CLIENT,
-            start=self._now,
-            end=at,
+            start=start,
+            end=at if asked.end_ns is None else within(start, at, asked.end_ns),
             attributes=attributes,
         )
+        if asked.events:
+            step.note(asked.events)
         self._book.chats.append(step)
         self._agent.children.append(step)
         for index, call in enumerate(message.tool_calls):
@@ -257,6 +299,9 @@ class _Timeline:
             attributes[sc.GEN_AI_TOOL_CALL_ARGUMENTS] = masked_and_cut(
                 call.arguments, show.max_chars
             )
+        if skill := _skill(call):
+            attributes[sc.HERMES_CRON_SKILL_NAME] = skill
+            self._book.skills.append(skill)
         step = Step(
             path=path,
             name=named(sc.SPAN_EXECUTE_TOOL, name),
@@ -279,17 +324,54 @@ class _Timeline:
             if message.tool_call_id in (None, call.call_id):
                 del self._open[index]
                 tool.end = at
+                self._tell(tool, self._told.tool(call.call_id), at)
                 if (show := self._book.show) is not None and message.content:
                     tool.attributes[sc.GEN_AI_TOOL_CALL_RESULT] = masked_and_cut(
                         message.content, show.max_chars
                     )
                 return
 
+    def _tell(self, tool: Step, run: ToolRun | None, at: int) -> None:
+        """Its own time and error, which the messages do not show."""
+        if run is None:
+            return
+        tool.start = within(tool.start, at, run.started_ns)
+        tool.end = within(tool.start, at, run.ended_ns)
+        if run.failed:
+            tool.attributes[sc.ERROR_TYPE] = str(tool_error_type(run))
+            # What a tool says is content, its error too.
+            shown = error_text(run.message) if self._book.show is not None else None
+            tool.error = shown or "The tool reported an error."
+        if (event := approval_event(run)) is not None:
+            tool.note([event])
+
     def _abandon_calls(self, at: int) -> None:
-        for _, tool in self._open:
+        for call, tool in self._open:
             tool.end = at
-            tool.attributes[sc.HERMES_CRON_STEP_UNFINISHED] = True
+            run = self._told.tool(call.call_id)
+            self._tell(tool, run, at)
+            if run is None:
+                tool.attributes[sc.HERMES_CRON_STEP_UNFINISHED] = True
         self._open.clear()
+
+
+_NOTHING_TOLD = Details()
+
+
+def _skill(call: ToolCall) -> str | None:
+    """The skill that this call loads: its name is no content."""
+    if call.name != _LOADS_SKILL or not call.arguments:
+        return None
+    try:
+        arguments = json.loads(call.arguments)
+    except ValueError:
+        return None
+    name = arguments.get("name") if isinstance(arguments, dict) else None
+    return name_text(name) if isinstance(name, str) else None
+
+
+_LOADS_SKILL = "skill_view"
+"""The host's tool."""
 
 
 def _copies_marked(messages: tuple[Message, ...]) -> Iterator[tuple[Message, bool]]:
@@ -302,16 +384,11 @@ def _copies_marked(messages: tuple[Message, ...]) -> Iterator[tuple[Message, boo
         before = at
 
 
-@dataclass(frozen=True, slots=True)
-class _Chat:
-    """What all chats of a session have in common."""
+def _chat_of(session: Conversation, attributes: Attributes, answers: int) -> Attributes:
+    """What all chats of a session have in common, unless hooks tell better.
 
-    name: str
-    attributes: Attributes
-
-
-def _chat_of(session: Conversation, attributes: Attributes, answers: int) -> _Chat:
-    """A session's usage is known for its calls only when it is that of its one call."""
+    A session's usage is known for its calls only when it is that of its one call.
+    """
     common = attributes.copy()
     model = name_text(session.model)
     if model:
@@ -319,15 +396,5 @@ def _chat_of(session: Conversation, attributes: Attributes, answers: int) -> _Ch
     if provider := name_text(session.provider):
         common[sc.GEN_AI_PROVIDER_NAME] = provider
     if session.usage is not None and session.api_calls == answers == 1:
-        common |= _call_usage(session.usage)
-    return _Chat(named(sc.SPAN_CHAT, model), common)
-
-
-def _call_usage(usage: Usage) -> Attributes:
-    return {
-        sc.GEN_AI_USAGE_INPUT_TOKENS: usage.input_tokens,
-        sc.GEN_AI_USAGE_OUTPUT_TOKENS: usage.output_tokens,
-        sc.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cache_read_tokens,
-        sc.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS: usage.cache_write_tokens,
-        sc.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: usage.reasoning_tokens,
-    }
+        put_usage(common, session.usage)
+    return common

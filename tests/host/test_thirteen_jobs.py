@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from cronalytics_otel.telemetry import semconv
-from tests.support.collector import FaultyCollector
+from tests.support.collector import FaultyCollector, SpanDict
 from tests.support.fake_llm import ANSWER, SUBTASK, FakeModel
 from tests.support.hermes import HermesHome, hermes_with_plugin
 from tests.support.observed import (
@@ -78,6 +80,22 @@ def observed(model: FakeModel, tmp_path_factory: pytest.TempPathFactory) -> Obse
         home.plugin("sync")  # has nothing to do, and must not send anything again
         rotel.drain()
         return Observed(jobs=jobs, jobs_before=jobs_before, spans=sink.spans)
+
+
+@pytest.fixture(scope="module")
+def afterwards(
+    observed: Observed, model: FakeModel, tmp_path_factory: pytest.TempPathFactory
+) -> Observed:
+    """The same runs, sent by somebody who was not there: the host's files alone are left."""
+    with FaultyCollector() as sink:
+        home = observed.jobs.home.copy_to(
+            tmp_path_factory.mktemp("afterwards") / "home",
+            model_url=model.url,
+            environment={"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint},
+        )
+        shutil.rmtree(home.path / "cronalytics-otel")
+        home.plugin("sync")
+        return replace(observed, spans=sink.spans)
 
 
 # --- all of them, once ---------------------------------------------------------------------
@@ -316,14 +334,14 @@ def test_only_the_silent_run_is_silent(observed: Observed) -> None:
 
 
 @every_agent
-def test_the_steps_are_the_hosts_messages(observed: Observed, key: str) -> None:
+def test_the_steps_are_the_hosts_messages(afterwards: Observed, key: str) -> None:
     """Each answer a `chat`, each result an `execute_tool`, of subagents too."""
-    agents = observed.agents(key)
+    agents = afterwards.agents(key)
 
-    assert agents.keys() == {session["id"] for session in observed.family(key)}
-    for session in observed.family(key):
-        children = observed.children(agents[session["id"]])
-        assert [step(span) for span in children] == expected_steps(observed, session)
+    assert agents.keys() == {session["id"] for session in afterwards.family(key)}
+    for session in afterwards.family(key):
+        children = afterwards.children(agents[session["id"]])
+        assert [step(span) for span in children] == expected_steps(afterwards, session)
 
 
 @every_agent
@@ -351,15 +369,15 @@ def test_an_agent_span_is_its_session_from_start_to_end(observed: Observed, key:
 
 @every_agent
 def test_turns_and_the_time_of_models_and_tools_are_those_of_the_messages(
-    observed: Observed, key: str
+    afterwards: Observed, key: str
 ) -> None:
     """While a subagent's model works, its parent's tool waits: that time counts once, as model's."""
-    sessions = [observed.turns(session["id"]) for session in observed.family(key)]
+    sessions = [afterwards.turns(session["id"]) for session in afterwards.family(key)]
     own, *others = sessions
     answers = [message for message in own if message["role"] == "assistant"]
     model = sum(time_of("assistant", messages) for messages in sessions)
     tool = time_of("tool", own) - sum(time_of("assistant", messages) for messages in others)
-    run = facts(observed.root(key), "hermes.cron.run.")
+    run = facts(afterwards.root(key), "hermes.cron.run.")
 
     assert run["turns"] == len(answers)
     assert run.get("model_time") == (pytest.approx(model, abs=1e-5) if answers else None)
@@ -378,12 +396,12 @@ def test_a_subagent_is_inside_the_tool_call_that_started_it(observed: Observed) 
 
 @every_agent
 def test_a_calls_usage_is_told_where_it_is_known_and_never_divided(
-    observed: Observed, key: str
+    afterwards: Observed, key: str
 ) -> None:
-    for session in observed.family(key):
+    for session in afterwards.family(key):
         chats = [
             span
-            for span in observed.trace(key)
+            for span in afterwards.trace(key)
             if span["name"].startswith("chat ")
             and span["attributes"]["gen_ai.conversation.id"] == session["id"]
         ]
@@ -439,6 +457,114 @@ def test_each_step_lies_within_its_parent(observed: Observed, key: str) -> None:
         if span["parent_id"] is not None:
             parent = by_id[span["parent_id"]]
             assert parent["start_ns"] <= span["start_ns"] <= span["end_ns"] <= parent["end_ns"]
+
+
+# --- seen live, and read afterwards --------------------------------------------------------
+
+
+@every_job
+def test_who_was_there_and_who_was_not_tell_the_same_tree(
+    observed: Observed, afterwards: Observed, key: str
+) -> None:
+    def shape(spans: list[SpanDict]) -> set[tuple[str, str, str | None, str]]:
+        return {(s["trace_id"], s["span_id"], s["parent_id"], s["name"]) for s in spans}
+
+    assert shape(observed.trace(key)) == shape(afterwards.trace(key))
+
+
+@every_job
+def test_who_was_there_and_who_was_not_tell_the_same_of_the_run(
+    observed: Observed, afterwards: Observed, key: str
+) -> None:
+    """But for what adds up its steps' times, and what the host no longer has: when it was due."""
+    same = ("id", "outcome", "outcome_source", "api_calls", "tool_calls", "subagents", "turns")
+    names = [f"hermes.cron.run.{name}" for name in same]
+    families = ("hermes.cron.cost.", "hermes.cron.model.", "gen_ai.", "error.", "cicd.pipeline.run")
+
+    def told(one: Observed) -> dict[str, object]:
+        attributes = one.root(key)["attributes"]
+        return {n: v for n, v in attributes.items() if n in names or n.startswith(families)}
+
+    assert told(observed) == told(afterwards)
+    assert (
+        facts(observed.root(key), "hermes.cron.usage.").items()
+        <= facts(afterwards.root(key), "hermes.cron.usage.").items()
+    )
+
+
+@every_agent
+def test_live_a_call_lies_within_the_time_that_its_messages_leave_it(
+    observed: Observed, afterwards: Observed, key: str
+) -> None:
+    read = {span["span_id"]: span for span in afterwards.trace(key)}
+    for span in observed.trace(key):
+        outer = read[span["span_id"]]
+        assert outer["start_ns"] <= span["start_ns"] <= span["end_ns"] <= outer["end_ns"]
+
+
+@every_agent
+def test_live_the_calls_add_up_to_the_run(observed: Observed, key: str) -> None:
+    on_calls = sum(
+        span["attributes"].get(f"gen_ai.usage.{name}", 0)
+        for span in observed.trace(key)
+        for name in ("input_tokens", "output_tokens")
+    )
+    root = observed.root(key)["attributes"]
+
+    assert on_calls == root["hermes.cron.usage.total_tokens"]
+    assert "hermes.cron.usage.unattributed_tokens" not in root
+
+
+@every_agent
+def test_read_afterwards_the_root_says_what_stands_on_no_call(
+    afterwards: Observed, key: str
+) -> None:
+    on_calls = sum(
+        span["attributes"].get(f"gen_ai.usage.{name}", 0)
+        for span in afterwards.trace(key)
+        for name in ("input_tokens", "output_tokens")
+    )
+    root = afterwards.root(key)["attributes"]
+    rest = root["hermes.cron.usage.total_tokens"] - on_calls
+
+    assert root.get("hermes.cron.usage.unattributed_tokens", 0) == rest
+
+
+def test_live_each_answer_says_which_model_gave_it_and_how_many_were_rejected(
+    observed: Observed,
+) -> None:
+    (chat,) = (s for s in observed.trace("empty") if s["name"].startswith("chat "))
+
+    assert chat["attributes"]["gen_ai.response.model"] == "fake-model"
+    calls = total(observed.family("empty"), "api_call_count")
+    assert calls > 1
+    assert chat["attributes"]["hermes.cron.step.api_calls"] == calls
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "error_type"),
+    [("http_401", 401, "auth_failed"), ("http_500", 500, "server_error")],
+)
+def test_live_each_failed_attempt_is_an_event(
+    observed: Observed, key: str, status: int, error_type: str
+) -> None:
+    (agent,) = observed.agents(key).values()
+    limit = agent["events"][0]["attributes"]["hermes.cron.retry.limit"]
+
+    for number, event in enumerate(agent["events"]):
+        assert event["name"] == "exception"
+        assert agent["start_ns"] <= event["time_ns"] <= agent["end_ns"]
+        attributes = event["attributes"]
+        assert attributes["http.response.status_code"] == status
+        assert attributes["error.type"] == error_type
+        assert attributes["hermes.cron.retry.attempt"] == number
+    # A key that is wrong is wrong at the next attempt too.
+    assert len(agent["events"]) == (limit if status == 500 else 1)
+
+
+def test_no_run_that_went_well_has_an_event(observed: Observed) -> None:
+    assert {s["name"] for s in observed.spans if s["events"]} == {"invoke_agent hermes"}
+    assert len([s for s in observed.spans if s["events"]]) == 2
 
 
 # --- all spans -----------------------------------------------------------------------------

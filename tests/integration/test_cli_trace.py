@@ -52,6 +52,7 @@ nightly digest  success
   trace id  db066a36783ca70e575ca42823a58c9d
   job       6c583f72f2e8, agent, skills news
   started   2026-01-31 07:00:04, took 3 m 05 s
+  time      queue 1.0 s, model 2 m 19 s, tools 43.8 s, delivery 6 ms
   due       2026-01-31 07:00:00, 4.0 s late
   trigger   schedule, 0 7 * * * (Europe/Berlin)
   model     claude-sonnet-4, anthropic
@@ -121,7 +122,7 @@ def test_the_waterfall_keeps_the_width_of_the_terminal(
 
 
 def test_piped_it_is_drawn_for_a_hundred_columns(with_steps: Cli) -> None:
-    waterfall = with_steps("trace", "latest").lines[14:]
+    waterfall = with_steps("trace", "latest").lines[15:]
 
     assert max(map(len, waterfall)) == 100
     assert "█" in waterfall[1]

@@ -246,13 +246,14 @@ report  failure
   trace id  {trace_id}
   job       0123456789ab, agent
   started   2026-01-31 07:30:04, took 50.0 s
+  time      queue 4 ms, model 27.5 s
   due       2026-01-31 07:30:04, 0 ms late
   trigger   schedule, every 30m (America/St_Johns)
   model     fake-model, custom
   tokens    1,050: 1,000 in (200 from cache), 50 out (20 reasoning)
   cost      unknown
   calls     1 model call
-  script    exit code 3
+  script    exit code 3, took 19.5 s
   delivery  not configured, local
   previous  {previous}, skipped, 2026-01-31 07:00:04
   fed by    {source}, disk, success, 2026-01-31 07:29:05

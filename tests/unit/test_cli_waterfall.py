@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cronalytics_otel.cli.waterfall import draw
-from cronalytics_otel.model import AttributeValue, Span, SpanKind
+from cronalytics_otel.model import AttributeValue, Span, SpanEvent, SpanKind
 from cronalytics_otel.telemetry import semconv as sc
 
 SECOND = 1_000_000_000
@@ -174,10 +172,8 @@ def test_every_span_has_its_line_and_none_is_wider_than_the_terminal(
     width: int, steps: list[tuple[int, int, int, str]]
 ) -> None:
     spans = [
-        dataclasses.replace(
-            span(n, parent if 0 < parent < n else None, f"x{name}", 0, 0),
-            start_ns=start,
-            end_ns=start + length,
+        span(n, parent if 0 < parent < n else None, f"x{name}", 0, 0)._replace(
+            start_ns=start, end_ns=start + length
         )
         for n, (parent, start, length, name) in enumerate(steps, 1)
     ]
@@ -191,3 +187,52 @@ def test_every_span_has_its_line_and_none_is_wider_than_the_terminal(
 @pytest.mark.parametrize("width", [1, 5, 12])
 def test_the_narrowest_terminal_is_no_crash(width: int) -> None:
     assert len(lines([span(1, None, "root", 0, 1)], width)) == 1
+
+
+def test_what_happened_in_a_step_stands_below_it_with_its_time() -> None:
+    events = (
+        SpanEvent(
+            name=sc.EVENT_EXCEPTION,
+            time_ns=3 * SECOND,
+            attributes={
+                sc.ERROR_TYPE: "rate_limited",
+                sc.HTTP_RESPONSE_STATUS_CODE: 429,
+                sc.EXCEPTION_MESSAGE: "slow down",
+                sc.HERMES_CRON_RETRY_ATTEMPT: 0,
+                sc.HERMES_CRON_RETRY_LIMIT: 3,
+            },
+        ),
+        SpanEvent(
+            name=sc.EVENT_MODEL_FALLBACK,
+            time_ns=4 * SECOND,
+            attributes={
+                sc.HERMES_CRON_FALLBACK_FROM_MODEL: "opus",
+                sc.HERMES_CRON_FALLBACK_TO_MODEL: "gpt",
+            },
+        ),
+        SpanEvent(
+            name=sc.EVENT_TOOL_APPROVAL,
+            time_ns=5 * SECOND,
+            attributes={sc.HERMES_CRON_APPROVAL_SURFACE: "smart"},
+        ),
+    )
+    chat = span(2, 1, "chat gpt", 2, 6)._replace(events=events)
+
+    assert lines([span(1, None, "cron job", 1, 9), chat], None)[3:] == [
+        "    2.0 s: attempt 1 of 3 failed: rate_limited, HTTP 429. slow down",
+        "    3.0 s: fell back from opus to gpt",
+        "    4.0 s: needed consent (smart): no answer",
+    ]
+
+
+def test_an_event_that_tells_little_is_told_as_far_as_it_is_known() -> None:
+    event = SpanEvent(name=sc.EVENT_EXCEPTION, time_ns=SECOND, attributes={sc.ERROR_TYPE: "_OTHER"})
+    agent = span(1, None, "agent", 0, 2)._replace(events=(event,))
+
+    assert lines([agent], 60)[2] == "  1.0 s: attempt failed: _OTHER"
+
+
+def test_an_answer_that_took_several_says_so() -> None:
+    chat = span(1, None, "chat gpt", 0, 2, attributes={sc.HERMES_CRON_STEP_API_CALLS: 4})
+
+    assert lines([chat], 60)[1].startswith("chat gpt (4 answers)")

@@ -12,9 +12,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cronalytics_otel.hooks import HOOKS, Signal
+from cronalytics_otel import hooks as module
+from cronalytics_otel.hooks import HOOKS, Note, Signal
 
 CRON = "cron_6c583f72f2e8_20260131_070004"
+CHILD = "20260131_070104_a1b2c3"
+
+MARKS = ("on_session_start", "on_session_end", "api_request_error")
+"""The hooks after which the host's files are looked at."""
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
@@ -69,7 +74,7 @@ def test_a_hook_without_arguments_is_no_error() -> None:
 
 def test_the_first_hook_of_a_cron_run_starts_and_each_one_wakes() -> None:
     signal, started = Signal(), Started()
-    hooks = [signal.hook_for(name, started) for name in HOOKS]
+    hooks = [signal.hook_for(name, started) for name in MARKS]
     for hook in hooks:
         signal.event.clear()
         hook(session_id=CRON, telemetry_schema_version="hermes.observer.v1")
@@ -133,3 +138,157 @@ def test_hooks_of_many_threads_at_once_lose_no_wake_up() -> None:
         thread.join()
     assert signal.event.is_set()
     assert 1 <= started.times <= 8
+
+
+# What hooks tell.
+
+
+class Run:
+    """The hooks of one process, by name."""
+
+    def __init__(self) -> None:
+        self.signal = Signal()
+        self._hooks = {name: self.signal.hook_for(name, Started()) for name in HOOKS}
+
+    def fires(self, hook: str, session_id: str | None = CRON, **told: object) -> None:
+        self._hooks[hook](session_id=session_id, **told)
+
+    def notes(self) -> list[Note]:
+        notes, _ = self.signal.take_notes()
+        return notes
+
+
+def test_a_call_is_kept_with_what_it_took_and_nothing_of_what_was_said() -> None:
+    run = Run()
+    run.fires(
+        "post_api_request", model="m", usage={"input_tokens": 3}, finish_reason="stop",
+        response={"content": "secret"}, assistant_message="secret",
+    )  # fmt: skip
+    (note,) = run.notes()
+    assert (note.hook, note.root_id, note.session_id) == ("post_api_request", CRON, CRON)
+    assert note.told == {"model": "m", "usage": {"input_tokens": 3}, "finish_reason": "stop"}
+    assert run.notes() == []
+
+
+def test_a_tool_call_is_kept_without_its_arguments_and_its_result() -> None:
+    run = Run()
+    run.fires("post_tool_call", tool_name="terminal", tool_call_id="c", args={"a": 1}, result="r")
+    assert run.notes()[0].told == {"tool_name": "terminal", "tool_call_id": "c"}
+
+
+def test_calls_of_chats_are_not_kept() -> None:
+    run = Run()
+    run.fires("post_api_request", session_id=CHILD, task_id="t9", model="m")
+    run.fires("post_tool_call", session_id=CHILD, tool_call_id="c")
+    run.fires("post_tool_call", session_id=None, tool_call_id="c")
+    assert run.notes() == []
+
+
+def test_calls_of_a_subagent_at_any_depth_belong_to_the_run() -> None:
+    run = Run()
+    run.fires("subagent_start", None, parent_session_id=CRON, child_session_id=CHILD)
+    run.fires("subagent_start", None, parent_session_id=CHILD, child_session_id="grandchild")
+    run.fires("post_api_request", CHILD, model="m")
+    run.fires("post_api_request", "grandchild", model="m")
+    assert [(n.root_id, n.session_id) for n in run.notes()] == [(CRON, CHILD), (CRON, "grandchild")]
+
+
+def test_subagents_of_chats_belong_to_nothing() -> None:
+    run = Run()
+    run.fires("subagent_start", None, parent_session_id="chat", child_session_id=CHILD)
+    run.fires("post_api_request", CHILD, model="m")
+    assert run.notes() == []
+
+
+def test_a_session_that_the_run_goes_on_with_is_known_by_its_task() -> None:
+    run = Run()
+    run.fires("post_api_request", CRON, task_id="t1", model="m")
+    run.fires("post_api_request", "20260131_080000_ffffff", task_id="t1", model="m")
+    assert [n.root_id for n in run.notes()] == [CRON, CRON]
+
+
+def test_an_approval_comes_with_its_tool_call() -> None:
+    run = Run()
+    run.fires("pre_approval_request", None, tool_call_id="c1", surface="smart", command="rm -rf /")
+    run.fires("post_approval_response", None, tool_call_id="c1", choice="smart_deny")
+    run.fires("post_tool_call", tool_call_id="c2")
+    run.fires("post_tool_call", tool_call_id="c1")
+    other, asked = run.notes()
+    assert "approval" not in other.told
+    approval = asked.told["approval"]
+    assert isinstance(approval, dict)
+    assert approval.keys() == {"surface", "asked_s", "choice", "answered_s"}
+    assert (approval["surface"], approval["choice"]) == ("smart", "smart_deny")
+
+
+def test_an_answer_to_nothing_that_was_asked_is_let_go() -> None:
+    run = Run()
+    run.fires("post_approval_response", None, tool_call_id="c1", choice="once")
+    run.fires("post_tool_call", tool_call_id="c1")
+    assert run.notes()[0].told == {"tool_call_id": "c1"}
+
+
+def test_too_many_calls_cost_the_oldest_and_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run()
+    for number in range(module.NOTES_KEPT + 3):
+        run.fires("post_tool_call", tool_call_id=str(number))
+    notes, lost = run.signal.take_notes()
+    assert (len(notes), lost) == (module.NOTES_KEPT, 3)
+    assert notes[0].told == {"tool_call_id": "3"}
+    assert run.signal.take_notes() == ([], 0)
+
+
+def test_many_calls_wake_the_worker_and_few_do_not() -> None:
+    run = Run()
+    for _ in range(module.NOTES_WAKE - 1):
+        run.fires("post_tool_call", tool_call_id="c")
+    assert (run.signal.event.is_set(), run.signal.has_many_notes) == (False, False)
+    run.fires("post_tool_call", tool_call_id="c")
+    assert (run.signal.event.is_set(), run.signal.has_many_notes) == (True, True)
+
+
+def test_what_is_given_back_comes_first_the_next_time() -> None:
+    run = Run()
+    run.fires("post_tool_call", tool_call_id="1")
+    notes, lost = run.signal.take_notes()
+    run.fires("post_tool_call", tool_call_id="2")
+    run.signal.give_back(notes, lost + 1)
+    again, lost = run.signal.take_notes()
+    assert ([n.told["tool_call_id"] for n in again], lost) == (["1", "2"], 1)
+
+
+def test_what_is_given_back_and_has_no_room_is_counted() -> None:
+    run = Run()
+    for number in range(module.NOTES_KEPT):
+        run.fires("post_tool_call", tool_call_id=str(number))
+    notes, _ = run.signal.take_notes()
+    run.fires("post_tool_call", tool_call_id="new")
+    run.signal.give_back(notes, 0)
+    again, lost = run.signal.take_notes()
+    assert (len(again), lost) == (module.NOTES_KEPT, 1)
+    assert (again[0].told, again[-1].told) == ({"tool_call_id": "1"}, {"tool_call_id": "new"})
+
+
+def test_what_is_remembered_of_sessions_and_approvals_is_bounded() -> None:
+    run = Run()
+    for number in range(module.NAMES_KEPT + 5):
+        run.fires("subagent_start", None, parent_session_id=CRON, child_session_id=f"s{number}")
+        run.fires("pre_approval_request", None, tool_call_id=f"c{number}")
+    run.fires("post_api_request", "s0", model="m")
+    assert run.notes() == []
+    run.fires("post_api_request", f"s{module.NAMES_KEPT + 4}", model="m")
+    assert len(run.notes()) == 1
+
+
+@given(
+    hook=st.sampled_from(HOOKS),
+    arguments=st.dictionaries(
+        st.sampled_from(
+            ["session_id", "task_id", "tool_call_id", "parent_session_id", "child_session_id",
+             "usage", "error", "started_at", "choice"]
+        ),
+        anything | st.just(CRON),
+    ),
+)  # fmt: skip
+def test_no_arguments_of_any_hook_raise(hook: str, arguments: dict[str, object]) -> None:
+    Signal().hook_for(hook, Started())(**arguments)

@@ -63,6 +63,7 @@ def _constants() -> dict[str, str]:
         name: value
         for name, value in vars(sc).items()
         if name[0].isalpha() and name.isupper() and isinstance(value, str) and "." in value
+        if not name.startswith("EVENT_")
     }
 
 
@@ -86,6 +87,7 @@ def test_a_constant_is_named_like_its_attribute() -> None:
 
 def test_no_name_is_also_the_namespace_of_another() -> None:
     names = {attribute.name for attribute in sc.ATTRIBUTES}
+    names |= {str(event.where) for event in sc.EVENTS} - {sc.EVENT_EXCEPTION}  # OpenTelemetry's own
     nested = [(a, b) for a in names for b in names if b.startswith(f"{a}.")]
     assert nested == []
 
@@ -97,8 +99,8 @@ def test_a_model_call_can_be_told_by_model_and_usage_because_only_chat_has_them(
             assert attribute.where == (sc.Where.CHAT,)
 
 
-def test_every_kind_of_span_is_described_once() -> None:
-    described = [form.where for form in sc.SPANS]
+def test_every_kind_of_span_and_of_event_is_described_once() -> None:
+    described = [form.where for form in sc.SPANS] + [form.where for form in sc.EVENTS]
     assert described == [w for w in sc.Where if w not in (sc.Where.RESOURCE, sc.Where.LINK)]
     for form in sc.SPANS:
         assert form.name == form.where or form.name.startswith(f"{form.where} {{")

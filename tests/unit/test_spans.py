@@ -93,6 +93,7 @@ def test_a_plain_success() -> None:
         "hermes.cron.run.turns": 1,
         "hermes.cron.run.turn_limit_reached": False,
         "hermes.cron.run.silent": False,
+        "hermes.cron.run.skills": ("news", "mail"),
         "hermes.cron.usage.input_tokens": 1000,
         "hermes.cron.usage.output_tokens": 50,
         "hermes.cron.usage.cache_read_tokens": 200,

@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 from cronalytics_otel.model import (
     AttributeValue,
     Conversation,
+    Details,
     Run,
+    Span,
+    SpanEvent,
 )
 from cronalytics_otel.telemetry import semconv as sc
 from cronalytics_otel.telemetry.content import ContentMode, ContentPolicy
@@ -26,6 +29,7 @@ any_case = {
     "previous": st.one_of(st.none(), strategies.runs),
     "sources": st.lists(strategies.runs, max_size=2),
     "steps": st.sampled_from(sc.Steps),
+    "details": strategies.details,
     "content": st.sampled_from([None, FULL, ContentPolicy(mode=ContentMode.ERRORS, max_chars=9)]),
 }
 
@@ -52,9 +56,16 @@ def test_any_trace_is_a_tree_in_time(
     sources: list[Run],
     steps: sc.Steps,
     content: ContentPolicy | None,
+    details: dict[str, Details],
 ) -> None:
     spans = build_trace(
-        run, conversation, steps=steps, previous=previous, sources=sources, content=content
+        run,
+        conversation,
+        steps=steps,
+        previous=previous,
+        sources=sources,
+        content=content,
+        details=details,
     )
     check_shape(spans)
 
@@ -67,9 +78,16 @@ def test_any_trace_has_registered_names_of_the_registered_types(
     sources: list[Run],
     steps: sc.Steps,
     content: ContentPolicy | None,
+    details: dict[str, Details],
 ) -> None:
     spans = build_trace(
-        run, conversation, steps=steps, previous=previous, sources=sources, content=content
+        run,
+        conversation,
+        steps=steps,
+        previous=previous,
+        sources=sources,
+        content=content,
+        details=details,
     )
     kinds = {form.where: form.kind for form in sc.SPANS}
     for span in spans:
@@ -82,6 +100,48 @@ def test_any_trace_has_registered_names_of_the_registered_types(
         (span.error or "").encode("utf-8")
         for link in span.links:
             _check_names(link.attributes, sc.Where.LINK)
+        for event in span.events:
+            _check_event(event, span, where)
+
+
+def _check_event(event: SpanEvent, span: Span, where: sc.Where) -> None:
+    _check_names(event.attributes, sc.Where(event.name))
+    (form,) = [form for form in sc.EVENTS if form.where == event.name]
+    assert where in form.on
+    assert span.start_ns <= event.time_ns <= span.end_ns
+
+
+@given(run=strategies.runs, conversation=strategies.conversations, details=strategies.details)
+def test_a_run_seen_live_has_the_same_tree_as_one_read_afterwards(
+    run: Run, conversation: Conversation, details: dict[str, Details]
+) -> None:
+    """Hooks make times, usage and errors exact; they add no span, and take none away."""
+
+    def ids(spans: list[Span]) -> set[tuple[int, int | None, str]]:
+        return {(s.span_id, s.parent_id, s.name.split(" ")[0]) for s in spans}
+
+    live = build_trace(run, conversation, details=details)
+    assert ids(live) == ids(build_trace(run, conversation))
+
+
+@given(
+    run=strategies.runs,
+    conversation=st.one_of(st.none(), strategies.conversations),
+    details=strategies.details,
+)
+def test_the_root_says_how_many_of_its_tokens_stand_on_no_call(
+    run: Run, conversation: Conversation | None, details: dict[str, Details]
+) -> None:
+    root, *steps = build_trace(run, conversation, details=details)
+    on_calls = sum(
+        value
+        for span in steps
+        for name in (sc.GEN_AI_USAGE_INPUT_TOKENS, sc.GEN_AI_USAGE_OUTPUT_TOKENS)
+        if isinstance(value := span.attributes.get(name), int)
+    )
+    total = run.usage.total_tokens if run.usage else 0
+    rest = root.attributes.get(sc.HERMES_CRON_USAGE_UNATTRIBUTED_TOKENS)
+    assert rest == (total - on_calls if total > on_calls else None)
 
 
 @given(run=strategies.runs, conversation=strategies.conversations)

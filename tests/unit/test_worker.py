@@ -18,14 +18,15 @@ from typing import Any
 
 import pytest
 
-from cronalytics_otel import pipeline
+from cronalytics_otel import hooks, pipeline
 from cronalytics_otel import worker as working
 from cronalytics_otel.hooks import Signal
 from cronalytics_otel.host.home import Home
-from cronalytics_otel.journal import Repair
+from cronalytics_otel.journal import Journal, Repair
 from cronalytics_otel.lock import SyncBusyError
 from cronalytics_otel.pipeline import DestinationReport, Manner, SyncReport
 from cronalytics_otel.worker import Worker
+from tests.support.waiting import wait_for
 
 CRON = "cron_6c583f72f2e8_20260131_070004"
 GUARD_S = 60.0
@@ -455,6 +456,75 @@ def test_a_fault_is_said_once_and_the_thread_goes_on(
     stop(worker)
     said = [r.getMessage() for r in caplog.records]
     assert said == ["cronalytics-otel: OSError: disk", "cronalytics-otel: OSError: other"]
+
+
+def a_call(worker: Worker) -> None:
+    worker.signal.hook_for("post_api_request", worker.start)(session_id=CRON, model="m")
+
+
+def test_what_hooks_told_is_in_the_journal_before_the_sync_that_sends_the_run(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    worker = make()
+    kept: list[int] = []
+
+    def count(_: Manner) -> None:
+        with Journal.open(home.journal) as journal:
+            kept.append(len(journal.details([CRON])[CRON].calls))
+
+    syncs.inside = count
+    hook(worker, "on_session_start")
+    a_call(worker)
+    a_call(worker)
+    hook(worker)
+    worker.flush()
+    assert kept == [2]
+
+
+def test_what_hooks_told_is_kept_though_another_process_syncs(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    syncs.answers = [SyncBusyError("another process")]
+    worker = make(resident=True)
+    a_call(worker)
+    worker.start()
+    syncs.wait()
+    stop(worker)
+    with Journal.open(home.journal) as journal:
+        assert len(journal.details([CRON])[CRON].calls) == 1
+
+
+def test_many_calls_of_a_long_run_are_written_down_before_it_ends(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    worker = make()
+    hook(worker, "on_session_start")
+    for _ in range(hooks.NOTES_WAKE):
+        a_call(worker)
+    wait_for(lambda: not worker.signal.has_many_notes, what="the notes to be taken")
+    stop(worker)
+    with Journal.open(home.journal) as journal:
+        assert len(journal.details([CRON])[CRON].calls) == hooks.NOTES_WAKE
+
+
+def test_what_could_not_be_written_down_is_written_the_next_time(
+    make: Make, syncs: Syncs, home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    home.journal.parent.mkdir()
+    home.journal.write_bytes(b"this is no database, whoever wrote it" * 100)
+    worker = make(resident=True)
+    a_call(worker)
+    syncs.inside = lambda _: home.journal.unlink(missing_ok=True)  # the sync that mends it
+    worker.start()
+    syncs.wait()
+    something_runs(home)
+    worker.signal.event.set()
+    syncs.inside = lambda _: None
+    syncs.wait()
+    stop(worker)
+    with Journal.open(home.journal) as journal:
+        assert len(journal.details([CRON])[CRON].calls) == 1
+    assert len(caplog.records) == 1
 
 
 def test_a_home_that_another_process_syncs_is_no_fault_and_is_met_again(

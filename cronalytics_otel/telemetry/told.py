@@ -1,0 +1,177 @@
+"""What hooks told of a session, laid beside its messages: each answer's calls, each tool's own time.
+
+Pure. The messages make the tree; what hooks told makes it exact.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..model import ApiError, AttributeValue, Details, ModelCall, SpanEvent, ToolRun, Usage
+from ..outcome import ErrorType, classify_api_error
+from . import semconv as sc
+from .content import error_text, name_text, value_text
+
+Attributes = dict[str, AttributeValue]
+
+
+@dataclass(slots=True)
+class Asked:
+    """What was asked of models for one answer: retries, rejected answers, and the one that was taken."""
+
+    calls: list[ModelCall] = field(default_factory=list)
+    events: list[SpanEvent] = field(default_factory=list)
+    start_ns: int | None = None
+    """Of the first attempt; None when hooks told of none."""
+    end_ns: int | None = None
+    """Of the last answer."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """Of all of them together; None unless all is known."""
+        if len(self.calls) == 1:
+            return self.calls[0].usage
+        known = [call.usage for call in self.calls if call.usage is not None]
+        return _sum(known) if known and len(known) == len(self.calls) else None
+
+    def describe(self, attributes: Attributes) -> None:
+        """Puts what is known of the answer that was taken, and of what all of them took."""
+        if not self.calls:
+            return
+        call = self.calls[-1]
+        if model := name_text(call.model):
+            attributes[sc.GEN_AI_REQUEST_MODEL] = model
+        if response_model := name_text(call.response_model):
+            attributes[sc.GEN_AI_RESPONSE_MODEL] = response_model
+        if provider := name_text(call.provider):
+            attributes[sc.GEN_AI_PROVIDER_NAME] = provider
+        if len(self.calls) > 1:
+            attributes[sc.HERMES_CRON_STEP_API_CALLS] = len(self.calls)
+        if (usage := self.usage) is not None:
+            put_usage(attributes, usage)
+
+
+def put_usage(attributes: Attributes, usage: Usage) -> None:
+    """Of one call, or of several that stand on one span."""
+    attributes[sc.GEN_AI_USAGE_INPUT_TOKENS] = usage.input_tokens
+    attributes[sc.GEN_AI_USAGE_OUTPUT_TOKENS] = usage.output_tokens
+    attributes[sc.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS] = usage.cache_read_tokens
+    attributes[sc.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS] = usage.cache_write_tokens
+    attributes[sc.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS] = usage.reasoning_tokens
+
+
+_NOTHING = Asked()
+
+
+class Told:
+    """Hands out what hooks told of one session, in the order of its messages."""
+
+    def __init__(self, details: Details) -> None:
+        attempts: list[ModelCall | ApiError] = [*details.calls, *details.errors]
+        attempts.sort(key=lambda attempt: (attempt.started_ns, attempt.ended_ns))
+        self._attempts = deque(attempts)
+        self._tools: dict[str, deque[ToolRun]] = {}
+        for tool in details.tools:
+            self._tools.setdefault(tool.call_id, deque()).append(tool)
+        self._model: tuple[str | None, str | None] | None = None
+
+    def until(self, time_ns: int | None) -> Asked:
+        """All that began up to then and was not handed out before; None for all the rest."""
+        if not self._attempts:
+            return _NOTHING
+        asked = Asked()
+        while self._attempts and (time_ns is None or self._attempts[0].started_ns <= time_ns):
+            attempt = self._attempts.popleft()
+            if asked.start_ns is None:
+                asked.start_ns = attempt.started_ns
+            if (change := self._fallback(attempt)) is not None:
+                asked.events.append(change)
+            if isinstance(attempt, ApiError):
+                asked.events.append(_exception(attempt))
+            else:
+                asked.calls.append(attempt)
+                asked.end_ns = attempt.ended_ns
+        return asked
+
+    def tool(self, call_id: str) -> ToolRun | None:
+        runs = self._tools.get(call_id)
+        return runs.popleft() if runs else None
+
+    def _fallback(self, attempt: ModelCall | ApiError) -> SpanEvent | None:
+        """The host goes on with another model when one does not answer."""
+        now = (attempt.model, attempt.provider)
+        before, self._model = self._model, now
+        if before is None or before == now or attempt.model is None:
+            return None
+        values = {
+            sc.HERMES_CRON_FALLBACK_FROM_MODEL: name_text(before[0]),
+            sc.HERMES_CRON_FALLBACK_FROM_PROVIDER: name_text(before[1]),
+            sc.HERMES_CRON_FALLBACK_TO_MODEL: name_text(now[0]),
+            sc.HERMES_CRON_FALLBACK_TO_PROVIDER: name_text(now[1]),
+        }
+        return _event(sc.EVENT_MODEL_FALLBACK, attempt.started_ns, values)
+
+
+def _exception(error: ApiError) -> SpanEvent:
+    error_type = classify_api_error(error.reason, error.status_code, error.message)
+    return _event(
+        sc.EVENT_EXCEPTION,
+        error.ended_ns,
+        {
+            sc.ERROR_TYPE: str(error_type),
+            sc.HTTP_RESPONSE_STATUS_CODE: error.status_code,
+            sc.EXCEPTION_TYPE: name_text(error.exception_type),
+            sc.EXCEPTION_MESSAGE: error_text(error.message),
+            sc.HERMES_CRON_RETRY_ATTEMPT: error.attempt,
+            sc.HERMES_CRON_RETRY_LIMIT: error.max_attempts,
+            sc.HERMES_CRON_RETRY_RETRYABLE: error.retryable,
+        },
+    )
+
+
+def approval_event(run: ToolRun) -> SpanEvent | None:
+    """Who was asked whether the tool may run, and what they said."""
+    approval = run.approval
+    if approval is None:
+        return None
+    return _event(
+        sc.EVENT_TOOL_APPROVAL,
+        approval.at_ns,
+        {
+            sc.HERMES_CRON_APPROVAL_CHOICE: value_text(approval.choice),
+            sc.HERMES_CRON_APPROVAL_SURFACE: value_text(approval.surface),
+            sc.HERMES_CRON_APPROVAL_WAIT_TIME: approval.waited_s,
+        },
+    )
+
+
+def tool_error_type(run: ToolRun) -> ErrorType:
+    """The host's own words for it are many; whether a tool failed, was stopped or never ran, few."""
+    told = run.error_type or ""
+    if told.endswith("_block"):
+        return ErrorType.TOOL_BLOCKED
+    return _TOOL_ERRORS.get(told, ErrorType.OTHER)
+
+
+_TOOL_ERRORS = {
+    "tool_error": ErrorType.TOOL_ERROR,
+    "tool_timeout": ErrorType.TIMEOUT,
+    "keyboard_interrupt": ErrorType.INTERRUPTED,
+}
+
+
+def _event(name: str, time_ns: int, values: Mapping[str, AttributeValue | None]) -> SpanEvent:
+    known = {key: value for key, value in values.items() if value is not None}
+    return SpanEvent(name=name, time_ns=time_ns, attributes=known)
+
+
+def _sum(usages: list[Usage]) -> Usage:
+    return Usage(
+        input_tokens=sum(u.input_tokens for u in usages),
+        output_tokens=sum(u.output_tokens for u in usages),
+        cache_read_tokens=sum(u.cache_read_tokens for u in usages),
+        cache_write_tokens=sum(u.cache_write_tokens for u in usages),
+        reasoning_tokens=sum(u.reasoning_tokens for u in usages),
+    )
