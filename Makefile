@@ -11,7 +11,7 @@ PARALLEL := -n auto --dist loadfile
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup downloads lint format types test test-unit test-host bench demo docs lock clean clean-downloads
+.PHONY: help setup downloads lint format types test test-unit test-host golden bench demo docs lock clean clean-downloads
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ test-unit: setup ## The fast tests: no host, no network, no process
 
 test-host: downloads ## The tests that drive a real Hermes
 	$(BIN)/pytest $(PARALLEL) tests/host $(ARGS)
+
+golden: downloads ## Write the reviewed traces of the thirteen jobs anew (tests/host/golden)
+	WRITE_GOLDEN=1 $(BIN)/pytest -q tests/host/test_thirteen_jobs.py -k reviewed
 
 bench: downloads ## Measure: one table, each line against a floor of the same run
 	$(BIN)/python -m bench $(ARGS)

@@ -7,11 +7,13 @@ ledger, databases or jobs.json could tell.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -19,6 +21,7 @@ import pytest
 from cronalytics_otel.telemetry import semconv
 from tests.support.collector import FaultyCollector, SpanDict
 from tests.support.fake_llm import ANSWER, SUBTASK, FakeModel
+from tests.support.golden import golden
 from tests.support.hermes import HermesHome, hermes_with_plugin
 from tests.support.observed import (
     Observed,
@@ -50,6 +53,8 @@ OUTCOMES = {key: "failure" if key in FAILED else "success" for key in KEYS} | {"
 SCRIPTS = ("script", "bad_script")
 AGENTS = tuple(key for key in KEYS if key not in (*SCRIPTS, "gated"))
 """Those that have a session."""
+
+GOLDEN = Path(__file__).with_name("golden")
 
 ZONE = ZoneInfo("America/St_Johns")
 """What Hermes is told to live in: nobody's default, and not whole hours from UTC."""
@@ -565,6 +570,23 @@ def test_live_each_failed_attempt_is_an_event(
 def test_no_run_that_went_well_has_an_event(observed: Observed) -> None:
     assert {s["name"] for s in observed.spans if s["events"]} == {"invoke_agent hermes"}
     assert len([s for s in observed.spans if s["events"]]) == 2
+
+
+# --- whole -------------------------------------------------------------------------------
+
+
+@every_job
+def test_the_whole_trace_is_the_one_that_was_reviewed(observed: Observed, key: str) -> None:
+    """`make golden` writes them anew: read the difference before you commit it."""
+    ids = {observed.job(key)["id"]: "job", observed.execution(key)["id"]: "run"}
+    for number, session in enumerate(observed.family(key)):
+        ids[session["id"]] = f"session {number}" if number else "session"
+    told = golden(observed.trace(key), ids)
+    path = GOLDEN / f"{key}.txt"
+    if os.environ.get("WRITE_GOLDEN"):
+        path.write_text(told, encoding="utf-8")
+
+    assert told == path.read_text(encoding="utf-8")
 
 
 # --- all spans -----------------------------------------------------------------------------
