@@ -17,6 +17,7 @@ from .host import ledger, state_db
 from .host.home import Home
 from .host.ledger import Execution
 from .host.outputs import Outputs
+from .host.prompts import Prompt
 from .host.sqlite import (
     HostCorruptError,
     HostDataError,
@@ -418,7 +419,7 @@ class _Harvester:
         everyone = [s.session_id for _, s in pairs]
         everyone += [s.session_id for _, root in pairs for s in below.get(root.session_id, ())]
         usage = reader.usage_rows(everyone)
-        faults = reader.prompt_faults([s.session_id for _, s in pairs if self._may_lack(s)])
+        prompts = reader.prompts([s.session_id for _, s in pairs if self._prompt_tells(s)])
         return [
             self._assembled(
                 reader,
@@ -426,16 +427,16 @@ class _Harvester:
                 session,
                 below=below.get(session.session_id, ()),
                 usage=usage,
-                prompt_fault=faults.get(session.session_id),
+                prompt=prompts.get(session.session_id),
             )
             for execution, session in pairs
         ]
 
-    def _may_lack(self, session: Session) -> bool:
-        """Whether its job names skills, or a script before the agent: only then is there a prompt of
-        the host to look at."""
+    def _prompt_tells(self, session: Session) -> bool:
+        """Whether its job names skills, a script before the agent, or jobs whose outputs it is given:
+        only then is there more in its prompt than its owner's words."""
         job = self._definitions.at(session.job_id or "", session.started_ns)
-        return job is None or bool(job.skills) or job.has_script
+        return job is None or bool(job.skills or job.context_from) or job.has_script
 
     def _is_over(
         self, execution: Execution | None, session: Session, below: dict[str, list[Session]]
@@ -453,7 +454,7 @@ class _Harvester:
         *,
         below: Sequence[Session] = (),
         usage: dict[str, list[tuple[str, state_db.Spending]]] | None = None,
-        prompt_fault: state_db.PromptFault | None = None,
+        prompt: Prompt | None = None,
     ) -> Run:
         job_id = execution.job_id if execution else (session.job_id if session else None) or ""
         last = last_of(session, below) if session else None
@@ -475,7 +476,7 @@ class _Harvester:
                 session=session,
                 below=below,
                 usage_rows=usage or {},
-                prompt_fault=prompt_fault,
+                prompt=prompt,
                 output=None
                 if complete or unended
                 else self._outputs.of_run(

@@ -13,9 +13,11 @@ from datetime import tzinfo
 
 from . import outcome as outcomes
 from . import schedule as schedules
+from . import scripts
 from .host.ledger import Execution
 from .host.outputs import Ending, Output
-from .host.state_db import PromptFault, Session, Spending
+from .host.prompts import Prompt
+from .host.state_db import Session, Spending
 from .host.times import NS
 from .model import (
     CostStatus,
@@ -130,7 +132,8 @@ class Facts:
     below: Sequence[Session] = ()
     """Subagents and continuations."""
     usage_rows: dict[str, list[tuple[str, Spending]]] = field(default_factory=dict)
-    prompt_fault: PromptFault | None = None
+    prompt: Prompt | None = None
+    """None when it was not looked at: the job has nothing that the host could tell of there."""
     output: Output | None = None
     known_due_ns: int | None = None
     previous_end_ns: int | None = None
@@ -141,10 +144,12 @@ class Facts:
 def assemble(facts: Facts, zone: tzinfo, zone_name: str | None) -> Run:
     """One run from its facts."""
     started_ns, ended_ns = _times(facts)
+    prompt = scripts.own_prompt(facts.prompt, facts.job)
     said = _ended(facts, ended_ns)
-    ended = outcomes.with_prompt_fault(said, facts.prompt_fault)
+    ended = outcomes.with_prompt_fault(said, prompt)
     schedule = facts.job.schedule if facts.job else None
     kind, expression = _schedule_shown(facts)
+    mode = _mode(facts)
     due_ns, trigger = _origin(facts, schedule, zone)
     model, provider = _main_model(facts)
     usage, cost_usd, cost_status = _spent(facts)
@@ -158,7 +163,7 @@ def assemble(facts: Facts, zone: tzinfo, zone_name: str | None) -> Run:
         session_id=session.session_id if session else None,
         job_id=facts.job_id,
         job_name=_name(facts),
-        mode=_mode(facts),
+        mode=mode,
         trigger=trigger,
         schedule_kind=kind,
         schedule_expression=expression,
@@ -184,6 +189,10 @@ def assemble(facts: Facts, zone: tzinfo, zone_name: str | None) -> Run:
         delivery_outcome=delivery,
         delivery_target=_target(facts.job),
         delivery_error=delivery_error,
+        script_exit_code=scripts.exit_code(prompt, ended, mode),
+        script_ended_ns=scripts.ended_ns(prompt, facts.execution, facts.session, zone),
+        skip_reason=ended.skip_reason,
+        fed_by=scripts.fed_by(prompt, facts.session, zone),
     )
 
 
@@ -410,6 +419,7 @@ def _delivery(
     empty = ended.error_type is outcomes.ErrorType.EMPTY_RESPONSE
     if silent or empty or ended.outcome is Outcome.SKIPPED:
         return DeliveryOutcome.SUPPRESSED, None
-    if latest is not None:
-        return DeliveryOutcome.DELIVERED, None
-    return None, None
+    if latest is None or (facts.job is not None and facts.job.deliver == "origin"):
+        # Without an origin it went to the home channels, and if there are none, nowhere: unsaid.
+        return None, None
+    return DeliveryOutcome.DELIVERED, None

@@ -66,6 +66,15 @@ class ScheduleKind(StrEnum):
     ONCE = "once"
 
 
+class SkipReason(StrEnum):
+    """Which "no" a gate gave (`hermes.cron.run.skip_reason`); what else it said, the host keeps not."""
+
+    WAKE_AGENT_FALSE = "wake_agent_false"
+    """Its last line was `{"wakeAgent": false}`."""
+    NO_OUTPUT = "no_output"
+    """It printed nothing: no data, no agent."""
+
+
 class CostStatus(StrEnum):
     """What is known of a run's cost (`hermes.cron.cost.status`)."""
 
@@ -111,8 +120,11 @@ class Job:
     schedule: Schedule | None
     skills: tuple[str, ...] = ()
     deliver: str | None = None
-    """jobs.json `deliver`: `local`, `origin`, or a platform with an optional chat."""
+    """jobs.json `deliver`: `local`, or platforms with an optional chat; `origin` for a job that was
+    made on no platform."""
     has_script: bool = False
+    context_from: tuple[str, ...] = ()
+    """Ids of the jobs whose newest output the agent is given."""
     created_ns: int | None = None
     next_run_ns: int | None = None
     last_run_ns: int | None = None
@@ -136,6 +148,15 @@ class Usage:
     def total_tokens(self) -> int:
         """Input and output; reasoning is a part of output already."""
         return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """An output that another job had saved, as it stood in a run's prompt."""
+
+    job_id: str
+    saved_ns: int
+    """To a second, rounded down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,8 +198,12 @@ class Run:
     delivery_target: str | None = None
     delivery_error: str | None = None
     script_exit_code: int | None = None
-    skip_reason: str | None = None
-    """Why a run that was skipped did nothing, in the host's words."""
+    """Of a script job, of a gate, or of the script before the agent; None where there was none."""
+    script_ended_ns: int | None = None
+    """Of the script before the agent, to a second: the host names the session right after it."""
+    skip_reason: SkipReason | None = None
+    fed_by: tuple[Feed, ...] = ()
+    """The outputs of other jobs that it was given."""
     missed_count: int | None = None
     """Of a missed run: how many times in a row the job should have run."""
     scheduler_down: bool | None = None
@@ -224,6 +249,8 @@ class Message:
     role: str
     timestamp_ns: int
     content: str | None = None
+    at_turn_limit: bool = False
+    """The host's own request to come to an end: the agent had no turn left."""
     tool_call_id: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     tool_name: str | None = None

@@ -8,8 +8,9 @@ from enum import StrEnum
 
 from .host.ledger import Execution
 from .host.outputs import Ending, Output
-from .host.state_db import LastMessage, PromptFault
-from .model import Job, Mode, Outcome, OutcomeSource
+from .host.prompts import Prompt
+from .host.state_db import LastMessage
+from .model import Job, Mode, Outcome, OutcomeSource, SkipReason
 
 _NO_REPLY = frozenset({"", "(empty)"})
 """What the host keeps as the message of a model that said nothing."""
@@ -29,7 +30,13 @@ class ErrorType(StrEnum):
     INTERRUPTED = "interrupted"
     EMPTY_RESPONSE = "empty_response"
     INVALID_CONFIG = "invalid_config"
+    CONTEXT_OVERFLOW = "context_overflow"
+    INCOMPLETE_RESPONSE = "incomplete_response"
+    CONTENT_POLICY_BLOCKED = "content_policy_blocked"
     SCRIPT_FAILED = "script_failed"
+    SCRIPT_BLOCKED = "script_blocked"
+    PERMISSION_DENIED = "permission_denied"
+    SECURITY_CHECK_FAILED = "security_check_failed"
     SKILL_NOT_FOUND = "skill_not_found"
     BUDGET_EXCEEDED = "budget_exceeded"
     ABANDONED = "abandoned"
@@ -46,6 +53,7 @@ class Ended:
     source: OutcomeSource
     error_type: ErrorType | None = None
     error_message: str | None = None
+    skip_reason: SkipReason | None = None
 
 
 _JOB_NAME = re.compile(r"\bCron (?:job|watchdog) '[^']*'")
@@ -57,9 +65,15 @@ _CLASSES: tuple[tuple[re.Pattern[str], ErrorType], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), error_type)
     for pattern, error_type in (
         (r"^Script timed out", ErrorType.TIMEOUT),
-        (r"^Script exited with code|^Script execution failed", ErrorType.SCRIPT_FAILED),
         (
-            r"^Script not found|^Script path is not|^Blocked: |^Cannot run \.|no script is set",
+            r"^(Script execution failed: |PermissionError: )?\[(Errno 1|Errno 13|WinError 5)\]",
+            ErrorType.PERMISSION_DENIED,
+        ),
+        (r"^Script exited with code|^Script execution failed", ErrorType.SCRIPT_FAILED),
+        (r"^Blocked: script path", ErrorType.SCRIPT_BLOCKED),
+        (r"^Blocked: |blocked for safety", ErrorType.SECURITY_CHECK_FAILED),
+        (
+            r"^Script not found|^Script path is not|^Cannot run \.|no script is set",
             ErrorType.INVALID_CONFIG,
         ),
         (
@@ -72,8 +86,34 @@ _CLASSES: tuple[tuple[re.Pattern[str], ErrorType], ...] = tuple(
         (r"^Dispatch claim rejected|^Executor dispatch failed", ErrorType.DISPATCH_FAILED),
         (r"^Agent completed but produced empty response", ErrorType.EMPTY_RESPONSE),
         (r"^TimeoutError:\s+idle for \d+s \(limit", ErrorType.TIMEOUT),
-        (r"blocked for safety|Skipped to prevent unintended spend", ErrorType.INVALID_CONFIG),
-        (r"budget (was )?exceeded|exceeded .{0,40}budget", ErrorType.BUDGET_EXCEEDED),
+        (r"Skipped to prevent unintended spend", ErrorType.INVALID_CONFIG),
+        (
+            # The host's own list of what means that there is no money left (error_classifier.py).
+            (
+                r"budget (was )?exceeded|exceeded .{0,40}budget|\bHTTP 402\b|error code: 402\b"
+                r"|payment required|insufficient[ _](credits|quota|balance)|credit balance"
+                r"|credits (have been )?exhausted|no usable credits|top up your credits"
+                r"|billing hard limit|exceeded your current quota|out of (funds|extra usage)"
+                r"|balance_depleted|spending.limit|billing_not_active"
+            ),
+            ErrorType.BUDGET_EXCEEDED,
+        ),
+        (r"^RuntimeError: content_policy_blocked", ErrorType.CONTENT_POLICY_BLOCKED),
+        (
+            (
+                r"^RuntimeError: (Context (overflow|length exceeded)|Request payload too large"
+                r"|max_tokens exceeds)|\bHTTP 413\b"
+            ),
+            ErrorType.CONTEXT_OVERFLOW,
+        ),
+        (
+            (
+                r"^RuntimeError: (First response|Response) (remained )?truncated"
+                r"|^RuntimeError: (Incomplete REASONING|Model generated invalid tool call"
+                r"|Codex response remained|Stream repeatedly dropped|Model used all output tokens)"
+            ),
+            ErrorType.INCOMPLETE_RESPONSE,
+        ),
         (
             (
                 r"\bHTTP 40[13]\b|error code: 40[13]\b|invalid api key|incorrect api key"
@@ -90,17 +130,18 @@ _CLASSES: tuple[tuple[re.Pattern[str], ErrorType], ...] = tuple(
         (
             (
                 r"connection (error|refused|reset|aborted)|ConnectionError|ConnectError"
-                r"|name or service not known|network is unreachable"
+                r"|name or service not known|network is unreachable|certificate.verify.failed"
             ),
             ErrorType.NETWORK_ERROR,
         ),
         (
             (
                 r"no (inference provider|api key|provider|model)\b|not configured|\bHTTP 40[04]\b"
-                r"|has no model|model .{0,80}not found"
+                r"|has no model|model .{0,80}not found|^no delivery target|^unknown platform"
             ),
             ErrorType.INVALID_CONFIG,
         ),
+        (r"^RuntimeError: Invalid API response", ErrorType.INCOMPLETE_RESPONSE),
     )
 )
 
@@ -130,6 +171,10 @@ _REASONS = {
     "timeout": ErrorType.TIMEOUT,
     "ssl_cert_verification": ErrorType.NETWORK_ERROR,
     "model_not_found": ErrorType.INVALID_CONFIG,
+    "billing": ErrorType.BUDGET_EXCEEDED,
+    "context_overflow": ErrorType.CONTEXT_OVERFLOW,
+    "payload_too_large": ErrorType.CONTEXT_OVERFLOW,
+    "content_policy_blocked": ErrorType.CONTENT_POLICY_BLOCKED,
 }
 """The host's own classes of a failed model call (agent/error_classifier.py); the others go by text."""
 
@@ -163,31 +208,62 @@ def abandoned(source: OutcomeSource, message: str) -> Ended:
     )
 
 
+_EXIT_CODE = re.compile(r"Script exited with code (?P<code>-?\d{1,10})(?=\n|\Z)")
+_STDERR = re.compile(r"\nstderr:\n(?P<stderr>.*?)(?:\nstdout:\n|\Z)", re.DOTALL)
+
+
+def exit_code(error: str | None) -> int | None:
+    """Of the script whose error this is; negative is the number of the signal that ended it. None
+    where it never ran, or did not end by itself."""
+    found = _EXIT_CODE.match(error or "")
+    return int(found["code"]) if found is not None else None
+
+
+def stderr_of(error: str | None) -> str | None:
+    """What the script wrote there, from the host's text of its error."""
+    found = _STDERR.search(error or "") if exit_code(error) is not None else None
+    return found["stderr"].strip() or None if found is not None else None
+
+
+def is_of_script(error: str | None) -> bool:
+    """Whether it is the host's text for a script that failed, could not be run, or may not be."""
+    return _OF_SCRIPT.match(error or "") is not None
+
+
+_OF_SCRIPT = re.compile(
+    r"Script (timed out|exited with code|execution failed|not found|path is not)"
+    r"|Blocked: script path|Cannot run \.sh"
+)
+
 EMPTY_REPLY = (
     "Agent completed but produced empty response (model error, timeout, or misconfiguration)"
 )
 """The host's own text, so that one query finds these runs, whoever noticed."""
 
 
-def with_prompt_fault(ended: Ended, fault: PromptFault | None) -> Ended:
+def with_prompt_fault(ended: Ended, prompt: Prompt | None) -> Ended:
     """A success for the host is a failure for us when the agent began without what its job names: a
     skill that was not found, or the data of a script that failed or was blocked."""
-    if fault is None or ended.outcome is not Outcome.SUCCESS:
+    if prompt is None or ended.outcome is not Outcome.SUCCESS:
         return ended
-    if fault.missing_skills is not None:
-        return Ended(
-            outcome=Outcome.FAILURE,
-            source=OutcomeSource.SESSION,
-            error_type=ErrorType.SKILL_NOT_FOUND,
-            error_message=f"Skill(s) not found and skipped: {fault.missing_skills}",
-        )
+    error_type, error = None, prompt.script_error
+    if prompt.missing_skills is not None:
+        error_type = ErrorType.SKILL_NOT_FOUND
+        error = f"Skill(s) not found and skipped: {prompt.missing_skills}"
+    if error is None:
+        return ended
     return Ended(
         outcome=Outcome.FAILURE,
         source=OutcomeSource.SESSION,
-        error_type=classify(fault.script_error or ""),
-        error_message=fault.script_error,
+        error_type=error_type or classify(error),
+        error_message=error,
     )
 
+
+_SKIPPED = {
+    Ending.GATED: SkipReason.WAKE_AGENT_FALSE,
+    Ending.NOTHING: SkipReason.NO_OUTPUT,
+}
 
 OWNER_GONE = "The process that ran it is gone, and it never wrote how the run ended."
 
@@ -214,9 +290,11 @@ def from_ledger(
     if has_session or (job is not None and job.mode is Mode.SCRIPT):
         return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.LEDGER)
     if output is not None:
-        gated = output.ending is Ending.GATED
+        reason = _SKIPPED.get(output.ending)
         return Ended(
-            outcome=Outcome.SKIPPED if gated else Outcome.SUCCESS, source=OutcomeSource.LEDGER
+            outcome=Outcome.SKIPPED if reason else Outcome.SUCCESS,
+            source=OutcomeSource.LEDGER,
+            skip_reason=reason,
         )
     if job is not None and job.has_script:
         return Ended(outcome=Outcome.SKIPPED, source=OutcomeSource.INFERRED)

@@ -43,6 +43,7 @@ def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTrac
                     conversation,
                     steps=Steps.HOST_PRUNED if pruned else Steps.COMPLETE,
                     previous=journal.views.previous(run),
+                    sources=journal.views.sources(run),
                     content=content,
                     details=details,
                 )
@@ -116,5 +117,10 @@ def trace_of(home: Home, settings: Settings, journal: Journal, run: Run) -> list
     (trace,) = trace_builder(home, settings, journal)([Entry(0, run)])
     if trace is not None:
         return trace
-    previous = journal.views.previous(run)
-    return build_trace(run, None, steps=Steps.HOST_PRUNED, previous=previous)
+    return build_trace(
+        run,
+        None,
+        steps=Steps.HOST_PRUNED,
+        previous=journal.views.previous(run),
+        sources=journal.views.sources(run),
+    )

@@ -58,6 +58,22 @@ whose answer could not be delivered is a success.
 
 """
 
+_ERRORS_HEAD = """
+Hermes calls these runs completed, and they are failures here: a skill was not found
+(`skill_not_found`), the script before the agent failed (`script_failed`, `timeout`), was blocked
+(`script_blocked`), was not there (`invalid_config`) or could not be run (`permission_denied`).
+`outcome_source` is then `session`. A run that came to its limit of turns is a success, as Hermes
+counts it: it was asked for a summary and gave one; `hermes.cron.run.turn_limit_reached` tells it
+apart. A command that Hermes denies an agent under `approvals.cron_mode` is an answer to the agent,
+which goes on: no failure of the run.
+
+## Error types
+
+From Hermes's error text, the particular before the general; the same list on every span. The names are
+Hermes's own where it has one.
+
+"""
+
 _TITLES = {
     sc.Where.RESOURCE: "Resource",
     sc.Where.ROOT: "`cron`: the run",
@@ -81,7 +97,7 @@ def render() -> str:
         sections += [f"## {title}\n\n", _STEPS_NOTE if where is sc.Where.CHAT else ""]
         sections += [f"{event.meaning}\n\n" for event in sc.EVENTS if event.where is where]
         sections += [_attributes(where), "\n"]
-    return "".join([*sections, _OUTCOMES_HEAD, _outcomes()])
+    return "".join([*sections, _OUTCOMES_HEAD, _outcomes(), _ERRORS_HEAD, _errors()])
 
 
 def _spans() -> str:
@@ -126,6 +142,13 @@ def _outcomes() -> str:
             )
             for outcome in Outcome
         ),
+    )
+
+
+def _errors() -> str:
+    return _table(
+        ("`error.type`", "when"),
+        ((f"`{error_type}`", meaning) for error_type, meaning in sc.ERROR_MEANING.items()),
     )
 
 

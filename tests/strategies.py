@@ -14,6 +14,7 @@ from cronalytics_otel.model import (
     CostStatus,
     DeliveryOutcome,
     Details,
+    Feed,
     Message,
     Mode,
     ModelCall,
@@ -21,6 +22,7 @@ from cronalytics_otel.model import (
     OutcomeSource,
     Run,
     ScheduleKind,
+    SkipReason,
     ToolCall,
     ToolRun,
     Trigger,
@@ -74,6 +76,7 @@ messages = st.builds(
     tool_calls=st.lists(tool_calls, max_size=3).map(tuple),
     tool_name=_optional(names),
     finish_reason=_optional(st.sampled_from(["stop", "tool_calls", "length", ""])),
+    at_turn_limit=st.booleans(),
 )
 
 
@@ -178,7 +181,12 @@ runs = st.builds(
     scheduled_ns=_optional(times),
     claimed_ns=_optional(times),
     error_type=_optional(st.one_of(st.sampled_from(ErrorType), texts)),
-    error_message=_optional(texts),
+    error_message=_optional(
+        st.one_of(
+            st.builds("Script exited with code 3\nstderr:\n{}\nstdout:\n{}".format, texts, texts),
+            texts,
+        )
+    ),
     model=_optional(names),
     provider=_optional(names),
     usage=_optional(usages),
@@ -192,7 +200,9 @@ runs = st.builds(
     delivery_target=_optional(st.one_of(st.sampled_from(["telegram:-1001", "local"]), texts)),
     delivery_error=_optional(texts),
     script_exit_code=_optional(st.integers(-255, 255)),
-    skip_reason=_optional(texts),
+    script_ended_ns=_optional(times),
+    skip_reason=_optional(st.sampled_from(SkipReason)),
+    fed_by=st.lists(st.builds(Feed, job_id=names, saved_ns=times), max_size=2).map(tuple),
     missed_count=_optional(counts),
     scheduler_down=_optional(st.booleans()),
 )

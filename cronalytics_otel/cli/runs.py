@@ -10,7 +10,7 @@ from rich.text import Text
 from ..host.times import NS
 from ..journal import Journal
 from ..journal.views import RunFilter
-from ..model import FAILED_OUTCOMES, CostStatus, Mode, Outcome, OutcomeSource, Run
+from ..model import FAILED_OUTCOMES, CostStatus, Mode, Outcome, OutcomeSource, Run, SkipReason
 from . import formats
 from .arguments import FAILED
 from .context import Context
@@ -30,7 +30,8 @@ COLUMNS = (
     Column(title="COST", right=True, rank=3),
     Column(title="MODEL", least=8, rank=6),
 )
-ERROR = Column(title="ERROR")
+WHY = Column(title="WHY")
+"""What failed, or why nothing was done."""
 
 SHORT_ID = 8
 """Digits of an execution id, more where two runs share them. A session id is not cut: what tells
@@ -69,20 +70,36 @@ def short_id(journal: Journal, run: Run) -> str:
 
 
 def table(runs: Sequence[Run], ids: Sequence[str], width: int | None) -> list[Text]:
-    """The lines of the table; where there is no room for a column of errors, each stands below
-    its run. Without a width nothing is cut."""
+    """The lines of the table; where there is no room for a column that tells why, it stands below
+    each run that it is told of. Without a width nothing is cut."""
     rows = [_row(run, run_id) for run, run_id in zip(runs, ids, strict=True)]
-    errors = [formats.one_line(run.error_message or "") for run in runs]
+    reasons = [_why(run) for run in runs]
     if width is None:
-        with_errors = [[*row, Cell(error, "bad")] for row, error in zip(rows, errors, strict=True)]
-        return lay_out([*COLUMNS, ERROR], with_errors, None)
+        with_reasons = [[*row, reason] for row, reason in zip(rows, reasons, strict=True)]
+        return lay_out([*COLUMNS, WHY], with_reasons, None)
     heading, *lines = lay_out(COLUMNS, rows, width)
     shown = [heading]
-    for line, error in zip(lines, errors, strict=True):
+    for line, reason in zip(lines, reasons, strict=True):
         shown.append(line)
-        if error:
-            shown.append(Text(fit(f"  {error}", width), style="bad"))
+        if reason.text:
+            shown.append(Text(fit(f"  {reason.text}", width), style=reason.style))
     return shown
+
+
+def _why(run: Run) -> Cell:
+    error = formats.one_line(run.error_message or "")
+    return Cell(error, "bad") if error else Cell(why_skipped(run), "muted")
+
+
+def why_skipped(run: Run) -> str:
+    """Which no the gate gave; empty where it gave none, or it is not known."""
+    return _NO[run.skip_reason] if run.skip_reason is not None else ""
+
+
+_NO = {
+    SkipReason.WAKE_AGENT_FALSE: "the gate said no: wakeAgent is false",
+    SkipReason.NO_OUTPUT: "the gate said no: it printed nothing",
+}
 
 
 def _row(run: Run, run_id: str) -> list[Cell]:

@@ -55,6 +55,12 @@ def run_shape(run: Run) -> Shape:
         "delivery_outcome": run.delivery_outcome,
         "delivery_target": run.delivery_target,
         "delivery_error": run.delivery_error,
+        "script_exit_code": run.script_exit_code,
+        "script_ended_at": formats.iso(run.script_ended_ns),
+        "skip_reason": run.skip_reason,
+        "fed_by": [
+            {"job_id": feed.job_id, "saved_at": formats.iso(feed.saved_ns)} for feed in run.fed_by
+        ],
     }
 
 

@@ -15,7 +15,7 @@ from ..traces import trace_of
 from . import formats
 from .context import Context
 from .errors import CommandError, ExitStatus, command
-from .runs import cost_is_unknown, outcome_cell
+from .runs import cost_is_unknown, outcome_cell, why_skipped
 from .shapes import run_shape, span_shape, trace_id
 from .waterfall import draw
 
@@ -34,11 +34,14 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     with context.journal() as journal:
         found = find_run(journal, args.reference)
         spans = trace_of(context.home, context.settings(), journal, found)
+        others = [("previous", journal.views.previous(found))]
+        others += [("fed by", source) for source in journal.views.sources(found)]
     if context.as_json:
         shape = {"run": run_shape(found), "spans": [span_shape(span) for span in spans]}
         context.terminal.json(shape)
     else:
-        context.terminal.data(*_header(found, spans[0]), "", *draw(spans, context.terminal.width))
+        header = _header(found, spans[0], others)
+        context.terminal.data(*header, "", *draw(spans, context.terminal.width))
         partial = spans[0].attributes.get(sc.HERMES_CRON_TRACE_PARTIAL)
         if partial is not None:
             context.terminal.data("", Text(_PARTIAL[sc.Steps(str(partial))], style="warning"))
@@ -90,9 +93,10 @@ def _listed(candidates: Sequence[Run]) -> str:
 _LABEL = 10
 
 
-def _header(run: Run, root: Span) -> Iterator[Text]:
+def _header(run: Run, root: Span, others: Sequence[tuple[str, Run | None]]) -> Iterator[Text]:
     yield Text.assemble((formats.one_line(run.job_name), "heading"), "  ", outcome_cell(run))
-    for label, value in _facts(run, root):
+    linked = [(label, _linked(run, other)) for label, other in others if other is not None]
+    for label, value in (*_facts(run, root), *linked):
         if value:
             yield Text.assemble((f"  {label:<{_LABEL}}", "muted"), value)
     if run.failed:
@@ -116,6 +120,8 @@ def _facts(run: Run, root: Span) -> Iterator[tuple[str, str]]:
     yield "tokens", _tokens(run)
     yield "cost", _cost(run)
     yield "calls", _calls(run)
+    yield "turns", _turns(root)
+    yield "script", _script(run, root)
     yield "delivery", _delivery(run)
 
 
@@ -177,6 +183,25 @@ def _calls(run: Run) -> str:
         (run.subagents, "subagent"),
     )
     return _listing(*(formats.counted(n, noun) for n, noun in counts if n))
+
+
+def _turns(root: Span) -> str:
+    if not root.attributes.get(sc.HERMES_CRON_RUN_TURN_LIMIT_REACHED):
+        return ""
+    return "limit reached: the answer is the summary that it was asked for"
+
+
+def _script(run: Run, root: Span) -> str:
+    code = None if run.script_exit_code is None else f"exit code {run.script_exit_code}"
+    s = root.attributes.get(sc.HERMES_CRON_RUN_SCRIPT_TIME)
+    is_part = run.script_ended_ns is not None  # else it is all of the run
+    took = f"took {formats.duration(s)}" if is_part and isinstance(s, float) else None
+    return _listing(code, took, why_skipped(run))
+
+
+def _linked(run: Run, other: Run) -> str:
+    name = other.job_name if other.job_id != run.job_id else None
+    return _listing(other.run_id, name, other.outcome, formats.moment(other.ended_ns))
 
 
 def _delivery(run: Run) -> str:

@@ -65,8 +65,9 @@ def _job(raw: Mapping[str, object], zone: tzinfo | None) -> Job | None:
         mode=Mode.SCRIPT if raw.get("no_agent") else Mode.AGENT,
         schedule=_schedule(raw, zone),
         skills=_skills(raw),
-        deliver=_deliver(raw.get("deliver")),
+        deliver=_deliver(raw.get("deliver"), raw.get("origin")),
         has_script=bool(raw.get("script")),
+        context_from=_context_from(raw.get("context_from")),
         created_ns=iso_to_ns(raw.get("created_at"), zone),
         next_run_ns=iso_to_ns(raw.get("next_run_at"), zone),
         last_run_ns=iso_to_ns(raw.get("last_run_at"), zone),
@@ -123,10 +124,22 @@ def _skills(raw: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in map(_text, names) if name))
 
 
-def _deliver(value: object) -> str:
+def _context_from(value: object) -> tuple[str, ...]:
+    """A list of job ids, or one alone."""
+    ids = value if isinstance(value, list) else [value]
+    return tuple(dict.fromkeys(job_id for job_id in map(_text, ids) if job_id))
+
+
+def _deliver(value: object, origin: object) -> str:
+    """`origin` is said by the platform that the job was made on, where it was made on one."""
     if isinstance(value, list):
         value = ",".join(str(part) for part in value)
-    return _text(value) or "local"
+    text = _text(value) or "local"
+    platform = _text(origin.get("platform")) if isinstance(origin, dict) else None
+    if platform is None or not isinstance(origin, dict) or not origin.get("chat_id"):
+        return text
+    parts = (part.strip() for part in text.split(","))
+    return ",".join(platform if part == "origin" else part for part in parts)
 
 
 def _text(value: object) -> str | None:

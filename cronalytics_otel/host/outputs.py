@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from enum import StrEnum
 from pathlib import Path
 
-from .times import NS, ns_of
+from .times import NS, wall_clock_ns
 
 _HEAD_BYTES = 4_096
 _TAIL_BYTES = 8_192
@@ -27,7 +27,9 @@ class Ending(StrEnum):
     FAILED = "failed"
     """`(FAILED)` in the title, `script failed` or `BLOCKED` as status."""
     GATED = "gated"
-    """`Script gate returned wakeAgent=false`, or an empty file: the gate script said nothing."""
+    """`Script gate returned wakeAgent=false`."""
+    NOTHING = "nothing"
+    """An empty file: the script before the agent had no data for it, and it was not woken."""
     SILENT = "silent"
     """A script with nothing to say."""
 
@@ -60,20 +62,12 @@ class Outputs:
         """
         best: tuple[int, str] | None = None
         for name in self._listed(job_id):
-            for saved_ns in self._times_of(name):
+            for saved_ns in wall_clock_ns(name, "%Y-%m-%d_%H-%M-%S.md", self._zone):
                 # The stamp has whole seconds.
                 if started_ns - NS < saved_ns <= ended_ns + slack_ns:
                     found = (abs(saved_ns - ended_ns), name)
                     best = found if best is None else min(best, found)
         return _read(self._folder / job_id / best[1]) if best is not None else None
-
-    def _times_of(self, name: str) -> set[int]:
-        """A stamp in the hour that is repeated in autumn means either of two times."""
-        try:
-            stamp = datetime.strptime(name, "%Y-%m-%d_%H-%M-%S.md")  # noqa: DTZ007 - zone below
-        except ValueError:
-            return set()
-        return {ns_of(stamp.replace(tzinfo=self._zone, fold=fold)) for fold in (0, 1)}
 
     def _listed(self, job_id: str) -> list[str]:
         names = self._names.get(job_id)
@@ -135,6 +129,8 @@ def _ending(body: str, *, blank: bool, failed_title: bool, status: str, is_scrip
         return Ending.FAILED
     if status.startswith("silent"):
         return Ending.SILENT
-    if not is_script and (blank or body.startswith("Script gate returned `wakeAgent=false`")):
+    if blank:
+        return Ending.NOTHING
+    if not is_script and body.startswith("Script gate returned `wakeAgent=false`"):
         return Ending.GATED
     return Ending.ANSWERED

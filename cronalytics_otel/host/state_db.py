@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..model import Conversation, CostStatus, Message, ToolCall, Usage
+from . import prompts
+from .prompts import Prompt
 from .sqlite import Row, batched, columns_of, placeholders, select_list
 from .times import epoch_to_ns
 
@@ -30,19 +32,7 @@ CONTINUED_NS = 1_000_000_000
 MAX_DEPTH = 16
 """Of subagents below a run; the host allows a handful, a cycle in the data must not hang us."""
 
-_MISSING_SKILLS = re.compile(
-    r"\[IMPORTANT: The following skill\(s\) were listed for this job but could not be found"
-    r" and were skipped: (?P<names>.+?)\. Start your response with"
-)
-_SCRIPT_FAULT = (
-    "## Script Error\nThe data-collection script failed. Report this to the user.\n\n```\n"
-)
-_SCRIPT_FAILED = re.compile(
-    # After the host's own words, or after another job's output: not in the midst of anything.
-    rf"(?:\A|\]\n\n|```\n\n){re.escape(_SCRIPT_FAULT)}(?P<said>.*?)(?:\n```|\Z)",
-    re.DOTALL,
-)
-_FAULT_CHARS, _BEFORE_CHARS = 2_500, 8
+_PASSAGE_CHARS, _BEFORE_CHARS = 2_500, 8
 
 _NEEDED = ("id", "started_at")
 _WANTED = (
@@ -99,18 +89,6 @@ class Session:
     last_message: LastMessage | None = None
     compressed: bool = False
     """It ended because its history was compressed: another session goes on with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PromptFault:
-    """What the host told the agent had gone wrong before it began; the run then counts as completed.
-
-    Exactly one of the two is set: the names of skills that were not found, or what the script before
-    the agent said when it failed.
-    """
-
-    missing_skills: str | None = None
-    script_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,23 +207,26 @@ class Reader:
                 found.setdefault(session_id, []).append((task or "", _spending(*spending)))
         return found
 
-    def prompt_faults(self, ids: Sequence[str]) -> dict[str, PromptFault]:
-        """By session id, from the first message, which the host itself composes."""
-        found: dict[str, PromptFault] = {}
+    def prompts(self, ids: Sequence[str]) -> dict[str, Prompt]:
+        """By session id, what its first message tells, which the host itself composes."""
+        found: dict[str, Prompt] = {}
         if not {"session_id", "content"} <= self._messages:
             return found
         for batch in batched(ids):
             rows = self._connection.execute(
-                "SELECT session_id, substr(content, 1, ?), instr(content, ?) AS at, "  # noqa: S608
-                "substr(content, max(instr(content, ?) - ?, 1), ?) FROM messages WHERE rowid IN "
-                f"(SELECT min(rowid) FROM messages WHERE session_id IN ({placeholders(len(batch))}) "
-                "GROUP BY session_id)",
-                (_FAULT_CHARS, _SCRIPT_FAULT, _SCRIPT_FAULT, _BEFORE_CHARS, _FAULT_CHARS, *batch),
+                # The outputs of other jobs may be anywhere in it: only then is all of it read.
+                f"SELECT session_id, substr(content, 1, {_PASSAGE_CHARS}), "  # noqa: S608
+                "CASE WHEN at THEN "
+                f"substr(content, max(at - {_BEFORE_CHARS}, 1), {_PASSAGE_CHARS}) ELSE '' END, "
+                "CASE WHEN instr(content, ?) THEN content ELSE '' END FROM ("
+                "SELECT session_id, content, "
+                "coalesce(nullif(instr(content, ?), 0), instr(content, ?)) AS at "
+                "FROM messages WHERE rowid IN (SELECT min(rowid) FROM messages WHERE session_id IN "
+                f"({placeholders(len(batch))}) GROUP BY session_id))",
+                (prompts.FED, prompts.SCRIPT_FAULT, prompts.SCRIPT_OUTPUT, *batch),
             )
-            for session_id, head, at, around in rows.fetchall():
-                fault = _prompt_fault(str(head), str(around) if at else "")
-                if fault is not None:
-                    found[session_id] = fault
+            for session_id, head, around, whole in rows:
+                found[session_id] = prompts.read(str(head), str(around), str(whole))
         return found
 
     def last_activity_ns(self, session_id: str) -> int | None:
@@ -282,6 +263,10 @@ class Reader:
             return found
         present = self._messages if with_content else self._messages - {"content"}
         columns = ", ".join(c if c in present else f"NULL AS {c}" for c in wanted)
+        if "content" in self._messages:
+            columns += f", role = 'user' AND substr(content, 1, {len(prompts.TURN_LIMIT)}) = ?"
+        else:
+            columns += ", ? IS NULL"
         # What the owner took back never led anywhere; what was compressed away did happen.
         kept = "AND (active = 1 OR compacted = 1)" if self._has_rewinds else ""
         for batch in batched(ids):
@@ -290,7 +275,7 @@ class Reader:
                 f"SELECT {columns} FROM messages "  # noqa: S608
                 f"WHERE session_id IN ({placeholders(len(batch))}) {kept} "
                 "ORDER BY session_id, rowid",
-                batch,
+                (prompts.TURN_LIMIT, *batch),
             )
             for row in rows.fetchall():
                 found.setdefault(row[0], []).append(_message(row))
@@ -307,15 +292,6 @@ class Reader:
             "WHERE session_id = s.id ORDER BY timestamp DESC LIMIT 1) "
             f"WHERE {where}"
         )
-
-
-def _prompt_fault(head: str, around: str) -> PromptFault | None:
-    """`head` is the beginning of the prompt, `around` the passage of a script's fault in it."""
-    skills = _MISSING_SKILLS.match(head)
-    if skills is not None:
-        return PromptFault(missing_skills=skills["names"])
-    script = _SCRIPT_FAILED.search(around)
-    return PromptFault(script_error=script["said"].strip()) if script is not None else None
 
 
 def _placed(child: Session, parent: Session) -> Session:
@@ -446,7 +422,10 @@ def _conversation(
 
 
 def _message(row: Row) -> Message:
-    _, role, timestamp, content, tool_call_id, tool_calls, tool_name, finish_reason = row
+    (
+        _, role, timestamp, content, tool_call_id, tool_calls, tool_name, finish_reason,
+        at_turn_limit,
+    ) = row  # fmt: skip
     return Message(
         role=str(role),
         timestamp_ns=epoch_to_ns(timestamp) or 0,
@@ -455,6 +434,7 @@ def _message(row: Row) -> Message:
         tool_calls=_tool_calls(tool_calls) if tool_calls else (),
         tool_name=_text(tool_name),
         finish_reason=_text(finish_reason),
+        at_turn_limit=bool(at_turn_limit),
     )
 
 

@@ -45,6 +45,16 @@ def epoch_to_ns(seconds: object) -> int | None:
     return _bounded(round(seconds * 1_000_000) * 1_000)
 
 
+def wall_clock_ns(text: str, form: str, zone: tzinfo) -> tuple[int, ...]:
+    """A wall clock's stamp to epoch ns, the earlier first: two times in the hour that autumn repeats,
+    none for what does not have the form (of `strptime`)."""
+    try:
+        stamp = datetime.strptime(text, form)  # noqa: DTZ007 - zone below
+        return tuple(sorted({ns_of(stamp.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)}))
+    except (OverflowError, ValueError):
+        return ()
+
+
 def _bounded(ns: int) -> int | None:
     return ns if -_MAX_NS <= ns <= _MAX_NS else None
 

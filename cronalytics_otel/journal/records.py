@@ -13,6 +13,7 @@ from ..model import (
     CostStatus,
     DeliveryOutcome,
     Detail,
+    Feed,
     Job,
     Mode,
     ModelCall,
@@ -21,6 +22,7 @@ from ..model import (
     Run,
     Schedule,
     ScheduleKind,
+    SkipReason,
     ToolRun,
     Trigger,
     Usage,
@@ -34,7 +36,8 @@ RUN_COLUMNS = (
     "error_message", "model", "provider", "input_tokens", "output_tokens", "cache_read_tokens",
     "cache_write_tokens", "reasoning_tokens", "cost_usd", "cost_status", "api_calls", "tool_calls",
     "subagents", "silent", "delivery_outcome", "delivery_target", "delivery_error",
-    "script_exit_code", "skip_reason", "missed_count", "scheduler_down",
+    "script_exit_code", "script_ended_ns", "skip_reason", "fed_by", "missed_count",
+    "scheduler_down",
 )  # fmt: skip
 """In the order of `run_to_row` and `run_from_row`."""
 
@@ -52,7 +55,9 @@ def run_to_row(run: Run) -> tuple[object, ...]:
         usage.reasoning_tokens if usage else None,
         run.cost_usd, run.cost_status, run.api_calls, run.tool_calls, run.subagents, run.silent,
         run.delivery_outcome, run.delivery_target, run.delivery_error,
-        run.script_exit_code, run.skip_reason, run.missed_count, run.scheduler_down,
+        run.script_exit_code, run.script_ended_ns, run.skip_reason,
+        json.dumps([(feed.job_id, feed.saved_ns) for feed in run.fed_by]) if run.fed_by else None,
+        run.missed_count, run.scheduler_down,
     )  # fmt: skip
 
 
@@ -74,7 +79,8 @@ def _run(row: Sequence[Any]) -> Run:
         ended_ns, outcome, outcome_source, error_type, error_message, model, provider,
         input_tokens, output_tokens, cache_read, cache_write, reasoning, cost_usd, cost_status,
         api_calls, tool_calls, subagents, silent, delivery_outcome, delivery_target,
-        delivery_error, script_exit_code, skip_reason, missed_count, scheduler_down,
+        delivery_error, script_exit_code, script_ended_ns, skip_reason, fed_by, missed_count,
+        scheduler_down,
     ) = row  # fmt: skip
     return Run(
         execution_id=execution_id,
@@ -117,7 +123,9 @@ def _run(row: Sequence[Any]) -> Run:
         delivery_target=delivery_target,
         delivery_error=delivery_error,
         script_exit_code=script_exit_code,
-        skip_reason=skip_reason,
+        script_ended_ns=script_ended_ns,
+        skip_reason=SkipReason(skip_reason) if skip_reason else None,
+        fed_by=tuple(Feed(job_id=job, saved_ns=at) for job, at in json.loads(fed_by or "[]")),
         missed_count=missed_count,
         scheduler_down=None if scheduler_down is None else bool(scheduler_down),
     )
@@ -148,6 +156,7 @@ def job_from_json(text: str) -> Job:
             **_only(_LASTING, record),
             "mode": Mode(record["mode"]),
             "skills": tuple(record["skills"]),
+            "context_from": tuple(record.get("context_from", ())),
             "schedule": _schedule_from(record["schedule"]) if record["schedule"] else None,
         }
     )

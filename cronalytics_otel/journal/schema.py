@@ -114,7 +114,9 @@ CREATE TABLE refused (           -- what a destination said no to, for good
 
 M0002 = """
 ALTER TABLE run ADD COLUMN script_exit_code INTEGER;
+ALTER TABLE run ADD COLUMN script_ended_ns INTEGER;
 ALTER TABLE run ADD COLUMN skip_reason TEXT;
+ALTER TABLE run ADD COLUMN fed_by TEXT /* JSON: [[job id, when its output was saved], …] */;
 ALTER TABLE run ADD COLUMN missed_count INTEGER;
 ALTER TABLE run ADD COLUMN scheduler_down INTEGER;
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from ..model import Mode, Outcome, Run
 from . import records
 
+_SECOND_NS = 1_000_000_000
+_OVERLAPPING = 8
+"""Runs of a job at a time, at most; the host starts no second one itself."""
 _COLUMNS = ", ".join(records.RUN_COLUMNS)
 
 
@@ -72,6 +75,22 @@ class Views:
             (run.job_id, run.started_ns),
         ).fetchone()
         return None if row is None else records.run_from_row(row)
+
+    def sources(self, run: Run) -> list[Run]:
+        """The runs whose outputs this one was given, those that are known.
+
+        An output is saved within its run, and stamped in whole seconds. A job's runs may overlap.
+        """
+        found: list[Run] = []
+        for feed in run.fed_by:
+            row = self._connection.execute(
+                f"SELECT * FROM (SELECT {_COLUMNS} FROM run WHERE job_id = ? AND started_ns < ? "  # noqa: S608
+                "ORDER BY started_ns DESC LIMIT ?) WHERE ended_ns >= ? ORDER BY ended_ns LIMIT 1",
+                (feed.job_id, feed.saved_ns + _SECOND_NS, _OVERLAPPING, feed.saved_ns),
+            ).fetchone()
+            if row is not None:
+                found.append(records.run_from_row(row))
+        return found
 
     def totals(self) -> tuple[int, int | None, int | None]:
         """Runs known, and when the oldest and the newest of them ended."""

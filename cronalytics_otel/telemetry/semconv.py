@@ -22,6 +22,7 @@ from ..model import (
     Outcome,
     OutcomeSource,
     ScheduleKind,
+    SkipReason,
     SpanKind,
     Trigger,
 )
@@ -55,12 +56,15 @@ HERMES_CRON_RUN_LATENESS: Final = "hermes.cron.run.lateness"
 HERMES_CRON_RUN_QUEUE_TIME: Final = "hermes.cron.run.queue_time"
 HERMES_CRON_RUN_MODEL_TIME: Final = "hermes.cron.run.model_time"
 HERMES_CRON_RUN_TOOL_TIME: Final = "hermes.cron.run.tool_time"
+HERMES_CRON_RUN_SCRIPT_TIME: Final = "hermes.cron.run.script_time"
 HERMES_CRON_RUN_DELIVERY_TIME: Final = "hermes.cron.run.delivery_time"
 HERMES_CRON_RUN_API_CALLS: Final = "hermes.cron.run.api_calls"
 HERMES_CRON_RUN_TOOL_CALLS: Final = "hermes.cron.run.tool_calls"
 HERMES_CRON_RUN_SUBAGENTS: Final = "hermes.cron.run.subagents"
 HERMES_CRON_RUN_TURNS: Final = "hermes.cron.run.turns"
+HERMES_CRON_RUN_TURN_LIMIT_REACHED: Final = "hermes.cron.run.turn_limit_reached"
 HERMES_CRON_RUN_SILENT: Final = "hermes.cron.run.silent"
+HERMES_CRON_RUN_SKIP_REASON: Final = "hermes.cron.run.skip_reason"
 HERMES_CRON_RUN_MISSED_COUNT: Final = "hermes.cron.run.missed_count"
 HERMES_CRON_USAGE_INPUT_TOKENS: Final = "hermes.cron.usage.input_tokens"
 HERMES_CRON_USAGE_OUTPUT_TOKENS: Final = "hermes.cron.usage.output_tokens"
@@ -76,6 +80,7 @@ HERMES_CRON_DELIVERY_OUTCOME: Final = "hermes.cron.delivery.outcome"
 HERMES_CRON_DELIVERY_TARGET: Final = "hermes.cron.delivery.target"
 HERMES_CRON_DELIVERY_ERROR: Final = "hermes.cron.delivery.error"
 HERMES_CRON_TRACE_PARTIAL: Final = "hermes.cron.trace.partial"
+HERMES_CRON_SCRIPT_STDERR: Final = "hermes.cron.script.stderr"
 HERMES_CRON_STEP_UNFINISHED: Final = "hermes.cron.step.unfinished"
 HERMES_CRON_STEP_API_CALLS: Final = "hermes.cron.step.api_calls"
 HERMES_CRON_LINK_RELATION: Final = "hermes.cron.link.relation"
@@ -102,6 +107,7 @@ EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_MESSAGE: Final = "exception.message"
 HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
 SESSION_ID: Final = "session.id"
+PROCESS_EXIT_CODE: Final = "process.exit.code"
 FAAS_TRIGGER: Final = "faas.trigger"
 FAAS_CRON: Final = "faas.cron"
 FAAS_TIME: Final = "faas.time"
@@ -151,6 +157,7 @@ AGENT_SUBAGENT: Final = "subagent"
 ACTION_RUN: Final = "RUN"
 TRIGGER_TIMER: Final = "timer"
 RELATION_PREVIOUS_RUN: Final = "previous_run"
+RELATION_CONTEXT_FROM: Final = "context_from"
 
 
 class Steps(StrEnum):
@@ -181,12 +188,42 @@ OUTCOME_MEANING: Final = {
     Outcome.FAILURE: "The run failed.",
     Outcome.TIMEOUT: "It was stopped after a limit of time.",
     Outcome.CANCELLED: "It was interrupted.",
-    Outcome.BUDGET_EXCEEDED: "It was stopped after a limit of cost.",
+    Outcome.BUDGET_EXCEEDED: "It was stopped at a limit of cost: the provider's, as Hermes has none.",
     Outcome.ABANDONED: "Its process died: how far it came is not known.",
     Outcome.SKIPPED: "The gate script said that there is nothing to do.",
     Outcome.MISSED: "It was due and never ran.",
 }
 """One sentence for each outcome; a failed run's status description when the host gave no text."""
+
+
+ERROR_MEANING: Final = {
+    ErrorType.AUTH_FAILED: "The provider refused the key or the account: 401, 403.",
+    ErrorType.RATE_LIMITED: "The provider asked to wait: 429.",
+    ErrorType.TIMEOUT: "No activity for Hermes's limit, a script's limit, or a request's.",
+    ErrorType.NETWORK_ERROR: "No connection, no name, no valid certificate.",
+    ErrorType.SERVER_ERROR: "The provider failed: 5xx, overloaded.",
+    ErrorType.DISPATCH_FAILED: "Hermes's scheduler took the job and could not start it.",
+    ErrorType.INTERRUPTED: "Hermes was shut down, or a person interrupted it.",
+    ErrorType.EMPTY_RESPONSE: "The model said nothing.",
+    ErrorType.INVALID_CONFIG: "No model, no provider, no such script or platform, a request that the "
+    "provider does not understand, or settings that changed under the job.",
+    ErrorType.CONTEXT_OVERFLOW: "The conversation grew beyond what the model takes.",
+    ErrorType.INCOMPLETE_RESPONSE: "The model's answer was cut, or of no use, after all retries.",
+    ErrorType.CONTENT_POLICY_BLOCKED: "The provider's content filter stopped the request.",
+    ErrorType.SCRIPT_FAILED: "The script ended with another code than 0, or could not be run.",
+    ErrorType.SCRIPT_BLOCKED: "Hermes does not run a script outside its `scripts` folder.",
+    ErrorType.PERMISSION_DENIED: "The operating system did not let Hermes run the script, or use a "
+    "file of its own.",
+    ErrorType.SECURITY_CHECK_FAILED: "Hermes's scanner found an injection in the prompt, or the job "
+    "would have sent a stored key to a foreign address: the agent was not run.",
+    ErrorType.SKILL_NOT_FOUND: "The agent began without a skill that its job names.",
+    ErrorType.BUDGET_EXCEEDED: "No money left: the provider's credit or spending limit.",
+    ErrorType.ABANDONED: "The process died.",
+    ErrorType.TOOL_ERROR: "A tool failed; on its `execute_tool` alone: the agent is told, and goes on.",
+    ErrorType.TOOL_BLOCKED: "A tool was not allowed; on its `execute_tool` alone.",
+    ErrorType.OTHER: "None of these; the status description has the text.",
+}
+"""One sentence for each `error.type`, in the order of the enumeration."""
 
 
 class ValueType(StrEnum):
@@ -261,7 +298,8 @@ SPANS: Final = (
         where=Where.ROOT,
         name="cron {job name}",
         kind=SpanKind.SERVER,
-        parent="none: the root, linked to the job's previous run",
+        parent="none: the root, linked to the job's previous run, and to the runs of other jobs "
+        "whose outputs it was given",
         meaning="One run of a job, from its true start to its true end as the ledger has them. "
         "Status ERROR, with the error text as description, for the outcomes that are failures.",
     ),
@@ -293,7 +331,8 @@ SPANS: Final = (
         name="script",
         kind=SpanKind.INTERNAL,
         parent="the root",
-        meaning="The script of a script job, or the gate script of a run that it skipped.",
+        meaning="The script of a script job, the gate script of a run that it skipped, or the script "
+        "that ran before the agent.",
     ),
     SpanForm(
         where=Where.DELIVER,
@@ -394,12 +433,15 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_RUN_QUEUE_TIME, _DOUBLE, "s", "From the scheduler's claim to the start.", "ledger `claimed_at`, `started_at`"),
     _row(HERMES_CRON_RUN_MODEL_TIME, _DOUBLE, "s", "Time in which at least one `chat` was under way: parallel ones count once. Absent when no model answered or steps are missing.", "times of the messages"),
     _row(HERMES_CRON_RUN_TOOL_TIME, _DOUBLE, "s", "Time in which at least one `execute_tool` and no `chat` was under way: a subagent's model time is not counted again. Absent when steps are missing.", "times of the messages"),
+    _row(HERMES_CRON_RUN_SCRIPT_TIME, _DOUBLE, "s", "How long its script ran: of a script job and of a gate that said no the whole run, delivery included; of a script before the agent to a second. Absent when there was none, or its start is not known.", "ledger `started_at`, the time in the session's id"),
     _row(HERMES_CRON_RUN_DELIVERY_TIME, _DOUBLE, "s", "From the end of the session to the end of the run, when the answer was delivered or failed to be.", "session `ended_at`, ledger `finished_at`"),
     _row(HERMES_CRON_RUN_API_CALLS, _INT, "{call}", "Answered model calls, subagents' included; auxiliary ones (vision, compression) are in tokens and cost alone.", "session `api_call_count`"),
     _row(HERMES_CRON_RUN_TOOL_CALLS, _INT, "{call}", "Tool calls, subagents' included.", "session `tool_call_count`"),
     _row(HERMES_CRON_RUN_SUBAGENTS, _INT, "{agent}", "Subagents at any depth.", "sessions below the run's"),
     _row(HERMES_CRON_RUN_TURNS, _INT, "{turn}", "Answers in the run's own conversation, subagents' not included.", "messages"),
+    _row(HERMES_CRON_RUN_TURN_LIMIT_REACHED, ValueType.BOOLEAN, "", "Whether the agent had no turn left, and was asked for its summary; the run is a success all the same. Absent when there are no messages to tell.", "the host's request among the messages"),
     _row(HERMES_CRON_RUN_SILENT, ValueType.BOOLEAN, "", "It answered, and asked not to be delivered.", "the last message"),
+    _row(HERMES_CRON_RUN_SKIP_REASON, _STRING, "", 'Which no the gate gave: `{"wakeAgent": false}`, or nothing printed at all. The host keeps nothing else that a gate prints. Absent when the output file is gone.', "output file", values=SkipReason),
     _row(HERMES_CRON_RUN_MISSED_COUNT, _INT, "{run}", "How many runs one outage cost this job; on a missed run only.", "the schedule"),
 
     # What it took
@@ -417,7 +459,7 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_USAGE_UNATTRIBUTED_TOKENS, _INT, "{token}", "The part of the total that stands on no `chat` span: auxiliary calls, sessions of several calls that were not seen live, steps that are gone. Absent when there is none.", "computed"),
 
     # Delivery
-    _row(HERMES_CRON_DELIVERY_OUTCOME, _STRING, "", "What became of the answer.", "ledger `delivery_outcome`, jobs.json `last_delivery_error`", (Where.ROOT, Where.DELIVER), DeliveryOutcome),
+    _row(HERMES_CRON_DELIVERY_OUTCOME, _STRING, "", "What became of the answer, or of the notice of a failure; `failed` when one of several places failed. Absent when the host does not tell: it keeps that of the latest run only.", "ledger `delivery_outcome`, jobs.json `last_delivery_error`", (Where.ROOT, Where.DELIVER), DeliveryOutcome),
     _row(HERMES_CRON_DELIVERY_TARGET, _STRING, "", "Where it goes; e-mail addresses and secrets masked.", "jobs.json `deliver`", (Where.ROOT, Where.DELIVER)),
     _row(HERMES_CRON_DELIVERY_ERROR, _STRING, "", "Why it failed; cut, secrets masked.", "jobs.json `last_delivery_error`"),
 
@@ -425,13 +467,15 @@ ATTRIBUTES: Final = (
 
     # The trace itself
     _row(HERMES_CRON_TRACE_PARTIAL, _STRING, "", "Why the steps are not all there; absent when they are.", "state of the host's history", values=(Steps.HOST_PRUNED, Steps.TRUNCATED)),
+    _row(HERMES_CRON_SCRIPT_STDERR, _STRING, "", f"What a script that failed wrote there. {_CONTENT}", "the host's error text", (Where.SCRIPT,)),
     _row(HERMES_CRON_STEP_UNFINISHED, ValueType.BOOLEAN, "", "True when no result was ever written: the span ends at the next time that is known.", "messages", (Where.TOOL,)),
     _row(HERMES_CRON_STEP_API_CALLS, _INT, "{call}", "How many answers there were: the last was taken, those before it were rejected. Absent when there was one, and of runs that were not seen live.", "hook `post_api_request`", (Where.CHAT,)),
-    _row(HERMES_CRON_LINK_RELATION, _STRING, "", "What the linked run is to this one.", "the job's history", (Where.LINK,), (RELATION_PREVIOUS_RUN,)),
+    _row(HERMES_CRON_LINK_RELATION, _STRING, "", "What the linked run is to this one: the job's run before it, or the run of another job whose output its prompt was given.", "the job's history; the prompt", (Where.LINK,), (RELATION_PREVIOUS_RUN, RELATION_CONTEXT_FROM)),
     _row(HERMES_CRON_TEST, ValueType.BOOLEAN, "", "True: sent to test the way, to be left out of every count.", "`cronalytics-otel doctor`", (Where.DOCTOR,)),
 
     # OpenTelemetry's names
     _row(ERROR_TYPE, _STRING, "", "The class of the error; absent on success. The text is the status description.", "the host's error text", (Where.ROOT, Where.AGENT, Where.TOOL, Where.SCRIPT, Where.DELIVER, Where.EXCEPTION), ErrorType),
+    _row(PROCESS_EXIT_CODE, _INT, "", "Of the script; negative is the number of the signal that ended it. Absent when it was never started, or was stopped at its limit of time.", "the host's error text; 0 where the host goes on only after that", (Where.SCRIPT,)),
     _row(SESSION_ID, _STRING, "", "The host's session.", "session `id`"),
     _row(FAAS_TRIGGER, _STRING, "", "Only for runs that a schedule started.", "`hermes.cron.run.trigger`", values=(TRIGGER_TIMER,)),
     _row(FAAS_CRON, _STRING, "", "The schedule, for such a run of a job that has a cron expression.", "jobs.json `schedule`"),

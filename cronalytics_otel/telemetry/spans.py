@@ -9,7 +9,7 @@ to the nearest one inside.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from ..model import (
@@ -22,18 +22,20 @@ from ..model import (
     Outcome,
     Run,
     ScheduleKind,
+    SkipReason,
     Span,
     SpanKind,
     SpanLink,
     Trigger,
     Usage,
 )
-from ..outcome import ErrorType, classify
+from ..outcome import ErrorType, classify, is_of_script, stderr_of
 from . import ids
 from . import semconv as sc
 from .content import (
     ContentPolicy,
     error_text,
+    masked_and_cut,
     name_text,
     value_text,
 )
@@ -52,6 +54,7 @@ def build_trace(
     *,
     steps: sc.Steps = sc.Steps.COMPLETE,
     previous: Run | None = None,
+    sources: Sequence[Run] = (),
     content: ContentPolicy | None = None,
     details: Mapping[str, Details] | None = None,
 ) -> list[Span]:
@@ -59,8 +62,9 @@ def build_trace(
 
     `conversation` is the run's session with everything below it; None when there is none (a
     script, a gate) or, as `steps` then says, when the host has deleted it. `previous` is the job's
-    run before this one, for the link. Without a content policy no content goes along. `details` is
-    what hooks told of the run's sessions, by session id.
+    run before this one and `sources` are those whose outputs it was given, for the links. Without a
+    content policy no content goes along. `details` is what hooks told of the run's sessions, by
+    session id.
     """
     start = within(0, _LAST_NS, run.started_ns)
     root = Step(
@@ -72,26 +76,40 @@ def build_trace(
         attributes=_root_attributes(run),
         error=_error_description(run),
     )
-    if (script := _script(run, root)) is not None:
+    show = _shown(run, conversation, content)
+    if (script := _script(run, root, show)) is not None:
         root.children.append(script)
     tokens, loaded = 0, list[str]()
     if conversation is not None:
-        show = (
-            content.fitted(conversation) if content is not None and content.includes(run) else None
-        )
         book = Book(show, details or {})
         _add_conversation(run, conversation, root, book, steps)
         tokens, loaded = book.tokens(), book.skills
+    if script is not None:
+        root.attributes[sc.HERMES_CRON_RUN_SCRIPT_TIME] = (script.end - script.start) / 1e9
     _add_rest(run, root, tokens, loaded)
     if steps is not sc.Steps.COMPLETE:
         root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] = str(steps)
-    return _to_spans(root, run, previous)
+    links = [(source, sc.RELATION_CONTEXT_FROM) for source in sources]
+    if previous is not None:
+        links.insert(0, (previous, sc.RELATION_PREVIOUS_RUN))
+    return _to_spans(root, run, tuple(_link(*link) for link in links))
+
+
+def _shown(
+    run: Run, conversation: Conversation | None, content: ContentPolicy | None
+) -> ContentPolicy | None:
+    """Under which limit its content goes along; None when it stays at home."""
+    if content is None or not content.includes(run):
+        return None
+    return content if conversation is None else content.fitted(conversation)
 
 
 def _add_conversation(
     run: Run, conversation: Conversation, root: Step, book: Book, steps: sc.Steps
 ) -> None:
     agent = build_agent(conversation, root, book)
+    for script in root.children:
+        script.end = min(script.end, agent.step.start)
     root.children.append(agent.step)
     if run.failed and not agent.answered:
         agent.step.error = root.error
@@ -101,6 +119,7 @@ def _add_conversation(
         root.attributes[sc.HERMES_CRON_RUN_DELIVERY_TIME] = (deliver.end - deliver.start) / 1e9
     if steps is sc.Steps.COMPLETE:
         root.attributes[sc.HERMES_CRON_RUN_TURNS] = agent.turns
+        root.attributes[sc.HERMES_CRON_RUN_TURN_LIMIT_REACHED] = agent.at_turn_limit
         root.attributes[sc.HERMES_CRON_RUN_TOOL_TIME] = book.tool_s()
         if (model_s := book.model_s()) is not None:
             root.attributes[sc.HERMES_CRON_RUN_MODEL_TIME] = model_s
@@ -156,6 +175,7 @@ def _root_attributes(run: Run) -> Attributes:
         sc.HERMES_CRON_RUN_TOOL_CALLS: run.tool_calls,
         sc.HERMES_CRON_RUN_SUBAGENTS: run.subagents,
         sc.HERMES_CRON_RUN_SILENT: run.silent,
+        sc.HERMES_CRON_RUN_SKIP_REASON: _plain(run.skip_reason),
         sc.HERMES_CRON_COST_TOTAL: _cost_usd(run),
         sc.HERMES_CRON_COST_STATUS: _plain(run.cost_status),
         sc.HERMES_CRON_MODEL_NAME: value_text(run.model),
@@ -200,7 +220,7 @@ def _cost_usd(run: Run) -> float | None:
 
 
 def _plain(
-    value: Mode | ScheduleKind | Trigger | CostStatus | DeliveryOutcome | None,
+    value: Mode | ScheduleKind | Trigger | CostStatus | DeliveryOutcome | SkipReason | None,
 ) -> str | None:
     """Of an enumeration, the text itself: the wire knows no subclass of `str`."""
     return None if value is None else str(value)
@@ -239,20 +259,34 @@ def _iso(time_ns: int | None) -> str | None:
 # --- beside the agent ---------------------------------------------------------------------------
 
 
-def _script(run: Run, root: Step) -> Step | None:
-    """A script job's script, or the gate that skipped an agent's run: all of the run's time."""
-    has_one = run.mode is Mode.SCRIPT or run.outcome is Outcome.SKIPPED
-    if not has_one or run.outcome is Outcome.MISSED:
+def _script(run: Run, root: Step, show: ContentPolicy | None) -> Step | None:
+    """A script job's script, or the gate that skipped an agent's run: all of the run's time. The
+    script before an agent: until it was done."""
+    is_all = run.mode is Mode.SCRIPT or run.outcome is Outcome.SKIPPED
+    if run.outcome is Outcome.MISSED or not (is_all or run.script_ended_ns is not None):
         return None
-    failure = error_type(run)
+    attributes: Attributes = {}
+    if run.script_exit_code is not None:
+        attributes[sc.PROCESS_EXIT_CODE] = run.script_exit_code
+    error = None
+    if is_all or is_of_script(run.error_message):
+        error = root.error
+        if (failure := error_type(run)) is not None:
+            attributes[sc.ERROR_TYPE] = failure
+    elif run.script_exit_code:  # and then something else failed too
+        error = f"Script exited with code {run.script_exit_code}"
+        attributes[sc.ERROR_TYPE] = str(ErrorType.SCRIPT_FAILED)
+    if show is not None and (stderr := stderr_of(run.error_message)) is not None:
+        attributes[sc.HERMES_CRON_SCRIPT_STDERR] = masked_and_cut(stderr, show.max_chars)
+    ended_ns = run.script_ended_ns
     return Step(
         path=(sc.SPAN_SCRIPT,),
         name=sc.SPAN_SCRIPT,
         kind=SpanKind.INTERNAL,
         start=root.start,
-        end=root.end,
-        attributes={sc.ERROR_TYPE: failure} if failure else {},
-        error=root.error,
+        end=root.end if is_all or ended_ns is None else root.clamp(ended_ns),
+        attributes=attributes,
+        error=error,
     )
 
 
@@ -292,11 +326,10 @@ _PLATFORM = re.compile(r"[\w.-]{1,32}", re.ASCII)
 # --- spans --------------------------------------------------------------------------------------
 
 
-def _to_spans(root: Step, run: Run, previous: Run | None) -> list[Span]:
+def _to_spans(root: Step, run: Run, links: tuple[SpanLink, ...]) -> list[Span]:
     """Depth first, so that what is cut at `MAX_SPANS` leaves no span without its parent."""
     trace = ids.trace_id(run.profile, run.identity)
     id_of = ids.span_ids(run.profile, run.identity)
-    links = () if previous is None else (_link(previous),)
     spans: list[Span] = []
     ahead: list[tuple[Step, int | None]] = [(root, None)]
     while ahead and len(spans) < MAX_SPANS:
@@ -324,9 +357,9 @@ def _to_spans(root: Step, run: Run, previous: Run | None) -> list[Span]:
     return spans
 
 
-def _link(previous: Run) -> SpanLink:
+def _link(to: Run, relation: str) -> SpanLink:
     return SpanLink(
-        trace_id=ids.trace_id(previous.profile, previous.identity),
-        span_id=ids.span_id(previous.profile, previous.identity),
-        attributes={sc.HERMES_CRON_LINK_RELATION: sc.RELATION_PREVIOUS_RUN},
+        trace_id=ids.trace_id(to.profile, to.identity),
+        span_id=ids.span_id(to.profile, to.identity),
+        attributes={sc.HERMES_CRON_LINK_RELATION: relation},
     )

@@ -118,6 +118,8 @@ class Agent:
     """Whether the host wrote when its session ended."""
     answered: bool
     """Whether it ends with an answer of the model that asks for no tool."""
+    at_turn_limit: bool
+    """Whether the host had to ask it to come to an end."""
 
 
 def build_agent(conversation: Conversation, window: Step, book: Book) -> Agent:
@@ -147,7 +149,13 @@ def build_agent(conversation: Conversation, window: Step, book: Book) -> Agent:
             parent.children.append(build_agent(child, parent, book).step)
     for parent in (step, *delegations):
         parent.children.sort(key=_start_of)
-    return Agent(step, timeline.turns, sessions[-1].ended_ns is not None, _answered(sessions[-1]))
+    return Agent(
+        step=step,
+        turns=timeline.turns,
+        ended=sessions[-1].ended_ns is not None,
+        answered=_answered(sessions[-1]),
+        at_turn_limit=any(m.at_turn_limit for session in sessions for m in session.messages),
+    )
 
 
 def _asked_and_answered(sessions: list[Conversation], max_chars: int) -> Attributes:

@@ -137,25 +137,3 @@ def test_an_agent_that_began_without_its_skill_has_failed_though_hermes_says_com
         assert attributes["hermes.cron.run.outcome_source"] == "session"
         assert attributes["error.type"] == "skill_not_found"
         assert root["status_message"] == "Skill(s) not found and skipped: no-such-skill"
-
-
-def test_an_agent_whose_script_failed_before_it_has_failed_though_hermes_says_completed(
-    model: FakeModel, tmp_path: Path
-) -> None:
-    with FaultyCollector() as sink:
-        home = home_for(tmp_path, model, sink.endpoint)
-        home.add_script("data.sh", "echo no disk >&2; exit 3\n")
-        home.run_job(
-            home.create_job(
-                JobSpec(name="report", schedule="every 1h", prompt="Sum up", script="data.sh")
-            )
-        )
-
-        (execution,) = home.executions()
-        (root,) = roots(sink.spans)
-
-        assert execution["status"] == "completed"
-        assert root["attributes"]["hermes.cron.run.outcome"] == "failure"
-        assert root["attributes"]["error.type"] == "script_failed"
-        assert root["status_message"].startswith("Script exited with code 3")
-        assert "no disk" in root["status_message"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -422,6 +423,22 @@ def test_a_calls_usage_is_told_where_it_is_known_and_never_divided(
             assert facts(chat, "gen_ai.usage.") == (usage if alone else {})
 
 
+@every_job
+def test_only_the_one_that_never_came_to_an_end_reached_its_limit_of_turns(
+    observed: Observed, key: str
+) -> None:
+    reached = observed.root(key)["attributes"].get("hermes.cron.run.turn_limit_reached")
+
+    assert reached is ((key == "loop") if key in AGENTS else None)
+
+
+@every_job
+def test_only_a_skipped_run_has_a_reason_for_it(observed: Observed, key: str) -> None:
+    reason = observed.root(key)["attributes"].get("hermes.cron.run.skip_reason")
+
+    assert reason == ("wake_agent_false" if key == "gated" else None)
+
+
 @pytest.mark.parametrize("key", [*SCRIPTS, "gated"])
 def test_a_script_run_has_the_script_and_nothing_else(observed: Observed, key: str) -> None:
     root = observed.root(key)
@@ -430,7 +447,11 @@ def test_a_script_run_has_the_script_and_nothing_else(observed: Observed, key: s
 
     assert len(observed.trace(key)) == 2
     assert (script["name"], script["kind"]) == ("script", "internal")
-    assert script["attributes"] == ({"error.type": FAILED[key]} if key in FAILED else {})
+    code = re.match(r"Script exited with code (\d+)", observed.execution(key)["error"] or "")
+    assert script["attributes"] == {
+        "process.exit.code": int(code[1]) if code else 0,
+        **({"error.type": FAILED[key]} if key in FAILED else {}),
+    }
     assert (script["status"], script["status_message"]) == (root["status"], root["status_message"])
 
 

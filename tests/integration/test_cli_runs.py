@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cronalytics_otel.model import CostStatus, Mode, Outcome
+from cronalytics_otel.model import CostStatus, Mode, Outcome, SkipReason
 from tests.support.cli import (
     DAY,
     DIGEST,
@@ -82,7 +82,7 @@ a9013d21  nightly digest    abandoned*
 """
 
 PIPED = """\
-RUN       JOB                OUTCOME     STARTED               TOOK      LATE  TRIGGER   TOKENS     COST  MODEL            ERROR
+RUN       JOB                OUTCOME     STARTED               TOOK      LATE  TRIGGER   TOKENS     COST  MODEL            WHY
 3f9a61c0  nightly digest     success     2026-01-31 07:00  3 m 05 s     4.0 s  schedule  12,345  $0.0432  claude-sonnet-4
 81c4f0aa  billing summary    failure     2026-01-31 06:00     3.0 s         –  schedule       0        –  claude-sonnet-4  RuntimeError: HTTP 401: Incorrect API key provided
 d6ba2e91  certificate check  failure     2026-01-31 05:00    170 ms         –  manual         –        –  –                Script exited with code 3
@@ -355,6 +355,10 @@ def test_json_has_every_fact_with_null_for_unknown(cli: Cli) -> None:
             "delivery_outcome": "delivered",
             "delivery_target": "telegram",
             "delivery_error": None,
+            "script_exit_code": None,
+            "script_ended_at": None,
+            "skip_reason": None,
+            "fed_by": [],
         }
     ]
     assert script[0].keys() == first[0].keys()
@@ -367,3 +371,13 @@ def test_json_without_a_match_is_an_empty_list(cli: Cli) -> None:
     said = cli("runs", "--json", "--job", "nobody")
 
     assert (said.json, said.err, said.status) == ([], "", 0)
+
+
+def test_a_skipped_run_tells_which_no_its_gate_gave(empty: Cli) -> None:
+    gated = replace(
+        DIGEST, outcome=Outcome.SKIPPED, skip_reason=SkipReason.NO_OUTPUT, session_id=None
+    )
+    fill(empty.home, gated)
+
+    assert "the gate said no: it printed nothing" in empty("runs").lines[1]
+    assert empty("runs", "--json").json[0]["skip_reason"] == "no_output"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from typing import Any, Literal
 
-from cronalytics_otel.model import CostStatus, Mode, Outcome, Trigger, Usage
+from cronalytics_otel.model import CostStatus, Mode, Outcome, SkipReason, Trigger, Usage
 
 Row = dict[str, Any]
 Situation = Literal[
@@ -148,6 +148,8 @@ class Expected:
     subagents: int | None = None
     silent: bool | None = None
     delivery_error: str | None = None
+    script_exit_code: int | None = None
+    skip_reason: SkipReason | None = None
 
     def differences(
         self, run: object, *, ignore: Sequence[str] = ()

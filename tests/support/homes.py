@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from croniter import croniter
 
-from cronalytics_otel.model import Mode, Outcome, Trigger, Usage
+from cronalytics_otel.model import Mode, Outcome, SkipReason, Trigger, Usage
 from tests.support.home_disk import LEDGER_KEEPS, HomeDisk, JobsShape
 from tests.support.home_facts import (
     ONE_CALL,
@@ -56,6 +56,15 @@ CRON_PROMPT = (
     "rest. SILENT: If there is genuinely nothing new to report, respond with exactly "
     '"[SILENT]" (nothing else) to suppress delivery. Never combine [SILENT] with content — either '
     "report your findings normally, or say [SILENT] and nothing more.]"
+)
+SCRIPT_OUTPUT = (
+    "## Script Output\nThe following data was collected by a pre-run script. Use it as context for "
+    "your analysis.\n\n"
+)
+SCRIPT_ERROR = "## Script Error\nThe data-collection script failed. Report this to the user.\n\n"
+FED = (
+    "The following is the most recent output from a preceding cron job. Use it as context for your "
+    "analysis.\n\n"
 )
 EMPTY_REPLY = (
     "Agent completed but produced empty response (model error, timeout, or misconfiguration)"
@@ -133,6 +142,8 @@ class HomeBuilder:
         self._system_prompt = "You are Hermes Agent. ".ljust(system_prompt_bytes, "x")
         self._process_id = self._hex(32)
         self._session_ids: set[str] = set()
+        self._saved: dict[str, str] = {}
+        """By job id, what its newest output file holds."""
         self._later: list[Callable[[], None]] = []
         self._updated = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -245,6 +256,9 @@ class HomeBuilder:
         stop_after: Stage = Stage.FINISHED,
         queue_s: float = 0.004,
         session_lag_s: float = 2.5,
+        script_s: float = 0.0,
+        script_output: str | None = None,
+        script_error: str | None = None,
         session_columns: Mapping[str, Any] | None = None,
         ledger_columns: Mapping[str, Any] | None = None,
     ) -> BuiltRun:
@@ -252,25 +266,27 @@ class HomeBuilder:
 
         `tokens` are those of the main loop; None means that no call succeeded (the host then has
         NULL for the cost). Without `cost` the model has no price: 0.0 and `unknown`. A subagent
-        is started by a `delegate_task` call of its own. `ledger=False` is a run whose row is not
+        is started by a `delegate_task` call of its own. The script before the agent took `script_s`,
+        and gave one of `script_output` and `script_error`. `ledger=False` is a run whose row is not
         (or no longer) in the ledger; `ended=False` one that is still at work; `abandoned` one
         whose process died and which a later start of the gateway found.
         """
         record = self.known_jobs[job_id]
         finished = started + timedelta(seconds=duration_s)
-        lag = timedelta(seconds=min(session_lag_s, duration_s / 3))
+        lag = timedelta(seconds=script_s + min(session_lag_s, (duration_s - script_s) / 3))
+        named = timedelta(seconds=script_s) if script_output or script_error else lag / 5
         answered = outcome in _ANSWERED
         reply = {"silent": "[SILENT]", "empty": "(empty)"}.get(outcome, reply)
         error = error or _error_text(outcome, record["name"])
         plan = SessionPlan(
-            session_id=self._cron_session_id(job_id, started + lag / 5),
+            session_id=self._cron_session_id(job_id, started + named),
             source="cron",
             started=(started + lag).timestamp(),
             worked=(finished - timedelta(milliseconds=16)).timestamp(),
             ended=None
             if outcome == "abandoned"
             else (finished - timedelta(milliseconds=6)).timestamp(),
-            prompt=f"{CRON_PROMPT}\n\n{record['prompt']}",
+            prompt=self._prompt(record, script_output, script_error),
             system_prompt=self._system_prompt,
             model=model,
             provider=provider,
@@ -305,12 +321,14 @@ class HomeBuilder:
             facts["started_ns"] = epoch_ns(started + lag)
             facts["ended_ns"] = epoch_ns(finished - timedelta(milliseconds=6))
         total, status = sum_costs(used.costs)
+        # The host alone counts such a run as completed.
+        became = Outcome.FAILURE if script_error and answered else _OUTCOMES[outcome]
         expected = Expected(
             **facts,
             mode=Mode.AGENT,
-            outcome=_OUTCOMES[outcome],
+            outcome=became,
             session_id=plan.session_id,
-            error_message=error,
+            error_message=error if became is _OUTCOMES[outcome] else script_error,
             model=model,
             provider=provider if tokens else None,
             usage=used.tokens.usage if used.tokens else Usage(),
@@ -319,8 +337,9 @@ class HomeBuilder:
             api_calls=used.api_calls,
             tool_calls=used.tool_calls,
             subagents=used.sessions - 1,
-            silent=outcome == "silent" if _OUTCOMES[outcome] is Outcome.SUCCESS else None,
+            silent=outcome == "silent" if became is Outcome.SUCCESS else None,
             delivery_error=delivery_error,
+            script_exit_code=_exit_code(script_error) if script_output or script_error else None,
         )
         if in_ledger:
             steps += self._ledger_steps(expected, source, error, ledger_columns or {})
@@ -359,6 +378,7 @@ class HomeBuilder:
             body=body, error=error, source=source, ledger=ledger, delivery_error=delivery_error, stop_after=stop_after, queue_s=queue_s,
             ledger_columns=ledger_columns or {}, died=outcome == "abandoned",
             silent=None if error else outcome == "silent",
+            exit_code=_exit_code(error),
         )  # fmt: skip
 
     def gated_run(
@@ -367,12 +387,13 @@ class HomeBuilder:
         started: datetime,
         duration_s: float = 0.4,
         *,
+        nothing: bool = False,
         source: str = "builtin",
         ledger: bool = True,
         stop_after: Stage = Stage.FINISHED,
         queue_s: float = 0.004,
     ) -> BuiltRun:
-        """A run whose gate script printed `{"wakeAgent": false}`: no session either.
+        """A run whose gate script printed `{"wakeAgent": false}` (or `nothing`): no session either.
 
         For a `no_agent` job the host counts it as a run without output.
         """
@@ -382,13 +403,15 @@ class HomeBuilder:
             if no_agent
             else ""
         )
+        reason = SkipReason.NO_OUTPUT if nothing else SkipReason.WAKE_AGENT_FALSE
         body = "" if no_agent else "\nScript gate returned `wakeAgent=false` — agent skipped.\n"
         return self._sessionless_run(
             job_id, started, duration_s,
             outcome=Outcome.SUCCESS if no_agent else Outcome.SKIPPED, heading=heading, body=body,
             error=None, source=source, ledger=ledger, delivery_error=None,
             stop_after=stop_after, queue_s=queue_s, ledger_columns={},
-            silent=True if no_agent else None,
+            silent=True if no_agent else None, is_blank=nothing, exit_code=0,
+            skip_reason=None if no_agent else reason,
         )  # fmt: skip
 
     def session(self, session_id: str, started: datetime, **columns: Any) -> None:
@@ -523,6 +546,20 @@ class HomeBuilder:
             steps.append((Stage.ENDED, end))
         return steps, spent(plan, [used for _, used in below])
 
+    def _prompt(self, record: Row, script_output: str | None, script_error: str | None) -> str:
+        """As `_build_job_prompt`: each part stands before those that were put in earlier."""
+        prompt = str(record["prompt"])
+        if script_output:
+            prompt = f"{SCRIPT_OUTPUT}```\n{script_output}\n```\n\n{prompt}"
+        if script_error:
+            prompt = f"{SCRIPT_ERROR}```\n{script_error}\n```\n\n{prompt}"
+        for source in record["context_from"] or ():
+            if saved := self._saved.get(source, "").strip():
+                cut = f"{saved[:8000]}\n\n[... output truncated ...]"
+                text = cut if len(saved) > 8000 else saved
+                prompt = f"## Output from job '{source}'\n{FED}```\n{text}\n```\n\n{prompt}"
+        return f"{CRON_PROMPT}\n\n{prompt}"
+
     def _report_steps(
         self,
         record: Row,
@@ -531,6 +568,7 @@ class HomeBuilder:
         delivery_error: str | None,
         output: str,
     ) -> list[Step]:
+        self._saved[record["id"]] = output
         return [
             (
                 Stage.OUTPUT,
@@ -556,6 +594,9 @@ class HomeBuilder:
         queue_s: float,
         ledger_columns: Mapping[str, Any],
         silent: bool | None,
+        exit_code: int | None,
+        skip_reason: SkipReason | None = None,
+        is_blank: bool = False,
         died: bool = False,
     ) -> BuiltRun:
         record = self.known_jobs[job_id]
@@ -569,6 +610,8 @@ class HomeBuilder:
             error_message=error,
             silent=silent,
             delivery_error=delivery_error,
+            script_exit_code=exit_code,
+            skip_reason=skip_reason,
         )
         steps: list[Step] = []
         if not died:
@@ -576,6 +619,7 @@ class HomeBuilder:
                 f"# Cron Job: {record['name']}\n\n**Job ID:** {job_id}\n"
                 f"**Run Time:** {self._local(finished):%Y-%m-%d %H:%M:%S}\n{heading}{body}"
             )
+            text = "" if is_blank else text
             steps = self._report_steps(record, finished, error, delivery_error, text)
         if in_ledger:
             steps += self._ledger_steps(expected, source, error, ledger_columns)
@@ -647,6 +691,11 @@ def _schedule(every_minutes: int | None, cron: str | None, once_at: datetime | N
         return {"kind": "once", "run_at": once_at.isoformat(), "display": shown}
     minutes = every_minutes or 30
     return {"kind": "interval", "minutes": minutes, "display": f"every {minutes}m"}
+
+
+def _exit_code(error: str | None) -> int | None:
+    words = (error or "Script exited with code 0").split()
+    return int(words[4]) if words[:4] == ["Script", "exited", "with", "code"] else None
 
 
 def _error_text(situation: Situation, job_name: str) -> str | None:

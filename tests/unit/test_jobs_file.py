@@ -115,6 +115,33 @@ def test_where_an_answer_goes(deliver: object, expected: str) -> None:
     assert one(deliver=deliver).deliver == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, ()), ("", ()), (7, ()), ("0123456789ab", ("0123456789ab",)),
+        (["a", "b", "a", None, ""], ("a", "b")), ([], ()),
+    ],
+)  # fmt: skip
+def test_whose_outputs_a_job_is_given(given: object, expected: tuple[str, ...]) -> None:
+    assert one(context_from=given).context_from == expected
+
+
+@pytest.mark.parametrize(
+    ("deliver", "origin", "expected"),
+    [
+        ("origin", {"platform": "telegram", "chat_id": -100}, "telegram"),
+        ("origin, discord:5", {"platform": "telegram", "chat_id": "7"}, "telegram,discord:5"),
+        ("discord", {"platform": "telegram", "chat_id": "7"}, "discord"),
+        ("origin", {"platform": "telegram"}, "origin"),
+        ("origin", "made-by-hand", "origin"), ("origin", None, "origin"),
+    ],
+)  # fmt: skip
+def test_an_origin_is_the_platform_that_the_job_was_made_on(
+    deliver: str, origin: object, expected: str
+) -> None:
+    assert one(deliver=deliver, origin=origin).deliver == expected
+
+
 def cron(expression: str) -> Schedule:
     return Schedule(kind=ScheduleKind.CRON, expression=expression, cron=expression)
 
@@ -189,7 +216,7 @@ json_values = st.recursive(
 )  # fmt: skip
 KEYS = ["id", "job_id", "name", "skills", "skill", "model", "provider", "script", "no_agent",
         "schedule", "schedule_display", "enabled", "state", "created_at", "next_run_at",
-        "last_run_at", "last_status", "last_error", "last_delivery_error", "deliver", "kind",
+        "last_run_at", "last_status", "last_error", "last_delivery_error", "deliver", "origin", "kind", "context_from",
         "minutes", "expr", "run_at", "display"]  # fmt: skip
 
 

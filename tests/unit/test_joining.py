@@ -529,6 +529,14 @@ def test_a_job_that_delivers_nowhere_has_no_delivery() -> None:
     assert run(job=local, job_now=later(local)).delivery_outcome is DeliveryOutcome.NOT_CONFIGURED
 
 
+def test_whether_a_job_of_no_origin_was_delivered_to_its_origin_is_not_known() -> None:
+    """cron/scheduler.py: to the home channels, and without any of those nowhere, and no error."""
+    origin = replace(JOB, deliver="origin")
+    assert run(job=origin, job_now=later(origin)).delivery_outcome is None
+    failed = later(origin, error="chat not found")
+    assert run(job=origin, job_now=failed).delivery_outcome is DeliveryOutcome.FAILED
+
+
 def test_an_empty_reply_was_not_delivered() -> None:
     """cron/scheduler.py: `should_deliver = bool(final_response.strip())`, and only then is the run
     marked as failed."""

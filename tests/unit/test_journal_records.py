@@ -43,6 +43,7 @@ jobs = st.builds(
     skills=st.lists(names, max_size=3).map(tuple),
     deliver=st.none() | texts,
     has_script=st.booleans(),
+    context_from=st.lists(names, max_size=3).map(tuple),
     created_ns=st.none() | st.integers(),
 )
 happenings = st.fixed_dictionaries(

@@ -10,8 +10,17 @@ from cronalytics_otel import outcome as outcomes
 from cronalytics_otel.host.ledger import Execution
 from cronalytics_otel.host.outputs import Ending, Output
 from cronalytics_otel.host.state_db import LastMessage
-from cronalytics_otel.model import FAILED_OUTCOMES, Job, Mode, Outcome, OutcomeSource
-from cronalytics_otel.outcome import Ended, ErrorType, from_ledger, from_session, is_silent
+from cronalytics_otel.model import FAILED_OUTCOMES, Job, Mode, Outcome, OutcomeSource, SkipReason
+from cronalytics_otel.outcome import (
+    Ended,
+    ErrorType,
+    exit_code,
+    from_ledger,
+    from_session,
+    is_of_script,
+    is_silent,
+    stderr_of,
+)
 
 EXCERPT = 200
 """As long as the head and the tail of a message that state_db reads."""
@@ -82,24 +91,47 @@ UNICODE = "Blocked: prompt contains invisible unicode U+200B (possible injection
         ("RuntimeError: Connection error.", ErrorType.NETWORK_ERROR, Outcome.FAILURE),
         ("RuntimeError: Request timed out.", ErrorType.TIMEOUT, Outcome.TIMEOUT),
         ("RuntimeError: agent reported failure", ErrorType.OTHER, Outcome.FAILURE),
-        ("RuntimeError: Response truncated due to output length limit", ErrorType.OTHER, Outcome.FAILURE),
+        ("RuntimeError: HTTP 402: Payment required", ErrorType.BUDGET_EXCEEDED, Outcome.BUDGET_EXCEEDED),
+        ("RuntimeError: HTTP 429: You exceeded your current quota, please check your plan and billing details.", ErrorType.BUDGET_EXCEEDED, Outcome.BUDGET_EXCEEDED),
+        ("RuntimeError: HTTP 400: Your credit balance is too low to access the API.", ErrorType.BUDGET_EXCEEDED, Outcome.BUDGET_EXCEEDED),
+        ("RuntimeError: Nous Portal rate limit active — resets in 4m.", ErrorType.RATE_LIMITED, Outcome.FAILURE),
+        ("RuntimeError: content_policy_blocked: HTTP 400: flagged", ErrorType.CONTENT_POLICY_BLOCKED, Outcome.FAILURE),
+        ("RuntimeError: Context length exceeded (210,000 tokens). Cannot compress further.", ErrorType.CONTEXT_OVERFLOW, Outcome.FAILURE),
+        ("RuntimeError: Context length exceeded: max compression attempts (3) reached.", ErrorType.CONTEXT_OVERFLOW, Outcome.FAILURE),
+        ("RuntimeError: Context overflow and auto-compaction is disabled (compression.enabled: false).", ErrorType.CONTEXT_OVERFLOW, Outcome.FAILURE),
+        ("RuntimeError: Request payload too large (413). Cannot compress further.", ErrorType.CONTEXT_OVERFLOW, Outcome.FAILURE),
+        ("RuntimeError: max_tokens exceeds the provider's output cap for this model.", ErrorType.CONTEXT_OVERFLOW, Outcome.FAILURE),
+        ("RuntimeError: First response truncated due to output length limit", ErrorType.INCOMPLETE_RESPONSE, Outcome.FAILURE),
+        ("RuntimeError: Response remained truncated after 4 continuation attempts", ErrorType.INCOMPLETE_RESPONSE, Outcome.FAILURE),
+        ("RuntimeError: Model used all output tokens on reasoning with none left for the response.", ErrorType.INCOMPLETE_RESPONSE, Outcome.FAILURE),
+        ("RuntimeError: Incomplete REASONING_SCRATCHPAD after 2 retries", ErrorType.INCOMPLETE_RESPONSE, Outcome.FAILURE),
+        ("RuntimeError: Codex response remained incomplete after 3 continuation attempts", ErrorType.INCOMPLETE_RESPONSE, Outcome.FAILURE),
+        ("RuntimeError: Stream repeatedly dropped mid tool-call (network); the tool was not executed", ErrorType.INCOMPLETE_RESPONSE, Outcome.FAILURE),
+        ("RuntimeError: Model generated invalid tool call: nope", ErrorType.INCOMPLETE_RESPONSE, Outcome.FAILURE),
+        ("RuntimeError: Invalid API response after 3 retries: empty choices", ErrorType.INCOMPLETE_RESPONSE, Outcome.FAILURE),
+        ("RuntimeError: Invalid API response after 3 retries: upstream timeout", ErrorType.TIMEOUT, Outcome.TIMEOUT),
+        ("RuntimeError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", ErrorType.NETWORK_ERROR, Outcome.FAILURE),
+        ("PermissionError: [Errno 13] Permission denied: '/h/state.db'", ErrorType.PERMISSION_DENIED, Outcome.FAILURE),
+        ("[Errno 13] Permission denied: '/h/cron/output/j1'", ErrorType.PERMISSION_DENIED, Outcome.FAILURE),
+        ("RuntimeError: Response truncated due to output length limit", ErrorType.INCOMPLETE_RESPONSE, Outcome.FAILURE),
         ("RuntimeError: Operation interrupted: waiting for model response (3.2s elapsed).", ErrorType.INTERRUPTED, Outcome.CANCELLED),
         ("RuntimeError: Operation interrupted during retry (slow, attempt 1/3).", ErrorType.INTERRUPTED, Outcome.CANCELLED),
         ("RuntimeError: Operation interrupted: handling API error (APITimeoutError: Request timed out.).", ErrorType.INTERRUPTED, Outcome.CANCELLED),
         ("RuntimeError: Cron job 'digest' has no model configured (job.model=None, HERMES_MODEL='', config.yaml model.default missing or empty).", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
         ("RuntimeError: No inference provider configured. Run 'hermes model' to choose a provider", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
-        ("RuntimeError: Cron job 'j1' blocked for safety: base_url is not the provider's", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
+        ("RuntimeError: Cron job 'j1' blocked for safety: base_url is not the provider's", ErrorType.SECURITY_CHECK_FAILED, Outcome.FAILURE),
         (DRIFT, ErrorType.INVALID_CONFIG, Outcome.FAILURE),
-        (THREAT, ErrorType.INVALID_CONFIG, Outcome.FAILURE),
-        (UNICODE, ErrorType.INVALID_CONFIG, Outcome.FAILURE),
+        (THREAT, ErrorType.SECURITY_CHECK_FAILED, Outcome.FAILURE),
+        (UNICODE, ErrorType.SECURITY_CHECK_FAILED, Outcome.FAILURE),
         # run_job: a script
         ("no_agent=True but no script is set for this job", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
-        ("Blocked: script path resolves outside the scripts directory (/h/scripts): '../x'", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
+        ("Blocked: script path resolves outside the scripts directory (/h/scripts): '../x'", ErrorType.SCRIPT_BLOCKED, Outcome.FAILURE),
         ("Script not found: /h/scripts/gone.sh", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
         ("Script path is not a file: /h/scripts", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
         ("Cannot run .sh/.bash script 'check.sh': bash not found on PATH. On Windows, install Git", ErrorType.INVALID_CONFIG, Outcome.FAILURE),
         ("Script exited with code 3\nstderr:\nboom", ErrorType.SCRIPT_FAILED, Outcome.FAILURE),
         ("Script execution failed: [Errno 8] Exec format error", ErrorType.SCRIPT_FAILED, Outcome.FAILURE),
+        ("Script execution failed: [Errno 13] Permission denied: '/usr/bin/bash'", ErrorType.PERMISSION_DENIED, Outcome.FAILURE),
         ("Script timed out after 3600s: /h/scripts/check.sh", ErrorType.TIMEOUT, Outcome.TIMEOUT),
     ],
 )  # fmt: skip
@@ -129,6 +161,43 @@ def test_what_a_failing_script_printed_does_not_change_that_the_script_failed(st
     ended = ledger("failed", f"Script exited with code 1\nstderr:\n{stderr}", job=job(Mode.SCRIPT))
 
     assert (ended.error_type, ended.outcome) == (ErrorType.SCRIPT_FAILED, Outcome.FAILURE)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "stderr"),
+    [
+        ("Script exited with code 3", 3, None),
+        ("Script exited with code 3\nstderr:\nno disk\nat all", 3, "no disk\nat all"),
+        ("Script exited with code -15\nstderr:\nbye\nstdout:\nhalf", -15, "bye"),
+        ("Script exited with code 1\nstdout:\nhalf", 1, None),
+        ("Script timed out after 5s: /h/x.sh", None, None),
+        ("Script not found: /h/x.sh\nstderr:\nx", None, None),
+        ("RuntimeError: Script exited with code 3", None, None),
+        ("Script exited with code many", None, None),
+        (None, None, None),
+    ],
+)
+def test_an_exit_code_and_what_was_written_to_stderr_stand_in_the_host_s_text(
+    text: str | None, code: int | None, stderr: str | None
+) -> None:
+    assert (exit_code(text), stderr_of(text)) == (code, stderr)
+
+
+@given(st.none() | st.text())
+def test_any_text_is_asked_for_a_script_without_a_crash(text: str | None) -> None:
+    for error in (text, f"Script exited with code {text}", f"Script exited with code 1\nstderr:\n{text}"):  # fmt: skip
+        exit_code(error)
+        stderr_of(error)
+        is_of_script(error)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["no delivery target resolved for deliver=discord", "unknown platform 'pigeon'",
+     "platform 'telegram' not configured/enabled"],
+)  # fmt: skip
+def test_an_answer_without_a_place_to_go_is_a_fault_of_the_settings(text: str) -> None:
+    assert outcomes.classify(text) is ErrorType.INVALID_CONFIG
 
 
 @pytest.mark.parametrize("name", ["interrupted by noise", "KeyboardInterrupt", "rate limit watch"])
@@ -190,8 +259,18 @@ def test_an_agent_job_whose_gate_said_no_was_skipped_by_the_word_of_its_output()
     assert (ended.outcome, ended.source) == (Outcome.SKIPPED, OutcomeSource.LEDGER)
 
 
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [(Ending.GATED, SkipReason.WAKE_AGENT_FALSE), (Ending.NOTHING, SkipReason.NO_OUTPUT)],
+)
+def test_a_skipped_run_says_which_no_its_gate_gave(ending: Ending, reason: SkipReason) -> None:
+    ended = ledger(job=job(has_script=True), has_session=False, output=output(ending))
+    assert (ended.outcome, ended.skip_reason) == (Outcome.SKIPPED, reason)
+
+
 def test_without_its_output_a_gated_run_is_inferred() -> None:
     ended = ledger(job=job(has_script=True), has_session=False)
+    assert ended.skip_reason is None
     assert (ended.outcome, ended.source) == (Outcome.SKIPPED, OutcomeSource.INFERRED)
 
 

@@ -109,7 +109,7 @@ def test_a_gate_that_said_no() -> None:
 
 def test_an_empty_file_is_a_gate_that_said_nothing() -> None:
     """`_build_job_prompt` gave no prompt: the host saves an empty document."""
-    assert read("").ending is Ending.GATED
+    assert read("").ending is Ending.NOTHING
 
 
 def test_a_blocked_prompt() -> None:

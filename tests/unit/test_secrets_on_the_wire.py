@@ -109,15 +109,17 @@ def runs(text: str) -> Iterator[Run]:
     for outcome, mode, delivery in itertools.product(
         Outcome, Mode, (DeliveryOutcome.DELIVERED, DeliveryOutcome.FAILED)
     ):
+        said = text if mode is Mode.AGENT else f"Script exited with code 3\nstderr:\n{text}"
         yield filled(
             Run, text, outcome=outcome, mode=mode, delivery_outcome=delivery, started_ns=at(0),
             ended_ns=at(10), trigger=Trigger.SCHEDULE, schedule_kind=ScheduleKind.CRON,
+            error_message=said,
         )  # fmt: skip
 
 
 _TELLING = {
     (Outcome.FAILURE, Mode.AGENT, DeliveryOutcome.FAILED),
-    (Outcome.SKIPPED, Mode.SCRIPT, DeliveryOutcome.DELIVERED),
+    (Outcome.FAILURE, Mode.SCRIPT, DeliveryOutcome.DELIVERED),
 }
 """The kinds of runs that between them have every span."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cronalytics_otel.model import FAILED_OUTCOMES, Outcome
+from cronalytics_otel.outcome import ErrorType
 from cronalytics_otel.telemetry import semconv as sc
 from docs.render import main, render
 
@@ -107,6 +108,7 @@ def test_every_kind_of_span_and_of_event_is_described_once() -> None:
 
 def test_every_outcome_has_a_meaning_and_a_result() -> None:
     assert set(sc.OUTCOME_MEANING) == set(sc.CICD_RESULT) == set(Outcome)
+    assert list(sc.ERROR_MEANING) == list(ErrorType)
     assert {o for o in Outcome if sc.CICD_RESULT[o] in ("success", "skip")} == (
         set(Outcome) - FAILED_OUTCOMES
     )

@@ -14,6 +14,7 @@ from cronalytics_otel.model import (
     OutcomeSource,
     Run,
     ScheduleKind,
+    SkipReason,
     Span,
     Trigger,
     Usage,
@@ -90,6 +91,7 @@ def test_a_plain_success() -> None:
         "hermes.cron.run.tool_calls": 0,
         "hermes.cron.run.subagents": 0,
         "hermes.cron.run.turns": 1,
+        "hermes.cron.run.turn_limit_reached": False,
         "hermes.cron.run.silent": False,
         "hermes.cron.run.skills": ("news", "mail"),
         "hermes.cron.usage.input_tokens": 1000,
@@ -233,6 +235,77 @@ def test_a_gate_that_says_no() -> None:
     assert spans[0].attributes[sc.CICD_PIPELINE_RESULT] == "skip"
 
 
+def test_a_gate_s_no_has_its_reason_and_its_script_an_exit_code() -> None:
+    run = a_run(
+        session_id=None, outcome=Outcome.SKIPPED, ended_ns=at(0.5), script_exit_code=0,
+        skip_reason=SkipReason.NO_OUTPUT,
+    )  # fmt: skip
+    root, script = build_trace(run, None)
+    assert root.attributes[sc.HERMES_CRON_RUN_SKIP_REASON] == "no_output"
+    assert root.attributes[sc.HERMES_CRON_RUN_SCRIPT_TIME] == 0.5
+    assert script.attributes == {"process.exit.code": 0}
+
+
+def test_a_script_before_the_agent() -> None:
+    run = a_run(script_ended_ns=at(1), script_exit_code=0)
+    spans = build_trace(run, a_session(user(2.5), answer(8)))
+    assert outline(spans) == tree("""
+        cron nightly digest [server 0..10]
+          script [internal 0..1]
+          invoke_agent hermes [internal 2..9]
+            chat claude-x [client 2.5..8] in=1000 out=50
+    """)
+    assert spans[0].attributes[sc.HERMES_CRON_RUN_SCRIPT_TIME] == 1.0
+
+
+def test_a_script_is_over_when_its_agent_begins() -> None:
+    run = a_run(script_ended_ns=at(3), script_exit_code=0)
+    spans = build_trace(run, a_session(user(2.5), answer(8)))
+    assert only(spans, "script").end_ns == at(2)
+    assert spans[0].attributes[sc.HERMES_CRON_RUN_SCRIPT_TIME] == 2.0
+
+
+def test_an_agent_without_the_data_of_its_script() -> None:
+    run = a_run(
+        script_ended_ns=at(1), script_exit_code=3, outcome=Outcome.FAILURE,
+        error_type="script_failed", error_message="Script exited with code 3\nstderr:\nboom",
+    )  # fmt: skip
+    spans = build_trace(run, a_session(user(2.5), answer(8)))
+    script, agent = only(spans, "script"), only(spans, "invoke_agent hermes")
+    assert script.error == "Script exited with code 3\nstderr:\nboom"
+    assert script.attributes == {"process.exit.code": 3, "error.type": "script_failed"}
+    assert agent.error is None
+
+
+def test_an_agent_that_fails_after_a_script_that_failed() -> None:
+    run = a_run(
+        script_ended_ns=at(1), script_exit_code=3, outcome=Outcome.FAILURE,
+        error_type="server_error", error_message="RuntimeError: HTTP 500: no",
+    )  # fmt: skip
+    script = only(build_trace(run, a_session(user(2.5))), "script")
+    assert script.error == "Script exited with code 3"
+    assert script.attributes[sc.ERROR_TYPE] == "script_failed"
+
+
+def test_an_agent_that_fails_after_a_script_that_went_well() -> None:
+    run = a_run(
+        script_ended_ns=at(1), script_exit_code=0, outcome=Outcome.FAILURE,
+        error_type="server_error", error_message="RuntimeError: HTTP 500: no",
+    )  # fmt: skip
+    assert only(build_trace(run, a_session(user(2.5))), "script").error is None
+
+
+def test_a_run_that_came_to_its_limit_of_turns_is_told_apart() -> None:
+    limit = replace(user(7), at_turn_limit=True)
+    session = a_session(user(2), asks(3, ("c1", "t")), result(4, "c1"), limit, answer(8))
+    root = build_trace(a_run(), session)[0]
+    assert root.attributes[sc.HERMES_CRON_RUN_TURN_LIMIT_REACHED] is True
+    assert root.error is None
+    below = replace(session, session_id="s1", is_subagent=True)
+    parent = a_session(user(2), answer(9), children=(below,))
+    assert build_trace(a_run(), parent)[0].attributes[sc.HERMES_CRON_RUN_TURN_LIMIT_REACHED] is False  # fmt: skip
+
+
 def test_a_script_that_fails() -> None:
     run = a_script_run(
         outcome=Outcome.FAILURE,
@@ -346,6 +419,19 @@ def test_the_root_links_to_the_jobs_previous_run() -> None:
     assert all(span.links == () for span in spans[1:])
 
 
+def test_the_root_links_to_the_runs_whose_outputs_it_was_given() -> None:
+    previous = a_run(session_id="cron_6c583f72f2e8_20261120_110002")
+    sources = [a_script_run(job_id="a", execution_id="a1"), a_run(session_id="cron_b_20261120_110002")]  # fmt: skip
+    root = build_trace(a_run(), None, previous=previous, sources=sources)[0]
+    roots = [build_trace(run, None)[0] for run in (previous, *sources)]
+    assert [(link.trace_id, link.span_id) for link in root.links] == [
+        (span.trace_id, span.span_id) for span in roots
+    ]
+    assert [link.attributes["hermes.cron.link.relation"] for link in root.links] == [
+        "previous_run", "context_from", "context_from",
+    ]  # fmt: skip
+
+
 def test_ids_are_those_of_profile_and_session() -> None:
     root = build_trace(a_run(), None)[0]
     assert root.trace_id == trace_id("default", SESSION)
@@ -367,7 +453,10 @@ def test_lost_steps_are_said() -> None:
     session = a_session(user(2.5), answer(3))
     root = build_trace(a_run(), session, steps=sc.Steps.TRUNCATED)[0]
     assert root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] == "truncated"
-    lost = {sc.HERMES_CRON_RUN_TURNS, sc.HERMES_CRON_RUN_MODEL_TIME, sc.HERMES_CRON_RUN_TOOL_TIME}
+    lost = {
+        sc.HERMES_CRON_RUN_TURNS, sc.HERMES_CRON_RUN_TURN_LIMIT_REACHED,
+        sc.HERMES_CRON_RUN_MODEL_TIME, sc.HERMES_CRON_RUN_TOOL_TIME,
+    }  # fmt: skip
     assert lost.isdisjoint(root.attributes)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cronalytics_otel.host import state_db
+from cronalytics_otel.host.prompts import Prompt
 from cronalytics_otel.host.sqlite import (
     HostBusyError,
     HostCorruptError,
@@ -21,7 +22,6 @@ from cronalytics_otel.host.sqlite import (
 from cronalytics_otel.host.state_db import (
     CHUNK,
     CRON_SESSION,
-    PromptFault,
     Reader,
     Session,
     Watermark,
@@ -544,31 +544,34 @@ OTHER_JOB = "## Output from job '0123456789ab'\nThe following is …\n\n```\nall
 
 
 @pytest.mark.parametrize(
-    ("prompt", "fault"),
+    ("prompt", "told"),
     [
-        (NOTICE + HINT + "Write", PromptFault(missing_skills="notes, v1.2 rules")),
-        (HINT + FAULT, PromptFault(script_error="Script exited with code 3\nstderr:\nno disk")),
+        (NOTICE + HINT + "Write", Prompt(missing_skills="notes, v1.2 rules")),
+        (
+            HINT + FAULT,
+            Prompt(script_ran=True, script_error="Script exited with code 3\nstderr:\nno disk"),
+        ),
         (
             HINT + OTHER_JOB + FAULT,
-            PromptFault(script_error="Script exited with code 3\nstderr:\nno disk"),
+            Prompt(script_ran=True, script_error="Script exited with code 3\nstderr:\nno disk"),
         ),
         (
             "a skill\n" * 5_000 + HINT + FAULT,
-            PromptFault(script_error="Script exited with code 3\nstderr:\nno disk"),
+            Prompt(script_ran=True, script_error="Script exited with code 3\nstderr:\nno disk"),
         ),
-        (HINT + "Write", None),
-        (HINT + "My colleague wrote: " + NOTICE, None),
-        (HINT + "Explain what this means: " + FAULT, None),
-        ("", None),
+        (HINT + "Write", Prompt()),
+        (HINT + "My colleague wrote: " + NOTICE, Prompt()),
+        (HINT + "Explain what this means: " + FAULT, Prompt()),
+        ("", Prompt()),
     ],
 )
-def test_a_fault_is_where_the_host_writes_it(
-    db: Database, prompt: str, fault: PromptFault | None
+def test_what_went_wrong_before_the_agent_is_where_the_host_writes_it(
+    db: Database, prompt: str, told: Prompt
 ) -> None:
     db.session("cron_j_20260504_090002")
     db.message("cron_j_20260504_090002", "user", 1.0, prompt)
     db.message("cron_j_20260504_090002", "user", 2.0, NOTICE)
 
     with db.reader() as reader:
-        found = reader.prompt_faults(["cron_j_20260504_090002", "gone"])
-    assert found == ({"cron_j_20260504_090002": fault} if fault else {})
+        found = reader.prompts(["cron_j_20260504_090002", "gone"])
+    assert found == {"cron_j_20260504_090002": told}

@@ -10,7 +10,7 @@ import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cronalytics_otel.host.times import epoch_to_ns, iso_to_ns, ns_of, to_datetime
+from cronalytics_otel.host.times import epoch_to_ns, iso_to_ns, ns_of, to_datetime, wall_clock_ns
 
 BERLIN = ZoneInfo("Europe/Berlin")
 offsets = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -74,3 +74,21 @@ def test_a_number_of_seconds_beyond_64_bits_of_nanoseconds_is_no_time() -> None:
 
 def test_a_time_before_the_epoch_is_shown_as_it_was() -> None:
     assert to_datetime(-1_000) == datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+
+
+FORM = "%Y-%m-%d %H:%M:%S"
+
+
+def test_a_wall_clock_s_stamp_is_one_time_or_in_autumn_two() -> None:
+    assert wall_clock_ns("2026-05-04 11:00:00", FORM, BERLIN) == (
+        ns_of(datetime(2026, 5, 4, 9, tzinfo=UTC)),
+    )
+    assert wall_clock_ns("2026-10-25 02:30:00", FORM, BERLIN) == (
+        ns_of(datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
+        ns_of(datetime(2026, 10, 25, 1, 30, tzinfo=UTC)),
+    )
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-04 11:00:00", "0001-01-01 00:00"])
+def test_what_is_no_stamp_is_no_time(text: str) -> None:
+    assert wall_clock_ns(text, FORM, BERLIN) == ()

@@ -169,7 +169,9 @@ def test_errors_that_nothing_came_of_stand_on_the_agent() -> None:
         ("model_not_found", 404, None, "invalid_config"),
         ("unknown", 503, "x", "server_error"),
         (None, None, "Connection refused", "network_error"),
-        ("billing", 402, "no credit", "_OTHER"),
+        ("billing", 404, "no credit", "budget_exceeded"),
+        ("context_overflow", 400, "too long", "context_overflow"),
+        ("content_policy_blocked", 400, "flagged", "content_policy_blocked"),
         (None, None, None, "_OTHER"),
     ],
 )

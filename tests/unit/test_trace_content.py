@@ -122,8 +122,13 @@ def test_no_secret_leaves_in_any_text(secret: str) -> None:
     wire = _on_the_wire(spans)
     assert secret not in wire
     assert wire.count("[masked]") >= 8
-    script = build_trace(a_script_run(outcome=Outcome.FAILURE, error_message=text), None)
-    assert secret not in _on_the_wire(script)
+    failed = a_script_run(
+        outcome=Outcome.FAILURE,
+        error_message=f"Script exited with code 3\nstderr:\n{text}\nstdout:\n{text}",
+    )
+    wire = _on_the_wire(build_trace(failed, None, content=FULL))
+    assert secret not in wire
+    assert wire.count("[masked]") >= 5  # status of root and script, twice each, and the excerpt
 
 
 # --- size ----------------------------------------------------------------------------------
@@ -168,3 +173,23 @@ def test_in_a_long_trace_what_is_short_stays_whole() -> None:
 def test_a_trace_of_usual_length_keeps_the_limit_that_its_owner_set() -> None:
     session = a_long_session("word " * 100, 200)
     assert FULL.fitted(session) == FULL
+
+
+STDERR = "Script exited with code 3\nstderr:\nno disk " + "x" * 500 + "\nstdout:\nhalf"
+
+
+@pytest.mark.parametrize("mode", [ContentMode.ERRORS, ContentMode.FULL])
+def test_what_a_failed_script_wrote_to_stderr_goes_with_content_cut_to_the_limit(
+    mode: ContentMode,
+) -> None:
+    run = a_script_run(outcome=Outcome.FAILURE, error_message=STDERR, script_exit_code=3)
+    content = ContentPolicy(mode=mode, max_chars=20)
+    _, script = build_trace(run, None, content=content)
+    assert script.attributes[sc.HERMES_CRON_SCRIPT_STDERR] == "no disk xxxxxxxxxxx…"
+
+
+@pytest.mark.parametrize("content", [None, ContentPolicy()])
+def test_without_content_the_excerpt_stays_at_home(content: ContentPolicy | None) -> None:
+    run = a_script_run(outcome=Outcome.FAILURE, error_message=STDERR, script_exit_code=3)
+    _, script = build_trace(run, None, content=content)
+    assert sc.HERMES_CRON_SCRIPT_STDERR not in script.attributes

@@ -27,6 +27,7 @@ any_case = {
     "run": strategies.runs,
     "conversation": st.one_of(st.none(), strategies.conversations),
     "previous": st.one_of(st.none(), strategies.runs),
+    "sources": st.lists(strategies.runs, max_size=2),
     "steps": st.sampled_from(sc.Steps),
     "details": strategies.details,
     "content": st.sampled_from([None, FULL, ContentPolicy(mode=ContentMode.ERRORS, max_chars=9)]),
@@ -52,12 +53,19 @@ def test_any_trace_is_a_tree_in_time(
     run: Run,
     conversation: Conversation | None,
     previous: Run | None,
+    sources: list[Run],
     steps: sc.Steps,
     content: ContentPolicy | None,
     details: dict[str, Details],
 ) -> None:
     spans = build_trace(
-        run, conversation, steps=steps, previous=previous, content=content, details=details
+        run,
+        conversation,
+        steps=steps,
+        previous=previous,
+        sources=sources,
+        content=content,
+        details=details,
     )
     check_shape(spans)
 
@@ -67,12 +75,19 @@ def test_any_trace_has_registered_names_of_the_registered_types(
     run: Run,
     conversation: Conversation | None,
     previous: Run | None,
+    sources: list[Run],
     steps: sc.Steps,
     content: ContentPolicy | None,
     details: dict[str, Details],
 ) -> None:
     spans = build_trace(
-        run, conversation, steps=steps, previous=previous, content=content, details=details
+        run,
+        conversation,
+        steps=steps,
+        previous=previous,
+        sources=sources,
+        content=content,
+        details=details,
     )
     kinds = {form.where: form.kind for form in sc.SPANS}
     for span in spans:
@@ -142,6 +157,7 @@ def test_the_parts_of_a_runs_time_are_not_more_than_the_whole(
     parts = [
         value
         for name in (
+            sc.HERMES_CRON_RUN_SCRIPT_TIME,
             sc.HERMES_CRON_RUN_MODEL_TIME,
             sc.HERMES_CRON_RUN_TOOL_TIME,
             sc.HERMES_CRON_RUN_DELIVERY_TIME,

@@ -10,8 +10,19 @@ import pytest
 
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.views import RunFilter
-from cronalytics_otel.model import Mode, Outcome, Run
-from tests.support.cli import DAY, DIGEST, HOUR, LOST, NO_KEY, NOW_NS, OLD_HOST, RUNS, SCRIPT
+from cronalytics_otel.model import Feed, Mode, Outcome, Run
+from tests.support.cli import (
+    DAY,
+    DIGEST,
+    HOUR,
+    LOST,
+    NO_KEY,
+    NOW_NS,
+    OLD_HOST,
+    RUNS,
+    SCRIPT,
+    SECOND,
+)
 
 
 @pytest.fixture
@@ -104,6 +115,46 @@ def test_the_previous_run_is_that_of_the_same_job_that_began_last_before(journal
     with journal.atomic():
         journal.add_runs([between], 0)
     assert journal.views.previous(DIGEST) == between
+
+
+def test_the_sources_of_a_run_are_those_that_saved_the_outputs_it_was_given(
+    journal: Journal,
+) -> None:
+    """An output is saved before its run ends, and its time has whole seconds."""
+    saved_ns = DIGEST.ended_ns // SECOND * SECOND
+    feeds = (
+        Feed(job_id=DIGEST.job_id, saved_ns=saved_ns),
+        Feed(job_id=SCRIPT.job_id, saved_ns=SCRIPT.started_ns // SECOND * SECOND),
+        Feed(job_id=LOST.job_id, saved_ns=LOST.ended_ns - HOUR // 2),
+    )
+    run = replace(NO_KEY, execution_id="n", session_id="n", fed_by=feeds)
+    assert journal.views.sources(run) == [DIGEST, SCRIPT, LOST]
+
+
+def test_an_output_of_a_run_that_is_not_known_has_no_source(journal: Journal) -> None:
+    feeds = (
+        Feed(job_id="gone", saved_ns=DIGEST.ended_ns),
+        Feed(job_id=DIGEST.job_id, saved_ns=DIGEST.ended_ns + SECOND),
+        Feed(job_id=DIGEST.job_id, saved_ns=DIGEST.started_ns - 2 * SECOND),
+        Feed(job_id=DIGEST.job_id, saved_ns=LOST.started_ns - 2 * SECOND),
+    )
+    run = replace(NO_KEY, execution_id="n", session_id="n", fed_by=feeds)
+    assert journal.views.sources(run) == []
+    assert journal.views.sources(DIGEST) == []
+
+
+def test_of_a_job_s_runs_that_overlap_the_one_that_ended_first_after_it_saved_the_output(
+    journal: Journal,
+) -> None:
+    short = replace(
+        DIGEST, execution_id="b", session_id="b", started_ns=DIGEST.started_ns + SECOND,
+        ended_ns=DIGEST.started_ns + 9 * SECOND,
+    )  # fmt: skip
+    with journal.atomic():
+        journal.add_runs([short], 0)
+    for saved_s, source in ((8, short), (20, DIGEST)):
+        feed = Feed(job_id=DIGEST.job_id, saved_ns=DIGEST.started_ns + saved_s * SECOND)
+        assert journal.views.sources(replace(NO_KEY, fed_by=(feed,))) == [source]
 
 
 def test_totals_are_the_count_and_the_outermost_ends(journal: Journal, tmp_path: Path) -> None:

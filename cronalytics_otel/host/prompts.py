@@ -1,0 +1,112 @@
+"""What the host itself says in the first message of a cron session (cron/scheduler.py,
+`_build_job_prompt`): what was missing, what its script gave, which jobs' outputs it was fed.
+
+Anybody's words stand in that message too, so the host's are taken at their place only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+SCRIPT_OUTPUT = (
+    "## Script Output\nThe following data was collected by a pre-run script. Use it as context for "
+    "your analysis.\n\n```\n"
+)
+SCRIPT_FAULT = (
+    "## Script Error\nThe data-collection script failed. Report this to the user.\n\n```\n"
+)
+TURN_LIMIT = "You've reached the maximum number of tool-calling iterations allowed. "
+"""What the host says to the agent, as its user, when it has no turn left (0.13 to 0.19)."""
+FED = "## Output from job '"
+
+_MISSING_SKILLS = re.compile(
+    r"\[IMPORTANT: The following skill\(s\) were listed for this job but could not be found"
+    r" and were skipped: (?P<names>.+?)\. Start your response with"
+)
+_SCRIPT = re.compile(
+    rf"(?P<place>\A|\]\n\n|\n```\n\n)"
+    rf"(?:{re.escape(SCRIPT_OUTPUT)}|{re.escape(SCRIPT_FAULT)}(?P<said>.*?)(?:\n```|\Z))",
+    re.DOTALL,
+)
+"""After the host's own words, or after another job's output: not in the midst of anything."""
+_FED = re.compile(rf"{re.escape(FED)}(?P<job>[0-9a-f]+)'\nThe following is [^\n]*\n\n```\n")
+_FIRST_FED = re.compile(rf"(?:\A|\]\n\n)(?={re.escape(FED)})")
+_NEXT = re.compile(rf"\n```\n\n(?={re.escape(FED)})")
+_SAVED = re.compile(
+    r"# Cron Job: [^\n]*\n\n\*\*Job ID:\*\* [^\n]*\n"
+    r"\*\*Run Time:\*\* (?P<saved>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\n"
+)
+_FED_CHARS = 8_000
+_CUT = "\n\n[... output truncated ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class FedOutput:
+    """An output of another job in a prompt; `saved` is its `Run Time`, the home's wall clock."""
+
+    job_id: str
+    saved: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What is known of a run from its prompt.
+
+    With a skill missing or its script failed, the agent began without what its job names; the host
+    counts the run as completed all the same.
+    """
+
+    missing_skills: str | None = None
+    """Names of those that were not found."""
+    script_ran: bool = False
+    """A script was to run before the agent, and did, or failed."""
+    script_error: str | None = None
+    """What the host says of the script that failed."""
+    fed: tuple[FedOutput, ...] = ()
+
+
+def read(head: str, around: str, whole: str) -> Prompt:
+    """`head` is the beginning of the prompt, `around` the passage where it speaks of a script (else
+    empty), `whole` all of it if it may hold other jobs' outputs (else empty)."""
+    skills = _MISSING_SKILLS.match(head)
+    fed, last = _fed(whole)
+    script = _script_after(whole, last) if last else _SCRIPT.search(around)
+    error = script["said"] if script is not None else None
+    return Prompt(
+        missing_skills=skills["names"] if skills is not None else None,
+        script_ran=script is not None,
+        script_error=error.strip() if error is not None else None,
+        fed=fed,
+    )
+
+
+def _script_after(prompt: str, last: int) -> re.Match[str] | None:
+    """What stands of a script after the outputs that a run was fed. The last of these may hold the
+    prompt of its own run, and what that says of a script, which is not ours: ours comes later."""
+    found = None
+    for script in _SCRIPT.finditer(prompt, last):
+        if "`" in script["place"]:
+            found = script
+    return found
+
+
+def _fed(prompt: str) -> tuple[tuple[FedOutput, ...], int]:
+    """The outputs, and from where on nothing but the last of them comes before the script.
+
+    The host puts one section after another, each of at most 8,000 characters. An output may hold
+    the prompt of its own run, with sections in it: those do not count.
+    """
+    found: list[FedOutput] = []
+    last, following = 0, _FIRST_FED.search(prompt)
+    while following is not None and (section := _FED.match(prompt, following.end())) is not None:
+        begin = last = section.end()
+        saved = _SAVED.match(prompt, begin)
+        if saved is not None:
+            found.append(FedOutput(section["job"], saved["saved"]))
+        if prompt.startswith(_CUT, begin + _FED_CHARS):
+            last = begin + _FED_CHARS + len(_CUT)
+            following = _NEXT.match(prompt, last)
+        else:
+            following = _NEXT.search(prompt, begin, begin + _FED_CHARS + len("\n```\n\n"))
+    return tuple(found), last
