@@ -40,9 +40,10 @@ def epoch_to_ns(seconds: object) -> int | None:
     """state.db's REAL seconds to epoch ns; a double holds them to a fraction of a microsecond."""
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
         return None
-    if not math.isfinite(seconds):
+    micros = seconds * 1_000_000
+    if not math.isfinite(micros):
         return None
-    return _bounded(round(seconds * 1_000_000) * 1_000)
+    return _bounded(round(micros) * 1_000)
 
 
 def wall_clock_ns(text: str, form: str, zone: tzinfo) -> tuple[int, ...]:

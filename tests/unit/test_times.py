@@ -70,6 +70,7 @@ def test_a_time_beyond_64_bits_of_nanoseconds_is_no_time(text: str) -> None:
 
 def test_a_number_of_seconds_beyond_64_bits_of_nanoseconds_is_no_time() -> None:
     assert epoch_to_ns(1e12) is None
+    assert epoch_to_ns(1.7e308) is None
 
 
 def test_a_time_before_the_epoch_is_shown_as_it_was() -> None:
