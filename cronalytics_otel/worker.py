@@ -189,9 +189,8 @@ class Worker:
 
         try:
             keep_notes(self._home, notes, lost)
-        except Exception as error:  # noqa: BLE001 - the sync that follows mends what can be mended
+        except Exception:  # noqa: BLE001 - the sync that follows mends it, or meets it too and says it
             self.signal.give_back(notes, lost)
-            self._say(error)
 
     def _sync(self) -> None:
         from .pipeline import Manner, Senders, SyncBusyError, sync
