@@ -130,14 +130,16 @@ def _listing(*parts: str | None) -> str:
 
 
 def _time(root: Span) -> str:
-    """Where it went."""
+    """Where it went, if not all to one."""
     known = ((word, root.attributes.get(name)) for word, name in _TIMES)
-    parts = (f"{word} {formats.duration(s)}" for word, s in known if isinstance(s, float) and s)
-    return ", ".join(parts)
+    parts = [f"{word} {formats.duration(s)}" for word, s in known if isinstance(s, float) and s]
+    return ", ".join(parts) if len(parts) > 1 else ""
 
 
 _TIMES = (
     ("queue", sc.HERMES_CRON_RUN_QUEUE_TIME),
+    ("script", sc.HERMES_CRON_RUN_SCRIPT_TIME),
+    ("start-up", sc.HERMES_CRON_RUN_STARTUP_TIME),
     ("model", sc.HERMES_CRON_RUN_MODEL_TIME),
     ("tools", sc.HERMES_CRON_RUN_TOOL_TIME),
     ("delivery", sc.HERMES_CRON_RUN_DELIVERY_TIME),

@@ -54,6 +54,7 @@ HERMES_CRON_RUN_TRIGGER: Final = "hermes.cron.run.trigger"
 HERMES_CRON_RUN_SCHEDULED_TIME: Final = "hermes.cron.run.scheduled_time"
 HERMES_CRON_RUN_LATENESS: Final = "hermes.cron.run.lateness"
 HERMES_CRON_RUN_QUEUE_TIME: Final = "hermes.cron.run.queue_time"
+HERMES_CRON_RUN_STARTUP_TIME: Final = "hermes.cron.run.startup_time"
 HERMES_CRON_RUN_MODEL_TIME: Final = "hermes.cron.run.model_time"
 HERMES_CRON_RUN_TOOL_TIME: Final = "hermes.cron.run.tool_time"
 HERMES_CRON_RUN_SCRIPT_TIME: Final = "hermes.cron.run.script_time"
@@ -431,6 +432,7 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_RUN_SCHEDULED_TIME, _STRING, "", "When it was due, ISO 8601 in UTC.", "the schedule"),
     _row(HERMES_CRON_RUN_LATENESS, _DOUBLE, "s", "From when it was due to its start.", "the schedule, ledger `started_at`"),
     _row(HERMES_CRON_RUN_QUEUE_TIME, _DOUBLE, "s", "From the scheduler's claim to the start.", "ledger `claimed_at`, `started_at`"),
+    _row(HERMES_CRON_RUN_STARTUP_TIME, _DOUBLE, "s", "From the start of the run, or the end of its script, to that of the agent's session: Hermes makes the agent ready. Only where a ledger tells the start.", "ledger `started_at`, session `started_at`"),
     _row(HERMES_CRON_RUN_MODEL_TIME, _DOUBLE, "s", "Time in which at least one `chat` was under way: parallel ones count once. Absent when no model answered or steps are missing.", "times of the messages"),
     _row(HERMES_CRON_RUN_TOOL_TIME, _DOUBLE, "s", "Time in which at least one `execute_tool` and no `chat` was under way: a subagent's model time is not counted again. Absent when steps are missing.", "times of the messages"),
     _row(HERMES_CRON_RUN_SCRIPT_TIME, _DOUBLE, "s", "How long its script ran: of a script job and of a gate that said no the whole run, delivery included; of a script before the agent to a second. Absent when there was none, or its start is not known.", "ledger `started_at`, the time in the session's id"),

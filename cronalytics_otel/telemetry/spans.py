@@ -110,6 +110,9 @@ def _add_conversation(
     agent = build_agent(conversation, root, book)
     for script in root.children:
         script.end = min(script.end, agent.step.start)
+    if run.execution_id is not None:  # without the ledger the run begins with its agent
+        ready = max((script.end for script in root.children), default=root.start)
+        root.attributes[sc.HERMES_CRON_RUN_STARTUP_TIME] = (agent.step.start - ready) / 1e9
     root.children.append(agent.step)
     if run.failed and not agent.answered:
         agent.step.error = root.error

@@ -52,7 +52,7 @@ nightly digest  success
   trace id  db066a36783ca70e575ca42823a58c9d
   job       6c583f72f2e8, agent, skills news
   started   2026-01-31 07:00:04, took 3 m 05 s
-  time      queue 1.0 s, model 2 m 19 s, tools 43.8 s, delivery 6 ms
+  time      queue 1.0 s, start-up 2.5 s, model 2 m 19 s, tools 43.8 s, delivery 6 ms
   due       2026-01-31 07:00:00, 4.0 s late
   trigger   schedule, 0 7 * * * (Europe/Berlin)
   model     claude-sonnet-4, anthropic

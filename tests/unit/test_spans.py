@@ -84,6 +84,7 @@ def test_a_plain_success() -> None:
         "hermes.cron.run.scheduled_time": "2026-11-21T10:59:58.500000Z",
         "hermes.cron.run.lateness": 1.5,
         "hermes.cron.run.queue_time": 0.5,
+        "hermes.cron.run.startup_time": 2.0,
         "hermes.cron.run.model_time": 5.5,
         "hermes.cron.run.tool_time": 0.0,
         "hermes.cron.run.delivery_time": 1.0,

@@ -158,6 +158,7 @@ def test_the_parts_of_a_runs_time_are_not_more_than_the_whole(
         value
         for name in (
             sc.HERMES_CRON_RUN_SCRIPT_TIME,
+            sc.HERMES_CRON_RUN_STARTUP_TIME,
             sc.HERMES_CRON_RUN_MODEL_TIME,
             sc.HERMES_CRON_RUN_TOOL_TIME,
             sc.HERMES_CRON_RUN_DELIVERY_TIME,
