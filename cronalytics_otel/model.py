@@ -113,6 +113,9 @@ class Job:
     deliver: str | None = None
     """jobs.json `deliver`: `local`, `origin`, or a platform with an optional chat."""
     has_script: bool = False
+    enabled: bool = True
+    """False while it is paused or switched off."""
+    paused_ns: int | None = None
     created_ns: int | None = None
     next_run_ns: int | None = None
     last_run_ns: int | None = None
@@ -120,6 +123,8 @@ class Job:
     last_status: str | None = None
     last_error: str | None = None
     last_delivery_error: str | None = None
+    runs_left: int | None = None
+    """Of a job that ends after a number of runs (host `repeat`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,8 +209,8 @@ class Run:
 
     @property
     def lateness_s(self) -> float | None:
-        """From when it was due to its start; never negative."""
-        if self.scheduled_ns is None:
+        """From when it was due to its start; never negative. What never began is not late."""
+        if self.scheduled_ns is None or self.outcome is Outcome.MISSED:
             return None
         return max(0, self.started_ns - self.scheduled_ns) / 1e9
 

@@ -33,6 +33,10 @@ class ErrorType(StrEnum):
     SKILL_NOT_FOUND = "skill_not_found"
     BUDGET_EXCEEDED = "budget_exceeded"
     ABANDONED = "abandoned"
+    SCHEDULER_DOWN = "scheduler_down"
+    """Of a missed run: nothing at all was started meanwhile."""
+    NOT_STARTED = "not_started"
+    """Of a missed run: other jobs were started, or that is not known any more."""
     OTHER = "_OTHER"
 
 

@@ -67,13 +67,25 @@ def _job(raw: Mapping[str, object], zone: tzinfo | None) -> Job | None:
         skills=_skills(raw),
         deliver=_deliver(raw.get("deliver")),
         has_script=bool(raw.get("script")),
+        enabled=bool(raw.get("enabled", True)) and raw.get("state") != "paused",
+        paused_ns=iso_to_ns(raw.get("paused_at"), zone),
         created_ns=iso_to_ns(raw.get("created_at"), zone),
         next_run_ns=iso_to_ns(raw.get("next_run_at"), zone),
         last_run_ns=iso_to_ns(raw.get("last_run_at"), zone),
         last_status=_text(raw.get("last_status")),
         last_error=_text(raw.get("last_error")),
         last_delivery_error=_text(raw.get("last_delivery_error")),
+        runs_left=_runs_left(raw.get("repeat")),
     )
+
+
+def _runs_left(repeat: object) -> int | None:
+    if not isinstance(repeat, dict):
+        return None
+    times, completed = repeat.get("times"), repeat.get("completed")
+    if not isinstance(times, int) or times <= 0:
+        return None
+    return max(0, times - (completed if isinstance(completed, int) else 0))
 
 
 def _schedule(raw: Mapping[str, object], zone: tzinfo | None) -> Schedule | None:

@@ -62,6 +62,7 @@ HERMES_CRON_RUN_SUBAGENTS: Final = "hermes.cron.run.subagents"
 HERMES_CRON_RUN_TURNS: Final = "hermes.cron.run.turns"
 HERMES_CRON_RUN_SILENT: Final = "hermes.cron.run.silent"
 HERMES_CRON_RUN_MISSED_COUNT: Final = "hermes.cron.run.missed_count"
+HERMES_CRON_RUN_SCHEDULER_DOWN: Final = "hermes.cron.run.scheduler_down"
 HERMES_CRON_USAGE_INPUT_TOKENS: Final = "hermes.cron.usage.input_tokens"
 HERMES_CRON_USAGE_OUTPUT_TOKENS: Final = "hermes.cron.usage.output_tokens"
 HERMES_CRON_USAGE_CACHE_READ_TOKENS: Final = "hermes.cron.usage.cache_read_tokens"
@@ -343,6 +344,7 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_RUN_TURNS, _INT, "{turn}", "Answers in the run's own conversation, subagents' not included.", "messages"),
     _row(HERMES_CRON_RUN_SILENT, ValueType.BOOLEAN, "", "It answered, and asked not to be delivered.", "the last message"),
     _row(HERMES_CRON_RUN_MISSED_COUNT, _INT, "{run}", "How many runs one outage cost this job; on a missed run only.", "the schedule"),
+    _row(HERMES_CRON_RUN_SCHEDULER_DOWN, ValueType.BOOLEAN, "", "Whether the scheduler started no job at all in that time; on a missed run only.", "ledger `claimed_at`, `source`"),
 
     # What it took
     _row(HERMES_CRON_USAGE_INPUT_TOKENS, _INT, "{token}", "Input with what came from a cache; subagents and auxiliary calls included.", "`sessions`, `session_model_usage`"),
