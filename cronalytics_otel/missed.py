@@ -222,16 +222,16 @@ def run_of(
 def _words(outage: Outage, *, scheduler_down: bool | None) -> str:
     first, last = (f"{to_datetime(ns):%Y-%m-%d %H:%M}" for ns in (outage.first_ns, outage.last_ns))
     when = (
-        f"It should have run at {first} UTC"
+        f"Should have run at {first} UTC"
         if outage.count == 1
-        else f"It should have run {outage.count} times from {first} to {last} UTC"
+        else f"Should have run {outage.count:,} times from {first} to {last} UTC"
     )
-    why = {
-        True: "the scheduler was down: it started no job in that time",
-        False: "the scheduler was at work, but did not start it",
-        None: "whether the scheduler was down is not known any more",
-    }
-    return f"{when}; {why[scheduler_down]}."
+    return (
+        when
+        + {True: "; the scheduler was down", False: "; other jobs were started", None: ""}[
+            scheduler_down
+        ]
+    )
 
 
 # --- times --------------------------------------------------------------------------------------

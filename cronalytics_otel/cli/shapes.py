@@ -55,6 +55,8 @@ def run_shape(run: Run) -> Shape:
         "delivery_outcome": run.delivery_outcome,
         "delivery_target": run.delivery_target,
         "delivery_error": run.delivery_error,
+        "missed_count": run.missed_count,
+        "scheduler_down": run.scheduler_down,
     }
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from rich.text import Text
 
 from ..journal import Journal
 from ..journal.views import RunFilter
-from ..model import Run
+from ..model import Outcome, Run
 from ..telemetry import semconv as sc
 from ..traces import trace_of
 from . import formats
 from .context import Context
 from .errors import CommandError, ExitStatus, command
-from .runs import cost_is_unknown, outcome_cell
+from .runs import cost_is_unknown, outcome_cell, short_id
 from .shapes import run_shape, span_shape, trace_id
 from .waterfall import draw
 
@@ -34,11 +35,12 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     with context.journal() as journal:
         found = find_run(journal, args.reference)
         spans = trace_of(context.home, context.settings(), journal, found)
+        around = _around(journal, found) if found.outcome is Outcome.MISSED else ()
     if context.as_json:
         shape = {"run": run_shape(found), "spans": [span_shape(span) for span in spans]}
         context.terminal.json(shape)
     else:
-        context.terminal.data(*_header(found), "", *draw(spans, context.terminal.width))
+        context.terminal.data(*_header(found, around), "", *draw(spans, context.terminal.width))
         partial = spans[0].attributes.get(sc.HERMES_CRON_TRACE_PARTIAL)
         if partial is not None:
             context.terminal.data("", Text(_PARTIAL[sc.Steps(str(partial))], style="warning"))
@@ -90,17 +92,20 @@ def _listed(candidates: Sequence[Run]) -> str:
 _LABEL = 10
 
 
-def _header(run: Run) -> Iterator[Text]:
+Fact: TypeAlias = tuple[str, str]
+"""A label and its text; an empty text is not known or says nothing."""
+
+
+def _header(run: Run, around: Sequence[Fact]) -> Iterator[Text]:
     yield Text.assemble((formats.one_line(run.job_name), "heading"), "  ", outcome_cell(run))
-    for label, value in _facts(run):
+    for label, value in (*_identity(run), *(around or _facts(run))):
         if value:
             yield Text.assemble((f"  {label:<{_LABEL}}", "muted"), value)
     if run.failed:
         yield from _error(run)
 
 
-def _facts(run: Run) -> Iterator[tuple[str, str]]:
-    """Label and text; an empty text is not known or says nothing."""
+def _identity(run: Run) -> Iterator[Fact]:
     yield "run", run.run_id
     yield "session", run.session_id if run.session_id and run.session_id != run.run_id else ""
     yield "trace id", trace_id(run)
@@ -108,6 +113,9 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
         "job",
         _listing(run.job_id, run.mode, ", ".join(run.skills) and f"skills {', '.join(run.skills)}"),
     )
+
+
+def _facts(run: Run) -> Iterator[Fact]:
     yield "started", f"{formats.moment(run.started_ns)}, took {formats.duration(run.duration_s)}"
     yield "due", _due(run)
     yield "trigger", _listing(run.trigger, _schedule(run))
@@ -116,6 +124,29 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     yield "cost", _cost(run)
     yield "calls", _calls(run)
     yield "delivery", _delivery(run)
+
+
+def _around(journal: Journal, run: Run) -> list[Fact]:
+    """Of a run that never was: when it should have been, and the real ones before and after."""
+    first, last = formats.moment(run.started_ns), formats.moment(run.ended_ns)
+    before, after = journal.views.previous(run), journal.views.following(run)
+    return [
+        ("schedule", _schedule(run) or ""),
+        ("missed", formats.counted(run.missed_count or 1, "time")),
+        ("first due", first),
+        ("last due", last if last != first else ""),
+        ("scheduler", {True: "down", False: "at work", None: ""}[run.scheduler_down]),
+        ("before", _real(journal, before)),
+        ("after", _real(journal, after) or "has not run since"),
+    ]
+
+
+def _real(journal: Journal, run: Run | None) -> str:
+    if run is None:
+        return ""
+    late = f"{formats.duration(run.lateness_s)} late" if run.lateness_s is not None else None
+    began = f"{short_id(journal, run)} at {formats.moment(run.started_ns)}"
+    return _listing(began, run.outcome, late)
 
 
 def _listing(*parts: str | None) -> str:

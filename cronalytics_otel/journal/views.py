@@ -73,6 +73,15 @@ class Views:
         ).fetchone()
         return None if row is None else records.run_from_row(row)
 
+    def following(self, run: Run) -> Run | None:
+        """The job's first run that began after this one's end."""
+        row = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM run WHERE job_id = ? AND started_ns > ? "  # noqa: S608
+            "AND outcome != 'missed' ORDER BY started_ns LIMIT 1",
+            (run.job_id, run.ended_ns),
+        ).fetchone()
+        return None if row is None else records.run_from_row(row)
+
     def totals(self) -> tuple[int, int | None, int | None]:
         """Runs known, and when the oldest and the newest of them ended."""
         count, oldest, newest = self._connection.execute(

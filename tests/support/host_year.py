@@ -6,7 +6,7 @@ PLAN is JSON: `seed`, `zone`, `start` (ISO), `days`, `jobs` (each `name`, `sched
 `from_day`, `to_day`, `run_s`), `outages` (each `at`, `hours`: in days and hours from the start) and
 `owner` (whether a person pauses, edits, triggers and runs jobs). OUT becomes JSON lines: what a look
 at the files would have found, each with its time: `{"ns", "start", "zone", "jobs", "rows", "gone"}`; and last
-`{"missed": [[job id, first ns, last ns, count, served late], …], "runs": n}`, which is kept apart
+`{"missed": [[job id, first ns, last ns, count, served late], …], "runs": ended}`, which is kept apart
 from what the plugin computes: by asking the host, occurrence by occurrence, what it would have run.
 
 Real: `create_job`, `get_due_jobs`, `advance_next_run`, `claim_dispatch`, `claim_job_for_fire`,
@@ -34,7 +34,7 @@ from zoneinfo import ZoneInfo
 
 os.environ["HERMES_HOME"] = tempfile.mkdtemp(prefix="host-year-")
 
-from cron import executions, jobs  # type: ignore[import-not-found]  # noqa: E402
+from cron import executions, jobs  # type: ignore[import-not-found]
 
 logging.disable(logging.CRITICAL)
 
@@ -60,6 +60,8 @@ class Year:
         self.missed: list[list[Any]] = []
         self.pending: dict[str, float] = {}
         self.rows: dict[str, list[Any]] = {}
+        self.text = ""
+        self.seen: dict[str, float] = {}
         self.runs = 0
         self.run_s: dict[str, float] = {}
         self.outages = sorted(
@@ -105,8 +107,8 @@ class Year:
                 self.at(self.random.uniform(self.start, self.end), self.owner_acts)
         if self.plan.get("new_zone"):
             self.at(self.start + self.plan["days"] * 43_200, self.move_zone)
-        for third in range(self.plan["days"] * 3):
-            self.at(self.start + third * 28_800 + self.random.uniform(0, 28_000), self.look)
+        for half in range(self.plan["days"] * 2):
+            self.at(self.start + half * 43_200 + self.random.uniform(0, 28_000), self.look)
         self.look(start=True)
         while True:
             tick = self.next_tick()
@@ -121,7 +123,8 @@ class Year:
                 self.tick()
         self.now = self.end
         self.look()
-        print(json.dumps({"missed": self.missed, "runs": self.runs}), file=self.out)
+        is_open = sum(row[6] in ("claimed", "running") for row in self.rows.values())
+        print(json.dumps({"missed": self.missed, "runs": self.runs - is_open}), file=self.out)
 
     def next_tick(self) -> float:
         """The first beat of the scheduler at which something is due."""
@@ -148,7 +151,9 @@ class Year:
         self.runs += 1
         if not jobs.claim_dispatch(job_id):
             executions.finish_execution(
-                execution, success=False, error="Dispatch claim rejected; execution was not started."
+                execution,
+                success=False,
+                error="Dispatch claim rejected; execution was not started.",
             )
             return
         executions.mark_execution_running(execution)
@@ -171,7 +176,11 @@ class Year:
         rows = {row[0]: list(row) for row in self.ledger.execute("SELECT * FROM executions")}
         changed = [row for key, row in rows.items() if self.rows.get(key) != row]
         gone = [key for key in self.rows if key not in rows]
-        self.rows = rows
+        is_open = any(row[6] in ("claimed", "running") for row in rows.values())
+        if text != self.text or rows != self.rows or is_open:
+            # What is as it was, with nothing to wait for, is not read again.
+            self.seen |= {j: self.now for j, due in self.pending.items() if due < self.now - GRACE}
+        self.text, self.rows = text, rows
         print(
             json.dumps({"ns": nanoseconds(self.now), "start": start, "zone": self.zone.key,
                         "jobs": text, "rows": changed, "gone": gone}),
@@ -192,7 +201,9 @@ class Year:
                 self.finish(job_id, execution)
         self.look()
         self.pending = {
-            j["id"]: seconds(j["next_run_at"]) for j in self.store if j["enabled"] and j["next_run_at"]
+            j["id"]: seconds(j["next_run_at"])
+            for j in self.store
+            if j["enabled"] and j["next_run_at"]
         }
         self.at(self.now + lasts, self.come_up)
 
@@ -216,7 +227,7 @@ class Year:
                 continue
             served = job_id in ran
             self.tell(known[job_id], due, self.now, left[job_id], served=served)
-        self.pending = {}
+        self.pending, self.seen = {}, {}
         self.at(self.now + 2, self.look)
 
     def tell(
@@ -244,7 +255,9 @@ class Year:
     def create(self, wanted: dict[str, Any]) -> None:
         schedule = wanted["schedule"]
         if wanted.get("once_after_s"):
-            schedule = datetime.fromtimestamp(self.now + wanted["once_after_s"], self.zone).isoformat()
+            schedule = datetime.fromtimestamp(
+                self.now + wanted["once_after_s"], self.zone
+            ).isoformat()
         job = jobs.create_job(
             "work", schedule, name=wanted["name"], repeat=wanted.get("repeat"), deliver="local"
         )
@@ -256,9 +269,16 @@ class Year:
         self.look()
 
     def remove(self, job_id: str) -> None:
+        self.leave_pending(job_id)
         jobs.remove_job(job_id)
-        self.pending.pop(job_id, None)
         self.look()
+
+    def leave_pending(self, job_id: str) -> None:
+        """It will not run late any more: what is known of it is what was seen until now."""
+        due, seen = self.pending.pop(job_id, None), self.seen.pop(job_id, None)
+        if due is not None and seen is not None:
+            job = next(j for j in self.store if j["id"] == job_id)
+            self.tell(job, due, seen, runs_left(job), served=False)
 
     def owner_acts(self) -> None:
         """Anything a person can do to a job; while the scheduler is down too."""
@@ -276,15 +296,20 @@ class Year:
             jobs.update_job(job_id, {"name": f"job {self.count}"})
         elif what == "trigger" and self.up:
             jobs.trigger_job(job_id)
-        elif what == "run" and self.up and job_id not in self.running:
-            if jobs.claim_job_for_fire(job_id):
-                self.begin(job_id, "direct")
+        elif (
+            what == "run"
+            and self.up
+            and job_id not in self.running
+            and jobs.claim_job_for_fire(job_id)
+        ):
+            self.begin(job_id, "direct")
         if self.up or self.random.random() < 0.5:
             self.look()
 
     def pause(self, job_id: str) -> None:
         jobs.pause_job(job_id)
         due = self.pending.pop(job_id, None)
+        self.seen.pop(job_id, None)
         if due is not None and due <= self.now - GRACE:
             job = next(j for j in self.store if j["id"] == job_id)
             self.tell(job, due, self.now, runs_left(job), served=False)
@@ -303,11 +328,12 @@ class Year:
             self.look()
 
     def edit(self, job_id: str) -> None:
-        """Another schedule of the same kind of density. Nothing was read just before: what was
-        overdue is forgotten with it."""
+        """Another schedule. Nothing is read just before: what was overdue goes with it."""
         job = next(j for j in self.store if j["id"] == job_id)
         same = [j["schedule"] for j in self.plan["jobs"] if j["schedule"] and not j.get("to_day")]
-        edited = jobs.update_job(job["id"], {"schedule": self.random.choice(same)})
+        if job["state"] != "paused":
+            self.leave_pending(job_id)
+        edited = jobs.update_job(job_id, {"schedule": self.random.choice(same)})
         if not self.up:
             self.pending[job_id] = seconds(edited["next_run_at"])
 
