@@ -107,7 +107,7 @@ class Outages:
                 continue
             ledger = self._whole_ledger()
             siblings = ledger.of_job.get(job_id, [])
-            if any(e.known_open for e in siblings):
+            if self._runs_still(siblings):
                 continue  # what it ran for is known when it has ended
             ran = siblings and siblings[-1].claimed_ns >= overdue.due_ns - NS
             job = self._job(job_id, overdue.until_ns)
@@ -142,8 +142,13 @@ class Outages:
             if overdue.changed_ns == 0:
                 return None  # told already
             del self._overdue[execution.job_id]
+            then = self._job(execution.job_id, overdue.until_ns) or job  # it may have been edited
             return missed.before_run(
-                overdue, job.schedule, execution, anchor_ns=anchor_ns, zone=self._zone
+                overdue,
+                then.schedule or job.schedule,
+                execution,
+                anchor_ns=anchor_ns,
+                zone=self._zone,
             )
         if anchor_ns is None or not self._could_be_missed(job, anchor_ns, execution):
             return None
@@ -189,6 +194,11 @@ class Outages:
     def _new(self, told: Mapping[str, Run]) -> list[Run]:
         known = self._journal.known("execution_id", list(told))
         return [run for run_id, run in told.items() if run_id not in known]
+
+    def _runs_still(self, siblings: Sequence[Execution]) -> bool:
+        """A row that is open for ever may be known to be abandoned."""
+        is_open = [e.execution_id for e in siblings if e.known_open]
+        return len(self._journal.known("execution_id", is_open)) < len(is_open)
 
     def _is_settled(self, overdue: Overdue) -> bool:
         return bool(overdue.changed_ns) and self._now_ns - (overdue.changed_ns or 0) >= SETTLE_NS

@@ -84,6 +84,7 @@ class Follower:
     """The plugin's harvest in a home that becomes what each look found."""
 
     def __init__(self, path: Path) -> None:
+        self.is_up = True
         self.home = Home(path)
         self.home.jobs.parent.mkdir(parents=True)
         self.snapshots: list[JobsSnapshot] = []
@@ -93,9 +94,14 @@ class Follower:
         self.journal = Journal.open(self.home.journal)
 
     def __enter__(self) -> Self:
+        # Stands in for the machine: the host's pids are of no process here.
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(waiting, "owner_is_gone", lambda *_: not self.is_up)
+        self.patch.setattr(waiting, "booted_since", lambda _: False)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.patch.undo()
         self.ledger.close()
         self.journal.close()
 
@@ -121,6 +127,7 @@ class Follower:
         if look["start"]:
             self.snapshots.append(JobsSnapshot(look["ns"], look["jobs"]))
             return
+        self.is_up = look["up"]
         zone = Zone(info=ZoneInfo(look["zone"]), name=look["zone"])
         found = harvest(self.home, self.journal, zone, now_ns=look["ns"], snapshots=self.snapshots)
         assert found.problems == []
@@ -140,13 +147,6 @@ class Follower:
             for run in self.runs()
             if run.outcome is Outcome.MISSED
         }
-
-
-@pytest.fixture(autouse=True)
-def _owners_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stands in for the machine: the pids are of no process here."""
-    monkeypatch.setattr(waiting, "owner_is_gone", lambda *_: False)
-    monkeypatch.setattr(waiting, "booted_since", lambda _: False)
 
 
 def rounded(found: set[tuple[str, int, int, int]]) -> set[tuple[str, int, int, int]]:
