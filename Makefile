@@ -11,7 +11,7 @@ PARALLEL := -n auto --dist loadfile
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup downloads lint format types test test-unit test-host golden bench demo docs lock clean clean-downloads
+.PHONY: help setup downloads lint format types test test-unit test-host golden missed-years bench demo docs lock clean clean-downloads
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ test-host: downloads ## The tests that drive a real Hermes
 
 golden: downloads ## Write the reviewed traces of the thirteen jobs anew (tests/host/golden)
 	WRITE_GOLDEN=1 $(BIN)/pytest -q tests/host/test_thirteen_jobs.py -k reviewed
+
+missed-years: downloads ## Sweep: years of the host's scheduler against what is told as missed (slow)
+	MISSED_YEARS=12 $(BIN)/pytest -n auto tests/host/test_missed_year.py $(ARGS)
 
 bench: downloads ## Measure: one table, each line against a floor of the same run
 	$(BIN)/python -m bench $(ARGS)

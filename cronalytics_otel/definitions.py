@@ -63,6 +63,12 @@ class Definitions:
         held = [job for seen_ns, job in versions if seen_ns <= at_ns]
         return held[-1] if held else versions[0][1]
 
+    def between(self, job_id: str, from_ns: int, to_ns: int) -> list[Job]:
+        """The definitions that held at some time in between."""
+        first = self.at(job_id, from_ns)
+        later = [job for ns, job in self._history.get(job_id, ()) if from_ns < ns <= to_ns]
+        return [first, *later] if first is not None else later
+
     def _of_file(self) -> tuple[str | None, list[Job]]:
         """What is half-written is whole in a moment: an editor may be at it."""
         changed_lately = abs(time.time() - _modified_s(self._path)) < HALF_WRITTEN_S

@@ -31,6 +31,7 @@ from .host.times import NS
 from .joining import Facts, Matcher, assemble, last_of
 from .journal import Journal
 from .model import Mode, Run
+from .outages import Outages, counted_from
 from .waiting import UNMATCHED_GRACE_NS, in_ledger_times, is_abandoned, is_stale, waited_enough
 
 
@@ -100,6 +101,8 @@ class _Harvester:
         self._result = Harvest()
         self._definitions = Definitions(home.jobs, journal, zone.info, now_ns)
         self._outputs = Outputs(home.outputs, zone.info)
+        self._outages = Outages(home, journal, self._definitions, zone.info, zone.name, now_ns)
+        self._executions: dict[str, Execution] = {}
         self._matcher = Matcher(())
         self._begins_ns: int | None = None
         self._had_runs = False
@@ -122,7 +125,8 @@ class _Harvester:
         changed = any(facts.get(name) != value for name, value in prints.items())
         open_executions = self._journal.open_ids("execution")
         open_sessions = self._journal.open_ids("session")
-        if not (full or changed or snapshots or open_executions or open_sessions):
+        is_told = self._outages.recall(facts)
+        if not (full or changed or snapshots or open_executions or open_sessions or is_told):
             return self._result
         try:
             for snapshot in snapshots:
@@ -146,6 +150,7 @@ class _Harvester:
     def _look_at_jobs(self, snapshot: JobsSnapshot | None = None) -> None:
         try:
             self._definitions.look(snapshot)
+            self._outages.look(snapshot.seen_ns if snapshot else self._now_ns)
         except HostDataError as error:
             self._problem(str(error), source="jobs")
 
@@ -164,13 +169,15 @@ class _Harvester:
         # Again: the host writes how a job's run ended before it ends the execution.
         self._look_at_jobs()
         self._definitions.recall()
+        self._outages.keep()
         executions = page.executions if page else []
         self._begins_ns = page.begins_ns if page else None
         final = {e.execution_id for e in executions if e.terminal} | self._gone(
             executions, open_executions
         )
         self._matcher = Matcher(executions)
-        unpaired = {e.execution_id: e for e in executions}
+        self._executions = {e.execution_id: e for e in executions}
+        unpaired = dict(self._executions)
         waiting: list[Session] = []
         with ExitStack() as stack:
             reader, connection = self._open_state(stack)
@@ -186,11 +193,13 @@ class _Harvester:
             self._finish(reader, waiting, final, unpaired, open_sessions)
         with self._journal.atomic():
             if page is not None:
+                self._add(self._outages.settle())
                 prints |= {
                     "ledger.rowid": str(page.last_rowid),
                     "ledger.id": page.last_id,
                     "ledger.lost": str(int(facts.get("ledger.lost", "0")) + self._lost),
                 }
+            self._outages.keep()
             self._journal.set_facts(prints | dict.fromkeys(self._unsound, ""))
 
     def _read_ledger(
@@ -381,6 +390,9 @@ class _Harvester:
     def _close(self, runs: list[Run]) -> None:
         self._journal.close_open("execution", (r.execution_id for r in runs if r.execution_id))
         self._journal.close_open("session", (r.session_id for r in runs if r.session_id))
+        self._add(self._outages.with_missed(runs, self._executions, self._previous))
+
+    def _add(self, runs: list[Run]) -> None:
         if runs:
             self._journal.add_runs(runs, self._now_ns)
             self._result.new_runs += len(runs)
@@ -504,8 +516,8 @@ class _Harvester:
         return max(session.started_ns, said_ns or 0)
 
     def _previous(self, execution: Execution) -> tuple[int, int | None] | None:
-        """Start and end of the job's run before this one."""
+        """Start of the job's run before this one, and the time that the host counted on from."""
         before = self._matcher.before(execution)
         if before is not None:
-            return before.began_ns, before.finished_ns
+            return before.began_ns, counted_from(before)
         return self._journal.previous_times(execution.job_id, execution.began_ns)

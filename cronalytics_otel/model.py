@@ -125,6 +125,9 @@ class Job:
     has_script: bool = False
     context_from: tuple[str, ...] = ()
     """Ids of the jobs whose newest output the agent is given."""
+    enabled: bool = True
+    """False while it is paused or switched off."""
+    paused_ns: int | None = None
     created_ns: int | None = None
     next_run_ns: int | None = None
     last_run_ns: int | None = None
@@ -132,6 +135,8 @@ class Job:
     last_status: str | None = None
     last_error: str | None = None
     last_delivery_error: str | None = None
+    runs_left: int | None = None
+    """Of a job that ends after a number of runs (host `repeat`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,8 +234,8 @@ class Run:
 
     @property
     def lateness_s(self) -> float | None:
-        """From when it was due to its start; never negative."""
-        if self.scheduled_ns is None:
+        """From when it was due to its start; never negative. What never began is not late."""
+        if self.scheduled_ns is None or self.outcome is Outcome.MISSED:
             return None
         return max(0, self.started_ns - self.scheduled_ns) / 1e9
 

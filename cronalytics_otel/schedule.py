@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 
 from .host.times import NS, ns_of, to_datetime
@@ -13,6 +15,7 @@ GRACE_MIN_S, GRACE_MAX_S = 120.0, 7200.0
 """The host's bounds on how late a job may be before a run counts as catching up."""
 
 _MINUTE_NS = 60 * NS
+_DAY_NS = 86_400 * NS
 _STEPS_BACK = 10
 """Minutes to look back for an occurrence before the calendar is asked: ticks come each minute."""
 
@@ -26,13 +29,15 @@ class _Fields:
     days: frozenset[int] | None
     months: frozenset[int] | None
     weekdays: frozenset[int] | None
+    seconds: frozenset[int] | None = frozenset((0,))
 
     def match(self, moment: datetime) -> bool:
-        if not (
-            _in(moment.minute, self.minutes)
-            and _in(moment.hour, self.hours)
-            and _in(moment.month, self.months)
-        ):
+        """To the minute."""
+        in_day = _in(moment.minute, self.minutes) and _in(moment.hour, self.hours)
+        return in_day and self.match_day(moment)
+
+    def match_day(self, moment: datetime) -> bool:
+        if not _in(moment.month, self.months):
             return False
         by_day = _in(moment.day, self.days)
         by_weekday = _in(moment.isoweekday() % 7, self.weekdays)
@@ -47,7 +52,7 @@ def _in(value: int, allowed: frozenset[int] | None) -> bool:
 
 @lru_cache(maxsize=512)
 def _plain_fields(expression: str) -> _Fields | None:
-    """None for what sets cannot say (seconds, `L`, `#`) and for what is no expression."""
+    """None for what sets cannot say (`L`, `#`, years) and for what is no expression."""
     from croniter import croniter
     from croniter.croniter import CroniterError
 
@@ -55,7 +60,7 @@ def _plain_fields(expression: str) -> _Fields | None:
         expanded, nth_weekday = croniter.expand(expression)
     except (CroniterError, ValueError, KeyError, AttributeError):
         return None
-    if len(expanded) != 5 or nth_weekday or any("l" in field for field in expanded):
+    if len(expanded) not in (5, 6) or nth_weekday or any("l" in field for field in expanded):
         return None
     sets = [None if "*" in f else frozenset(v for v in f if isinstance(v, int)) for f in expanded]
     return _Fields(*sets)
@@ -71,7 +76,7 @@ def previous_occurrence_ns(expression: str, at_ns: int, zone: tzinfo) -> int | N
     from croniter.croniter import CroniterError
 
     fields = _plain_fields(expression)
-    if fields is not None:
+    if fields is not None and fields.seconds == frozenset((0,)):
         # By the clock that never jumps: local time repeats an hour in autumn.
         minute_ns = at_ns - at_ns % _MINUTE_NS
         for candidate_ns in range(minute_ns, minute_ns - _STEPS_BACK * _MINUTE_NS, -_MINUTE_NS):
@@ -84,6 +89,86 @@ def previous_occurrence_ns(expression: str, at_ns: int, zone: tzinfo) -> int | N
     except (CroniterError, ValueError, KeyError, AttributeError):
         return None
     return ns_of(found) if isinstance(found, datetime) else None
+
+
+def occurrences(schedule: Schedule, after_ns: int, up_to_ns: int, zone: tzinfo) -> Iterator[int]:
+    """When the host would run the job in `(after, up_to]`, if each run took no time; in order.
+
+    An interval counts from `after`, as the host counts from a run's end.
+    """
+    if schedule.kind is ScheduleKind.CRON and schedule.cron is not None:
+        yield from _cron_occurrences(schedule.cron, after_ns, up_to_ns, zone)
+    elif schedule.kind is ScheduleKind.INTERVAL and schedule.interval_s:
+        step_ns = max(1, round(schedule.interval_s * NS))
+        yield from range(after_ns + step_ns, up_to_ns + 1, step_ns)
+    elif schedule.once_at_ns is not None and after_ns < schedule.once_at_ns <= up_to_ns:
+        yield schedule.once_at_ns
+
+
+def _cron_occurrences(expression: str, after_ns: int, up_to_ns: int, zone: tzinfo) -> Iterator[int]:
+    """Day by day: on a day of the clock that never jumps by arithmetic (an outage of a month holds
+    43,200 minutes), around a change of the clocks one by one from croniter, as the host asks it."""
+    daily = _times_of_day(expression)
+    while after_ns < up_to_ns:
+        local = to_datetime(after_ns + 1, zone)
+        midnight_ns = _ns_or_last(datetime.combine(local.date() + timedelta(1), time(), zone))
+        if daily is None or not _is_even(local, zone):
+            found = _next_occurrence_ns(expression, after_ns, zone)
+            if found is None or found > up_to_ns:
+                return
+            yield found
+            after_ns = found
+            continue
+        fields, seconds = daily
+        if fields.match_day(local):
+            day_ns = midnight_ns - _DAY_NS
+            first = bisect_right(seconds, (after_ns - day_ns) / NS)
+            last = bisect_right(seconds, (up_to_ns - day_ns) / NS)
+            yield from (day_ns + second * NS for second in seconds[first:last])
+        after_ns = midnight_ns - 1
+
+
+def _is_even(local: datetime, zone: tzinfo) -> bool:
+    """Whether no change of the clocks is near: not on this day, nor on its neighbours."""
+    noon = datetime.combine(local.date(), time(12), zone)
+    days = (-2, -1, 0, 1, 2)
+    try:
+        return len({(noon + timedelta(days=day)).utcoffset() for day in days}) == 1
+    except OverflowError:
+        return False
+
+
+def _ns_or_last(moment: datetime) -> int:
+    return ns_of(moment.astimezone(UTC))
+
+
+@lru_cache(maxsize=64)
+def _times_of_day(expression: str) -> tuple[_Fields, tuple[int, ...]] | None:
+    """A plain expression's days, and the seconds after midnight at which it is due on each."""
+    fields = _plain_fields(expression)
+    if fields is None:
+        return None
+    every = range(60)
+    seconds = tuple(
+        (hour * 60 + minute) * 60 + second
+        for hour in sorted(range(24) if fields.hours is None else fields.hours)
+        for minute in sorted(every if fields.minutes is None else fields.minutes)
+        for second in sorted(every if fields.seconds is None else fields.seconds)
+    )
+    return fields, seconds
+
+
+def _next_occurrence_ns(expression: str, after_ns: int, zone: tzinfo) -> int | None:
+    """As the host's `compute_next_run` asks for it; None when there is none."""
+    from croniter import croniter
+    from croniter.croniter import CroniterError
+
+    try:
+        found = croniter(expression, to_datetime(after_ns, zone)).get_next(datetime)
+    except (CroniterError, ValueError, KeyError, AttributeError, OverflowError):
+        return None
+    # croniter may stand still, or go back, where a local time comes twice.
+    return ns if isinstance(found, datetime) and (ns := ns_of(found)) > after_ns else None
 
 
 @lru_cache(maxsize=512)

@@ -74,6 +74,50 @@ Hermes's own where it has one.
 
 """
 
+_MISSED = """\
+
+## Missed runs
+
+An outage of a job is one trace of one span: from the first time that was missed to the last, with
+`hermes.cron.run.missed_count` and `hermes.cron.run.scheduler_down`, linked to the job's run before. It
+is told when it is over: with the late run that follows it, or a few minutes after the job was seen to be
+paused, edited or removed in the meantime. Its id is derived from the job and the first time.
+
+Hermes 0.19 counts on from the end of each run. A scheduler that finds a job past its time runs it
+**once**, at once, for the first time that it was due, and lets the others go. So of five times in one
+outage one is run late (`hermes.cron.run.trigger` is `catch_up`, `hermes.cron.run.lateness` counts from
+that first time) and four are missed.
+
+| what happened | what is told |
+| --- | --- |
+| due once while the scheduler was down, run late | a late run, nothing missed |
+| due more often | the late run, and one missed run with the count of the others |
+| due within 120 seconds before the late run | nothing: a scheduler that is up may take these together |
+| due while the job itself was still running | nothing: Hermes passes over it by design |
+| paused, switched off, or not made yet | nothing |
+| paused, edited or removed while it was overdue | what was due until the pause, or until jobs.json was last read before the change |
+| a run by hand | serves what was due within half a period before it (2 minutes to 2 hours), and no more |
+| a one-shot, past its time | nothing while it can still run late; missed when it is paused or removed before |
+| the last of a limited number of runs | nothing beyond that number |
+| its process was killed | nothing: it ran, and is `abandoned` |
+| the scheduler ticks more seldom than every 2 minutes, the job is due more often | missed, run for run |
+
+A scheduler that is up misses nothing, so two things prove an outage, and nothing else does:
+
+- **jobs.json, as it was read**, had the job past its time by more than 120 seconds. The plugin reads it
+  as the scheduler's process starts, before anything runs: what it follows, it tells exactly.
+- **The ledger**, for a history that nobody followed: the job's two runs before were right on its
+  schedule as it is now (three, for an interval), no job at all was started by the scheduler in between,
+  and the next run, or another job's beside it, came more than 120 seconds after any time that it could
+  have been due for. What does not show all that may have been a pause, and is not told: an interval
+  that is alone in its home, a job due every minute or two that is alone, a job that has a limited
+  number of runs, and whatever is older than the ledger's 1000 rows.
+
+`hermes.cron.run.scheduler_down` is false when the scheduler did start, or finish, some job in that time,
+and absent when the ledger does not reach back that far; `error.type` is `scheduler_down` or `not_started`.
+Hosts before 0.19 have no ledger, and scripts there leave no trace: no missed runs are told of them.
+"""
+
 _TITLES = {
     sc.Where.RESOURCE: "Resource",
     sc.Where.ROOT: "`cron`: the run",
@@ -97,7 +141,7 @@ def render() -> str:
         sections += [f"## {title}\n\n", _STEPS_NOTE if where is sc.Where.CHAT else ""]
         sections += [f"{event.meaning}\n\n" for event in sc.EVENTS if event.where is where]
         sections += [_attributes(where), "\n"]
-    return "".join([*sections, _OUTCOMES_HEAD, _outcomes(), _ERRORS_HEAD, _errors()])
+    return "".join([*sections, _OUTCOMES_HEAD, _outcomes(), _ERRORS_HEAD, _errors(), _MISSED])
 
 
 def _spans() -> str:

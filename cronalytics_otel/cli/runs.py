@@ -62,7 +62,8 @@ def short_id(journal: Journal, run: Run) -> str:
     """The beginning of the run's id that `trace` takes for this run alone."""
     if run.execution_id is None:
         return run.run_id
-    for length in range(SHORT_ID, len(run.execution_id)):
+    least = SHORT_ID + (4 if run.outcome is Outcome.MISSED else 0)  # its id begins with a word
+    for length in range(least, len(run.execution_id)):
         start = run.execution_id[:length]
         if len(journal.views.find(start)) == 1:
             return start
@@ -108,7 +109,9 @@ def _row(run: Run, run_id: str) -> list[Cell]:
         Cell(formats.one_line(run.job_name), "heading"),
         outcome_cell(run),
         Cell(formats.minute(run.started_ns)),
-        Cell(formats.duration(run.duration_s)),
+        Cell(
+            formats.UNKNOWN if run.outcome is Outcome.MISSED else formats.duration(run.duration_s)
+        ),
         Cell(formats.duration(run.lateness_s)),
         Cell(run.trigger or formats.UNKNOWN),
         Cell(formats.count(run.usage.total_tokens if run.usage else None)),

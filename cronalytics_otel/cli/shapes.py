@@ -61,6 +61,8 @@ def run_shape(run: Run) -> Shape:
         "fed_by": [
             {"job_id": feed.job_id, "saved_at": formats.iso(feed.saved_ns)} for feed in run.fed_by
         ],
+        "missed_count": run.missed_count,
+        "scheduler_down": run.scheduler_down,
     }
 
 

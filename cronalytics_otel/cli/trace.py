@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from rich.text import Text
 
 from ..journal import Journal
 from ..journal.views import RunFilter
-from ..model import Run, Span
+from ..model import Outcome, Run, Span
 from ..telemetry import semconv as sc
 from ..traces import trace_of
 from . import formats
 from .context import Context
 from .errors import CommandError, ExitStatus, command
-from .runs import cost_is_unknown, outcome_cell, why_skipped
+from .runs import cost_is_unknown, outcome_cell, short_id, why_skipped
 from .shapes import run_shape, span_shape, trace_id
 from .waterfall import draw
 
@@ -34,13 +35,16 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     with context.journal() as journal:
         found = find_run(journal, args.reference)
         spans = trace_of(context.home, context.settings(), journal, found)
-        others = [("previous", journal.views.previous(found))]
-        others += [("fed by", source) for source in journal.views.sources(found)]
+        facts = (
+            _around(journal, found)
+            if found.outcome is Outcome.MISSED
+            else [*_facts(found, spans[0]), *_links(journal, found)]
+        )
     if context.as_json:
         shape = {"run": run_shape(found), "spans": [span_shape(span) for span in spans]}
         context.terminal.json(shape)
     else:
-        header = _header(found, spans[0], others)
+        header = _header(found, facts)
         context.terminal.data(*header, "", *draw(spans, context.terminal.width))
         partial = spans[0].attributes.get(sc.HERMES_CRON_TRACE_PARTIAL)
         if partial is not None:
@@ -93,18 +97,20 @@ def _listed(candidates: Sequence[Run]) -> str:
 _LABEL = 10
 
 
-def _header(run: Run, root: Span, others: Sequence[tuple[str, Run | None]]) -> Iterator[Text]:
+Fact: TypeAlias = tuple[str, str]
+"""A label and its text; an empty text is not known or says nothing."""
+
+
+def _header(run: Run, facts: Sequence[Fact]) -> Iterator[Text]:
     yield Text.assemble((formats.one_line(run.job_name), "heading"), "  ", outcome_cell(run))
-    linked = [(label, _linked(run, other)) for label, other in others if other is not None]
-    for label, value in (*_facts(run, root), *linked):
+    for label, value in (*_identity(run), *facts):
         if value:
             yield Text.assemble((f"  {label:<{_LABEL}}", "muted"), value)
     if run.failed:
         yield from _error(run)
 
 
-def _facts(run: Run, root: Span) -> Iterator[tuple[str, str]]:
-    """Label and text; an empty text is not known or says nothing."""
+def _identity(run: Run) -> Iterator[Fact]:
     yield "run", run.run_id
     yield "session", run.session_id if run.session_id and run.session_id != run.run_id else ""
     yield "trace id", trace_id(run)
@@ -112,6 +118,9 @@ def _facts(run: Run, root: Span) -> Iterator[tuple[str, str]]:
         "job",
         _listing(run.job_id, run.mode, ", ".join(run.skills) and f"skills {', '.join(run.skills)}"),
     )
+
+
+def _facts(run: Run, root: Span) -> Iterator[Fact]:
     yield "started", f"{formats.moment(run.started_ns)}, took {formats.duration(run.duration_s)}"
     yield "time", _time(root)
     yield "due", _due(run)
@@ -123,6 +132,37 @@ def _facts(run: Run, root: Span) -> Iterator[tuple[str, str]]:
     yield "turns", _turns(root)
     yield "script", _script(run, root)
     yield "delivery", _delivery(run)
+
+
+def _links(journal: Journal, run: Run) -> Iterator[Fact]:
+    """The runs that this one has to do with."""
+    if (previous := journal.views.previous(run)) is not None:
+        yield "previous", _linked(run, previous)
+    for source in journal.views.sources(run):
+        yield "fed by", _linked(run, source)
+
+
+def _around(journal: Journal, run: Run) -> list[Fact]:
+    """Of a run that never was: when it should have been, and the real ones before and after."""
+    first, last = formats.moment(run.started_ns), formats.moment(run.ended_ns)
+    before, after = journal.views.previous(run), journal.views.following(run)
+    return [
+        ("schedule", _schedule(run) or ""),
+        ("missed", formats.counted(run.missed_count or 1, "time")),
+        ("first due", first),
+        ("last due", last if last != first else ""),
+        ("scheduler", {True: "down", False: "at work", None: ""}[run.scheduler_down]),
+        ("before", _real(journal, before)),
+        ("after", _real(journal, after) or "has not run since"),
+    ]
+
+
+def _real(journal: Journal, run: Run | None) -> str:
+    if run is None:
+        return ""
+    late = f"{formats.duration(run.lateness_s)} late" if run.lateness_s is not None else None
+    began = f"{short_id(journal, run)} at {formats.moment(run.started_ns)}"
+    return _listing(began, run.outcome, late)
 
 
 def _listing(*parts: str | None) -> str:

@@ -57,7 +57,7 @@ def _entries(document: object) -> Iterator[Mapping[str, object]]:
 
 def _job(raw: Mapping[str, object], zone: tzinfo | None) -> Job | None:
     job_id = raw.get("id") or raw.get("job_id")
-    if not isinstance(job_id, str):
+    if not isinstance(job_id, str) or not job_id:
         return None
     return Job(
         job_id=job_id,
@@ -68,13 +68,25 @@ def _job(raw: Mapping[str, object], zone: tzinfo | None) -> Job | None:
         deliver=_deliver(raw.get("deliver"), raw.get("origin")),
         has_script=bool(raw.get("script")),
         context_from=_context_from(raw.get("context_from")),
+        enabled=bool(raw.get("enabled", True)) and raw.get("state") != "paused",
+        paused_ns=iso_to_ns(raw.get("paused_at"), zone),
         created_ns=iso_to_ns(raw.get("created_at"), zone),
         next_run_ns=iso_to_ns(raw.get("next_run_at"), zone),
         last_run_ns=iso_to_ns(raw.get("last_run_at"), zone),
         last_status=_text(raw.get("last_status")),
         last_error=_text(raw.get("last_error")),
         last_delivery_error=_text(raw.get("last_delivery_error")),
+        runs_left=_runs_left(raw.get("repeat")),
     )
+
+
+def _runs_left(repeat: object) -> int | None:
+    if not isinstance(repeat, dict):
+        return None
+    times, completed = repeat.get("times"), repeat.get("completed")
+    if not isinstance(times, int) or times <= 0:
+        return None
+    return max(0, times - (completed if isinstance(completed, int) else 0))
 
 
 def _schedule(raw: Mapping[str, object], zone: tzinfo | None) -> Schedule | None:

@@ -132,8 +132,11 @@ def _run(row: Sequence[Any]) -> Run:
 
 
 _FLEETING = frozenset(
-    ("next_run_ns", "last_run_ns", "last_status", "last_error", "last_delivery_error")
-)
+    (
+        "next_run_ns", "last_run_ns", "last_status", "last_error", "last_delivery_error",
+        "runs_left",
+    )
+)  # fmt: skip
 """What changes with every run and is no part of a job's definition."""
 
 _LASTING = tuple(field.name for field in fields(Job) if field.name not in _FLEETING)

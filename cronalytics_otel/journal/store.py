@@ -173,15 +173,19 @@ class Journal:
         """Whether a run known by its execution alone was going on at this time."""
         row = self._connection.execute(
             "SELECT ended_ns FROM run WHERE job_id = ? AND started_ns <= ? AND session_id IS NULL "
-            "ORDER BY started_ns DESC LIMIT 1",
+            "AND outcome != 'missed' ORDER BY started_ns DESC LIMIT 1",
             (job_id, at_ns),
         ).fetchone()
         return row is not None and row[0] >= at_ns
 
     def previous_times(self, job_id: str, before_ns: int) -> tuple[int, int] | None:
-        """Start and end of the job's run that began last before this time."""
+        """Start and end of the job's run that began last before this time.
+
+        For one that was abandoned the end is its claim: from there the host counts on.
+        """
         row = self._connection.execute(
-            "SELECT started_ns, ended_ns FROM run WHERE job_id = ? AND started_ns < ? "
+            "SELECT started_ns, CASE outcome WHEN 'abandoned' THEN coalesce(claimed_ns, started_ns) "
+            "ELSE ended_ns END FROM run WHERE job_id = ? AND started_ns < ? AND outcome != 'missed' "
             "ORDER BY started_ns DESC LIMIT 1",
             (job_id, before_ns),
         ).fetchone()

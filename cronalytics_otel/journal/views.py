@@ -68,10 +68,10 @@ class Views:
         return found[0] if found else None
 
     def previous(self, run: Run) -> Run | None:
-        """The job's run that began last before this one."""
+        """The job's run that began last before this one; a missed one never began."""
         row = self._connection.execute(
             f"SELECT {_COLUMNS} FROM run WHERE job_id = ? AND started_ns < ? "  # noqa: S608
-            "ORDER BY started_ns DESC LIMIT 1",
+            "AND outcome != 'missed' ORDER BY started_ns DESC LIMIT 1",
             (run.job_id, run.started_ns),
         ).fetchone()
         return None if row is None else records.run_from_row(row)
@@ -91,6 +91,15 @@ class Views:
             if row is not None:
                 found.append(records.run_from_row(row))
         return found
+
+    def following(self, run: Run) -> Run | None:
+        """The job's first run that began after this one's end."""
+        row = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM run WHERE job_id = ? AND started_ns > ? "  # noqa: S608
+            "AND outcome != 'missed' ORDER BY started_ns LIMIT 1",
+            (run.job_id, run.ended_ns),
+        ).fetchone()
+        return None if row is None else records.run_from_row(row)
 
     def totals(self) -> tuple[int, int | None, int | None]:
         """Runs known, and when the oldest and the newest of them ended."""

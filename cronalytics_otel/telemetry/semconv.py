@@ -67,6 +67,7 @@ HERMES_CRON_RUN_TURN_LIMIT_REACHED: Final = "hermes.cron.run.turn_limit_reached"
 HERMES_CRON_RUN_SILENT: Final = "hermes.cron.run.silent"
 HERMES_CRON_RUN_SKIP_REASON: Final = "hermes.cron.run.skip_reason"
 HERMES_CRON_RUN_MISSED_COUNT: Final = "hermes.cron.run.missed_count"
+HERMES_CRON_RUN_SCHEDULER_DOWN: Final = "hermes.cron.run.scheduler_down"
 HERMES_CRON_USAGE_INPUT_TOKENS: Final = "hermes.cron.usage.input_tokens"
 HERMES_CRON_USAGE_OUTPUT_TOKENS: Final = "hermes.cron.usage.output_tokens"
 HERMES_CRON_USAGE_CACHE_READ_TOKENS: Final = "hermes.cron.usage.cache_read_tokens"
@@ -220,6 +221,8 @@ ERROR_MEANING: Final = {
     ErrorType.SKILL_NOT_FOUND: "The agent began without a skill that its job names.",
     ErrorType.BUDGET_EXCEEDED: "No money left: the provider's credit or spending limit.",
     ErrorType.ABANDONED: "The process died.",
+    ErrorType.SCHEDULER_DOWN: "It was missed, and the scheduler started nothing at all meanwhile.",
+    ErrorType.NOT_STARTED: "It was missed, and other jobs were started, or that is no longer known.",
     ErrorType.TOOL_ERROR: "A tool failed; on its `execute_tool` alone: the agent is told, and goes on.",
     ErrorType.TOOL_BLOCKED: "A tool was not allowed; on its `execute_tool` alone.",
     ErrorType.OTHER: "None of these; the status description has the text.",
@@ -445,6 +448,7 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_RUN_SILENT, ValueType.BOOLEAN, "", "It answered, and asked not to be delivered.", "the last message"),
     _row(HERMES_CRON_RUN_SKIP_REASON, _STRING, "", 'Which no the gate gave: `{"wakeAgent": false}`, or nothing printed at all. The host keeps nothing else that a gate prints. Absent when the output file is gone.', "output file", values=SkipReason),
     _row(HERMES_CRON_RUN_MISSED_COUNT, _INT, "{run}", "How many runs one outage cost this job; on a missed run only.", "the schedule"),
+    _row(HERMES_CRON_RUN_SCHEDULER_DOWN, ValueType.BOOLEAN, "", "Whether the scheduler started no job at all in that time; on a missed run only.", "ledger `claimed_at`, `source`"),
 
     # What it took
     _row(HERMES_CRON_USAGE_INPUT_TOKENS, _INT, "{token}", "Input with what came from a cache; subagents and auxiliary calls included.", "`sessions`, `session_model_usage`"),

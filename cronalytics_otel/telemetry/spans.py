@@ -179,6 +179,8 @@ def _root_attributes(run: Run) -> Attributes:
         sc.HERMES_CRON_RUN_SUBAGENTS: run.subagents,
         sc.HERMES_CRON_RUN_SILENT: run.silent,
         sc.HERMES_CRON_RUN_SKIP_REASON: _plain(run.skip_reason),
+        sc.HERMES_CRON_RUN_MISSED_COUNT: run.missed_count,
+        sc.HERMES_CRON_RUN_SCHEDULER_DOWN: run.scheduler_down,
         sc.HERMES_CRON_COST_TOTAL: _cost_usd(run),
         sc.HERMES_CRON_COST_STATUS: _plain(run.cost_status),
         sc.HERMES_CRON_MODEL_NAME: value_text(run.model),

@@ -1,0 +1,230 @@
+"""Runs that never happened, as the harvest meets them: `missed.py` decides, this remembers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, replace
+from datetime import tzinfo
+from itertools import islice
+from typing import TypeAlias
+
+from . import missed
+from . import schedule as schedules
+from .definitions import Definitions
+from .host import ledger as ledger_file
+from .host.home import Home
+from .host.ledger import Execution
+from .host.sqlite import reading
+from .host.times import NS
+from .journal import Journal
+from .missed import Ledger, Outage, Overdue
+from .model import Job, Run
+
+PreviousTimes: TypeAlias = Callable[[Execution], tuple[int, int | None] | None]
+"""Of an execution, the start of the job's run before it and the time the host counted on from."""
+
+FACT = "overdue"
+"""The journal's fact that keeps what was seen, from one harvest to the next."""
+
+SETTLE_NS = 120 * NS
+"""After an overdue job was seen to be due for another time: a run that did it is in the ledger by
+then, because the host moves the time before it writes the row."""
+
+
+class Outages:
+    """What one harvest knows of jobs that are, or were, past their time."""
+
+    def __init__(
+        self,
+        home: Home,
+        journal: Journal,
+        definitions: Definitions,
+        zone: tzinfo,
+        zone_name: str | None,
+        now_ns: int,
+    ) -> None:
+        self._home = home
+        self._journal = journal
+        self._definitions = definitions
+        self._zone = zone
+        self._zone_name = zone_name
+        self._now_ns = now_ns
+        self._overdue: dict[str, Overdue] = {}
+        self._kept = ""
+        self._ledger: Ledger | None = None
+
+    def recall(self, facts: Mapping[str, str]) -> bool:
+        """Takes what earlier harvests saw; whether one of them may be told now."""
+        self._kept = facts.get(FACT, "")
+        for job_id, values in json.loads(self._kept or "{}").items():
+            due_ns, until_ns, runs_left, changed_ns = values
+            self._overdue[job_id] = Overdue(
+                due_ns=due_ns, until_ns=until_ns, runs_left=runs_left, changed_ns=changed_ns
+            )
+        return any(self._is_settled(overdue) for overdue in self._overdue.values())
+
+    def look(self, seen_ns: int) -> None:
+        """Sees what the definitions, as they were read at this time, say to be past its time."""
+        jobs = self._definitions.now
+        for job_id in [*self._overdue, *(j for j in jobs if j not in self._overdue)]:
+            seen = missed.look(self._overdue.get(job_id), jobs.get(job_id), seen_ns)
+            if seen is not None:
+                self._overdue[job_id] = seen
+            else:
+                self._overdue.pop(job_id, None)
+
+    def keep(self) -> None:
+        """Writes down what was seen, for the next harvest."""
+        kept = {job_id: astuple(overdue) for job_id, overdue in sorted(self._overdue.items())}
+        text = json.dumps(kept) if kept else ""
+        if text != self._kept:
+            self._journal.set_facts({FACT: text})
+            self._kept = text
+
+    def with_missed(
+        self, runs: Sequence[Run], executions: Mapping[str, Execution], previous: PreviousTimes
+    ) -> list[Run]:
+        """These runs, each with what was missed before it; one that came for an outage is late."""
+        told: dict[str, Run] = {}
+        found: list[Run] = []
+        for run in runs:
+            execution = executions.get(run.execution_id or "")
+            outage = self._before(execution, previous(execution)) if execution else None
+            if execution is None or outage is None:
+                found.append(run)
+                continue
+            found.append(_served(run, outage, self._job(run.job_id, execution.claimed_ns)))
+            never = self._run_of(outage, run.job_id)
+            told[never.run_id] = never
+        return found + self._new(told)
+
+    def settle(self) -> list[Run]:
+        """What was missed by jobs that were paused, edited or removed before they could run late."""
+        told: dict[str, Run] = {}
+        for job_id, overdue in list(self._overdue.items()):
+            if not self._is_settled(overdue):
+                continue
+            ledger = self._whole_ledger()
+            siblings = ledger.of_job.get(job_id, [])
+            if self._runs_still(siblings):
+                continue  # what it ran for is known when it has ended
+            ran = siblings and siblings[-1].claimed_ns >= overdue.due_ns - NS
+            job = self._job(job_id, overdue.until_ns)
+            if not ran and ledger.covers(overdue.due_ns) and job is not None and job.schedule:
+                outage = missed.without_run(
+                    overdue,
+                    job.schedule,
+                    anchor_ns=counted_from(siblings[-1]) if siblings else None,
+                    zone=self._zone,
+                )
+                if outage is not None:
+                    never = self._run_of(outage, job_id)
+                    told[never.run_id] = never
+            if job_id in self._definitions.now:
+                self._overdue[job_id] = replace(overdue, changed_ns=0)
+            else:
+                del self._overdue[job_id]
+        return self._new(told)
+
+    # One run.
+
+    def _before(
+        self, execution: Execution, previous: tuple[int, int | None] | None
+    ) -> Outage | None:
+        job = self._job(execution.job_id, execution.claimed_ns)
+        if job is None or job.schedule is None:
+            return None
+        anchor_ns = previous[1] if previous else None
+        overdue = self._overdue.get(execution.job_id)
+        is_first = previous is None or overdue is None or previous[0] < overdue.due_ns
+        if overdue is not None and execution.claimed_ns >= overdue.due_ns - NS and is_first:
+            if overdue.changed_ns == 0:
+                return None  # told already
+            del self._overdue[execution.job_id]
+            then = self._job(execution.job_id, overdue.until_ns) or job  # it may have been edited
+            return missed.before_run(
+                overdue,
+                then.schedule or job.schedule,
+                execution,
+                anchor_ns=anchor_ns,
+                zone=self._zone,
+            )
+        if anchor_ns is None or not self._could_be_missed(job, anchor_ns, execution):
+            return None
+        definitions = self._definitions.between(job.job_id, anchor_ns, execution.claimed_ns)
+        now = self._definitions.now.get(job.job_id)
+        if now is None or any(
+            not other.enabled or other.schedule != now.schedule for other in definitions
+        ):
+            return None
+        return missed.by_silence(
+            now,
+            execution,
+            self._whole_ledger(),
+            self._definitions.now,
+            known_due_ns=self._journal.due_between(
+                job.job_id, anchor_ns, execution.claimed_ns + NS
+            ),
+            zone=self._zone,
+        )
+
+    def _could_be_missed(self, job: Job, anchor_ns: int, execution: Execution) -> bool:
+        """Asked of every run, so that the ledger is read for few."""
+        if job.schedule is None or execution.source == "direct":
+            return False
+        limit_ns = execution.claimed_ns - missed.TICK_NS
+        times = schedules.occurrences(job.schedule, anchor_ns, limit_ns, self._zone)
+        return len(list(islice(times, 2))) == 2
+
+    def _job(self, job_id: str, at_ns: int) -> Job | None:
+        return self._definitions.at(job_id, at_ns)
+
+    def _run_of(self, outage: Outage, job_id: str) -> Run:
+        last_ns = outage.last_ns + missed.TICK_NS
+        return missed.run_of(
+            outage,
+            job_id,
+            self._job(job_id, outage.first_ns),
+            profile=self._home.profile,
+            scheduler_down=self._whole_ledger().scheduler_was_down(outage.first_ns, last_ns),
+            zone_name=self._zone_name,
+        )
+
+    def _new(self, told: Mapping[str, Run]) -> list[Run]:
+        known = self._journal.known("execution_id", list(told))
+        return [run for run_id, run in told.items() if run_id not in known]
+
+    def _runs_still(self, siblings: Sequence[Execution]) -> bool:
+        """A row that is open for ever may be known to be abandoned."""
+        is_open = [e.execution_id for e in siblings if e.known_open]
+        return len(self._journal.known("execution_id", is_open)) < len(is_open)
+
+    def _is_settled(self, overdue: Overdue) -> bool:
+        return bool(overdue.changed_ns) and self._now_ns - (overdue.changed_ns or 0) >= SETTLE_NS
+
+    def _whole_ledger(self) -> Ledger:
+        """Read once a harvest, and only when there is something to ask it: a thousand rows."""
+        if self._ledger is None:
+            with reading(self._home.ledger) as connection:
+                page = ledger_file.read(
+                    connection, self._home.ledger, after_rowid=0, after_id="", open_ids=()
+                )
+            self._ledger = Ledger.of(page.executions, page.begins_ns)
+        return self._ledger
+
+
+def counted_from(execution: Execution) -> int:
+    """From where the host counted on: the run's end, or its claim if it never came to an end."""
+    ended = execution.finished_ns if execution.status in ("completed", "failed") else None
+    return execution.claimed_ns if ended is None else ended
+
+
+def _served(run: Run, outage: Outage, job: Job | None) -> Run:
+    """The run that came after an outage, for the first time that it was due: as late as that."""
+    if outage.served_ns is None or run.claimed_ns is None or job is None or job.schedule is None:
+        return run
+    trigger = schedules.trigger(
+        "", job.schedule, claimed_ns=run.claimed_ns, due_ns=outage.served_ns
+    )
+    return replace(run, scheduled_ns=outage.served_ns, trigger=trigger)
