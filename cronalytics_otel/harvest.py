@@ -7,6 +7,7 @@ execution that is final has its session complete in what is read afterwards.
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from .definitions import Definitions, JobsSnapshot
 from .host import ledger, state_db
 from .host.home import Home
 from .host.ledger import Execution
-from .host.outputs import Outputs
+from .host.outputs import Output, Outputs, Saved
 from .host.sqlite import (
     HostCorruptError,
     HostDataError,
@@ -29,8 +30,17 @@ from .host.state_db import Session, Watermark
 from .host.times import NS
 from .joining import Facts, Matcher, assemble, last_of
 from .journal import Journal
-from .model import Mode, Run
-from .waiting import UNMATCHED_GRACE_NS, in_ledger_times, is_abandoned, is_stale, waited_enough
+from .leftovers import Leftovers
+from .model import Job, Mode, Run
+from .schedule import grace_s
+from .waiting import (
+    UNMATCHED_GRACE_NS,
+    in_ledger_times,
+    is_abandoned,
+    is_stale,
+    last_moved_ns,
+    waited_enough,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +60,9 @@ class Harvest:
     open_runs: int = 0
     problems: list[str] = field(default_factory=list)
 
+
+TICK_NS = 60 * NS
+"""Between two looks of the host's scheduler: a run may be so much later than the host counts."""
 
 Paced = Callable[[], None]
 Counted = Callable[[int], None]
@@ -99,6 +112,9 @@ class _Harvester:
         self._result = Harvest()
         self._definitions = Definitions(home.jobs, journal, zone.info, now_ns)
         self._outputs = Outputs(home.outputs, zone.info)
+        self._leftovers = Leftovers(self._outputs, zone.info, now_ns)
+        self._dues: dict[str, list[int]] | None = None
+        self._newest_start: dict[str, int] = {}
         self._matcher = Matcher(())
         self._begins_ns: int | None = None
         self._had_runs = False
@@ -121,7 +137,8 @@ class _Harvester:
         changed = any(facts.get(name) != value for name, value in prints.items())
         open_executions = self._journal.open_ids("execution")
         open_sessions = self._journal.open_ids("session")
-        if not (full or changed or snapshots or open_executions or open_sessions):
+        still_open = open_executions or open_sessions or self._journal.open_ids("output")
+        if not (full or changed or snapshots or still_open):
             return self._result
         try:
             for snapshot in snapshots:
@@ -130,8 +147,8 @@ class _Harvester:
             self._read(facts, prints, open_executions, open_sessions, full=full)
         except HostDataError as error:
             self._problem(str(error))
-        kind = "execution" if self._home.ledger.exists() else "session"
-        self._result.open_runs = len(self._journal.open_ids(kind))
+        kinds = ("execution",) if self._home.ledger.exists() else ("session", "output")
+        self._result.open_runs = sum(len(self._journal.open_ids(kind)) for kind in kinds)
         return self._result
 
     def _problem(self, text: str, *, source: str | None = None) -> None:
@@ -160,6 +177,7 @@ class _Harvester:
         full: bool,
     ) -> None:
         page = self._read_ledger(facts, open_executions, full=full)
+        self._leftovers.look(facts, page, ledger=self._home.ledger.exists(), full=full)
         # Again: the host writes how a job's run ended before it ends the execution.
         self._look_at_jobs()
         self._definitions.recall()
@@ -183,6 +201,8 @@ class _Harvester:
                     self._go_without_state(error)
                     reader = None
             self._finish(reader, waiting, final, unpaired, open_sessions)
+            if reader is not None or not self._home.state_db.exists():
+                self._take_leftovers()
         with self._journal.atomic():
             if page is not None:
                 prints |= {
@@ -377,6 +397,18 @@ class _Harvester:
                 existing = {s.session_id for s in reader.sessions(open_sessions)}
                 self._journal.close_open("session", set(open_sessions) - existing)
 
+    def _take_leftovers(self) -> None:
+        """What has neither an execution nor a session."""
+        found = self._leftovers.found(
+            self._journal, self._definitions.now, self._journal.open_ids("session")
+        )
+        runs = [self._of_output(saved, output) for saved, output in found]
+        with self._journal.atomic():
+            self._journal.close_open("output", self._journal.open_ids("output"))
+            self._journal.set_open("output", self._leftovers.waiting, self._now_ns)
+            self._close(runs)
+            self._journal.set_facts(self._leftovers.facts())
+
     def _close(self, runs: list[Run]) -> None:
         self._journal.close_open("execution", (r.execution_id for r in runs if r.execution_id))
         self._journal.close_open("session", (r.session_id for r in runs if r.session_id))
@@ -386,7 +418,15 @@ class _Harvester:
             self._progress(self._result.new_runs)
 
     def _waited_enough(self, session: Session) -> bool:
-        job = self._definitions.now.get(session.job_id or "")
+        job_id = session.job_id or ""
+        job = self._definitions.now.get(job_id)
+        if job is None and self._begins_ns is None and session.ended_ns is not None:
+            # A one-shot, which an older host deletes instead of marking it, once its answer is saved.
+            saved = self._outputs.between(
+                job_id, session.ended_ns - NS, session.ended_ns + UNMATCHED_GRACE_NS
+            )
+            if saved:
+                return True
         return waited_enough(session, job=job, begins_ns=self._begins_ns, now_ns=self._now_ns)
 
     def _ended_with_one(self, session: Session) -> bool:
@@ -443,7 +483,11 @@ class _Harvester:
         if execution is not None or not session.compressed:
             return True
         last = last_of(session, below.get(session.session_id, ()))
-        return last.ended_ns is not None or is_stale(last, self._now_ns)
+        if last.ended_ns is not None or is_stale(last, self._now_ns):
+            return True
+        # Hosts before 0.18 never end what they continued under a new id: they only mark the job.
+        job = self._definitions.now.get(session.job_id or "")
+        return job is not None and (job.last_run_ns or 0) >= last_moved_ns(last)
 
     def _assembled(
         self,
@@ -459,6 +503,9 @@ class _Harvester:
         last = last_of(session, below) if session else None
         ended_ns = execution.finished_ns if execution else last.ended_ns if last else None
         began_ns = execution.began_ns if execution else session.started_ns if session else 0
+        active_ns = self._last_activity(reader, last) if ended_ns is None else None
+        if ended_ns is None and session is not None and session.ended_ns is not None:
+            ended_ns = active_ns  # continued under a new id, whose end is not written (before 0.18)
         unended = ended_ns is None
         at_ns = ended_ns if ended_ns is not None else self._now_ns
         job = self._definitions.at(job_id, at_ns)
@@ -485,13 +532,51 @@ class _Harvester:
                     job_id, previous[0] if previous else 0, execution.claimed_ns + NS
                 )
                 if execution
-                else None,
+                else self._seen_due(job_id, began_ns, job),
                 previous_end_ns=previous[1] if previous else None,
-                last_activity_ns=self._last_activity(reader, last) if unended else None,
+                last_activity_ns=active_ns,
             ),
             self._zone.info,
             self._zone.name,
         )
+
+    def _of_output(self, saved: Saved, output: Output) -> Run:
+        job = self._definitions.at(saved.job_id, saved.saved_ns)
+        return assemble(
+            Facts(
+                profile=self._home.profile,
+                job_id=saved.job_id,
+                job=job,
+                job_now=self._definitions.now.get(saved.job_id),
+                execution=None,
+                session=None,
+                output=output,
+                saved=saved,
+                known_due_ns=self._seen_due(saved.job_id, saved.saved_ns, job),
+            ),
+            self._zone.info,
+            self._zone.name,
+        )
+
+    def _seen_due(self, job_id: str, began_ns: int, job: Job | None) -> int | None:
+        """When the host had a run due that no ledger knows: a time that it told before the run, after
+        the run before, and not longer ago than it lets a run be late."""
+        if self._dues is None:
+            self._dues = self._journal.dues()
+        dues = self._dues.get(job_id)
+        if not dues:
+            return None
+        before_ns = self._newest_start.get(job_id, 0)
+        self._newest_start[job_id] = max(before_ns, began_ns)
+        told = bisect_right(dues, began_ns + NS)
+        if not told or dues[told - 1] <= before_ns:
+            return None
+        due_ns = dues[told - 1]
+        late_s = grace_s(job.schedule) if job is not None and job.schedule else 0
+        if began_ns - due_ns > late_s * NS + TICK_NS:
+            return None
+        previous = self._journal.previous_times(job_id, began_ns)
+        return due_ns if previous is None or due_ns > previous[0] else None
 
     @staticmethod
     def _last_activity(reader: state_db.Reader | None, session: Session | None) -> int | None:

@@ -10,7 +10,7 @@ from rich.text import Text
 from ..host.times import NS
 from ..journal import Journal
 from ..journal.views import RunFilter
-from ..model import FAILED_OUTCOMES, CostStatus, Mode, Outcome, OutcomeSource, Run
+from ..model import FAILED_OUTCOMES, CostStatus, Mode, Outcome, OutcomeSource, Run, TimeSource
 from . import formats
 from .arguments import FAILED
 from .context import Context
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
 
 def short_id(journal: Journal, run: Run) -> str:
     """The beginning of the run's id that `trace` takes for this run alone."""
-    if run.execution_id is None:
+    if run.execution_id is None or run.time_source is TimeSource.OUTPUT:
         return run.run_id
     for length in range(SHORT_ID, len(run.execution_id)):
         start = run.execution_id[:length]

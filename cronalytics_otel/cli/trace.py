@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ..journal import Journal
 from ..journal.views import RunFilter
-from ..model import Run
+from ..model import Run, TimeSource
 from ..telemetry import semconv as sc
 from ..traces import trace_of
 from . import formats
@@ -108,7 +108,13 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
         "job",
         _listing(run.job_id, run.mode, ", ".join(run.skills) and f"skills {', '.join(run.skills)}"),
     )
-    yield "started", f"{formats.moment(run.started_ns)}, took {formats.duration(run.duration_s)}"
+    if run.time_source is TimeSource.OUTPUT:
+        yield "ended", f"{formats.moment(run.ended_ns)}, began at an unknown time"
+    else:
+        yield (
+            "started",
+            f"{formats.moment(run.started_ns)}, took {formats.duration(run.duration_s)}",
+        )
     yield "due", _due(run)
     yield "trigger", _listing(run.trigger, _schedule(run))
     yield "model", _listing(run.model, run.provider)
@@ -125,7 +131,8 @@ def _listing(*parts: str | None) -> str:
 def _due(run: Run) -> str:
     if run.scheduled_ns is None:
         return ""
-    return f"{formats.moment(run.scheduled_ns)}, {formats.duration(run.lateness_s)} late"
+    late = "" if run.lateness_s is None else f", {formats.duration(run.lateness_s)} late"
+    return f"{formats.moment(run.scheduled_ns)}{late}"
 
 
 def _schedule(run: Run) -> str | None:

@@ -67,6 +67,8 @@ class LedgerPage:
     begins_ns: int | None
     """The oldest claim of an ended run that the ledger still holds: older sessions have no row here.
     (A row that was left open is never pruned, and says nothing of that.)"""
+    is_complete: bool
+    """Nothing was ever deleted from it: what is older than `begins_ns` is of a host without a ledger."""
     pruned_unread: int
     """Rows that came and went since the watermark."""
 
@@ -106,6 +108,7 @@ def read(
         )
     )
     executions, unread = _parsed([*rows, *again])
+    newest, count = connection.execute("SELECT max(rowid), count(*) FROM executions").fetchone()
     oldest = connection.execute(
         "SELECT claimed_at FROM executions ORDER BY status IN ('claimed', 'running'), rowid LIMIT 1"
     ).fetchone()
@@ -115,6 +118,7 @@ def read(
         last_rowid=last_rowid,
         last_id=last_id,
         begins_ns=iso_to_ns(oldest[0]) if oldest else None,
+        is_complete=newest is None or newest == count,
         pruned_unread=pruned_unread,
     )
 

@@ -23,6 +23,7 @@ from ..model import (
     OutcomeSource,
     ScheduleKind,
     SpanKind,
+    TimeSource,
     Trigger,
 )
 from ..outcome import ErrorType
@@ -49,6 +50,7 @@ HERMES_CRON_SCHEDULE_TIMEZONE: Final = "hermes.cron.schedule.timezone"
 HERMES_CRON_RUN_ID: Final = "hermes.cron.run.id"
 HERMES_CRON_RUN_OUTCOME: Final = "hermes.cron.run.outcome"
 HERMES_CRON_RUN_OUTCOME_SOURCE: Final = "hermes.cron.run.outcome_source"
+HERMES_CRON_RUN_TIME_SOURCE: Final = "hermes.cron.run.time_source"
 HERMES_CRON_RUN_TRIGGER: Final = "hermes.cron.run.trigger"
 HERMES_CRON_RUN_SCHEDULED_TIME: Final = "hermes.cron.run.scheduled_time"
 HERMES_CRON_RUN_LATENESS: Final = "hermes.cron.run.lateness"
@@ -327,9 +329,10 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_SCHEDULE_TIMEZONE, _STRING, "", "IANA name of the zone that the schedule is in.", "`HERMES_TIMEZONE`, config.yaml, else the machine's"),
 
     # The run
-    _row(HERMES_CRON_RUN_ID, _STRING, "", "The ledger's execution id, else the session id.", "ledger `id`, session `id`"),
+    _row(HERMES_CRON_RUN_ID, _STRING, "", "The ledger's execution id, else the session id, else one made of the output file's name.", "ledger `id`, session `id`, cron/output"),
     _row(HERMES_CRON_RUN_OUTCOME, _STRING, "", "How it ended; see Outcomes.", "see `hermes.cron.run.outcome_source`", values=Outcome),
     _row(HERMES_CRON_RUN_OUTCOME_SOURCE, _STRING, "", "Where the outcome was read; `inferred` is our conclusion.", "decided by the plugin", values=OutcomeSource),
+    _row(HERMES_CRON_RUN_TIME_SOURCE, _STRING, "", "Where its times were read. `ledger` is exact; `session` begins some seconds after the run and ends before the delivery; `output` is when the output file was saved, to the second: when the run began is not known, and the span has no length.", "decided by the plugin", values=TimeSource),
     _row(HERMES_CRON_RUN_TRIGGER, _STRING, "", "What started it.", "ledger `source` and the schedule", values=Trigger),
     _row(HERMES_CRON_RUN_SCHEDULED_TIME, _STRING, "", "When it was due, ISO 8601 in UTC.", "the schedule"),
     _row(HERMES_CRON_RUN_LATENESS, _DOUBLE, "s", "From when it was due to its start.", "the schedule, ledger `started_at`"),

@@ -23,6 +23,7 @@ from ..model import (
     Span,
     SpanKind,
     SpanLink,
+    TimeSource,
     Trigger,
     Usage,
 )
@@ -128,6 +129,7 @@ def _root_attributes(run: Run) -> Attributes:
         sc.HERMES_CRON_RUN_ID: run_id,
         sc.HERMES_CRON_RUN_OUTCOME: str(run.outcome),
         sc.HERMES_CRON_RUN_OUTCOME_SOURCE: str(run.outcome_source),
+        sc.HERMES_CRON_RUN_TIME_SOURCE: _plain(run.time_source),
         sc.HERMES_CRON_RUN_TRIGGER: _plain(run.trigger),
         sc.HERMES_CRON_RUN_SCHEDULED_TIME: _iso(run.scheduled_ns),
         sc.HERMES_CRON_RUN_LATENESS: run.lateness_s,
@@ -180,7 +182,7 @@ def _cost_usd(run: Run) -> float | None:
 
 
 def _plain(
-    value: Mode | ScheduleKind | Trigger | CostStatus | DeliveryOutcome | None,
+    value: Mode | ScheduleKind | TimeSource | Trigger | CostStatus | DeliveryOutcome | None,
 ) -> str | None:
     """Of an enumeration, the text itself: the wire knows no subclass of `str`."""
     return None if value is None else str(value)
