@@ -27,6 +27,7 @@ _MOST_CANDIDATES = 10
 _PARTIAL = {
     sc.Steps.HOST_PRUNED: "Hermes has deleted this run's messages: its steps are gone.",
     sc.Steps.TRUNCATED: "There were more steps than a trace may hold: the later ones are left out.",
+    sc.Steps.UNTIMED: "This Hermes wrote the steps down when the run was over: their times are not known.",
 }
 
 

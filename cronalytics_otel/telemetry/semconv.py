@@ -139,6 +139,8 @@ class Steps(StrEnum):
     """The host had deleted messages when the trace was built."""
     TRUNCATED = "truncated"
     """There were more than a trace may hold."""
+    UNTIMED = "untimed"
+    """The host wrote them down when the run was over: they are in order, their times are not known."""
 
 
 CICD_RESULT: Final = {
@@ -365,7 +367,7 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_DELIVERY_ERROR, _STRING, "", "Why it failed; cut, secrets masked.", "jobs.json `last_delivery_error`"),
 
     # The trace itself
-    _row(HERMES_CRON_TRACE_PARTIAL, _STRING, "", "Why the steps are not all there; absent when they are.", "state of the host's history", values=(Steps.HOST_PRUNED, Steps.TRUNCATED)),
+    _row(HERMES_CRON_TRACE_PARTIAL, _STRING, "", "Why the steps are not all there, or not at their times; absent when they are. `untimed`: Hermes before 0.18 writes them down when the run is over, so they are in order and without length.", "state of the host's history", values=(Steps.HOST_PRUNED, Steps.TRUNCATED, Steps.UNTIMED)),
     _row(HERMES_CRON_STEP_UNFINISHED, ValueType.BOOLEAN, "", "True when no result was ever written: the span ends at the next time that is known.", "messages", (Where.TOOL,)),
     _row(HERMES_CRON_LINK_RELATION, _STRING, "", "What the linked run is to this one.", "the job's history", (Where.LINK,), (RELATION_PREVIOUS_RUN,)),
     _row(HERMES_CRON_TEST, ValueType.BOOLEAN, "", "True: sent to test the way, to be left out of every count.", "`cronalytics-otel doctor`", (Where.DOCTOR,)),

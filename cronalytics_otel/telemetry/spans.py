@@ -89,8 +89,12 @@ def _add_conversation(
     if agent.ended and (deliver := _deliver(run, agent.step, root)) is not None:
         root.children.append(deliver)
         root.attributes[sc.HERMES_CRON_RUN_DELIVERY_TIME] = (deliver.end - deliver.start) / 1e9
-    if steps is sc.Steps.COMPLETE:
-        root.attributes[sc.HERMES_CRON_RUN_TURNS] = agent.turns
+    if steps is not sc.Steps.COMPLETE:
+        return
+    root.attributes[sc.HERMES_CRON_RUN_TURNS] = agent.turns
+    if book.untimed:
+        root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] = str(sc.Steps.UNTIMED)
+    else:
         root.attributes[sc.HERMES_CRON_RUN_TOOL_TIME] = book.tool_s()
         if (model_s := book.model_s()) is not None:
             root.attributes[sc.HERMES_CRON_RUN_MODEL_TIME] = model_s
