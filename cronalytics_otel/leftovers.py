@@ -66,7 +66,7 @@ class Leftovers:
         at all if it may have known that and forgotten."""
         if ledger and (page is None or not page.is_complete or (_DONE in facts and not full)):
             return
-        until_ns = page.begins_ns if page is not None else None
+        until_ns = page.first_ns if page is not None else None
         self._ends_history = until_ns is not None
         for job_id, changed_ns in self._outputs.folders():
             seen_ns, mark_ns = (int(n) for n in facts.get(_FACT + job_id, "0 0").split(maxsplit=1))

@@ -561,8 +561,12 @@ class HomeBuilder:
         record = self.known_jobs[job_id]
         finished = started + timedelta(seconds=duration_s)
         in_ledger = ledger and self.disk.with_ledger
+        facts = self._facts(record, started, finished, source, queue_s, in_ledger=in_ledger)
+        if not self.disk.with_ledger:  # the file is all there is, and is stamped in whole seconds
+            facts["execution_id"] = f"output_{job_id}_{self._local(finished):%Y%m%d_%H%M%S}"
+            facts["started_ns"] = facts["ended_ns"] = epoch_ns(finished.replace(microsecond=0))
         expected = Expected(
-            **self._facts(record, started, finished, source, queue_s, in_ledger=in_ledger),
+            **facts,
             mode=Mode.SCRIPT if record["no_agent"] else Mode.AGENT,
             outcome=outcome,
             session_id=None,
