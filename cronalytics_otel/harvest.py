@@ -201,7 +201,7 @@ class _Harvester:
                     self._go_without_state(error)
                     reader = None
             self._finish(reader, waiting, final, unpaired, open_sessions)
-            if reader is not None or not self._home.state_db.exists():
+            if self._has_all(reader):
                 self._take_leftovers()
         with self._journal.atomic():
             if page is not None:
@@ -396,6 +396,12 @@ class _Harvester:
                 # Sessions that the host has pruned meanwhile will never end.
                 existing = {s.session_id for s in reader.sessions(open_sessions)}
                 self._journal.close_open("session", set(open_sessions) - existing)
+
+    def _has_all(self, reader: state_db.Reader | None) -> bool:
+        """Whether what has a session or an execution can be told from what has none."""
+        if reader is None:
+            return not self._home.state_db.exists()
+        return self._home.ledger.exists() or not reader.has_ledger_beside
 
     def _take_leftovers(self) -> None:
         """What has neither an execution nor a session."""

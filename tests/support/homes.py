@@ -42,7 +42,7 @@ from tests.support.home_sessions import (
     spent,
     usage_rows,
 )
-from tests.support.host_schema import SHAPE_0_19, Shape
+from tests.support.host_schema import SHAPE_0_18, SHAPE_0_19, Shape
 
 __all__ = [
     "ONE_CALL", "Auxiliary", "BuiltRun", "Expected", "HomeBuilder", "Shape", "Stage", "Subagent",
@@ -121,6 +121,8 @@ class HomeBuilder:
         with_ledger: bool = True,
         system_prompt_bytes: int = 7500,
     ) -> None:
+        if not with_ledger and shape is SHAPE_0_19:
+            shape = SHAPE_0_18
         self.path = path
         self.zone = ZoneInfo(timezone)
         self.disk = HomeDisk(path, shape=shape, jobs_shape=jobs_shape, with_ledger=with_ledger)
