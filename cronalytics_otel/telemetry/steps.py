@@ -176,13 +176,16 @@ def _delegating(child: Conversation, delegations: list[Step]) -> Step | None:
 
 def _untimed_delegation(child: Conversation, delegations: list[Step], agent: Step) -> Step:
     """Where the host wrote the calls down late: the only one, which then took at least as long as
-    the child; of several, no one knows."""
+    the child, and what came before it was over by then; of several, no one knows."""
     if len(delegations) != 1:
         return agent
     (call,) = delegations
     times = [child.started_ns, *(message.timestamp_ns for message in child.messages)]
     call.start = min(call.start, agent.clamp(min(times)))
     call.end = max(call.end, agent.clamp(max(times)))
+    for earlier in agent.children[: agent.children.index(call)]:
+        earlier.start = min(earlier.start, call.start)
+        earlier.end = min(earlier.end, call.start)
     return call
 
 
@@ -298,6 +301,7 @@ class _Timeline:
             if message.tool_call_id in (None, call.call_id):
                 del self._open[index]
                 tool.end = at
+                tool.start = at if self.untimed else tool.start
                 if (show := self._book.show) is not None and message.content:
                     tool.attributes[sc.GEN_AI_TOOL_CALL_RESULT] = masked_and_cut(
                         message.content, show.max_chars
