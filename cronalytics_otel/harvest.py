@@ -7,7 +7,6 @@ execution that is final has its session complete in what is read afterwards.
 from __future__ import annotations
 
 import sqlite3
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -31,8 +30,7 @@ from .host.times import NS
 from .joining import Facts, Matcher, assemble, last_of
 from .journal import Journal
 from .leftovers import Leftovers
-from .model import Job, Mode, Run
-from .schedule import grace_s
+from .model import Mode, Run
 from .waiting import (
     UNMATCHED_GRACE_NS,
     in_ledger_times,
@@ -60,9 +58,6 @@ class Harvest:
     open_runs: int = 0
     problems: list[str] = field(default_factory=list)
 
-
-TICK_NS = 60 * NS
-"""Between two looks of the host's scheduler: a run may be so much later than the host counts."""
 
 Paced = Callable[[], None]
 Counted = Callable[[int], None]
@@ -113,8 +108,6 @@ class _Harvester:
         self._definitions = Definitions(home.jobs, journal, zone.info, now_ns)
         self._outputs = Outputs(home.outputs, zone.info)
         self._leftovers = Leftovers(self._outputs, zone.info, now_ns)
-        self._dues: dict[str, list[int]] | None = None
-        self._newest_start: dict[str, int] = {}
         self._matcher = Matcher(())
         self._begins_ns: int | None = None
         self._had_runs = False
@@ -538,7 +531,7 @@ class _Harvester:
                     job_id, previous[0] if previous else 0, execution.claimed_ns + NS
                 )
                 if execution
-                else self._seen_due(job_id, began_ns, job),
+                else self._definitions.told_due(job_id, began_ns),
                 previous_end_ns=previous[1] if previous else None,
                 last_activity_ns=active_ns,
             ),
@@ -558,31 +551,11 @@ class _Harvester:
                 session=None,
                 output=output,
                 saved=saved,
-                known_due_ns=self._seen_due(saved.job_id, saved.saved_ns, job),
+                known_due_ns=self._definitions.told_due(saved.job_id, saved.saved_ns),
             ),
             self._zone.info,
             self._zone.name,
         )
-
-    def _seen_due(self, job_id: str, began_ns: int, job: Job | None) -> int | None:
-        """When the host had a run due that no ledger knows: a time that it told before the run, after
-        the run before, and not longer ago than it lets a run be late."""
-        if self._dues is None:
-            self._dues = self._journal.dues()
-        dues = self._dues.get(job_id)
-        if not dues:
-            return None
-        before_ns = self._newest_start.get(job_id, 0)
-        self._newest_start[job_id] = max(before_ns, began_ns)
-        told = bisect_right(dues, began_ns + NS)
-        if not told or dues[told - 1] <= before_ns:
-            return None
-        due_ns = dues[told - 1]
-        late_s = grace_s(job.schedule) if job is not None and job.schedule else 0
-        if began_ns - due_ns > late_s * NS + TICK_NS:
-            return None
-        previous = self._journal.previous_times(job_id, began_ns)
-        return due_ns if previous is None or due_ns > previous[0] else None
 
     @staticmethod
     def _last_activity(reader: state_db.Reader | None, session: Session | None) -> int | None:
