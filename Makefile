@@ -11,7 +11,7 @@ PARALLEL := -n auto --dist loadfile
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup downloads lint format types test test-unit test-host golden missed-years bench demo docs lock clean clean-downloads
+.PHONY: help setup downloads lint format types test test-unit test-host test-hosts golden missed-years bench demo docs lock clean clean-downloads
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ format: setup ## Repair style where that can be done by itself
 types: setup ## Check types (mypy --strict)
 	$(BIN)/mypy
 
-test: lint types downloads ## Everything: style, types, and all tests, real Hermes and collector included
+test: lint types downloads ## Everything: style, types, and all tests, the oldest and the newest Hermes and a real collector included
 	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 test-unit: setup ## The fast tests: no host, no network, no process
@@ -55,6 +55,10 @@ test-unit: setup ## The fast tests: no host, no network, no process
 
 test-host: downloads ## The tests that drive a real Hermes
 	$(BIN)/pytest $(PARALLEL) tests/host $(ARGS)
+
+test-hosts: setup ## The tests that drive every supported version of Hermes, 0.13 to 0.19
+	@$(BIN)/python -m tests.support.venvs --all-hosts
+	$(BIN)/pytest $(PARALLEL) -m '' tests/host tests/hosts $(ARGS)
 
 golden: downloads ## Write the reviewed traces of the thirteen jobs anew (tests/host/golden)
 	WRITE_GOLDEN=1 $(BIN)/pytest -q tests/host/test_thirteen_jobs.py -k reviewed

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
 from .host import jobs as jobs_file
 from .host.sqlite import HostDataError
+from .host.times import NS
 from .journal import Journal
 from .model import Job
+from .schedule import grace_s
+
+TICK_NS = 60 * NS
+"""Between two looks of the host's scheduler: a run may be so much later than the host counts."""
 
 HALF_WRITTEN_PAUSES_S = (0.05, 0.1, 0.2, 0.2)
 """Before a jobs.json that was changed just now and cannot be read is read again."""
@@ -37,6 +43,8 @@ class Definitions:
         self._history: dict[str, list[tuple[int, Job]]] = {}
         self.now: dict[str, Job] = {}
         """By job id; `last_*` speak of the job's latest run."""
+        self._dues: dict[str, list[int]] | None = None
+        self._newest_start: dict[str, int] = {}
 
     def look(self, snapshot: JobsSnapshot | None = None) -> None:
         """Takes the definitions from an earlier look, else from the file as it is now.
@@ -68,6 +76,27 @@ class Definitions:
         first = self.at(job_id, from_ns)
         later = [job for ns, job in self._history.get(job_id, ()) if from_ns < ns <= to_ns]
         return [first, *later] if first is not None else later
+
+    def told_due(self, job_id: str, began_ns: int) -> int | None:
+        """When the host had a run due that no ledger knows: a time that it told before the run, after
+        the job's run before, and not longer ago than it lets a run be late."""
+        if self._dues is None:
+            self._dues = self._journal.dues()
+        dues = self._dues.get(job_id)
+        if not dues:
+            return None
+        before_ns = self._newest_start.get(job_id, 0)
+        self._newest_start[job_id] = max(before_ns, began_ns)
+        told = bisect_right(dues, began_ns + NS)
+        if not told or dues[told - 1] <= before_ns:
+            return None
+        due_ns = dues[told - 1]
+        job = self.at(job_id, began_ns)
+        late_s = grace_s(job.schedule) if job is not None and job.schedule is not None else 0
+        if began_ns - due_ns > late_s * NS + TICK_NS:
+            return None
+        previous = self._journal.previous_times(job_id, began_ns)
+        return due_ns if previous is None or due_ns > previous[0] else None
 
     def _of_file(self) -> tuple[str | None, list[Job]]:
         """What is half-written is whole in a moment: an editor may be at it."""

@@ -16,7 +16,7 @@ from .definitions import Definitions, JobsSnapshot
 from .host import ledger, state_db
 from .host.home import Home
 from .host.ledger import Execution
-from .host.outputs import Outputs
+from .host.outputs import Output, Outputs, Saved
 from .host.prompts import Prompt
 from .host.sqlite import (
     HostCorruptError,
@@ -30,9 +30,17 @@ from .host.state_db import Session, Watermark
 from .host.times import NS
 from .joining import Facts, Matcher, assemble, last_of
 from .journal import Journal
+from .leftovers import Leftovers
 from .model import Mode, Run
 from .outages import Outages, counted_from
-from .waiting import UNMATCHED_GRACE_NS, in_ledger_times, is_abandoned, is_stale, waited_enough
+from .waiting import (
+    UNMATCHED_GRACE_NS,
+    in_ledger_times,
+    is_abandoned,
+    is_stale,
+    last_moved_ns,
+    waited_enough,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +111,7 @@ class _Harvester:
         self._outputs = Outputs(home.outputs, zone.info)
         self._outages = Outages(home, journal, self._definitions, zone.info, zone.name, now_ns)
         self._executions: dict[str, Execution] = {}
+        self._leftovers = Leftovers(self._outputs, zone.info, now_ns)
         self._matcher = Matcher(())
         self._begins_ns: int | None = None
         self._had_runs = False
@@ -126,7 +135,8 @@ class _Harvester:
         open_executions = self._journal.open_ids("execution")
         open_sessions = self._journal.open_ids("session")
         is_told = self._outages.recall(facts)
-        if not (full or changed or snapshots or open_executions or open_sessions or is_told):
+        still_open = open_executions or open_sessions or self._journal.open_ids("output")
+        if not (full or changed or snapshots or still_open or is_told):
             return self._result
         try:
             for snapshot in snapshots:
@@ -135,8 +145,8 @@ class _Harvester:
             self._read(facts, prints, open_executions, open_sessions, full=full)
         except HostDataError as error:
             self._problem(str(error))
-        kind = "execution" if self._home.ledger.exists() else "session"
-        self._result.open_runs = len(self._journal.open_ids(kind))
+        kinds = ("execution",) if self._home.ledger.exists() else ("session", "output")
+        self._result.open_runs = sum(len(self._journal.open_ids(kind)) for kind in kinds)
         return self._result
 
     def _problem(self, text: str, *, source: str | None = None) -> None:
@@ -166,6 +176,7 @@ class _Harvester:
         full: bool,
     ) -> None:
         page = self._read_ledger(facts, open_executions, full=full)
+        self._leftovers.look(facts, page, ledger=self._home.ledger.exists(), full=full)
         # Again: the host writes how a job's run ended before it ends the execution.
         self._look_at_jobs()
         self._definitions.recall()
@@ -191,6 +202,8 @@ class _Harvester:
                     self._go_without_state(error)
                     reader = None
             self._finish(reader, waiting, final, unpaired, open_sessions)
+            if self._has_all(reader):
+                self._take_leftovers()
         with self._journal.atomic():
             if page is not None:
                 self._add(self._outages.settle())
@@ -387,6 +400,24 @@ class _Harvester:
                 existing = {s.session_id for s in reader.sessions(open_sessions)}
                 self._journal.close_open("session", set(open_sessions) - existing)
 
+    def _has_all(self, reader: state_db.Reader | None) -> bool:
+        """Whether what has a session or an execution can be told from what has none."""
+        if reader is None:
+            return not self._home.state_db.exists()
+        return self._home.ledger.exists() or not reader.has_ledger_beside
+
+    def _take_leftovers(self) -> None:
+        """What has neither an execution nor a session."""
+        found = self._leftovers.found(
+            self._journal, self._definitions.now, self._journal.open_ids("session")
+        )
+        runs = [self._of_output(saved, output) for saved, output in found]
+        with self._journal.atomic():
+            self._journal.close_open("output", self._journal.open_ids("output"))
+            self._journal.set_open("output", self._leftovers.waiting, self._now_ns)
+            self._close(runs)
+            self._journal.set_facts(self._leftovers.facts())
+
     def _close(self, runs: list[Run]) -> None:
         self._journal.close_open("execution", (r.execution_id for r in runs if r.execution_id))
         self._journal.close_open("session", (r.session_id for r in runs if r.session_id))
@@ -399,7 +430,15 @@ class _Harvester:
             self._progress(self._result.new_runs)
 
     def _waited_enough(self, session: Session) -> bool:
-        job = self._definitions.now.get(session.job_id or "")
+        job_id = session.job_id or ""
+        job = self._definitions.now.get(job_id)
+        if job is None and self._begins_ns is None and session.ended_ns is not None:
+            # A one-shot, which an older host deletes instead of marking it, once its answer is saved.
+            saved = self._outputs.between(
+                job_id, session.ended_ns - NS, session.ended_ns + UNMATCHED_GRACE_NS
+            )
+            if saved:
+                return True
         return waited_enough(session, job=job, begins_ns=self._begins_ns, now_ns=self._now_ns)
 
     def _ended_with_one(self, session: Session) -> bool:
@@ -456,7 +495,11 @@ class _Harvester:
         if execution is not None or not session.compressed:
             return True
         last = last_of(session, below.get(session.session_id, ()))
-        return last.ended_ns is not None or is_stale(last, self._now_ns)
+        if last.ended_ns is not None or is_stale(last, self._now_ns):
+            return True
+        # Hosts before 0.18 never end what they continued under a new id: they only mark the job.
+        job = self._definitions.now.get(session.job_id or "")
+        return job is not None and (job.last_run_ns or 0) >= last_moved_ns(last)
 
     def _assembled(
         self,
@@ -472,6 +515,9 @@ class _Harvester:
         last = last_of(session, below) if session else None
         ended_ns = execution.finished_ns if execution else last.ended_ns if last else None
         began_ns = execution.began_ns if execution else session.started_ns if session else 0
+        active_ns = self._last_activity(reader, last) if ended_ns is None else None
+        if ended_ns is None and session is not None and session.ended_ns is not None:
+            ended_ns = active_ns  # continued under a new id, whose end is not written (before 0.18)
         unended = ended_ns is None
         at_ns = ended_ns if ended_ns is not None else self._now_ns
         job = self._definitions.at(job_id, at_ns)
@@ -498,9 +544,27 @@ class _Harvester:
                     job_id, previous[0] if previous else 0, execution.claimed_ns + NS
                 )
                 if execution
-                else None,
+                else self._definitions.told_due(job_id, began_ns),
                 previous_end_ns=previous[1] if previous else None,
-                last_activity_ns=self._last_activity(reader, last) if unended else None,
+                last_activity_ns=active_ns,
+            ),
+            self._zone.info,
+            self._zone.name,
+        )
+
+    def _of_output(self, saved: Saved, output: Output) -> Run:
+        job = self._definitions.at(saved.job_id, saved.saved_ns)
+        return assemble(
+            Facts(
+                profile=self._home.profile,
+                job_id=saved.job_id,
+                job=job,
+                job_now=self._definitions.now.get(saved.job_id),
+                execution=None,
+                session=None,
+                output=output,
+                saved=saved,
+                known_due_ns=self._definitions.told_due(saved.job_id, saved.saved_ns),
             ),
             self._zone.info,
             self._zone.name,

@@ -15,7 +15,7 @@ from . import outcome as outcomes
 from . import schedule as schedules
 from . import scripts
 from .host.ledger import Execution
-from .host.outputs import Ending, Output
+from .host.outputs import Ending, Output, Saved
 from .host.prompts import Prompt
 from .host.state_db import Session, Spending
 from .host.times import NS
@@ -135,6 +135,8 @@ class Facts:
     prompt: Prompt | None = None
     """None when it was not looked at: the job has nothing that the host could tell of there."""
     output: Output | None = None
+    saved: Saved | None = None
+    """The file of `output`, of a run that left nothing else."""
     known_due_ns: int | None = None
     previous_end_ns: int | None = None
     last_activity_ns: int | None = None
@@ -159,7 +161,7 @@ def assemble(facts: Facts, zone: tzinfo, zone_name: str | None) -> Run:
     sessions = [session, *facts.below] if session else []
     return Run(
         profile=facts.profile,
-        execution_id=facts.execution.execution_id if facts.execution else None,
+        execution_id=_run_id(facts),
         session_id=session.session_id if session else None,
         job_id=facts.job_id,
         job_name=_name(facts),
@@ -196,7 +198,15 @@ def assemble(facts: Facts, zone: tzinfo, zone_name: str | None) -> Run:
     )
 
 
+def _run_id(facts: Facts) -> str | None:
+    if facts.execution is not None:
+        return facts.execution.execution_id
+    return facts.saved.run_id if facts.saved is not None else None
+
+
 def _times(facts: Facts) -> tuple[int, int]:
+    if facts.saved is not None:
+        return facts.saved.saved_ns, facts.saved.saved_ns
     execution, session = facts.execution, facts.session
     if execution is not None:
         started = execution.began_ns
@@ -219,13 +229,18 @@ def _ended(facts: Facts, ended_ns: int) -> outcomes.Ended:
             output=facts.output,
         )
     latest = _latest(facts, ended_ns)
+    job_status = (
+        (latest.last_status, latest.last_error)
+        if latest is not None and latest.last_status is not None
+        else None
+    )
+    if facts.saved is not None and facts.output is not None:
+        return outcomes.from_output(facts.output, job=facts.job, job_status=job_status)
     last = last_of(facts.session, facts.below) if facts.session else None
     return outcomes.from_session(
         last_message=last.last_message if last else None,
         output=facts.output,
-        job_status=(latest.last_status, latest.last_error)
-        if latest is not None and latest.last_status is not None
-        else None,
+        job_status=job_status,
         ended=last is not None and last.ended_ns is not None,
     )
 
@@ -259,7 +274,7 @@ def _origin(
     """When it was due and what started it; only the ledger tells a manual run."""
     execution = facts.execution
     if execution is None:
-        return None, None
+        return facts.known_due_ns, None
     if execution.source == "direct":
         return None, Trigger.MANUAL
     due_ns = execution.scheduled_ns
@@ -355,11 +370,11 @@ def _main_model(facts: Facts) -> tuple[str | None, str | None]:
 def _mode(facts: Facts) -> Mode | None:
     if facts.session is not None:
         return Mode.AGENT
+    if facts.output is not None and facts.output.is_script:
+        return Mode.SCRIPT
     if facts.job is not None:
         return facts.job.mode
-    if facts.output is not None:
-        return Mode.SCRIPT if facts.output.is_script else Mode.AGENT
-    return None
+    return Mode.AGENT if facts.output is not None else None
 
 
 def _name(facts: Facts) -> str:

@@ -49,6 +49,21 @@ class OutcomeSource(StrEnum):
     """Concluded by us: for instance, the process that owned the run is gone."""
 
 
+class TimeSource(StrEnum):
+    """Where a run's times were read (`hermes.cron.run.time_source`)."""
+
+    LEDGER = "ledger"
+    """The host's execution ledger: exact."""
+    SESSION = "session"
+    """The agent's session: it begins some seconds after the run, and ends before the delivery."""
+    OUTPUT = "output"
+    """The output file: when it was saved, to the second. When the run began is not known."""
+
+
+OUTPUT_ID = "output_"
+"""The ids of runs that left an output file alone begin with it; the ledger's are hexadecimal."""
+
+
 class Mode(StrEnum):
     AGENT = "agent"
     SCRIPT = "script"
@@ -174,12 +189,15 @@ class Run:
     mode: Mode | None
     """None when neither a definition nor a trace of the run tells."""
     started_ns: int
-    """Ledger `started_at`, else `claimed_at`, else the session's `started_at`."""
+    """Ledger `started_at`, else `claimed_at`, else the session's `started_at`, else `ended_ns`: when a
+    run that left an output file alone began is not known (see `time_source`)."""
     ended_ns: int
-    """Ledger `finished_at`, else the session's `ended_at`; never before `started_ns`."""
+    """Ledger `finished_at`, else the session's `ended_at`, else when its output file was saved; never
+    before `started_ns`."""
     outcome: Outcome
     outcome_source: OutcomeSource
     execution_id: str | None = None
+    """The ledger's; of a run that left an output file alone one made of the file's name."""
     session_id: str | None = None
     trigger: Trigger | None = None
     schedule_kind: ScheduleKind | None = None
@@ -216,7 +234,8 @@ class Run:
 
     @property
     def run_id(self) -> str:
-        """`hermes.cron.run.id`: the ledger's execution id, else the session id."""
+        """`hermes.cron.run.id`: the ledger's execution id, else the session id, else one made of the
+        output file's name."""
         return self.execution_id or self.session_id or ""
 
     @property
@@ -229,13 +248,28 @@ class Run:
         return self.outcome in FAILED_OUTCOMES
 
     @property
-    def duration_s(self) -> float:
+    def time_source(self) -> TimeSource | None:
+        """None for a run that never was."""
+        if self.outcome is Outcome.MISSED:
+            return None
+        if self.execution_id is None:
+            return TimeSource.SESSION
+        alone = self.session_id is None and self.execution_id.startswith(OUTPUT_ID)
+        return TimeSource.OUTPUT if alone else TimeSource.LEDGER
+
+    @property
+    def duration_s(self) -> float | None:
+        """None where the start is not known."""
+        if self.time_source is TimeSource.OUTPUT:
+            return None
         return (self.ended_ns - self.started_ns) / 1e9
 
     @property
     def lateness_s(self) -> float | None:
         """From when it was due to its start; never negative. What never began is not late."""
-        if self.scheduled_ns is None or self.outcome is Outcome.MISSED:
+        if self.outcome is Outcome.MISSED or self.time_source is TimeSource.OUTPUT:
+            return None
+        if self.scheduled_ns is None:
             return None
         return max(0, self.started_ns - self.scheduled_ns) / 1e9
 

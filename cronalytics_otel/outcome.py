@@ -305,42 +305,68 @@ def from_ledger(
     return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.LEDGER)
 
 
+JobStatus = tuple[str, str | None]
+"""jobs.json's (`last_status`, `last_error`), when it speaks of the very run."""
+
+
+def from_output(output: Output, *, job: Job | None, job_status: JobStatus | None) -> Ended:
+    """Of a run that left an output file and nothing else, on a host without a ledger."""
+    if output.ending is Ending.FAILED:
+        return failed(output.error, OutcomeSource.JOB)
+    if job_status is not None and job_status[0] == "error":
+        return failed(job_status[1], OutcomeSource.JOB)
+    if output.ending is Ending.EMPTY:
+        return _empty_reply(OutcomeSource.JOB)
+    gated = output.ending is Ending.GATED and (job is None or job.mode is Mode.AGENT)
+    return Ended(outcome=Outcome.SKIPPED if gated else Outcome.SUCCESS, source=OutcomeSource.JOB)
+
+
 def from_session(
     *,
     last_message: LastMessage | None,
     output: Output | None,
-    job_status: tuple[str, str | None] | None,
+    job_status: JobStatus | None,
     ended: bool,
 ) -> Ended:
     """Of a run that the ledger does not know: an older host, or a row that it has pruned.
 
-    `job_status` is jobs.json's (`last_status`, `last_error`) when it speaks of this very run.
+    Before 0.18 the host takes its own notice of an empty reply for an answer.
     """
     if output is not None and output.ending is Ending.FAILED:
         return failed(output.error, OutcomeSource.JOB)
-    if job_status is not None:
-        status, error = job_status
-        if status == "error":
-            return failed(error, OutcomeSource.JOB)
+    if job_status is not None and job_status[0] == "error":
+        return failed(job_status[1], OutcomeSource.JOB)
+    answered = (
+        last_message is not None
+        and last_message.role == "assistant"
+        and last_message.head.strip() not in _NO_REPLY
+    )
+    if output is not None and output.ending is Ending.EMPTY and not answered:
+        return _empty_reply(OutcomeSource.JOB)
+    if job_status is not None or (output is not None and output.ending is Ending.ANSWERED):
         return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.JOB)
     if not ended:
         return abandoned(OutcomeSource.INFERRED, "It never ended, and nothing has moved since.")
     if last_message is None:
         return failed(None, OutcomeSource.SESSION)
+    if answered:
+        return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.SESSION)
     if last_message.role == "assistant":
-        if last_message.head.strip() not in _NO_REPLY:
-            return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.SESSION)
-        return Ended(
-            outcome=Outcome.FAILURE,
-            source=OutcomeSource.SESSION,
-            error_type=ErrorType.EMPTY_RESPONSE,
-            error_message=EMPTY_REPLY,
-        )
+        return _empty_reply(OutcomeSource.SESSION)
     return Ended(
         outcome=Outcome.FAILURE,
         source=OutcomeSource.SESSION,
         error_type=ErrorType.OTHER,
         error_message="The session ended without an answer of the model.",
+    )
+
+
+def _empty_reply(source: OutcomeSource) -> Ended:
+    return Ended(
+        outcome=Outcome.FAILURE,
+        source=source,
+        error_type=ErrorType.EMPTY_RESPONSE,
+        error_message=EMPTY_REPLY,
     )
 
 

@@ -38,9 +38,13 @@ def in_ledger_times(session: Session, begins_ns: int | None) -> bool:
     return begins_ns is not None and session.started_ns >= begins_ns
 
 
-def is_stale(session: Session, now_ns: int) -> bool:
+def last_moved_ns(session: Session) -> int:
     last = session.last_message.timestamp_ns if session.last_message else None
-    return now_ns - max(session.started_ns, last or 0) > STALE_NS
+    return max(session.started_ns, last or 0)
+
+
+def is_stale(session: Session, now_ns: int) -> bool:
+    return now_ns - last_moved_ns(session) > STALE_NS
 
 
 def waited_enough(session: Session, *, job: Job | None, begins_ns: int | None, now_ns: int) -> bool:

@@ -118,6 +118,41 @@ and absent when the ledger does not reach back that far; `error.type` is `schedu
 Hosts before 0.19 have no ledger, and scripts there leave no trace: no missed runs are told of them.
 """
 
+_HOSTS = """
+## Hermes versions
+
+Which facts of the host lead to an outcome. The file is the run's in `cron/output`; the job's status is
+jobs.json `last_status`, where it speaks of this very run.
+
+| outcome | 0.19 | 0.18 | 0.17, 0.16 | 0.13 |
+| --- | --- | --- | --- | --- |
+| `success` | ledger `completed` | the file has an answer, or the job's status is `ok`; else the last message is an answer | as 0.18 | as 0.18 |
+| `success`, silent | and the last message is `[SILENT]` or the like; of a script, its file says `silent` | as 0.19 | as 0.19 | as 0.19 |
+| `failure` | ledger `failed`, with its text | the file says `(FAILED)`, `script failed` or `BLOCKED`, or the job's status is `error`, with its text | as 0.18 | as 0.18 |
+| `failure`, empty reply | ledger `failed` | the job's status, or the file says `(No response generated)` | the file says `No reply: the model returned empty content`, although the job's status is `ok` | the file says `(empty)`, although the job's status is `ok` |
+| `failure`, skill or script missing | the first message says so, although the ledger says `completed` | the same, although the job's status is `ok` | as 0.18 | as 0.18 |
+| turn limit reached | `completed`: `success` | `ok`: `success` | `error`: `failure` | `error`: `failure` |
+| `timeout`, `cancelled`, `budget_exceeded` | the text of a failure | the text of a failure | as 0.18 | as 0.18 |
+| `abandoned` | ledger `unknown`; or its process is certainly gone (`inferred`) | its session has no end and nothing has moved for a day (`inferred`) | as 0.18 | as 0.18 |
+| `skipped` | ledger `completed`, no session, and the file says that the gate said no; without a file, `inferred` | the file says that the gate said no | as 0.18 | as 0.18 |
+
+What else each version tells of a run. A dash: absent.
+
+| fact | 0.19 | 0.18 | 0.17 | 0.16 | 0.13 |
+| --- | --- | --- | --- | --- | --- |
+| start and end of an agent's run | the ledger's | the session's | the session's | the session's | the session's |
+| start and end of a script, a gate, an agent without a session | the ledger's | the file's, as both | the file's, as both | the file's, as both | the file's, as both |
+| trigger, queue time, delivery time | yes | - | - | - | - |
+| scheduled time, lateness | yes | where `next_run_at` was read before the run; lateness from the session's start, of an agent only | as 0.18 | as 0.18 | as 0.18 |
+| auxiliary calls (vision, compression) in tokens and cost | yes | - | - | - | - |
+| times of the steps | yes | yes | - (`untimed`), but of an only answer | as 0.17 | as 0.17 |
+| a subagent's end | its session's, or its last message | as 0.19 | its last message | its last message | its last message |
+| a job's name after it was deleted | as it was seen | as it was seen, else in the session's title or the file | as 0.18 | as it was seen, else in the file | as 0.16 |
+| `api_request_error` wakes the plugin | yes | yes | yes | yes | - |
+
+Before 0.19 a run that left neither a session nor a file (Hermes died before it wrote one) is not known.
+"""
+
 _TITLES = {
     sc.Where.RESOURCE: "Resource",
     sc.Where.ROOT: "`cron`: the run",
@@ -141,7 +176,9 @@ def render() -> str:
         sections += [f"## {title}\n\n", _STEPS_NOTE if where is sc.Where.CHAT else ""]
         sections += [f"{event.meaning}\n\n" for event in sc.EVENTS if event.where is where]
         sections += [_attributes(where), "\n"]
-    return "".join([*sections, _OUTCOMES_HEAD, _outcomes(), _ERRORS_HEAD, _errors(), _MISSED])
+    return "".join(
+        [*sections, _OUTCOMES_HEAD, _outcomes(), _ERRORS_HEAD, _errors(), _MISSED, _HOSTS]
+    )
 
 
 def _spans() -> str:

@@ -10,7 +10,16 @@ from rich.text import Text
 from ..host.times import NS
 from ..journal import Journal
 from ..journal.views import RunFilter
-from ..model import FAILED_OUTCOMES, CostStatus, Mode, Outcome, OutcomeSource, Run, SkipReason
+from ..model import (
+    FAILED_OUTCOMES,
+    CostStatus,
+    Mode,
+    Outcome,
+    OutcomeSource,
+    Run,
+    SkipReason,
+    TimeSource,
+)
 from . import formats
 from .arguments import FAILED
 from .context import Context
@@ -60,7 +69,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
 
 def short_id(journal: Journal, run: Run) -> str:
     """The beginning of the run's id that `trace` takes for this run alone."""
-    if run.execution_id is None:
+    if run.execution_id is None or run.time_source is TimeSource.OUTPUT:
         return run.run_id
     least = SHORT_ID + (4 if run.outcome is Outcome.MISSED else 0)  # its id begins with a word
     for length in range(least, len(run.execution_id)):

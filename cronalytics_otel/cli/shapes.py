@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..host.times import NS
-from ..model import AttributeValue, Run, Span
+from ..model import AttributeValue, Run, Span, TimeSource
 from ..telemetry import ids
 from . import formats
 
@@ -12,9 +12,10 @@ Shape = dict[str, object]
 
 def run_shape(run: Run) -> Shape:
     usage = run.usage
+    alone = run.time_source is TimeSource.OUTPUT
     return {
         "run_id": run.run_id,
-        "execution_id": run.execution_id,
+        "execution_id": None if alone else run.execution_id,
         "session_id": run.session_id,
         "trace_id": trace_id(run),
         "profile": run.profile,
@@ -28,8 +29,9 @@ def run_shape(run: Run) -> Shape:
         "skills": list(run.skills),
         "scheduled_at": formats.iso(run.scheduled_ns),
         "claimed_at": formats.iso(run.claimed_ns),
-        "started_at": formats.iso(run.started_ns),
+        "started_at": None if alone else formats.iso(run.started_ns),
         "ended_at": formats.iso(run.ended_ns),
+        "time_source": run.time_source,
         "duration_s": run.duration_s,
         "lateness_s": run.lateness_s,
         "queue_s": run.queue_s,

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ..journal import Journal
 from ..journal.views import RunFilter
-from ..model import Outcome, Run, Span
+from ..model import Outcome, Run, Span, TimeSource
 from ..telemetry import semconv as sc
 from ..traces import trace_of
 from . import formats
@@ -28,6 +28,7 @@ _MOST_CANDIDATES = 10
 _PARTIAL = {
     sc.Steps.HOST_PRUNED: "Hermes has deleted this run's messages: its steps are gone.",
     sc.Steps.TRUNCATED: "There were more steps than a trace may hold: the later ones are left out.",
+    sc.Steps.UNTIMED: "This Hermes wrote the steps down when the run was over: their times are not known.",
 }
 
 
@@ -121,7 +122,13 @@ def _identity(run: Run) -> Iterator[Fact]:
 
 
 def _facts(run: Run, root: Span) -> Iterator[Fact]:
-    yield "started", f"{formats.moment(run.started_ns)}, took {formats.duration(run.duration_s)}"
+    if run.time_source is TimeSource.OUTPUT:
+        yield "ended", f"{formats.moment(run.ended_ns)}, began at an unknown time"
+    else:
+        yield (
+            "started",
+            f"{formats.moment(run.started_ns)}, took {formats.duration(run.duration_s)}",
+        )
     yield "time", _time(root)
     yield "due", _due(run)
     yield "trigger", _listing(run.trigger, _schedule(run))
@@ -189,7 +196,8 @@ _TIMES = (
 def _due(run: Run) -> str:
     if run.scheduled_ns is None:
         return ""
-    return f"{formats.moment(run.scheduled_ns)}, {formats.duration(run.lateness_s)} late"
+    late = "" if run.lateness_s is None else f", {formats.duration(run.lateness_s)} late"
+    return f"{formats.moment(run.scheduled_ns)}{late}"
 
 
 def _schedule(run: Run) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from ..host.times import NS
-from ..model import AttributeValue, Span
+from ..model import AttributeValue, Span, TimeSource
 from ..telemetry import semconv as sc
 from . import formats
 from .table import GAP
@@ -42,15 +42,17 @@ def draw(spans: Sequence[Span], width: int | None) -> list[Text]:
     if not rows:
         return []
     start = min(span.start_ns for span in spans)
-    total = max(1, max(span.end_ns for span in spans) - start)
-    values = [_values(row.span) for row in rows]
+    took = max(span.end_ns for span in spans) - start
+    total = max(1, took)
+    timed = _is_timed(rows[0].span)
+    values = [_values(row.span, timed=timed) for row in rows]
     shown = [n for n in range(3) if any(cells[n] for cells in values)]
     widths = [max(len(cells[n]) for cells in values) for n in shown]
     while (room := (width or PIPED_WIDTH) - sum(GAP + w for w in widths)) < _LEAST_LABEL:
         if len(widths) == 1:
             break
         shown, widths = shown[:-1], widths[:-1]
-    label_width, bar_width = _share(room, rows)
+    label_width, bar_width = _share(room, rows) if took or timed else (room, 0)
     lines = [_scale(label_width, bar_width, total)] if bar_width else []
     for row, cells in zip(rows, values, strict=True):
         line = _padded(_label(row), label_width)
@@ -109,7 +111,15 @@ def _padded(label: Text, width: int) -> Text:
     return label
 
 
-def _values(span: Span) -> tuple[str, str, str]:
+def _is_timed(root: Span) -> bool:
+    """Otherwise a step without length is one whose time is not known."""
+    return (
+        root.attributes.get(sc.HERMES_CRON_RUN_TIME_SOURCE) != TimeSource.OUTPUT
+        and root.attributes.get(sc.HERMES_CRON_TRACE_PARTIAL) != sc.Steps.UNTIMED
+    )
+
+
+def _values(span: Span, *, timed: bool) -> tuple[str, str, str]:
     """Duration, tokens, cost; empty where a span does not tell."""
     attributes = span.attributes
     tokens = attributes.get(sc.HERMES_CRON_USAGE_TOTAL_TOKENS)
@@ -122,7 +132,9 @@ def _values(span: Span) -> tuple[str, str, str]:
         attributes.get(name) for name in (sc.HERMES_CRON_COST_TOTAL, sc.HERMES_CRON_COST_STATUS)
     )
     return (
-        formats.duration((span.end_ns - span.start_ns) / NS),
+        formats.duration((span.end_ns - span.start_ns) / NS)
+        if timed or span.end_ns > span.start_ns
+        else formats.UNKNOWN,
         f"{_whole(tokens):,} tok" if tokens is not None else "",
         formats.cost(amount, str(status)) if isinstance(amount, float) else "",
     )

@@ -67,6 +67,10 @@ class LedgerPage:
     begins_ns: int | None
     """The oldest claim of an ended run that the ledger still holds: older sessions have no row here.
     (A row that was left open is never pruned, and says nothing of that.)"""
+    first_ns: int | None
+    """The oldest claim of any row."""
+    is_complete: bool
+    """Nothing was ever deleted from it: what is older than `first_ns` is of a host without a ledger."""
     pruned_unread: int
     """Rows that came and went since the watermark."""
 
@@ -106,6 +110,10 @@ def read(
         )
     )
     executions, unread = _parsed([*rows, *again])
+    newest, count, first = connection.execute(
+        "SELECT max(rowid), count(*), "
+        "(SELECT claimed_at FROM executions ORDER BY rowid LIMIT 1) FROM executions"
+    ).fetchone()
     oldest = connection.execute(
         "SELECT claimed_at FROM executions ORDER BY status IN ('claimed', 'running'), rowid LIMIT 1"
     ).fetchone()
@@ -115,6 +123,8 @@ def read(
         last_rowid=last_rowid,
         last_id=last_id,
         begins_ns=iso_to_ns(oldest[0]) if oldest else None,
+        first_ns=iso_to_ns(first),
+        is_complete=newest is None or newest == count,
         pruned_unread=pruned_unread,
     )
 

@@ -1,14 +1,22 @@
-"""What a run left in `cron/output/<job id>/%Y-%m-%d_%H-%M-%S.md` (the host keeps 50 a job)."""
+"""What a run left in `cron/output/<job id>/%Y-%m-%d_%H-%M-%S.md`.
+
+The host keeps 50 a job; before 0.18 it keeps all. Before 0.19 such a file is all that a script, a gate
+and an agent that never got a session leave.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from pathlib import Path
 
-from .times import NS, wall_clock_ns
+from ..model import OUTPUT_ID
+from .times import NS, ns_of
 
 _HEAD_BYTES = 4_096
 _TAIL_BYTES = 8_192
@@ -17,6 +25,17 @@ _SCHEDULE = re.compile(r"^\*\*Schedule:\*\* (?P<schedule>.+)$", re.MULTILINE)
 _STATUS = re.compile(r"^\*\*Status:\*\* (?P<status>.+)$", re.MULTILINE)
 _SCANNER = re.compile(r"^\*\*Scanner result:\*\* (?P<error>.+)$", re.MULTILINE)
 _ERROR = re.compile(r"^## Error\s+```\n(?P<error>.*?)\n?```\s*\Z", re.MULTILINE | re.DOTALL)
+_EMPTY = re.compile(
+    # 0.13, 0.18 and later, 0.16 and 0.17: the host's words for a model that said nothing.
+    r"^## Response\n\n(?:\(empty\)|\(No response generated\)"
+    r"|⚠️ No reply: the model returned empty content [^\n]*)\s*\Z",
+    re.MULTILINE,
+)
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\d)_(\d\d)-(\d\d)-(\d\d)\.md")
+_MAX_OFFSET_NS = 15 * 3600 * NS
+_QUARTER_NS = 900 * NS
+_SAVING_NS = 2 * NS
+"""From the stamp in a file's name to its time on disk."""
 
 
 class Ending(StrEnum):
@@ -24,6 +43,8 @@ class Ending(StrEnum):
 
     ANSWERED = "answered"
     """`## Response`, or a script's output."""
+    EMPTY = "empty"
+    """`## Response`, and the host's words for a model that said nothing."""
     FAILED = "failed"
     """`(FAILED)` in the title, `script failed` or `BLOCKED` as status."""
     GATED = "gated"
@@ -43,6 +64,21 @@ class Output:
     error: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """An output file, and when it was saved (whole seconds)."""
+
+    job_id: str
+    name: str
+    saved_ns: int
+
+    @property
+    def run_id(self) -> str:
+        """The same wherever it is read: `output_<job id>_<YYYYMMDD>_<HHMMSS>`."""
+        stamp = self.name.removesuffix(".md").replace("-", "")
+        return f"{OUTPUT_ID}{self.job_id}_{stamp}"
+
+
 class Outputs:
     """The output files of a home; each job's folder is listed once."""
 
@@ -50,7 +86,7 @@ class Outputs:
         """`zone` is the home's: the files are stamped with its wall clock, in whole seconds."""
         self._folder = folder
         self._zone = zone
-        self._names: dict[str, list[str]] = {}
+        self._listings: dict[str, list[tuple[int, str]]] = {}
 
     def of_run(
         self, job_id: str, started_ns: int, ended_ns: int, *, slack_ns: int = 0
@@ -60,25 +96,84 @@ class Outputs:
         Without a ledger the session's end is known only, and the file is saved after it: that is
         what `slack_ns` allows for.
         """
-        best: tuple[int, str] | None = None
-        for name in self._listed(job_id):
-            for saved_ns in wall_clock_ns(name, "%Y-%m-%d_%H-%M-%S.md", self._zone):
-                # The stamp has whole seconds.
-                if started_ns - NS < saved_ns <= ended_ns + slack_ns:
-                    found = (abs(saved_ns - ended_ns), name)
-                    best = found if best is None else min(best, found)
+        # The stamp has whole seconds.
+        near = self.between(job_id, started_ns - NS + 1, ended_ns + slack_ns)
+        best = min(near, key=lambda entry: abs(entry[0] - ended_ns), default=None)
         return _read(self._folder / job_id / best[1]) if best is not None else None
 
-    def _listed(self, job_id: str) -> list[str]:
-        names = self._names.get(job_id)
-        if names is None:
+    def read(self, saved: Saved) -> Output | None:
+        """What the file says; None when it cannot be read."""
+        return _read(self._folder / saved.job_id / saved.name)
+
+    def folders(self) -> Iterator[tuple[str, int]]:
+        """Each job that has output, with its folder's time: a file that is saved there moves it."""
+        try:
+            with os.scandir(self._folder) as entries:
+                found = [(e.name, e.stat().st_mtime_ns) for e in entries if e.is_dir()]
+        except OSError:
+            return
+        yield from found
+
+    def saved_after(self, job_id: str, after_ns: int) -> list[Saved]:
+        """The job's files that were saved later than that, oldest first."""
+        listed = self._listed(job_id)
+        names = {name for _, name in listed[bisect_right(listed, (after_ns, "\U0010ffff")) :]}
+        found = (
+            Saved(job_id=job_id, name=name, saved_ns=self._saved_ns(job_id, name)) for name in names
+        )
+        return sorted(
+            (saved for saved in found if saved.saved_ns > after_ns),
+            key=lambda saved: (saved.saved_ns, saved.name),
+        )
+
+    def between(self, job_id: str, from_ns: int, to_ns: int) -> list[tuple[int, str]]:
+        """(time, name) of the job's files, oldest first. A stamp in the hour that is repeated in
+        autumn stands for both of its times."""
+        listed = self._listed(job_id)
+        return listed[bisect_left(listed, (from_ns, "")) : bisect_left(listed, (to_ns + 1, ""))]
+
+    def _saved_ns(self, job_id: str, name: str) -> int:
+        """The stamp's time. Where the wall clock does not tell (an hour that is repeated, a time zone
+        that was another then), the file's own time does, if it differs by an offset of a zone."""
+        times = sorted(_times_of(name, self._zone))
+        try:
+            disk_ns = (self._folder / job_id / name).stat().st_mtime_ns
+        except OSError:
+            return times[0]
+        for time_ns in times:
+            if abs(disk_ns - time_ns) <= _SAVING_NS:
+                return time_ns
+        offset_ns = min(_times_of(name, UTC)) - disk_ns
+        whole_ns = round(offset_ns / _QUARTER_NS) * _QUARTER_NS
+        if abs(offset_ns) <= _MAX_OFFSET_NS and abs(offset_ns - whole_ns) <= _SAVING_NS:
+            return min(_times_of(name, UTC)) - whole_ns
+        return times[0]  # a copy, with a time of its own
+
+    def _listed(self, job_id: str) -> list[tuple[int, str]]:
+        listing = self._listings.get(job_id)
+        if listing is None:
             try:
-                entries = list((self._folder / job_id).iterdir())
+                with os.scandir(self._folder / job_id) as entries:
+                    names = [entry.name for entry in entries]
             except OSError:
-                entries = []
-            names = [p.name for p in entries if p.suffix == ".md"]
-            self._names[job_id] = names
-        return names
+                names = []
+            listing = sorted((at, name) for name in names for at in _times_of(name, self._zone))
+            self._listings[job_id] = listing
+        return listing
+
+
+def _times_of(name: str, zone: tzinfo) -> set[int]:
+    """A stamp in the hour that is repeated in autumn means either of two times; empty for a name
+    that is no stamp."""
+    match = _STAMP.fullmatch(name)
+    if match is None:
+        return set()
+    date, *clock = match.groups()
+    try:
+        stamp = datetime.fromisoformat(f"{date}T{':'.join(clock)}")
+        return {ns_of(stamp.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)}
+    except (OverflowError, ValueError):
+        return set()
 
 
 def _read(path: Path) -> Output | None:
@@ -108,6 +203,8 @@ def parse(head: str, tail: str) -> Output:
         status=status["status"] if status else "",
         is_script=is_script,
     )
+    if ending is Ending.ANSWERED and not is_script and _EMPTY.search(tail):
+        ending = Ending.EMPTY
     return Output(
         ending=ending,
         name=title["name"] if title else None,

@@ -125,6 +125,8 @@ class Reader:
         self._messages = columns_of(connection, "messages")
         self._has_rewinds = {"active", "compacted"} <= self._messages
         self._usage = columns_of(connection, "session_model_usage")
+        self.has_ledger_beside = bool(self._usage)
+        """The host (0.19+) keeps a ledger, from its first run on, though it may not be there just now."""
 
     def new_cron_sessions(
         self, after: int, up_to: int

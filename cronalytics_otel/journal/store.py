@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from ..model import ApiError, Detail, Details, Job, ModelCall, Run, ToolRun
+from ..model import OUTPUT_ID, ApiError, Detail, Details, Job, ModelCall, Run, ToolRun
 from . import records
 from .database import Repair, open_database
 from .outbox import Outbox
@@ -16,6 +16,8 @@ from .views import Views
 
 _BATCH = 500
 _DUES_KEPT = 100
+_LONGEST_RUN_NS = 7 * 86_400 * 1_000_000_000
+"""How far back a run may have begun that is looked for by its end."""
 
 DETAILS_KEPT = 50_000
 """What hooks told of runs that are sent, for `trace`: some 15 MB, the newest."""
@@ -128,6 +130,15 @@ class Journal:
         ).fetchone()
         return None if row is None or row[0] is None else int(row[0])
 
+    def dues(self) -> dict[str, list[int]]:
+        """By job id, the times that the host had it due for, oldest first."""
+        found: dict[str, list[int]] = {}
+        for job_id, due_ns in self._connection.execute(
+            "SELECT job_id, due_ns FROM due ORDER BY job_id, due_ns"
+        ):
+            found.setdefault(job_id, []).append(int(due_ns))
+        return found
+
     # Rows of the host that are not final yet.
 
     def open_ids(self, kind: str) -> dict[str, int]:
@@ -177,6 +188,17 @@ class Journal:
             (job_id, at_ns),
         ).fetchone()
         return row is not None and row[0] >= at_ns
+
+    def recorded_ends(self, job_id: str, from_ns: int, to_ns: int) -> list[int]:
+        """When the job's runs that have a session or an execution ended, of those that were going on
+        in this time; oldest first."""
+        rows = self._connection.execute(
+            "SELECT ended_ns FROM run WHERE job_id = ? AND started_ns BETWEEN ? AND ? "
+            "AND ended_ns >= ? "
+            "AND (session_id IS NOT NULL OR substr(execution_id, 1, ?) <> ?) ORDER BY ended_ns",
+            (job_id, from_ns - _LONGEST_RUN_NS, to_ns, from_ns, len(OUTPUT_ID), OUTPUT_ID),
+        )
+        return [int(ended_ns) for (ended_ns,) in rows]
 
     def previous_times(self, job_id: str, before_ns: int) -> tuple[int, int] | None:
         """Start and end of the job's run that began last before this time.

@@ -24,6 +24,7 @@ from ..model import (
     ScheduleKind,
     SkipReason,
     SpanKind,
+    TimeSource,
     Trigger,
 )
 from ..outcome import ErrorType
@@ -50,6 +51,7 @@ HERMES_CRON_SCHEDULE_TIMEZONE: Final = "hermes.cron.schedule.timezone"
 HERMES_CRON_RUN_ID: Final = "hermes.cron.run.id"
 HERMES_CRON_RUN_OUTCOME: Final = "hermes.cron.run.outcome"
 HERMES_CRON_RUN_OUTCOME_SOURCE: Final = "hermes.cron.run.outcome_source"
+HERMES_CRON_RUN_TIME_SOURCE: Final = "hermes.cron.run.time_source"
 HERMES_CRON_RUN_TRIGGER: Final = "hermes.cron.run.trigger"
 HERMES_CRON_RUN_SCHEDULED_TIME: Final = "hermes.cron.run.scheduled_time"
 HERMES_CRON_RUN_LATENESS: Final = "hermes.cron.run.lateness"
@@ -171,6 +173,8 @@ class Steps(StrEnum):
     """The host had deleted messages when the trace was built."""
     TRUNCATED = "truncated"
     """There were more than a trace may hold."""
+    UNTIMED = "untimed"
+    """The host wrote them down when the run was over: they are in order, their times are not known."""
 
 
 CICD_RESULT: Final = {
@@ -428,9 +432,10 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_SCHEDULE_TIMEZONE, _STRING, "", "IANA name of the zone that the schedule is in.", "`HERMES_TIMEZONE`, config.yaml, else the machine's"),
 
     # The run
-    _row(HERMES_CRON_RUN_ID, _STRING, "", "The ledger's execution id, else the session id.", "ledger `id`, session `id`"),
+    _row(HERMES_CRON_RUN_ID, _STRING, "", "The ledger's execution id, else the session id, else one made of the output file's name.", "ledger `id`, session `id`, cron/output"),
     _row(HERMES_CRON_RUN_OUTCOME, _STRING, "", "How it ended; see Outcomes.", "see `hermes.cron.run.outcome_source`", values=Outcome),
     _row(HERMES_CRON_RUN_OUTCOME_SOURCE, _STRING, "", "Where the outcome was read; `inferred` is our conclusion.", "decided by the plugin", values=OutcomeSource),
+    _row(HERMES_CRON_RUN_TIME_SOURCE, _STRING, "", "Where its times were read. `ledger` is exact; `session` begins some seconds after the run and ends before the delivery; `output` is when the output file was saved, to the second: when the run began is not known, and the span has no length.", "decided by the plugin", values=TimeSource),
     _row(HERMES_CRON_RUN_TRIGGER, _STRING, "", "What started it.", "ledger `source` and the schedule", values=Trigger),
     _row(HERMES_CRON_RUN_SCHEDULED_TIME, _STRING, "", "When it was due, ISO 8601 in UTC.", "the schedule"),
     _row(HERMES_CRON_RUN_LATENESS, _DOUBLE, "s", "From when it was due to its start.", "the schedule, ledger `started_at`"),
@@ -472,7 +477,7 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_RUN_SKILLS, ValueType.STRINGS, "", "The skills that it used: the job's, and those that an agent loaded on its way.", "jobs.json `skills`, calls of `skill_view`"),
 
     # The trace itself
-    _row(HERMES_CRON_TRACE_PARTIAL, _STRING, "", "Why the steps are not all there; absent when they are.", "state of the host's history", values=(Steps.HOST_PRUNED, Steps.TRUNCATED)),
+    _row(HERMES_CRON_TRACE_PARTIAL, _STRING, "", "Why the steps are not all there, or not at their times; absent when they are. `untimed`: Hermes before 0.18 writes them down when the run is over, so they are in order and without length.", "state of the host's history", values=(Steps.HOST_PRUNED, Steps.TRUNCATED, Steps.UNTIMED)),
     _row(HERMES_CRON_SCRIPT_STDERR, _STRING, "", f"What a script that failed wrote there. {_CONTENT}", "the host's error text", (Where.SCRIPT,)),
     _row(HERMES_CRON_STEP_UNFINISHED, ValueType.BOOLEAN, "", "True when no result was ever written: the span ends at the next time that is known.", "messages", (Where.TOOL,)),
     _row(HERMES_CRON_STEP_API_CALLS, _INT, "{call}", "How many answers there were: the last was taken, those before it were rejected. Absent when there was one, and of runs that were not seen live.", "hook `post_api_request`", (Where.CHAT,)),

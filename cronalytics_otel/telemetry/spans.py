@@ -26,6 +26,7 @@ from ..model import (
     Span,
     SpanKind,
     SpanLink,
+    TimeSource,
     Trigger,
     Usage,
 )
@@ -120,9 +121,13 @@ def _add_conversation(
     if agent.ended and (deliver := _deliver(run, agent.step, root)) is not None:
         root.children.append(deliver)
         root.attributes[sc.HERMES_CRON_RUN_DELIVERY_TIME] = (deliver.end - deliver.start) / 1e9
-    if steps is sc.Steps.COMPLETE:
-        root.attributes[sc.HERMES_CRON_RUN_TURNS] = agent.turns
-        root.attributes[sc.HERMES_CRON_RUN_TURN_LIMIT_REACHED] = agent.at_turn_limit
+    if steps is not sc.Steps.COMPLETE:
+        return
+    root.attributes[sc.HERMES_CRON_RUN_TURNS] = agent.turns
+    root.attributes[sc.HERMES_CRON_RUN_TURN_LIMIT_REACHED] = agent.at_turn_limit
+    if book.untimed:
+        root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] = str(sc.Steps.UNTIMED)
+    else:
         root.attributes[sc.HERMES_CRON_RUN_TOOL_TIME] = book.tool_s()
         if (model_s := book.model_s()) is not None:
             root.attributes[sc.HERMES_CRON_RUN_MODEL_TIME] = model_s
@@ -170,6 +175,7 @@ def _root_attributes(run: Run) -> Attributes:
         sc.HERMES_CRON_RUN_ID: run_id,
         sc.HERMES_CRON_RUN_OUTCOME: str(run.outcome),
         sc.HERMES_CRON_RUN_OUTCOME_SOURCE: str(run.outcome_source),
+        sc.HERMES_CRON_RUN_TIME_SOURCE: _plain(run.time_source),
         sc.HERMES_CRON_RUN_TRIGGER: _plain(run.trigger),
         sc.HERMES_CRON_RUN_SCHEDULED_TIME: _iso(run.scheduled_ns),
         sc.HERMES_CRON_RUN_LATENESS: run.lateness_s,
@@ -225,7 +231,14 @@ def _cost_usd(run: Run) -> float | None:
 
 
 def _plain(
-    value: Mode | ScheduleKind | Trigger | CostStatus | DeliveryOutcome | SkipReason | None,
+    value: Mode
+    | ScheduleKind
+    | SkipReason
+    | TimeSource
+    | Trigger
+    | CostStatus
+    | DeliveryOutcome
+    | None,
 ) -> str | None:
     """Of an enumeration, the text itself: the wire knows no subclass of `str`."""
     return None if value is None else str(value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 from ..model import (
     AttributeValue,
@@ -27,6 +27,10 @@ from .told import Attributes, Told, approval_event, put_usage, tool_error_type
 _COPY_NS = 10_000
 """Two messages closer than this were written in one go: no model answers in 10 µs. So the host puts
 the kept messages back, a microsecond apart, after it compressed a conversation: those are copies."""
+
+_AT_ONCE_NS = 20_000_000
+"""No model answers in 20 ms. Hosts before 0.18 write an agent's messages down together, when it is
+done: they are a millisecond apart then, and their times say nothing of the steps."""
 
 _CHILD_SLACK_NS = 1_000_000_000
 """How much later than its delegating call a subagent's session may seem to end."""
@@ -81,6 +85,8 @@ class Book:
     tools: list[Step] = field(default_factory=list)
     skills: list[str] = field(default_factory=list)
     """That agents loaded, in order."""
+    untimed: bool = False
+    """The times of some steps are not known: see `_AT_ONCE_NS`."""
 
     def model_s(self) -> float | None:
         return _covered_ns(self.chats) / 1e9 if self.chats else None
@@ -145,7 +151,10 @@ def build_agent(conversation: Conversation, window: Step, book: Book) -> Agent:
     delegations = [tool for tool in step.children if tool.name.startswith(_DELEGATION)]
     for child in (child for session in sessions for child in session.children):
         if child.is_subagent and child.session_id not in book.sessions:
-            parent = _delegating(child, delegations) or step
+            if timeline.untimed:
+                parent = _untimed_delegation(child, delegations, step)
+            else:
+                parent = _delegating(child, delegations) or step
             parent.children.append(build_agent(child, parent, book).step)
     for parent in (step, *delegations):
         parent.children.sort(key=_start_of)
@@ -215,6 +224,21 @@ def _delegating(child: Conversation, delegations: list[Step]) -> Step | None:
     return min(holding, key=_tightness, default=None)
 
 
+def _untimed_delegation(child: Conversation, delegations: list[Step], agent: Step) -> Step:
+    """Where the host wrote the calls down late: the only one, which then took at least as long as
+    the child, and what came before it was over by then; of several, no one knows."""
+    if len(delegations) != 1:
+        return agent
+    (call,) = delegations
+    times = [child.started_ns, *(message.timestamp_ns for message in child.messages)]
+    call.start = min(call.start, agent.clamp(min(times)))
+    call.end = max(call.end, agent.clamp(max(times)))
+    for earlier in agent.children[: agent.children.index(call)]:
+        earlier.start = min(earlier.start, call.start)
+        earlier.end = min(earlier.end, call.start)
+    return call
+
+
 def _tightness(call: Step) -> tuple[int, int]:
     return (call.end - call.start, len(call.children))
 
@@ -244,12 +268,17 @@ class _Timeline:
         self._tool_attributes = _step_attributes(sc.SPAN_EXECUTE_TOOL, conversation)
         self._told = Told(_NOTHING_TOLD)
         self.turns = 0
+        self.untimed = False
 
     def add(self, session: Conversation) -> None:
         self._close_told()
         self._told = Told(self._book.details.get(session.session_id, _NOTHING_TOLD))
         messages = list(_copies_marked(session.messages))
         answers = sum(message.role == "assistant" and not copy for message, copy in messages)
+        late = _written_late(session)
+        alone = answers <= 1 and not any(message.role == "tool" for message, _ in messages)
+        if late and not alone:
+            self.untimed = self._book.untimed = True
         chat = _chat_of(session, self._chat_attributes, answers)
         ordinal = 0
         for message, copy in messages:
@@ -261,7 +290,7 @@ class _Timeline:
                 self._result(message, at)
             elif not copy:
                 self._news.append(message)
-            if message.role in ("assistant", "tool") or not self.turns:
+            if message.role in ("assistant", "tool") or not (self.turns or late):
                 self._now = at
 
     def close(self) -> None:
@@ -291,7 +320,7 @@ class _Timeline:
             path=(sc.SPAN_CHAT, *path),
             name=named(sc.SPAN_CHAT, attributes.get(sc.GEN_AI_REQUEST_MODEL)),
             kind=SpanKind.CLIENT,
-            start=start,
+            start=at if self.untimed else start,
             end=at if asked.end_ns is None else within(start, at, asked.end_ns),
             attributes=attributes,
         )
@@ -338,6 +367,7 @@ class _Timeline:
             if message.tool_call_id in (None, call.call_id):
                 del self._open[index]
                 tool.end = at
+                tool.start = at if self.untimed else tool.start
                 self._tell(tool, self._told.tool(call.call_id), at)
                 if (show := self._book.show) is not None and message.content:
                     tool.attributes[sc.GEN_AI_TOOL_CALL_RESULT] = masked_and_cut(
@@ -386,6 +416,24 @@ def _skill(call: ToolCall) -> str | None:
 
 _LOADS_SKILL = "skill_view"
 """The host's tool."""
+
+
+def _written_late(session: Conversation) -> bool:
+    """Whether the host wrote the messages when the agent was done (before 0.18): the prompt comes
+    nearer to the end than to the start (0.13 to 0.16), or an answer comes at once after a result."""
+    messages = session.messages
+    if not messages:
+        return False
+    prompt_ns, last_ns = messages[0].timestamp_ns, messages[-1].timestamp_ns
+    written_ns = min(prompt_ns - session.started_ns, _AT_ONCE_NS * len(messages))
+    if 0 <= last_ns - prompt_ns < written_ns:
+        return True
+    return any(
+        before.role == "tool"
+        and message.role == "assistant"
+        and _COPY_NS < message.timestamp_ns - before.timestamp_ns < _AT_ONCE_NS
+        for before, message in pairwise(messages)
+    )
 
 
 def _copies_marked(messages: tuple[Message, ...]) -> Iterator[tuple[Message, bool]]:

@@ -330,6 +330,7 @@ def test_json_has_every_fact_with_null_for_unknown(cli: Cli) -> None:
             "claimed_at": "2026-01-31T06:00:03.000000Z",
             "started_at": "2026-01-31T06:00:04.000000Z",
             "ended_at": "2026-01-31T06:03:09.000000Z",
+            "time_source": "ledger",
             "duration_s": 185.0,
             "lateness_s": 4.0,
             "queue_s": 1.0,

@@ -15,6 +15,7 @@ from cronalytics_otel import harvest as harvesting
 from cronalytics_otel import waiting
 from cronalytics_otel.definitions import JobsSnapshot
 from cronalytics_otel.harvest import Harvest, Zone, harvest
+from cronalytics_otel.host import ledger, state_db
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.host.times import NS
 from cronalytics_otel.journal import Journal
@@ -38,6 +39,7 @@ from tests.support.homes import (
     Tokens,
     epoch_ns,
 )
+from tests.support.host_schema import table_columns
 
 NINE = datetime(2026, 5, 4, 9, 0, 0, 123456, tzinfo=UTC)
 NEW_YORK = ZoneInfo("America/New_York")
@@ -506,6 +508,36 @@ def test_homes_of_other_versions_are_read(tmp_path: Path, shape: Shape, jobs_sha
         "agent": None if shape is OLD else place.host.expected[0].api_calls,
         "script": None,
     }
+
+
+def test_of_a_newer_schema_only_the_columns_that_we_read_must_be_there(place: Place) -> None:
+    """Everything else is renamed, and there are columns and tables that nobody has heard of."""
+    everything(place.host)
+    place.host.write()
+    ours = {
+        "sessions": {*state_db._NEEDED, *state_db._WANTED},
+        "messages": {"id", "session_id", "role", "timestamp", "content", "active", "compacted"},
+        "executions": {*ledger._NEEDED, *ledger._WANTED},
+    }
+    for path in (place.home.state_db, place.home.ledger):
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("PRAGMA legacy_alter_table = ON")
+            for (trigger,) in connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+            ).fetchall():
+                connection.execute(f"DROP TRIGGER {trigger}")
+            for table, columns in table_columns(connection).items():
+                for name, *_ in columns if table in ours else ():
+                    if name not in ours[table]:
+                        connection.execute(
+                            f"ALTER TABLE {table} RENAME COLUMN {name} TO new_{name}"
+                        )
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN of_the_future TEXT")
+            connection.execute("CREATE TABLE of_the_future (x)")
+    result = place.harvest()
+
+    assert place.differences() == {}
+    assert result.problems == []
 
 
 def test_a_newer_host_s_words_on_delivery_and_due_time_are_taken(tmp_path: Path) -> None:

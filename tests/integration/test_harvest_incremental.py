@@ -69,6 +69,7 @@ class HarvestMachine(RuleBasedStateMachine):
             self.host.job("other", cron="*/7 * * * *", created=NINE - timedelta(minutes=5)),
         ]
         self.script = self.host.job("disk", every_minutes=5, no_agent=True, created=NINE)
+        self.gated = self.host.job("gate", script="gate.py", every_minutes=5, created=NINE)
         self.clock = NINE
         self.chats = 0
         self.host_forgot = False
@@ -101,12 +102,25 @@ class HarvestMachine(RuleBasedStateMachine):
             )
         )  # fmt: skip
 
-    @rule(outcome=st.sampled_from(SCRIPT_ENDINGS))
-    def a_script_runs(self, outcome: str) -> None:
-        if not self.with_ledger:
-            return  # it leaves no row anywhere
+    @rule(outcome=st.sampled_from(SCRIPT_ENDINGS), stage=st.sampled_from(Stage))
+    def a_script_runs(self, outcome: str, stage: Stage) -> None:
+        if self._must_wait():
+            return
         self.clock += STEP
-        self._started(self.host.script_run(self.script, self.clock, outcome=outcome))  # type: ignore[arg-type]
+        self._started(
+            self.host.script_run(self.script, self.clock, outcome=outcome, stop_after=stage)  # type: ignore[arg-type]
+        )
+
+    @rule(agent_first=st.booleans())
+    def a_gate_says_no(self, agent_first: bool) -> None:
+        """Perhaps within the minute after the same job's agent had its say."""
+        if self._must_wait():
+            return
+        self.clock += STEP
+        if agent_first:
+            self._started(self.host.agent_run(self.gated, self.clock, cost=0.5))
+            self.clock += timedelta(seconds=31)
+        self._started(self.host.gated_run(self.gated, self.clock))
 
     @rule(stage=st.sampled_from(Stage))
     def a_one_shot_runs(self, stage: Stage) -> None:
@@ -229,7 +243,7 @@ class HarvestMachine(RuleBasedStateMachine):
         self.what_is_final_stays_as_it_is_and_is_true()
         truth = {e.execution_id or e.session_id for e in self.host.expected}
         assert set(self.final) == truth
-        if self.with_ledger and not self.host_forgot:  # without, jobs.json tells of one run only
+        if not self.host_forgot:
             fresh = self._at_once()
             for run_id, run in self.final.items():
                 assert _of_all_times(run) == _of_all_times(fresh[run_id])
@@ -247,9 +261,17 @@ class HarvestMachine(RuleBasedStateMachine):
 
 
 class OlderHostMachine(HarvestMachine):
-    """A host before 0.19: no ledger, sessions only."""
+    """A host before 0.19: no ledger; sessions, and the output files of what has none. It may be
+    brought up to date at any time, and has both then."""
 
     with_ledger = False
+
+    @rule()
+    def the_host_is_brought_up_to_date(self) -> None:
+        if self.going or self.with_ledger:
+            return
+        self.with_ledger = self.host.disk.with_ledger = True
+        self.host.write()
 
 
 SETTINGS = settings(

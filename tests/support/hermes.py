@@ -324,8 +324,16 @@ class HermesHome:
         return _rows(self.path / "state.db", query, session_id)
 
     def model_usage(self, session_id: str) -> list[Row]:
+        """Empty on hosts before 0.19, which have no such table."""
+        tables = "SELECT name FROM sqlite_master WHERE name = 'session_model_usage'"
+        if not _rows(self.path / "state.db", tables):
+            return []
         query = "SELECT * FROM session_model_usage WHERE session_id = ?"
         return _rows(self.path / "state.db", query, session_id)
+
+    def outputs(self, job_id: str) -> list[Path]:
+        """The job's files in cron/output, oldest first."""
+        return sorted((self.path / "cron" / "output" / job_id).glob("*.md"))
 
     def log(self) -> str:
         """The host's agent.log, where plugins' loggers write too."""

@@ -42,7 +42,7 @@ from tests.support.home_sessions import (
     spent,
     usage_rows,
 )
-from tests.support.host_schema import SHAPE_0_19, Shape
+from tests.support.host_schema import SHAPE_0_18, SHAPE_0_19, Shape
 
 __all__ = [
     "ONE_CALL", "Auxiliary", "BuiltRun", "Expected", "HomeBuilder", "Shape", "Stage", "Subagent",
@@ -130,6 +130,8 @@ class HomeBuilder:
         with_ledger: bool = True,
         system_prompt_bytes: int = 7500,
     ) -> None:
+        if not with_ledger and shape is SHAPE_0_19:
+            shape = SHAPE_0_18
         self.path = path
         self.zone = ZoneInfo(timezone)
         self.disk = HomeDisk(path, shape=shape, jobs_shape=jobs_shape, with_ledger=with_ledger)
@@ -602,8 +604,12 @@ class HomeBuilder:
         record = self.known_jobs[job_id]
         finished = started + timedelta(seconds=duration_s)
         in_ledger = ledger and self.disk.with_ledger
+        facts = self._facts(record, started, finished, source, queue_s, in_ledger=in_ledger)
+        if not self.disk.with_ledger:  # the file is all there is, and is stamped in whole seconds
+            facts["execution_id"] = f"output_{job_id}_{self._local(finished):%Y%m%d_%H%M%S}"
+            facts["started_ns"] = facts["ended_ns"] = epoch_ns(finished.replace(microsecond=0))
         expected = Expected(
-            **self._facts(record, started, finished, source, queue_s, in_ledger=in_ledger),
+            **facts,
             mode=Mode.SCRIPT if record["no_agent"] else Mode.AGENT,
             outcome=outcome,
             session_id=None,

@@ -243,6 +243,10 @@ class Shape:
 
 
 SHAPE_0_19 = Shape()
+SHAPE_0_18 = Shape(
+    without_tables=frozenset({"session_model_usage"}),
+    without_columns={"sessions": ("profile_name",)},
+)
 
 
 def create_state(connection: sqlite3.Connection, shape: Shape = SHAPE_0_19) -> None:

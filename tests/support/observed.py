@@ -6,6 +6,7 @@ and in another way than the plugin does it.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -106,9 +107,14 @@ def step(span: SpanDict) -> dict[str, Any]:
 
 def expected_steps(observed: Observed, session: Row) -> list[dict[str, Any]]:
     """One for each answer and each result of a tool, from the message before it to its own."""
+    called = {
+        call["id"]: call["function"]["name"]
+        for message in observed.turns(session["id"])
+        for call in json.loads(message["tool_calls"] or "[]")
+    }
     return [
         {
-            **_expected_step(message, session),
+            **_expected_step(message, session, called),
             "start_ns": near(before["timestamp"]),
             "end_ns": near(message["timestamp"]),
             "status": "unset",
@@ -118,7 +124,7 @@ def expected_steps(observed: Observed, session: Row) -> list[dict[str, Any]]:
     ]
 
 
-def _expected_step(message: Row, session: Row) -> dict[str, Any]:
+def _expected_step(message: Row, session: Row, called: dict[str, str]) -> dict[str, Any]:
     if message["role"] == "assistant":
         reason = message["finish_reason"]
         return {
@@ -133,12 +139,13 @@ def _expected_step(message: Row, session: Row) -> dict[str, Any]:
             },
         }
     return {
-        "name": f"execute_tool {message['tool_name']}",
+        # Hermes 0.13 leaves `tool_name` of the result empty.
+        "name": f"execute_tool {called[message['tool_call_id']]}",
         "kind": "internal",
         "attributes": {
             "gen_ai.operation.name": "execute_tool",
             "gen_ai.conversation.id": session["id"],
-            "gen_ai.tool.name": message["tool_name"],
+            "gen_ai.tool.name": called[message["tool_call_id"]],
             "gen_ai.tool.call.id": message["tool_call_id"],
         },
     }

@@ -27,6 +27,8 @@ from typing import IO
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 HERMES_VERSION = "0.19.0"
+OLDER_HERMES_VERSIONS = ("0.13.0", "0.16.0", "0.17.0", "0.18.2")
+"""Before 0.19 Hermes keeps no ledger. The newest of each minor version, from the oldest on."""
 ROTEL_VERSION = "0.0.1a15"
 
 _KEPT_PLUGIN_VENVS = 3
@@ -241,12 +243,17 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
-def main() -> None:
-    """Fetch all that the tests need, so that a slow download is seen and no test waits for it."""
-    hermes_with_packages_venv()
+def main(arguments: Sequence[str]) -> None:
+    """Fetch all that the tests need, so that a slow download is seen and no test waits for it.
+
+    Of Hermes the newest and the oldest version; with `--all-hosts` those between them too.
+    """
+    older = OLDER_HERMES_VERSIONS if "--all-hosts" in arguments else OLDER_HERMES_VERSIONS[:1]
+    for version in (HERMES_VERSION, *older):
+        hermes_with_packages_venv(version)
     rotel_venv()
     build_venv()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cronalytics_otel.cli.formats import UNKNOWN
 from cronalytics_otel.cli.waterfall import draw
 from cronalytics_otel.model import AttributeValue, Span, SpanEvent, SpanKind
 from cronalytics_otel.telemetry import semconv as sc
@@ -82,6 +83,24 @@ def test_the_shortest_step_can_be_seen() -> None:
 
 def test_a_run_that_took_no_time_is_drawn() -> None:
     assert "▌" in lines([span(1, None, "root", 5, 5)], 60)[1]
+
+
+def test_where_no_time_is_known_none_is_drawn() -> None:
+    """A run that left an output file alone."""
+    alone = {"hermes.cron.run.time_source": "output"}
+    spans = [span(1, None, "root", 5, 5, attributes=dict(alone)), span(2, 1, "script", 5, 5)]
+
+    assert [line.split() for line in lines(spans, 60)] == [
+        ["root", UNKNOWN],
+        ["└", "script", UNKNOWN],
+    ]
+
+
+def test_steps_that_were_written_down_late_have_no_length() -> None:
+    late = {"hermes.cron.trace.partial": "untimed"}
+    spans = [span(1, None, "root", 0, 5, attributes=dict(late)), span(2, 1, "chat", 5, 5)]
+
+    assert [line.split()[-2:] for line in lines(spans, 60)[1:]] == [["5.0", "s"], ["▐", UNKNOWN]]
 
 
 def test_a_step_whose_parent_is_not_there_stands_at_the_top() -> None:

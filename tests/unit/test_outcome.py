@@ -12,10 +12,12 @@ from cronalytics_otel.host.outputs import Ending, Output
 from cronalytics_otel.host.state_db import LastMessage
 from cronalytics_otel.model import FAILED_OUTCOMES, Job, Mode, Outcome, OutcomeSource, SkipReason
 from cronalytics_otel.outcome import (
+    EMPTY_REPLY,
     Ended,
     ErrorType,
     exit_code,
     from_ledger,
+    from_output,
     from_session,
     is_of_script,
     is_silent,
@@ -335,6 +337,63 @@ def test_a_session_without_a_message_failed() -> None:
 def test_a_session_that_never_ended_is_abandoned_by_inference() -> None:
     ended = session(said("I begin"), ended=False)
     assert (ended.outcome, ended.source) == (Outcome.ABANDONED, OutcomeSource.INFERRED)
+
+
+def test_an_answer_in_the_file_is_the_host_s_word_for_a_success() -> None:
+    """It goes before the last message, which a host before 0.18 may not have written."""
+    ended = session(said("Do it.", "user"), saved=output(Ending.ANSWERED))
+    assert (ended.outcome, ended.source) == (Outcome.SUCCESS, OutcomeSource.JOB)
+
+
+@pytest.mark.parametrize("status", [None, ("ok", None)])
+def test_an_empty_reply_failed_although_a_host_before_0_18_calls_it_fine(
+    status: tuple[str, str | None] | None,
+) -> None:
+    for last in (said("Do it.", "user"), said("(empty)"), None):
+        ended = session(last, saved=output(Ending.EMPTY), status=status)
+        assert (ended.outcome, ended.error_type) == (Outcome.FAILURE, ErrorType.EMPTY_RESPONSE)
+        assert (ended.source, ended.error_message) == (OutcomeSource.JOB, EMPTY_REPLY)
+
+
+def test_an_answer_that_only_ends_like_an_empty_reply_is_an_answer() -> None:
+    ended = session(said("The file says:\n\n## Response\n\n(empty)"), saved=output(Ending.EMPTY), status=("ok", None))  # fmt: skip
+    assert ended.outcome is Outcome.SUCCESS
+
+
+# An output file alone.
+
+
+@pytest.mark.parametrize(
+    ("ending", "mode", "status", "expected", "error_type"),
+    [
+        (Ending.ANSWERED, Mode.SCRIPT, None, Outcome.SUCCESS, None),
+        (Ending.SILENT, Mode.SCRIPT, ("ok", None), Outcome.SUCCESS, None),
+        (Ending.GATED, Mode.AGENT, None, Outcome.SKIPPED, None),
+        (Ending.GATED, Mode.SCRIPT, None, Outcome.SUCCESS, None),
+        (Ending.GATED, Mode.SCRIPT, ("error", "no script is set"), Outcome.FAILURE, ErrorType.INVALID_CONFIG),
+        (Ending.FAILED, Mode.SCRIPT, None, Outcome.TIMEOUT, ErrorType.TIMEOUT),
+        (Ending.EMPTY, Mode.AGENT, ("ok", None), Outcome.FAILURE, ErrorType.EMPTY_RESPONSE),
+    ],
+)  # fmt: skip
+def test_a_run_that_left_a_file_alone_ended_as_the_file_and_the_job_say(
+    ending: Ending,
+    mode: Mode,
+    status: tuple[str, str | None] | None,
+    expected: Outcome,
+    error_type: ErrorType | None,
+) -> None:
+    error = "Script timed out after 3600s: check.sh" if ending is Ending.FAILED else None
+    ended = from_output(output(ending, error), job=job(mode=mode), job_status=status)
+    assert (ended.outcome, ended.error_type, ended.source) == (
+        expected,
+        error_type,
+        OutcomeSource.JOB,
+    )
+
+
+def test_a_deleted_job_s_gate_is_known_by_the_file() -> None:
+    ended = from_output(output(Ending.GATED), job=None, job_status=None)
+    assert ended.outcome is Outcome.SKIPPED
 
 
 # Silence.

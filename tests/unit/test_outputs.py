@@ -78,6 +78,24 @@ def test_a_schedule_that_the_host_did_not_know_is_unknown() -> None:
     assert read(agent(schedule="N/A")).schedule is None
 
 
+@pytest.mark.parametrize(
+    "notice",
+    [
+        "(empty)",
+        "(No response generated)",
+        (
+            "⚠️ No reply: the model returned empty content after retries and any fallback "
+            "providers. Try `continue`, switch model/provider, or inspect the tool output above."
+        ),
+    ],
+    ids=["0.13", "0.18", "0.16"],
+)
+def test_an_older_host_s_notice_of_an_empty_reply_is_no_answer(notice: str) -> None:
+    assert read(agent(body=notice)).ending is Ending.EMPTY
+    assert read(agent(body=f"It printed {notice}")).ending is Ending.ANSWERED
+    assert read(agent(prompt=f"## Response\n\n{notice}", body="Fine.")).ending is Ending.ANSWERED
+
+
 @pytest.mark.parametrize("why", ["wakeAgent=false", "empty output"])
 def test_a_silent_script(why: str) -> None:
     found = read(f"{HEAD}**Mode:** no_agent (script)\n**Status:** silent ({why})\n")

@@ -26,6 +26,7 @@ CONTRACT = [
     ("hermes.cron.run.id", "string", ""),
     ("hermes.cron.run.outcome", "string", ""),
     ("hermes.cron.run.outcome_source", "string", ""),
+    ("hermes.cron.run.time_source", "string", ""),
     ("hermes.cron.run.trigger", "string", ""),
     ("hermes.cron.run.scheduled_time", "string", ""),
     ("hermes.cron.run.lateness", "double", "s"),

@@ -80,6 +80,7 @@ def test_a_plain_success() -> None:
         "hermes.cron.run.id": "827d7d8d0a13465d87af9d17d7f12463",
         "hermes.cron.run.outcome": "success",
         "hermes.cron.run.outcome_source": "ledger",
+        "hermes.cron.run.time_source": "ledger",
         "hermes.cron.run.trigger": "schedule",
         "hermes.cron.run.scheduled_time": "2026-11-21T10:59:58.500000Z",
         "hermes.cron.run.lateness": 1.5,
@@ -339,6 +340,7 @@ def test_what_is_not_known_is_absent() -> None:
         "hermes.cron.run.id": "e",
         "hermes.cron.run.outcome": "success",
         "hermes.cron.run.outcome_source": "ledger",
+        "hermes.cron.run.time_source": "ledger",
         "faas.invocation_id": "e",
         "cicd.pipeline.name": "j",
         "cicd.pipeline.action.name": "RUN",
@@ -665,3 +667,103 @@ def test_a_clock_that_was_set_back_bends_no_span() -> None:
             execute_tool t [internal 5..5]
             chat claude-x [client 5..5]
     """)
+
+
+# --- hosts before 0.18, which write an agent's messages down when it is done --------------------
+
+
+def test_steps_that_were_written_down_together_are_in_order_and_have_no_times() -> None:
+    session = a_session(
+        user(8.99), asks(8.991, ("c1", "t")), result(8.992, "c1"), answer(8.993)
+    )  # fmt: skip
+    spans = build_trace(a_run(), session)
+
+    assert outline(spans) == tree("""
+        cron nightly digest [server 0..10]
+          invoke_agent hermes [internal 2..9]
+            chat claude-x [client 8.991..8.991]
+            execute_tool t [internal 8.992..8.992]
+            chat claude-x [client 8.993..8.993]
+    """)
+    root = spans[0].attributes
+    assert root["hermes.cron.trace.partial"] == "untimed"
+    assert root["hermes.cron.run.turns"] == 2
+    assert "hermes.cron.run.model_time" not in root
+    assert "hermes.cron.run.tool_time" not in root
+
+
+def test_so_are_they_when_only_the_prompt_was_written_at_its_time() -> None:
+    """Hermes 0.17."""
+    session = a_session(user(2.1), asks(8.991, ("c1", "t")), result(8.992, "c1"), answer(8.993))
+    spans = build_trace(a_run(), session)
+
+    assert [span.start_ns == span.end_ns for span in spans[2:]] == [True] * 3
+    assert spans[0].attributes["hermes.cron.trace.partial"] == "untimed"
+
+
+def test_one_answer_alone_took_all_the_time_of_its_agent() -> None:
+    spans = build_trace(a_run(), a_session(user(8.99), answer(8.992)))
+
+    assert outline(spans) == tree("""
+        cron nightly digest [server 0..10]
+          invoke_agent hermes [internal 2..9]
+            chat claude-x [client 2..8.992] in=1000 out=50
+    """)
+    assert "hermes.cron.trace.partial" not in spans[0].attributes
+    assert spans[0].attributes["hermes.cron.run.model_time"] == pytest.approx(6.992)
+
+
+def test_a_run_that_never_got_an_answer_has_no_step_to_time() -> None:
+    spans = build_trace(a_run(), a_session(user(8.99)))
+
+    assert "hermes.cron.trace.partial" not in spans[0].attributes
+
+
+def test_a_subagent_is_inside_the_one_call_that_was_written_down_late_and_the_call_is_as_long() -> None:  # fmt: skip
+    child = a_subagent("sub", 4, 6, user(5.99), answer(5.991))
+    session = a_session(
+        user(8.99), asks(8.991, ("c1", "delegate_task")), result(8.992, "c1"), answer(8.993),
+        children=(replace(child, ended_ns=None),),
+    )  # fmt: skip
+    spans = build_trace(a_run(), session)
+
+    check_shape(spans)
+    assert outline(spans) == tree("""
+        cron nightly digest [server 0..10]
+          invoke_agent hermes [internal 2..9]
+            chat claude-x [client 4..4]
+            execute_tool delegate_task [internal 4..8.992]
+              invoke_agent subagent [internal 4..5.991]
+                chat claude-x [client 4..5.991] in=1000 out=50
+            chat claude-x [client 8.993..8.993]
+    """)
+
+
+def test_of_several_calls_that_were_written_down_late_no_one_knows_whose_a_subagent_is() -> None:
+    child = a_subagent("sub", 4, 6, user(4), answer(6))
+    session = a_session(
+        user(8.99), asks(8.991, ("c1", "delegate_task"), ("c2", "delegate_task")),
+        result(8.992, "c1"), result(8.9925, "c2"), answer(8.993), children=(child,),
+    )  # fmt: skip
+    spans = build_trace(a_run(), session)
+
+    check_shape(spans)
+    assert only(spans, "invoke_agent subagent").parent_id == only(spans, "invoke_agent hermes").span_id  # fmt: skip
+
+
+def test_a_tool_that_took_no_time_and_a_quick_first_answer_are_no_sign_of_that() -> None:
+    session = a_session(user(2), asks(2.005, ("c1", "t")), result(2.006, "c1"), answer(3))
+    spans = build_trace(a_run(), session)
+
+    assert "hermes.cron.trace.partial" not in spans[0].attributes
+    assert only(spans, "execute_tool t").end_ns == at(2.006)
+
+
+def test_a_run_that_left_an_output_file_alone_says_so_and_has_no_lateness() -> None:
+    run = a_script_run(execution_id="output_6c583f72f2e8_20261121_110002", started_ns=at(2))
+    root = build_trace(run, None)[0]
+
+    assert root.attributes["hermes.cron.run.time_source"] == "output"
+    assert root.attributes["hermes.cron.run.scheduled_time"]
+    assert "hermes.cron.run.lateness" not in root.attributes
+    assert root.start_ns == root.end_ns
