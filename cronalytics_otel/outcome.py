@@ -317,8 +317,13 @@ def from_output(output: Output, *, job: Job | None, job_status: JobStatus | None
         return failed(job_status[1], OutcomeSource.JOB)
     if output.ending is Ending.EMPTY:
         return _empty_reply(OutcomeSource.JOB)
-    gated = output.ending is Ending.GATED and (job is None or job.mode is Mode.AGENT)
-    return Ended(outcome=Outcome.SKIPPED if gated else Outcome.SUCCESS, source=OutcomeSource.JOB)
+    is_agent = job is None or job.mode is Mode.AGENT
+    reason = _SKIPPED.get(output.ending) if is_agent else None
+    return Ended(
+        outcome=Outcome.SKIPPED if reason else Outcome.SUCCESS,
+        source=OutcomeSource.JOB,
+        skip_reason=reason,
+    )
 
 
 def from_session(

@@ -22,7 +22,7 @@ from ..model import (
 )
 from . import semconv as sc
 from .content import ContentPolicy, error_text, masked_and_cut, messages_json, name_text, value_text
-from .told import Attributes, Told, approval_event, put_usage, tool_error_type
+from .told import Attributes, Told, approval_event, put_usage, tool_error_type, with_times
 
 _COPY_NS = 10_000
 """Two messages closer than this were written in one go: no model answers in 10 µs. So the host puts
@@ -272,13 +272,17 @@ class _Timeline:
 
     def add(self, session: Conversation) -> None:
         self._close_told()
-        self._told = Told(self._book.details.get(session.session_id, _NOTHING_TOLD))
+        details = self._book.details.get(session.session_id, _NOTHING_TOLD)
+        late = _written_late(session)
+        if late and (timed := with_times(session.messages, details)) is not None:
+            session, late = replace(session, messages=timed), False
         messages = list(_copies_marked(session.messages))
         answers = sum(message.role == "assistant" and not copy for message, copy in messages)
-        late = _written_late(session)
         alone = answers <= 1 and not any(message.role == "tool" for message, _ in messages)
         if late and not alone:
             self.untimed = self._book.untimed = True
+            details = replace(details, calls=())  # which answer is whose cannot be told
+        self._told = Told(details)
         chat = _chat_of(session, self._chat_attributes, answers)
         ordinal = 0
         for message, copy in messages:

@@ -6,10 +6,19 @@ Pure. The messages make the tree; what hooks told makes it exact.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from ..model import ApiError, AttributeValue, Details, ModelCall, SpanEvent, ToolRun, Usage
+from ..model import (
+    ApiError,
+    AttributeValue,
+    Details,
+    Message,
+    ModelCall,
+    SpanEvent,
+    ToolRun,
+    Usage,
+)
 from ..outcome import ErrorType, classify_api_error
 from . import semconv as sc
 from .content import error_text, name_text, value_text
@@ -112,6 +121,34 @@ class Told:
             sc.HERMES_CRON_FALLBACK_TO_PROVIDER: name_text(now[1]),
         }
         return _event(sc.EVENT_MODEL_FALLBACK, attempt.started_ns, values)
+
+
+def with_times(messages: Sequence[Message], details: Details) -> tuple[Message, ...] | None:
+    """Messages that the host wrote down when all was over, at the times that hooks told; None when
+    hooks told too little of one of them."""
+    began = [call.started_ns for call in details.calls]
+    began += [error.started_ns for error in details.errors]
+    ends = {run.call_id: run.ended_ns for run in details.tools}
+    starts = {run.call_id: run.started_ns for run in details.tools}
+    if not details.calls:
+        return None
+    timed: list[Message] = []
+    for at, message in enumerate(messages):
+        when: int | None
+        if message.role == "assistant" and message.tool_calls:
+            when = min((starts[c.call_id] for c in message.tool_calls if c.call_id in starts),
+                       default=None)  # fmt: skip
+        elif message.role == "assistant":
+            is_last = not any(later.role == "assistant" for later in messages[at + 1 :])
+            when = details.calls[-1].ended_ns if is_last else None
+        elif message.role == "tool":
+            when = ends.get(message.tool_call_id or "")
+        else:
+            when = timed[-1].timestamp_ns if timed else min(began)
+        if when is None:
+            return None
+        timed.append(replace(message, timestamp_ns=when))
+    return tuple(timed)
 
 
 def _exception(error: ApiError) -> SpanEvent:
