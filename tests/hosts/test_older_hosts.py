@@ -18,7 +18,7 @@ import pytest
 from cronalytics_otel.outcome import EMPTY_REPLY
 from tests.support.collector import FaultyCollector, SpanDict
 from tests.support.fake_llm import FakeModel
-from tests.support.hermes import PLUGIN, HermesHome, Row, hermes_with_plugin
+from tests.support.hermes import PLUGIN, HermesHome, Row, hermes_pristine, hermes_with_plugin
 from tests.support.observed import (
     Observed,
     expected_steps,
@@ -133,10 +133,18 @@ def host(
 # --- the plugin in such a host -------------------------------------------------------------
 
 
-def test_installed_beside_that_version_nothing_conflicts(host: OldHost) -> None:
-    python = host.observed.jobs.home.hermes.python
+def test_installed_beside_that_version_it_moves_nothing_and_conflicts_with_nothing(
+    host: OldHost,
+) -> None:
+    hermes = host.observed.jobs.home.hermes
+    before, after = (
+        set(pip_run([python, "-m", "pip", "list", "--format=freeze"]).splitlines())
+        for python in (hermes_pristine(hermes.version).python, hermes.python)
+    )
 
-    assert pip_run([python, "-m", "pip", "check"]).strip() == "No broken requirements found."
+    assert before
+    assert before <= after
+    assert pip_run([hermes.python, "-m", "pip", "check"]).strip() == "No broken requirements found."
 
 
 def test_it_loads_and_registers_just_the_hooks_that_this_version_knows(host: OldHost) -> None:
