@@ -355,6 +355,8 @@ def test_json_has_every_fact_with_null_for_unknown(cli: Cli) -> None:
             "delivery_outcome": "delivered",
             "delivery_target": "telegram",
             "delivery_error": None,
+            "missed_count": None,
+            "scheduler_down": None,
         }
     ]
     assert script[0].keys() == first[0].keys()
