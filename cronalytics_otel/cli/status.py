@@ -8,11 +8,14 @@ from pathlib import Path
 
 from rich.text import Text
 
-from .. import __version__
+from .. import __version__, missed
 from ..config import Settings
+from ..host import jobs as jobs_file
+from ..host.sqlite import HostDataError
 from ..host.times import NS
 from ..journal import Journal
 from ..journal.outbox import DestinationState
+from ..model import Job, ScheduleKind
 from . import formats
 from .context import Context
 from .errors import ExitStatus
@@ -48,6 +51,8 @@ class Status:
     """Octets, with its write-ahead log."""
     settings: Settings
     journal: JournalFacts
+    overdue: tuple[Job, ...]
+    """Past their time by more than a scheduler that is up would let them be."""
 
     @property
     def healthy(self) -> bool:
@@ -68,6 +73,7 @@ def run(context: Context) -> ExitStatus:
         journal_size=_size(context.home.journal),
         settings=context.settings(),
         journal=facts,
+        overdue=_overdue(context),
     )
     if context.as_json:
         context.terminal.json(_shape(status, context))
@@ -95,6 +101,22 @@ def _journal_facts(journal: Journal) -> JournalFacts:
     )
 
 
+def _overdue(context: Context) -> tuple[Job, ...]:
+    """A one-shot keeps its time while it runs: it is left out."""
+    path = context.home.jobs
+    try:
+        jobs = jobs_file.parse(jobs_file.read_text(path) or "{}", path, None)
+    except HostDataError:
+        return ()  # the source's own line says so
+    return tuple(
+        job
+        for job in jobs
+        if job.enabled
+        and (job.schedule is None or job.schedule.kind is not ScheduleKind.ONCE)
+        and missed.look(None, job, context.now_ns) is not None
+    )
+
+
 def _size(journal: Path) -> int:
     files = (journal, journal.with_name(f"{journal.name}-wal"))
     return sum(file.stat().st_size for file in files if file.exists())
@@ -119,6 +141,9 @@ def _lines(status: Status, context: Context) -> Iterator[Text]:
     yield _line("", "last sync", _when(journal.last_sync_ns, context.now_ns))
     for problem in journal.problems:
         yield _line("bad", "problem", problem)
+    for job in status.overdue:
+        due = f"was due {_when(job.next_run_ns, context.now_ns)}: is the scheduler running?"
+        yield _line("warning", "overdue", f"{formats.one_line(job.name)} {due}")
     yield Text()
     yield _title("Destinations")
     yield from _destination_lines(status, context.now_ns)
@@ -258,6 +283,10 @@ def _shape(status: Status, context: Context) -> Shape:
         "destinations": [
             _state_shape(state, journal.refusals[state.id], context.now_ns)
             for state in journal.destinations
+        ],
+        "overdue": [
+            {"job_id": job.job_id, "job_name": job.name, "due_at": formats.iso(job.next_run_ns)}
+            for job in status.overdue
         ],
         "disabled": status.settings.disabled,
         "config_problems": list(status.settings.problems),
