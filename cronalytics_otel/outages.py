@@ -62,10 +62,16 @@ class Outages:
             self._overdue[job_id] = Overdue(
                 due_ns=due_ns, until_ns=until_ns, runs_left=runs_left, changed_ns=changed_ns
             )
-        return any(self._is_settled(overdue) for overdue in self._overdue.values())
+        has_ledger = self._home.ledger.exists()
+        return has_ledger and any(map(self._is_settled, self._overdue.values()))
 
     def look(self, seen_ns: int) -> None:
-        """Sees what the definitions, as they were read at this time, say to be past its time."""
+        """Sees what the definitions, as they were read at this time, say to be past its time.
+
+        Without a ledger (hosts before 0.19) nothing would tell which of them has run since.
+        """
+        if not self._home.ledger.exists():
+            return
         jobs = self._definitions.now
         for job_id in [*self._overdue, *(j for j in jobs if j not in self._overdue)]:
             seen = missed.look(self._overdue.get(job_id), jobs.get(job_id), seen_ns)

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from rich.text import Text
 
-from .. import __version__
+from .. import __version__, missed
 from ..config import Settings
+from ..host import jobs as jobs_file
+from ..host.sqlite import HostDataError
 from ..host.times import NS
 from ..journal import Journal
 from ..journal.outbox import DestinationState
+from ..model import Job, ScheduleKind
 from . import formats
 from .context import Context
 from .errors import ExitStatus
@@ -56,6 +59,8 @@ class Status:
     """Octets, with its write-ahead log."""
     settings: Settings
     journal: JournalFacts
+    overdue: tuple[Job, ...]
+    """Past their time by more than a scheduler that is up would let them be."""
 
     @property
     def healthy(self) -> bool:
@@ -76,6 +81,7 @@ def run(context: Context) -> ExitStatus:
         journal_size=_size(context.home.journal),
         settings=context.settings(),
         journal=facts,
+        overdue=_overdue(context),
     )
     if context.as_json:
         context.terminal.json(_shape(status, context))
@@ -101,6 +107,22 @@ def _journal_facts(journal: Journal) -> JournalFacts:
         hermes_version=facts.get("hermes.version"),
         destinations=destinations,
         refusals={d.id: journal.outbox.refusals(d.id, _REASONS) for d in destinations},
+    )
+
+
+def _overdue(context: Context) -> tuple[Job, ...]:
+    """A one-shot keeps its time while it runs: it is left out."""
+    path = context.home.jobs
+    try:
+        jobs = jobs_file.parse(jobs_file.read_text(path) or "{}", path, None)
+    except HostDataError:
+        return ()  # the source's own line says so
+    return tuple(
+        job
+        for job in jobs
+        if job.enabled
+        and (job.schedule is None or job.schedule.kind is not ScheduleKind.ONCE)
+        and missed.look(None, job, context.now_ns) is not None
     )
 
 
@@ -130,6 +152,9 @@ def _lines(status: Status, context: Context) -> Iterator[Text]:
     yield _line("", "last sync", _when(journal.last_sync_ns, context.now_ns))
     for problem in journal.problems:
         yield _line("bad", "problem", problem)
+    for job in status.overdue:
+        due = f"was due {_when(job.next_run_ns, context.now_ns)}: is the scheduler running?"
+        yield _line("warning", "overdue", f"{formats.one_line(job.name)} {due}")
     yield Text()
     yield _title("Destinations")
     yield from _destination_lines(status, context.now_ns)
@@ -275,6 +300,10 @@ def _shape(status: Status, context: Context) -> Shape:
         "destinations": [
             _state_shape(state, journal.refusals[state.id], context.now_ns)
             for state in journal.destinations
+        ],
+        "overdue": [
+            {"job_id": job.job_id, "job_name": job.name, "due_at": formats.iso(job.next_run_ns)}
+            for job in status.overdue
         ],
         "disabled": status.settings.disabled,
         "content": status.settings.content,

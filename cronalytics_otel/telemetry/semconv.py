@@ -309,7 +309,8 @@ SPANS: Final = (
         parent="none: the root, linked to the job's previous run, and to the runs of other jobs "
         "whose outputs it was given",
         meaning="One run of a job, from its true start to its true end as the ledger has them. "
-        "Status ERROR, with the error text as description, for the outcomes that are failures.",
+        "Status ERROR, with the error text as description, for the outcomes that are failures. Of "
+        "runs that never happened, one span from the first time that was missed to the last.",
     ),
     SpanForm(
         where=Where.AGENT,

@@ -360,6 +360,8 @@ def test_json_has_every_fact_with_null_for_unknown(cli: Cli) -> None:
             "script_ended_at": None,
             "skip_reason": None,
             "fed_by": [],
+            "missed_count": None,
+            "scheduler_down": None,
         }
     ]
     assert script[0].keys() == first[0].keys()

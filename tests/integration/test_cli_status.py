@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -305,9 +306,26 @@ def test_json_has_the_same_facts(cli: Cli) -> None:
                 "asked_to_wait": False,
             }
         ],
+        "overdue": [],
         "disabled": False,
         "content": "off",
         "content_jobs": {},
         "config_problems": [],
     }
     assert said.status == 1
+
+
+def test_a_job_that_no_scheduler_has_started_is_overdue(cli: Cli) -> None:
+    builder = HomeBuilder(cli.home.path)
+    due = datetime.fromtimestamp((NOW_NS - 3 * HOUR) / 1e9, tz=UTC)
+    late = builder.job("backup", every_minutes=60, created=due - timedelta(hours=1))
+    builder.job("in time", every_minutes=600, created=due)
+    builder.job("paused", every_minutes=60, created=due, enabled=False, state="paused")
+    builder.write()
+
+    (line,) = (line for line in cli("status").lines if "overdue" in line)
+    (shown,) = cli("status", "--json").json["overdue"]
+
+    assert line.startswith("! overdue    backup was due 20")
+    assert line.endswith("(3 h 00 m ago): is the scheduler running?")
+    assert (shown["job_id"], shown["job_name"]) == (late, "backup")

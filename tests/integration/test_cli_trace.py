@@ -9,8 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from cronalytics_otel.model import CostStatus
-from tests.support.cli import DIGEST, LOST, NO_KEY, OLD_HOST, SCRIPT, Cli, commands, fill
+from cronalytics_otel.model import CostStatus, Outcome, OutcomeSource, Run, Trigger
+from tests.support.cli import (
+    DAY,
+    DIGEST,
+    LOST,
+    NO_KEY,
+    NOW_NS,
+    OLD_HOST,
+    SCRIPT,
+    Cli,
+    commands,
+    fill,
+)
 from tests.support.homes import HomeBuilder, Subagent
 
 
@@ -356,3 +367,70 @@ def test_json_links_the_jobs_previous_run(cli: Cli) -> None:
             "attributes": {"hermes.cron.link.relation": "previous_run"},
         }
     ]
+
+
+MISSED = Run(
+    profile="default",
+    job_id=DIGEST.job_id,
+    job_name="nightly digest",
+    mode=DIGEST.mode,
+    execution_id="missed_6a0f24f1c1d3ab90",
+    trigger=Trigger.SCHEDULE,
+    schedule_kind=DIGEST.schedule_kind,
+    schedule_expression="0 7 * * *",
+    schedule_timezone="Europe/Berlin",
+    skills=("news",),
+    started_ns=NOW_NS - 5 * DAY,
+    ended_ns=NOW_NS - 2 * DAY,
+    scheduled_ns=NOW_NS - 5 * DAY,
+    outcome=Outcome.MISSED,
+    outcome_source=OutcomeSource.INFERRED,
+    error_type="scheduler_down",
+    error_message="Should have run 4 times from 2026-01-26 07:00 to 2026-01-29 07:00 UTC; "
+    "the scheduler was down",
+    missed_count=4,
+    scheduler_down=True,
+)
+
+MISSED_SCREEN = """\
+nightly digest  missed*
+  run       missed_6a0f24f1c1d3ab90
+  trace id  TRACE_ID
+  job       6c583f72f2e8, agent, skills news
+  schedule  0 7 * * * (Europe/Berlin)
+  missed    4 times
+  first due FIRST
+  last due  LAST
+  scheduler down
+  before    BEFORE
+  after     AFTER
+  error     scheduler_down
+            Should have run 4 times from 2026-01-26 07:00 to 2026-01-29 07:00 UTC; the scheduler was down
+"""
+
+
+def test_a_missed_run_tells_when_it_was_due_and_which_runs_it_lies_between(empty: Cli) -> None:
+    fill(empty.home, replace(DIGEST, execution_id="0b" * 16, session_id="s1", started_ns=NOW_NS - 6 * DAY, ended_ns=NOW_NS - 6 * DAY), MISSED, LOST)  # fmt: skip
+
+    said = empty("trace", "missed_6a0f")
+
+    found = said.lines[: said.lines.index("")]
+    expected = MISSED_SCREEN.splitlines()
+    assert [line[:12] for line in found] == [line[:12] for line in expected]
+    shown = dict(zip((line[:12].strip() for line in expected), found, strict=True))
+    assert "0b0b0b0b at 2026-01-25" in shown["before"]
+    assert "success" in shown["before"]
+    assert "a9013d21 at 2026-01-30" in shown["after"]
+    assert "2 h 00 m late" in shown["after"]
+    assert shown["missed"].endswith("4 times")
+    assert found[-1] == expected[-1]
+    assert said.status == 0
+
+
+def test_an_outage_without_a_run_after_it_says_so(empty: Cli) -> None:
+    fill(empty.home, replace(MISSED, scheduler_down=None))
+
+    said = empty("trace", "missed_6a0f")
+
+    assert "  after     has not run since" in said.lines
+    assert not any(line.startswith(("  before", "  scheduler")) for line in said.lines)

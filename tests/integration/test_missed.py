@@ -17,6 +17,7 @@ from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.views import RunFilter
 from cronalytics_otel.model import Outcome, Run, Span, Trigger
+from cronalytics_otel.outages import FACT
 from cronalytics_otel.telemetry import ids
 from cronalytics_otel.telemetry import semconv as sc
 from cronalytics_otel.traces import trace_of
@@ -235,3 +236,20 @@ def test_a_run_that_is_still_going_on_may_yet_be_the_late_one(place: Place) -> N
 
     (run,) = place.harvest(BACK + 2 * HOUR)
     assert told(run) == OUTAGES[1]
+
+
+def test_without_a_ledger_nothing_is_remembered_as_overdue(tmp_path: Path) -> None:
+    """A host before 0.19: a sync with nothing new stays one that reads nothing."""
+    host = HomeBuilder(tmp_path, with_ledger=False)
+    digest = host.job("digest", cron="0 9 * * *", created=NINE - DAY)
+    host.agent_run(digest, NINE)
+    host.write()
+    home = Home(tmp_path)
+
+    with Journal.open(home.journal) as journal:
+        for day in (3, 4):
+            harvest(
+                home, journal, Zone(info=ZoneInfo("UTC"), name="UTC"),
+                now_ns=epoch_ns(NINE + day * DAY), full=True,
+            )  # fmt: skip
+        assert not journal.facts().get(FACT)
