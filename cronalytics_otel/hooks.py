@@ -32,7 +32,8 @@ NAMES_KEPT = 2_000
 
 _KEPT: dict[str, tuple[str, ...]] = {
     "post_api_request": (
-        "model", "provider", "response_model", "started_at", "ended_at", "finish_reason", "usage",
+        "model", "provider", "response_model", "started_at", "ended_at", "api_duration",
+        "finish_reason", "usage",
     ),
     "api_request_error": (
         "model", "provider", "started_at", "ended_at", "status_code", "retry_count", "max_retries",

@@ -22,7 +22,10 @@ def read(hook: str, time_s: float, told: Mapping[str, object]) -> Detail | None:
     if hook == "post_tool_call":
         return _tool_run(at_ns, told)
     ended_ns = epoch_to_ns(told.get("ended_at")) or at_ns
-    started_ns = min(epoch_to_ns(told.get("started_at")) or ended_ns, ended_ns)
+    started_ns = epoch_to_ns(told.get("started_at"))
+    if started_ns is None:  # before 0.16
+        started_ns = ended_ns - (_duration_ns(told.get("api_duration")) or 0)
+    started_ns = min(started_ns, ended_ns)
     if hook == "post_api_request":
         return ModelCall(
             started_ns=started_ns,
@@ -106,6 +109,11 @@ def _count(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return int(value) if 0 <= value <= _MAX_COUNT else None
+
+
+def _duration_ns(value: object) -> int | None:
+    seconds = epoch_to_ns(value)
+    return seconds if seconds is not None and seconds >= 0 else None
 
 
 def _flag(value: object) -> bool | None:

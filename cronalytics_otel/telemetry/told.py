@@ -126,28 +126,30 @@ class Told:
 def with_times(messages: Sequence[Message], details: Details) -> tuple[Message, ...] | None:
     """Messages that the host wrote down when all was over, at the times that hooks told; None when
     hooks told too little of one of them."""
-    began = [call.started_ns for call in details.calls]
-    began += [error.started_ns for error in details.errors]
-    ends = {run.call_id: run.ended_ns for run in details.tools}
-    starts = {run.call_id: run.started_ns for run in details.tools}
     if not details.calls:
         return None
+    answers = sum(message.role == "assistant" for message in messages)
+    # As many calls as answers: each has its own. Otherwise some were rejected: tools tell.
+    calls = deque(details.calls if len(details.calls) == answers else ())
+    tools = {run.call_id: run for run in details.tools}
     timed: list[Message] = []
-    for at, message in enumerate(messages):
-        when: int | None
-        if message.role == "assistant" and message.tool_calls:
-            when = min((starts[c.call_id] for c in message.tool_calls if c.call_id in starts),
-                       default=None)  # fmt: skip
-        elif message.role == "assistant":
-            is_last = not any(later.role == "assistant" for later in messages[at + 1 :])
-            when = details.calls[-1].ended_ns if is_last else None
+    at_ns: int | None = min(attempt.started_ns for attempt in details.calls)
+    for message in messages:
+        if message.role == "assistant":
+            answers -= 1
+            asked = [tools[call.call_id] for call in message.tool_calls if call.call_id in tools]
+            if calls:
+                at_ns = calls.popleft().ended_ns
+            elif not answers:
+                at_ns = details.calls[-1].ended_ns
+            else:
+                at_ns = min((run.started_ns for run in asked), default=None)
         elif message.role == "tool":
-            when = ends.get(message.tool_call_id or "")
-        else:
-            when = timed[-1].timestamp_ns if timed else min(began)
-        if when is None:
+            run = tools.get(message.tool_call_id or "")
+            at_ns = run.ended_ns if run is not None else calls[0].started_ns if calls else None
+        if at_ns is None:
             return None
-        timed.append(replace(message, timestamp_ns=when))
+        timed.append(replace(message, timestamp_ns=at_ns))
     return tuple(timed)
 
 

@@ -45,6 +45,11 @@ def test_an_answered_call() -> None:
     )
 
 
+def test_a_host_that_tells_no_start_tells_how_long_it_took() -> None:
+    call = notes.read("post_api_request", AT_S, {"ended_at": AT_S, "api_duration": 1.5})
+    assert call == ModelCall(started_ns=AT_NS - 1_500_000_000, ended_ns=AT_NS)
+
+
 def test_the_usage_of_a_provider_that_tells_none_is_unknown() -> None:
     call = notes.read("post_api_request", AT_S, {"model": "m", "usage": None})
     assert call == ModelCall(started_ns=AT_NS, ended_ns=AT_NS, model="m")

@@ -265,6 +265,47 @@ def test_a_consent_is_an_event_of_the_call_that_needed_it() -> None:
     }
 
 
+WRITTEN_LATE = a_session(
+    user(8.9), asks(8.901, ("c1", "terminal")), result(8.902, "c1"), answer(8.903)
+)
+"""As hosts before 0.18 leave it: all at once, when it was over."""
+
+
+def test_what_a_host_wrote_too_late_has_the_times_that_hooks_told() -> None:
+    spans = live(WRITTEN_LATE, a_call(2.6, 3.9, (10, 1)), a_tool("c1", 4.1, 5.9), a_call(6.7, 8.8, (20, 2)))  # fmt: skip
+    assert outline(spans) == tree("""
+        cron nightly digest [server 0..10]
+          invoke_agent hermes [internal 2..9]
+            chat claude-x [client 2.6..3.9] in=10 out=1
+            execute_tool terminal [internal 4.1..5.9]
+            chat claude-x [client 6.7..8.8] in=20 out=2
+    """)
+    assert sc.HERMES_CRON_TRACE_PARTIAL not in spans[0].attributes
+
+
+def test_then_a_tool_of_which_hooks_told_nothing_ended_before_the_next_call() -> None:
+    spans = live(WRITTEN_LATE, a_call(2.6, 3.9), a_call(6.7, 8.8))
+    tool = only(spans, "execute_tool terminal")
+    assert (tool.start_ns, tool.end_ns) == (at(3.9), at(6.7))
+
+
+def test_then_rejected_answers_are_told_apart_by_the_tools() -> None:
+    spans = live(
+        WRITTEN_LATE, a_call(2.6, 3, (1, 1)), a_call(3.1, 3.9, (10, 1)), a_tool("c1", 4.1, 5.9),
+        a_call(6.7, 8.8, (20, 2)),
+    )  # fmt: skip
+    first, second = (span for span in spans if span.name.startswith("chat"))
+    assert (first.start_ns, first.end_ns) == (at(2.6), at(3.9))
+    assert first.attributes[sc.GEN_AI_USAGE_INPUT_TOKENS] == 11
+    assert second.attributes[sc.GEN_AI_USAGE_INPUT_TOKENS] == 20
+
+
+def test_then_calls_that_belong_to_no_answer_for_certain_stand_on_none() -> None:
+    spans = live(WRITTEN_LATE, a_call(2.6, 3), a_call(3.1, 3.9), a_call(6.7, 8.8))
+    assert spans[0].attributes[sc.HERMES_CRON_TRACE_PARTIAL] == "untimed"
+    assert not any(sc.GEN_AI_USAGE_INPUT_TOKENS in span.attributes for span in spans)
+
+
 def test_a_subagent_s_calls_stand_in_its_own_conversation() -> None:
     conversation = a_session(
         user(2.5), asks(3, ("c1", "delegate_task")), result(8, "c1"), answer(9),
