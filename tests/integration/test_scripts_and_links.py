@@ -246,7 +246,7 @@ report  failure
   trace id  {trace_id}
   job       0123456789ab, agent
   started   2026-01-31 07:30:04, took 50.0 s
-  time      queue 4 ms, model 27.5 s
+  time      queue 4 ms, script 19.5 s, start-up 3.0 s, model 27.5 s
   due       2026-01-31 07:30:04, 0 ms late
   trigger   schedule, every 30m (America/St_Johns)
   model     fake-model, custom
