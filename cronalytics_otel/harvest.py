@@ -10,14 +10,13 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import tzinfo
 
 from .definitions import Definitions, JobsSnapshot
+from .gathering import Gathering, Pair
 from .host import ledger, state_db
 from .host.home import Home
 from .host.ledger import Execution
-from .host.outputs import Output, Outputs, Saved
-from .host.prompts import Prompt
+from .host.outputs import Outputs
 from .host.sqlite import (
     HostCorruptError,
     HostDataError,
@@ -27,29 +26,18 @@ from .host.sqlite import (
     reading,
 )
 from .host.state_db import Session, Watermark
-from .host.times import NS
-from .joining import Facts, Matcher, assemble, last_of
+from .host.times import NS, Zone
+from .joining import Matcher
 from .journal import Journal
 from .leftovers import Leftovers
 from .model import Mode, Run
-from .outages import Outages, counted_from
+from .outages import Outages
 from .waiting import (
     UNMATCHED_GRACE_NS,
     in_ledger_times,
     is_abandoned,
-    is_stale,
-    last_moved_ns,
     waited_enough,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Zone:
-    """The home's time zone, for cron expressions and for the stamps of output files."""
-
-    info: tzinfo
-    name: str | None
-    """IANA name, if it is known."""
 
 
 @dataclass(slots=True)
@@ -86,9 +74,6 @@ def harvest(
     ).run(full=full, snapshots=snapshots)
 
 
-_Pair = tuple[Execution | None, Session]
-
-
 class _Harvester:
     def __init__(
         self,
@@ -102,17 +87,19 @@ class _Harvester:
     ) -> None:
         self._home = home
         self._journal = journal
-        self._zone = zone
         self._now_ns = now_ns
         self._between_chunks = between_chunks
         self._progress = progress
         self._result = Harvest()
         self._definitions = Definitions(home.jobs, journal, zone.info, now_ns)
         self._outputs = Outputs(home.outputs, zone.info)
+        self._gathering = Gathering(
+            home, journal, zone, now_ns, definitions=self._definitions, outputs=self._outputs
+        )
+        self._matcher = self._gathering.matcher
         self._outages = Outages(home, journal, self._definitions, zone.info, zone.name, now_ns)
         self._executions: dict[str, Execution] = {}
         self._leftovers = Leftovers(self._outputs, zone.info, now_ns)
-        self._matcher = Matcher(())
         self._begins_ns: int | None = None
         self._had_runs = False
         self._sessions_unknown = False
@@ -186,7 +173,7 @@ class _Harvester:
         final = {e.execution_id for e in executions if e.terminal} | self._gone(
             executions, open_executions
         )
-        self._matcher = Matcher(executions)
+        self._matcher = self._gathering.matcher = Matcher(executions)
         self._executions = {e.execution_id: e for e in executions}
         unpaired = dict(self._executions)
         waiting: list[Session] = []
@@ -327,7 +314,7 @@ class _Harvester:
         unpaired: dict[str, Execution],
     ) -> list[Session]:
         """Makes final what can be; gives back the sessions whose execution is not known yet."""
-        pairs: list[_Pair] = []
+        pairs: list[Pair] = []
         still_open: list[str] = []
         done: list[str] = []
         waiting: list[Session] = []
@@ -348,7 +335,7 @@ class _Harvester:
                     pairs.append((None, session))
             else:
                 still_open.append(session.session_id)
-        runs = self._runs_of(reader, pairs)
+        runs = self._gathering.runs_of(reader, pairs)
         made = {run.session_id for run in runs}
         still_open += [s.session_id for _, s in pairs if s.session_id not in made]
         with self._journal.atomic():
@@ -371,7 +358,7 @@ class _Harvester:
         open_sessions: dict[str, int],
     ) -> None:
         """What is left: sessions whose clocks disagree, and executions without a session."""
-        pairs: list[_Pair] = []
+        pairs: list[Pair] = []
         done: list[str] = []
         for session in waiting:
             execution = self._matcher.by_end(session)
@@ -383,11 +370,11 @@ class _Harvester:
                     done.append(session.session_id)
                 else:
                     pairs.append((None, session))
-        runs = self._runs_of(reader, pairs) if reader is not None else []
+        runs = self._gathering.runs_of(reader, pairs) if reader is not None else []
         ended = {e for e in unpaired if e in final and not self._waits_for_sessions(unpaired[e])}
         for execution_id in ended:
             if not self._known_by_session(unpaired[execution_id]):
-                runs.append(self._assembled(reader, unpaired[execution_id], None))
+                runs.append(self._gathering.of_execution(reader, unpaired[execution_id]))
         running = unpaired.keys() - ended
         with self._journal.atomic():
             self._journal.set_open("execution", running, self._now_ns)
@@ -411,7 +398,7 @@ class _Harvester:
         found = self._leftovers.found(
             self._journal, self._definitions.now, self._journal.open_ids("session")
         )
-        runs = [self._of_output(saved, output) for saved, output in found]
+        runs = [self._gathering.of_output(saved, output) for saved, output in found]
         with self._journal.atomic():
             self._journal.close_open("output", self._journal.open_ids("output"))
             self._journal.set_open("output", self._leftovers.waiting, self._now_ns)
@@ -421,7 +408,7 @@ class _Harvester:
     def _close(self, runs: list[Run]) -> None:
         self._journal.close_open("execution", (r.execution_id for r in runs if r.execution_id))
         self._journal.close_open("session", (r.session_id for r in runs if r.session_id))
-        self._add(self._outages.with_missed(runs, self._executions, self._previous))
+        self._add(self._outages.with_missed(runs, self._executions, self._gathering.previous))
 
     def _add(self, runs: list[Run]) -> None:
         if runs:
@@ -460,128 +447,3 @@ class _Harvester:
         """Its session went out alone, while the ledger could not be read."""
         end_ns = execution.finished_ns or execution.began_ns
         return self._journal.session_run_between(execution.job_id, execution.began_ns, end_ns)
-
-    # Runs.
-
-    def _runs_of(self, reader: state_db.Reader, pairs: list[_Pair]) -> list[Run]:
-        """Runs of these; a session alone whose continuation has not ended is left for later."""
-        below = reader.descendants([session for _, session in pairs]) if pairs else {}
-        pairs = [pair for pair in pairs if self._is_over(*pair, below)]
-        everyone = [s.session_id for _, s in pairs]
-        everyone += [s.session_id for _, root in pairs for s in below.get(root.session_id, ())]
-        usage = reader.usage_rows(everyone)
-        prompts = reader.prompts([s.session_id for _, s in pairs if self._prompt_tells(s)])
-        return [
-            self._assembled(
-                reader,
-                execution,
-                session,
-                below=below.get(session.session_id, ()),
-                usage=usage,
-                prompt=prompts.get(session.session_id),
-            )
-            for execution, session in pairs
-        ]
-
-    def _prompt_tells(self, session: Session) -> bool:
-        """Whether its job names skills, a script before the agent, or jobs whose outputs it is given:
-        only then is there more in its prompt than its owner's words."""
-        job = self._definitions.at(session.job_id or "", session.started_ns)
-        return job is None or bool(job.skills or job.context_from) or job.has_script
-
-    def _is_over(
-        self, execution: Execution | None, session: Session, below: dict[str, list[Session]]
-    ) -> bool:
-        if execution is not None or not session.compressed:
-            return True
-        last = last_of(session, below.get(session.session_id, ()))
-        if last.ended_ns is not None or is_stale(last, self._now_ns):
-            return True
-        # Hosts before 0.18 never end what they continued under a new id: they only mark the job.
-        job = self._definitions.now.get(session.job_id or "")
-        return job is not None and (job.last_run_ns or 0) >= last_moved_ns(last)
-
-    def _assembled(
-        self,
-        reader: state_db.Reader | None,
-        execution: Execution | None,
-        session: Session | None,
-        *,
-        below: Sequence[Session] = (),
-        usage: dict[str, list[tuple[str, state_db.Spending]]] | None = None,
-        prompt: Prompt | None = None,
-    ) -> Run:
-        job_id = execution.job_id if execution else (session.job_id if session else None) or ""
-        last = last_of(session, below) if session else None
-        ended_ns = execution.finished_ns if execution else last.ended_ns if last else None
-        began_ns = execution.began_ns if execution else session.started_ns if session else 0
-        active_ns = self._last_activity(reader, last) if ended_ns is None else None
-        if ended_ns is None and session is not None and session.ended_ns is not None:
-            ended_ns = active_ns  # continued under a new id, whose end is not written (before 0.18)
-        unended = ended_ns is None
-        at_ns = ended_ns if ended_ns is not None else self._now_ns
-        job = self._definitions.at(job_id, at_ns)
-        previous = self._previous(execution) if execution else None
-        # The output file is read only where the databases leave a question.
-        complete = execution is not None and session is not None and job is not None
-        return assemble(
-            Facts(
-                profile=self._home.profile,
-                job_id=job_id,
-                job=job,
-                job_now=self._definitions.now.get(job_id),
-                execution=execution,
-                session=session,
-                below=below,
-                usage_rows=usage or {},
-                prompt=prompt,
-                output=None
-                if complete or unended
-                else self._outputs.of_run(
-                    job_id, began_ns, at_ns, slack_ns=0 if execution else UNMATCHED_GRACE_NS
-                ),
-                known_due_ns=self._journal.due_between(
-                    job_id, previous[0] if previous else 0, execution.claimed_ns + NS
-                )
-                if execution
-                else self._definitions.told_due(job_id, began_ns),
-                previous_end_ns=previous[1] if previous else None,
-                last_activity_ns=active_ns,
-            ),
-            self._zone.info,
-            self._zone.name,
-        )
-
-    def _of_output(self, saved: Saved, output: Output) -> Run:
-        job = self._definitions.at(saved.job_id, saved.saved_ns)
-        return assemble(
-            Facts(
-                profile=self._home.profile,
-                job_id=saved.job_id,
-                job=job,
-                job_now=self._definitions.now.get(saved.job_id),
-                execution=None,
-                session=None,
-                output=output,
-                saved=saved,
-                known_due_ns=self._definitions.told_due(saved.job_id, saved.saved_ns),
-            ),
-            self._zone.info,
-            self._zone.name,
-        )
-
-    @staticmethod
-    def _last_activity(reader: state_db.Reader | None, session: Session | None) -> int | None:
-        if session is None:
-            return None
-        if session.ended_ns is not None:
-            return session.ended_ns
-        said_ns = reader.last_activity_ns(session.session_id) if reader else None
-        return max(session.started_ns, said_ns or 0)
-
-    def _previous(self, execution: Execution) -> tuple[int, int | None] | None:
-        """Start of the job's run before this one, and the time that the host counted on from."""
-        before = self._matcher.before(execution)
-        if before is not None:
-            return before.began_ns, counted_from(before)
-        return self._journal.previous_times(execution.job_id, execution.began_ns)

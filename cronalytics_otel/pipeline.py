@@ -17,11 +17,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from .config import Destination, Settings
 from .definitions import JobsSnapshot
 from .export import Delivery, Terms, deliver
-from .harvest import Harvest, Zone, harvest
+from .harvest import Harvest, harvest
 from .hooks import Note
 from .host import notes
 from .host.home import Home
-from .host.times import NS
+from .host.times import NS, Zone
 from .journal import Journal, JournalError, Repair, move_aside
 from .lock import SyncBusyError, sole_syncer
 from .model import AttributeValue

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 NS = 1_000_000_000
 _MAX_NS = 2**63 - 1
 """What SQLite and OTLP hold: from 1677 to 2262. A time beyond is no time that a run can have."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zone:
+    """The home's time zone, for cron expressions and for the stamps of output files."""
+
+    info: tzinfo
+    name: str | None
+    """IANA name, if it is known."""
 
 
 def ns_of(moment: datetime) -> int:

@@ -33,6 +33,7 @@ from ..model import (
 from ..outcome import ErrorType, classify, is_of_script, stderr_of
 from . import ids
 from . import semconv as sc
+from .agent import build_agent
 from .content import (
     ContentPolicy,
     error_text,
@@ -40,7 +41,7 @@ from .content import (
     name_text,
     value_text,
 )
-from .steps import Book, Step, build_agent, named, within
+from .steps import Book, Step, named, within
 from .told import Attributes
 
 MAX_SPANS = 2_000

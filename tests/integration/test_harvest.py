@@ -14,10 +14,10 @@ import pytest
 from cronalytics_otel import harvest as harvesting
 from cronalytics_otel import waiting
 from cronalytics_otel.definitions import JobsSnapshot
-from cronalytics_otel.harvest import Harvest, Zone, harvest
+from cronalytics_otel.harvest import Harvest, harvest
 from cronalytics_otel.host import ledger, state_db
 from cronalytics_otel.host.home import Home
-from cronalytics_otel.host.times import NS
+from cronalytics_otel.host.times import NS, Zone
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.views import RunFilter
 from cronalytics_otel.model import (

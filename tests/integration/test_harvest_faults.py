@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from cronalytics_otel import waiting
-from cronalytics_otel.harvest import Harvest, Zone, harvest
+from cronalytics_otel.harvest import Harvest, harvest
 from cronalytics_otel.host.home import Home
+from cronalytics_otel.host.times import Zone
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.views import RunFilter
 from cronalytics_otel.model import Outcome, Run

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cronalytics_otel import harvest as harvesting
-from cronalytics_otel.harvest import Harvest, Zone, harvest
+from cronalytics_otel.harvest import Harvest, harvest
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.host.outputs import Output, Outputs, Saved
+from cronalytics_otel.host.times import Zone
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.views import RunFilter
 from cronalytics_otel.model import (

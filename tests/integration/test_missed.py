@@ -12,8 +12,9 @@ import pytest
 from cronalytics_otel import waiting
 from cronalytics_otel.config import Settings
 from cronalytics_otel.definitions import JobsSnapshot
-from cronalytics_otel.harvest import Zone, harvest
+from cronalytics_otel.harvest import harvest
 from cronalytics_otel.host.home import Home
+from cronalytics_otel.host.times import Zone
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.views import RunFilter
 from cronalytics_otel.model import Outcome, Run, Span, Trigger

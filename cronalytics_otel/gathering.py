@@ -1,0 +1,172 @@
+"""All that the host's files tell of a run, gathered and assembled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .definitions import Definitions
+from .host import state_db
+from .host.home import Home
+from .host.ledger import Execution
+from .host.outputs import Output, Outputs, Saved
+from .host.prompts import Prompt
+from .host.state_db import Session
+from .host.times import NS, Zone
+from .joining import Facts, Matcher, assemble, last_of
+from .journal import Journal
+from .model import Run
+from .outages import counted_from
+from .waiting import UNMATCHED_GRACE_NS, is_stale, last_moved_ns
+
+Pair = tuple[Execution | None, Session]
+"""A session, and the execution that it belongs to if there is one."""
+
+
+class Gathering:
+    """Runs out of what one harvest has found."""
+
+    def __init__(
+        self,
+        home: Home,
+        journal: Journal,
+        zone: Zone,
+        now_ns: int,
+        *,
+        definitions: Definitions,
+        outputs: Outputs,
+    ) -> None:
+        self._home = home
+        self._journal = journal
+        self._zone = zone
+        self._now_ns = now_ns
+        self._definitions = definitions
+        self._outputs = outputs
+        self.matcher = Matcher(())
+        """Of this harvest's executions."""
+
+    def of_execution(self, reader: state_db.Reader | None, execution: Execution) -> Run:
+        """Of one without a session."""
+        return self._assembled(reader, execution, None)
+
+    def runs_of(self, reader: state_db.Reader, pairs: list[Pair]) -> list[Run]:
+        """Runs of these; a session alone whose continuation has not ended is left for later."""
+        below = reader.descendants([session for _, session in pairs]) if pairs else {}
+        pairs = [pair for pair in pairs if self._is_over(*pair, below)]
+        everyone = [s.session_id for _, s in pairs]
+        everyone += [s.session_id for _, root in pairs for s in below.get(root.session_id, ())]
+        usage = reader.usage_rows(everyone)
+        prompts = reader.prompts([s.session_id for _, s in pairs if self._prompt_tells(s)])
+        return [
+            self._assembled(
+                reader,
+                execution,
+                session,
+                below=below.get(session.session_id, ()),
+                usage=usage,
+                prompt=prompts.get(session.session_id),
+            )
+            for execution, session in pairs
+        ]
+
+    def _prompt_tells(self, session: Session) -> bool:
+        """Whether its job names skills, a script before the agent, or jobs whose outputs it is given:
+        only then is there more in its prompt than its owner's words."""
+        job = self._definitions.at(session.job_id or "", session.started_ns)
+        return job is None or bool(job.skills or job.context_from) or job.has_script
+
+    def _is_over(
+        self, execution: Execution | None, session: Session, below: dict[str, list[Session]]
+    ) -> bool:
+        if execution is not None or not session.compressed:
+            return True
+        last = last_of(session, below.get(session.session_id, ()))
+        if last.ended_ns is not None or is_stale(last, self._now_ns):
+            return True
+        # Hosts before 0.18 never end what they continued under a new id: they only mark the job.
+        job = self._definitions.now.get(session.job_id or "")
+        return job is not None and (job.last_run_ns or 0) >= last_moved_ns(last)
+
+    def _assembled(
+        self,
+        reader: state_db.Reader | None,
+        execution: Execution | None,
+        session: Session | None,
+        *,
+        below: Sequence[Session] = (),
+        usage: dict[str, list[tuple[str, state_db.Spending]]] | None = None,
+        prompt: Prompt | None = None,
+    ) -> Run:
+        job_id = execution.job_id if execution else (session.job_id if session else None) or ""
+        last = last_of(session, below) if session else None
+        ended_ns = execution.finished_ns if execution else last.ended_ns if last else None
+        began_ns = execution.began_ns if execution else session.started_ns if session else 0
+        active_ns = self._last_activity(reader, last) if ended_ns is None else None
+        if ended_ns is None and session is not None and session.ended_ns is not None:
+            ended_ns = active_ns  # continued under a new id, whose end is not written (before 0.18)
+        unended = ended_ns is None
+        at_ns = ended_ns if ended_ns is not None else self._now_ns
+        job = self._definitions.at(job_id, at_ns)
+        previous = self.previous(execution) if execution else None
+        # The output file is read only where the databases leave a question.
+        complete = execution is not None and session is not None and job is not None
+        return assemble(
+            Facts(
+                profile=self._home.profile,
+                job_id=job_id,
+                job=job,
+                job_now=self._definitions.now.get(job_id),
+                execution=execution,
+                session=session,
+                below=below,
+                usage_rows=usage or {},
+                prompt=prompt,
+                output=None
+                if complete or unended
+                else self._outputs.of_run(
+                    job_id, began_ns, at_ns, slack_ns=0 if execution else UNMATCHED_GRACE_NS
+                ),
+                known_due_ns=self._journal.due_between(
+                    job_id, previous[0] if previous else 0, execution.claimed_ns + NS
+                )
+                if execution
+                else self._definitions.told_due(job_id, began_ns),
+                previous_end_ns=previous[1] if previous else None,
+                last_activity_ns=active_ns,
+            ),
+            self._zone.info,
+            self._zone.name,
+        )
+
+    def of_output(self, saved: Saved, output: Output) -> Run:
+        job = self._definitions.at(saved.job_id, saved.saved_ns)
+        return assemble(
+            Facts(
+                profile=self._home.profile,
+                job_id=saved.job_id,
+                job=job,
+                job_now=self._definitions.now.get(saved.job_id),
+                execution=None,
+                session=None,
+                output=output,
+                saved=saved,
+                known_due_ns=self._definitions.told_due(saved.job_id, saved.saved_ns),
+            ),
+            self._zone.info,
+            self._zone.name,
+        )
+
+    @staticmethod
+    def _last_activity(reader: state_db.Reader | None, session: Session | None) -> int | None:
+        if session is None:
+            return None
+        if session.ended_ns is not None:
+            return session.ended_ns
+        said_ns = reader.last_activity_ns(session.session_id) if reader else None
+        return max(session.started_ns, said_ns or 0)
+
+    def previous(self, execution: Execution) -> tuple[int, int | None] | None:
+        """Start of the job's run before this one, and the time that the host counted on from."""
+        before = self.matcher.before(execution)
+        if before is not None:
+            return before.began_ns, counted_from(before)
+        return self._journal.previous_times(execution.job_id, execution.began_ns)

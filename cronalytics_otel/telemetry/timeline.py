@@ -1,0 +1,238 @@
+"""The chats and tool calls of one agent, rebuilt from the times of its messages and what hooks told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+from ..model import Conversation, Details, Message, SpanKind, ToolCall, ToolRun
+from . import semconv as sc
+from .content import error_text, masked_and_cut, messages_json, name_text, value_text
+from .steps import Book, Step, named, step_attributes, within
+from .told import Attributes, Told, approval_event, put_usage, tool_error_type, with_times
+
+_COPY_NS = 10_000
+"""Two messages closer than this were written in one go: no model answers in 10 µs. So the host puts
+the kept messages back, a microsecond apart, after it compressed a conversation: those are copies."""
+
+AT_ONCE_NS = 20_000_000
+"""No model answers in 20 ms. Hosts before 0.18 write an agent's messages down together, when it is
+done: they are a millisecond apart then, and their times say nothing of the steps."""
+
+
+class Timeline:
+    """Turns an agent's messages, in the order of the host's rows, into its chats and tool calls.
+
+    Time only goes on: a message that claims to be older than the one before it is taken to be as
+    old. A chat begins at the prompt or at the last result; messages of the user in between are the
+    host's own nudges, written late, and do not begin anything.
+    """
+
+    def __init__(self, conversation: Conversation, agent: Step, book: Book) -> None:
+        self._agent = agent
+        self._book = book
+        self._now = agent.start
+        self._open: list[tuple[ToolCall, Step]] = []
+        self._news: list[Message] = []
+        self._chat_attributes = step_attributes(sc.SPAN_CHAT, conversation)
+        self._tool_attributes = step_attributes(sc.SPAN_EXECUTE_TOOL, conversation)
+        self._told = Told(_NOTHING_TOLD)
+        self.turns = 0
+        self.untimed = False
+
+    def add(self, session: Conversation) -> None:
+        self._close_told()
+        details = self._book.details.get(session.session_id, _NOTHING_TOLD)
+        late = _written_late(session)
+        if late and (timed := with_times(session.messages, details)) is not None:
+            session, late = replace(session, messages=timed), False
+        messages = list(_copies_marked(session.messages))
+        answers = sum(message.role == "assistant" and not copy for message, copy in messages)
+        alone = answers <= 1 and not any(message.role == "tool" for message, _ in messages)
+        if late and not alone:
+            self.untimed = self._book.untimed = True
+            details = replace(details, calls=())  # which answer is whose cannot be told
+        self._told = Told(details)
+        chat = _chat_of(session, self._chat_attributes, answers)
+        ordinal = 0
+        for message, copy in messages:
+            at = within(self._now, self._agent.end, message.timestamp_ns)
+            if message.role == "assistant" and not copy:
+                self._answer(message, at, chat, (session.session_id, str(ordinal)))
+                ordinal += 1
+            elif message.role == "tool":
+                self._result(message, at)
+            elif not copy:
+                self._news.append(message)
+            if message.role in ("assistant", "tool") or not (self.turns or late):
+                self._now = at
+
+    def close(self) -> None:
+        self._close_told()
+        self._abandon_calls(self._agent.end)
+
+    def _close_told(self) -> None:
+        """What came of nothing that the host kept: an API that never answered."""
+        self._agent.note(self._told.until(None).events)
+
+    def _answer(self, message: Message, at: int, chat: Attributes, path: tuple[str, str]) -> None:
+        self._abandon_calls(at)
+        self.turns += 1
+        asked = self._told.until(message.timestamp_ns)
+        attributes = chat.copy()
+        asked.describe(attributes)
+        if reason := name_text(message.finish_reason):
+            attributes[sc.GEN_AI_RESPONSE_FINISH_REASONS] = (reason,)
+        if (show := self._book.show) is not None:
+            if put := messages_json(self._news, show.max_chars):
+                attributes[sc.GEN_AI_INPUT_MESSAGES] = put
+            if given := messages_json((message,), show.max_chars):
+                attributes[sc.GEN_AI_OUTPUT_MESSAGES] = given
+        self._news.clear()
+        start = self._now if asked.start_ns is None else within(self._now, at, asked.start_ns)
+        step = Step(
+            path=(sc.SPAN_CHAT, *path),
+            name=named(sc.SPAN_CHAT, attributes.get(sc.GEN_AI_REQUEST_MODEL)),
+            kind=SpanKind.CLIENT,
+            start=at if self.untimed else start,
+            end=at if asked.end_ns is None else within(start, at, asked.end_ns),
+            attributes=attributes,
+        )
+        if asked.events:
+            step.note(asked.events)
+        self._book.chats.append(step)
+        self._agent.children.append(step)
+        for index, call in enumerate(message.tool_calls):
+            self._call(call, at, (sc.SPAN_EXECUTE_TOOL, *path, str(index)))
+
+    def _call(self, call: ToolCall, at: int, path: tuple[str, ...]) -> None:
+        name = name_text(call.name)
+        attributes = self._tool_attributes.copy()
+        if name:
+            attributes[sc.GEN_AI_TOOL_NAME] = name
+        if call_id := value_text(call.call_id):
+            attributes[sc.GEN_AI_TOOL_CALL_ID] = call_id
+        if (show := self._book.show) is not None and call.arguments:
+            attributes[sc.GEN_AI_TOOL_CALL_ARGUMENTS] = masked_and_cut(
+                call.arguments, show.max_chars
+            )
+        if skill := _skill(call):
+            attributes[sc.HERMES_CRON_SKILL_NAME] = skill
+            self._book.skills.append(skill)
+        step = Step(
+            path=path,
+            name=named(sc.SPAN_EXECUTE_TOOL, name),
+            kind=SpanKind.INTERNAL,
+            start=at,
+            end=at,
+            attributes=attributes,
+        )
+        self._book.tools.append(step)
+        self._agent.children.append(step)
+        self._open.append((call, step))
+
+    def _result(self, message: Message, at: int) -> None:
+        """Of the call with its id; a result without an id, of the oldest open call.
+
+        One that fits no open call is a copy, or its question is gone: nothing to time.
+        """
+        self._news.append(message)
+        for index, (call, tool) in enumerate(self._open):
+            if message.tool_call_id in (None, call.call_id):
+                del self._open[index]
+                tool.end = at
+                tool.start = at if self.untimed else tool.start
+                self._tell(tool, self._told.tool(call.call_id), at)
+                if (show := self._book.show) is not None and message.content:
+                    tool.attributes[sc.GEN_AI_TOOL_CALL_RESULT] = masked_and_cut(
+                        message.content, show.max_chars
+                    )
+                return
+
+    def _tell(self, tool: Step, run: ToolRun | None, at: int) -> None:
+        """Its own time and error, which the messages do not show."""
+        if run is None:
+            return
+        tool.start = within(tool.start, at, run.started_ns)
+        tool.end = within(tool.start, at, run.ended_ns)
+        if run.failed:
+            tool.attributes[sc.ERROR_TYPE] = str(tool_error_type(run))
+            # What a tool says is content, its error too.
+            shown = error_text(run.message) if self._book.show is not None else None
+            tool.error = shown or "The tool reported an error."
+        if (event := approval_event(run)) is not None:
+            tool.note([event])
+
+    def _abandon_calls(self, at: int) -> None:
+        for call, tool in self._open:
+            tool.end = at
+            run = self._told.tool(call.call_id)
+            self._tell(tool, run, at)
+            if run is None:
+                tool.attributes[sc.HERMES_CRON_STEP_UNFINISHED] = True
+        self._open.clear()
+
+
+_NOTHING_TOLD = Details()
+
+
+def _skill(call: ToolCall) -> str | None:
+    """The skill that this call loads: its name is no content."""
+    if call.name != _LOADS_SKILL or not call.arguments:
+        return None
+    try:
+        arguments = json.loads(call.arguments)
+    except ValueError:
+        return None
+    name = arguments.get("name") if isinstance(arguments, dict) else None
+    return name_text(name) if isinstance(name, str) else None
+
+
+_LOADS_SKILL = "skill_view"
+"""The host's tool."""
+
+
+def _written_late(session: Conversation) -> bool:
+    """Whether the host wrote the messages when the agent was done (before 0.18): the prompt comes
+    nearer to the end than to the start (0.13 to 0.16), or an answer comes at once after a result."""
+    messages = session.messages
+    if not messages:
+        return False
+    prompt_ns, last_ns = messages[0].timestamp_ns, messages[-1].timestamp_ns
+    written_ns = min(prompt_ns - session.started_ns, AT_ONCE_NS * len(messages))
+    if 0 <= last_ns - prompt_ns < written_ns:
+        return True
+    return any(
+        before.role == "tool"
+        and message.role == "assistant"
+        and _COPY_NS < message.timestamp_ns - before.timestamp_ns < AT_ONCE_NS
+        for before, message in pairwise(messages)
+    )
+
+
+def _copies_marked(messages: tuple[Message, ...]) -> Iterator[tuple[Message, bool]]:
+    """Each message, and whether it is an answer that the host only wrote again (`_COPY_NS`)."""
+    before: int | None = None
+    for message in messages:
+        at = message.timestamp_ns
+        close = before is not None and 0 <= at - before <= _COPY_NS
+        yield message, close and message.role == "assistant"
+        before = at
+
+
+def _chat_of(session: Conversation, attributes: Attributes, answers: int) -> Attributes:
+    """What all chats of a session have in common, unless hooks tell better.
+
+    A session's usage is known for its calls only when it is that of its one call.
+    """
+    common = attributes.copy()
+    model = name_text(session.model)
+    if model:
+        common[sc.GEN_AI_REQUEST_MODEL] = model
+    if provider := name_text(session.provider):
+        common[sc.GEN_AI_PROVIDER_NAME] = provider
+    if session.usage is not None and session.api_calls == answers == 1:
+        put_usage(common, session.usage)
+    return common
