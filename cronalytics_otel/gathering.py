@@ -55,7 +55,7 @@ class Gathering:
         everyone = [s.session_id for _, s in pairs]
         everyone += [s.session_id for _, root in pairs for s in below.get(root.session_id, ())]
         usage = reader.usage_rows(everyone)
-        prompts = reader.prompts([s.session_id for _, s in pairs if self._prompt_tells(s)])
+        prompts = reader.messages.prompts([s.session_id for _, s in pairs if self._prompt_tells(s)])
         return [
             self._assembled(
                 reader,
@@ -161,7 +161,7 @@ class Gathering:
             return None
         if session.ended_ns is not None:
             return session.ended_ns
-        said_ns = reader.last_activity_ns(session.session_id) if reader else None
+        said_ns = reader.messages.last_activity_ns(session.session_id) if reader else None
         return max(session.started_ns, said_ns or 0)
 
     def previous(self, execution: Execution) -> tuple[int, int | None] | None:

@@ -1,4 +1,4 @@
-"""Sessions, their usage and their messages: `state.db`.
+"""Sessions and their usage: `state.db`.
 
 A session row holds about 7.5 KB of system prompt before most columns that we need, so it is read
 once, when it is new, and again only while it is open.
@@ -6,7 +6,6 @@ once, when it is new, and again only while it is open.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import sqlite3
@@ -14,9 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..model import Conversation, CostStatus, Message, ToolCall, Usage
-from . import prompts
-from .prompts import Prompt
+from ..model import Conversation, CostStatus, Message, Usage
+from .messages import Messages
 from .sqlite import Row, batched, columns_of, placeholders, select_list
 from .times import epoch_to_ns
 
@@ -31,8 +29,6 @@ CONTINUED_NS = 1_000_000_000
 
 MAX_DEPTH = 16
 """Of subagents below a run; the host allows a handful, a cycle in the data must not hang us."""
-
-_PASSAGE_CHARS, _BEFORE_CHARS = 2_500, 8
 
 _NEEDED = ("id", "started_at")
 _WANTED = (
@@ -122,8 +118,7 @@ class Reader:
         columns = select_list(path, "sessions", present, _NEEDED, _WANTED)
         self._columns = ", ".join(f"s.{c}" if " AS " not in c else c for c in columns.split(", "))
         self._has_parent = "parent_session_id" in present
-        self._messages = columns_of(connection, "messages")
-        self._has_rewinds = {"active", "compacted"} <= self._messages
+        self.messages = Messages(connection)
         self._usage = columns_of(connection, "session_model_usage")
         self.has_ledger_beside = bool(self._usage)
         """The host (0.19+) keeps a ledger, from its first run on, though it may not be there just now."""
@@ -209,37 +204,6 @@ class Reader:
                 found.setdefault(session_id, []).append((task or "", _spending(*spending)))
         return found
 
-    def prompts(self, ids: Sequence[str]) -> dict[str, Prompt]:
-        """By session id, what its first message tells, which the host itself composes."""
-        found: dict[str, Prompt] = {}
-        if not {"session_id", "content"} <= self._messages:
-            return found
-        for batch in batched(ids):
-            rows = self._connection.execute(
-                # The outputs of other jobs may be anywhere in it: only then is all of it read.
-                f"SELECT session_id, substr(content, 1, {_PASSAGE_CHARS}), "  # noqa: S608
-                "CASE WHEN at THEN "
-                f"substr(content, max(at - {_BEFORE_CHARS}, 1), {_PASSAGE_CHARS}) ELSE '' END, "
-                "CASE WHEN instr(content, ?) THEN content ELSE '' END FROM ("
-                "SELECT session_id, content, "
-                "coalesce(nullif(instr(content, ?), 0), instr(content, ?)) AS at "
-                "FROM messages WHERE rowid IN (SELECT min(rowid) FROM messages WHERE session_id IN "
-                f"({placeholders(len(batch))}) GROUP BY session_id))",
-                (prompts.FED, prompts.SCRIPT_FAULT, prompts.SCRIPT_OUTPUT, *batch),
-            )
-            for session_id, head, around, whole in rows:
-                found[session_id] = prompts.read(str(head), str(around), str(whole))
-        return found
-
-    def last_activity_ns(self, session_id: str) -> int | None:
-        """The time of the newest message."""
-        if "timestamp" not in self._messages:
-            return None
-        row = self._connection.execute(
-            "SELECT max(timestamp) FROM messages WHERE session_id = ?", (session_id,)
-        ).fetchone()
-        return epoch_to_ns(row[0]) if row else None
-
     def conversations(
         self, ids: Sequence[str], *, with_content: bool = True
     ) -> dict[str, Conversation]:
@@ -251,40 +215,14 @@ class Reader:
         roots = {s.session_id: s for s in self.sessions(ids)}
         below = self.descendants(list(roots.values()))
         everyone = [*roots, *(s.session_id for sessions in below.values() for s in sessions)]
-        messages = self._messages_of(everyone, with_content=with_content)
+        messages = self.messages.of(everyone, with_content=with_content)
         return {
             root_id: _conversation(root, below.get(root_id, []), messages)
             for root_id, root in roots.items()
         }
 
-    def _messages_of(self, ids: Sequence[str], *, with_content: bool) -> dict[str, list[Message]]:
-        wanted = ("session_id", "role", "timestamp", "content", "tool_call_id", "tool_calls",
-                  "tool_name", "finish_reason")  # fmt: skip
-        found: dict[str, list[Message]] = {}
-        if not {"session_id", "role", "timestamp"} <= self._messages:
-            return found
-        present = self._messages if with_content else self._messages - {"content"}
-        columns = ", ".join(c if c in present else f"NULL AS {c}" for c in wanted)
-        if "content" in self._messages:
-            columns += f", role = 'user' AND substr(content, 1, {len(prompts.TURN_LIMIT)}) = ?"
-        else:
-            columns += ", ? IS NULL"
-        # What the owner took back never led anywhere; what was compressed away did happen.
-        kept = "AND (active = 1 OR compacted = 1)" if self._has_rewinds else ""
-        for batch in batched(ids):
-            rows = self._connection.execute(
-                # By row, as the host itself orders them: its clock may have been set back.
-                f"SELECT {columns} FROM messages "  # noqa: S608
-                f"WHERE session_id IN ({placeholders(len(batch))}) {kept} "
-                "ORDER BY session_id, rowid",
-                (prompts.TURN_LIMIT, *batch),
-            )
-            for row in rows.fetchall():
-                found.setdefault(row[0], []).append(_message(row))
-        return found
-
     def _select(self, where: str) -> str:
-        if not {"session_id", "role", "timestamp", "content"} <= self._messages:
+        if not self.messages.has_text:
             return f"SELECT s.rowid, {self._columns}, NULL, NULL, NULL, NULL FROM sessions s WHERE {where}"  # noqa: S608
         return (
             f"SELECT s.rowid, {self._columns}, m.role, m.timestamp, "  # noqa: S608
@@ -421,69 +359,6 @@ def _conversation(
         )
 
     return build(root)
-
-
-def _message(row: Row) -> Message:
-    (
-        _, role, timestamp, content, tool_call_id, tool_calls, tool_name, finish_reason,
-        at_turn_limit,
-    ) = row  # fmt: skip
-    return Message(
-        role=str(role),
-        timestamp_ns=epoch_to_ns(timestamp) or 0,
-        content=_said(content),
-        tool_call_id=_text(tool_call_id),
-        tool_calls=_tool_calls(tool_calls) if tool_calls else (),
-        tool_name=_text(tool_name),
-        finish_reason=_text(finish_reason),
-        at_turn_limit=bool(at_turn_limit),
-    )
-
-
-_IN_PARTS = "\0json:"
-"""What the host writes before a content that is no text but a list (hermes_state.py 0.19)."""
-
-
-def _said(content: object) -> str | None:
-    """A message's text; of one in parts, its texts, and `[image_url]` for what else there was."""
-    text = _text(content)
-    if text is None or not text.startswith(_IN_PARTS):
-        return text
-    written = text.removeprefix(_IN_PARTS)
-    try:
-        parts = json.loads(written)
-    except (ValueError, RecursionError):
-        return written
-    return "\n".join(map(_part_said, parts)) if isinstance(parts, list) else written
-
-
-def _part_said(part: object) -> str:
-    if not isinstance(part, dict):
-        return str(part)
-    said = part.get("text")
-    return said if isinstance(said, str) else f"[{part.get('type') or 'part'}]"
-
-
-def _tool_calls(text: object) -> tuple[ToolCall, ...]:
-    """OpenAI's shape: `[{"id", "function": {"name", "arguments"}}]`; what is not is passed over."""
-    try:
-        calls = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
-        return ()
-    if not isinstance(calls, list):
-        return ()
-    found = []
-    for call in calls:
-        function = call.get("function") if isinstance(call, dict) else None
-        if isinstance(function, dict):
-            found.append(
-                ToolCall(
-                    call_id=str(call.get("id") or ""),
-                    name=str(function.get("name") or "unknown"),
-                    arguments=_text(function.get("arguments")),
-                )
-            )
-    return tuple(found)
 
 
 def _text(value: object) -> str | None:

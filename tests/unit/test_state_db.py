@@ -311,7 +311,7 @@ def test_no_query_reads_all_of_the_history(db: Database) -> None:
         list(reader.sessions(["cron_a_20260504_090002"]))
         reader.descendants(list(reader.sessions(["cron_a_20260504_090002"])))
         reader.usage_rows(["cron_a_20260504_090002"])
-        reader.last_activity_ns("cron_a_20260504_090002")
+        reader.messages.last_activity_ns("cron_a_20260504_090002")
         reader.conversations(["cron_a_20260504_090002"])
 
     statements = _traced(db, work)
@@ -480,7 +480,7 @@ def test_a_host_with_few_columns_is_read_with_what_it_has(tmp_path: Path) -> Non
         assert sessions[0].spending.usage == Usage()
         assert reader.descendants([sessions[0]]) == {}
         assert reader.usage_rows([sessions[0].session_id]) == {}
-        assert reader.last_activity_ns(sessions[0].session_id) is None
+        assert reader.messages.last_activity_ns(sessions[0].session_id) is None
         (conversation,) = reader.conversations([sessions[0].session_id]).values()
         assert conversation.messages == ()
 
@@ -573,5 +573,5 @@ def test_what_went_wrong_before_the_agent_is_where_the_host_writes_it(
     db.message("cron_j_20260504_090002", "user", 2.0, NOTICE)
 
     with db.reader() as reader:
-        found = reader.prompts(["cron_j_20260504_090002", "gone"])
+        found = reader.messages.prompts(["cron_j_20260504_090002", "gone"])
     assert found == {"cron_j_20260504_090002": told}

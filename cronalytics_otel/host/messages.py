@@ -1,0 +1,150 @@
+"""What was said in sessions: `state.db`, table `messages`."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from ..model import Message, ToolCall
+from . import prompts
+from .prompts import Prompt
+from .sqlite import Row, batched, columns_of, placeholders
+from .times import epoch_to_ns
+
+_PASSAGE_CHARS, _BEFORE_CHARS = 2_500, 8
+
+
+class Messages:
+    """Typed reads of one open `state.db`'s messages, by session; what a host version has not is None."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._present = columns_of(connection, "messages")
+        self._has_rewinds = {"active", "compacted"} <= self._present
+        self.has_text = {"session_id", "role", "timestamp", "content"} <= self._present
+
+    def prompts(self, ids: Sequence[str]) -> dict[str, Prompt]:
+        """By session id, what its first message tells, which the host itself composes."""
+        found: dict[str, Prompt] = {}
+        if not {"session_id", "content"} <= self._present:
+            return found
+        for batch in batched(ids):
+            rows = self._connection.execute(
+                # The outputs of other jobs may be anywhere in it: only then is all of it read.
+                f"SELECT session_id, substr(content, 1, {_PASSAGE_CHARS}), "  # noqa: S608
+                "CASE WHEN at THEN "
+                f"substr(content, max(at - {_BEFORE_CHARS}, 1), {_PASSAGE_CHARS}) ELSE '' END, "
+                "CASE WHEN instr(content, ?) THEN content ELSE '' END FROM ("
+                "SELECT session_id, content, "
+                "coalesce(nullif(instr(content, ?), 0), instr(content, ?)) AS at "
+                "FROM messages WHERE rowid IN (SELECT min(rowid) FROM messages WHERE session_id IN "
+                f"({placeholders(len(batch))}) GROUP BY session_id))",
+                (prompts.FED, prompts.SCRIPT_FAULT, prompts.SCRIPT_OUTPUT, *batch),
+            )
+            for session_id, head, around, whole in rows:
+                found[session_id] = prompts.read(str(head), str(around), str(whole))
+        return found
+
+    def last_activity_ns(self, session_id: str) -> int | None:
+        """The time of the newest message."""
+        if "timestamp" not in self._present:
+            return None
+        row = self._connection.execute(
+            "SELECT max(timestamp) FROM messages WHERE session_id = ?", (session_id,)
+        ).fetchone()
+        return epoch_to_ns(row[0]) if row else None
+
+    def of(self, ids: Sequence[str], *, with_content: bool) -> dict[str, list[Message]]:
+        """By session id, in the order of the host's rows."""
+        wanted = ("session_id", "role", "timestamp", "content", "tool_call_id", "tool_calls",
+                  "tool_name", "finish_reason")  # fmt: skip
+        found: dict[str, list[Message]] = {}
+        if not {"session_id", "role", "timestamp"} <= self._present:
+            return found
+        present = self._present if with_content else self._present - {"content"}
+        columns = ", ".join(c if c in present else f"NULL AS {c}" for c in wanted)
+        if "content" in self._present:
+            columns += f", role = 'user' AND substr(content, 1, {len(prompts.TURN_LIMIT)}) = ?"
+        else:
+            columns += ", ? IS NULL"
+        # What the owner took back never led anywhere; what was compressed away did happen.
+        kept = "AND (active = 1 OR compacted = 1)" if self._has_rewinds else ""
+        for batch in batched(ids):
+            rows = self._connection.execute(
+                # By row, as the host itself orders them: its clock may have been set back.
+                f"SELECT {columns} FROM messages "  # noqa: S608
+                f"WHERE session_id IN ({placeholders(len(batch))}) {kept} "
+                "ORDER BY session_id, rowid",
+                (prompts.TURN_LIMIT, *batch),
+            )
+            for row in rows.fetchall():
+                found.setdefault(row[0], []).append(_message(row))
+        return found
+
+
+def _message(row: Row) -> Message:
+    (
+        _, role, timestamp, content, tool_call_id, tool_calls, tool_name, finish_reason,
+        at_turn_limit,
+    ) = row  # fmt: skip
+    return Message(
+        role=str(role),
+        timestamp_ns=epoch_to_ns(timestamp) or 0,
+        content=_said(content),
+        tool_call_id=_text(tool_call_id),
+        tool_calls=_tool_calls(tool_calls) if tool_calls else (),
+        tool_name=_text(tool_name),
+        finish_reason=_text(finish_reason),
+        at_turn_limit=bool(at_turn_limit),
+    )
+
+
+_IN_PARTS = "\0json:"
+"""What the host writes before a content that is no text but a list (hermes_state.py 0.19)."""
+
+
+def _said(content: object) -> str | None:
+    """A message's text; of one in parts, its texts, and `[image_url]` for what else there was."""
+    text = _text(content)
+    if text is None or not text.startswith(_IN_PARTS):
+        return text
+    written = text.removeprefix(_IN_PARTS)
+    try:
+        parts = json.loads(written)
+    except (ValueError, RecursionError):
+        return written
+    return "\n".join(map(_part_said, parts)) if isinstance(parts, list) else written
+
+
+def _part_said(part: object) -> str:
+    if not isinstance(part, dict):
+        return str(part)
+    said = part.get("text")
+    return said if isinstance(said, str) else f"[{part.get('type') or 'part'}]"
+
+
+def _tool_calls(text: object) -> tuple[ToolCall, ...]:
+    """OpenAI's shape: `[{"id", "function": {"name", "arguments"}}]`; what is not is passed over."""
+    try:
+        calls = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return ()
+    if not isinstance(calls, list):
+        return ()
+    found = []
+    for call in calls:
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            found.append(
+                ToolCall(
+                    call_id=str(call.get("id") or ""),
+                    name=str(function.get("name") or "unknown"),
+                    arguments=_text(function.get("arguments")),
+                )
+            )
+    return tuple(found)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
