@@ -46,9 +46,9 @@ class Timeline:
         self._close_told()
         details = self._book.details.get(session.session_id, _NOTHING_TOLD)
         late = _written_late(session)
-        if late and (timed := with_times(session.messages, details)) is not None:
-            session, late = replace(session, messages=timed), False
         messages = list(_copies_marked(session.messages))
+        if late and (timed := with_times(messages, details)) is not None:
+            messages, late = timed, False
         answers = sum(message.role == "assistant" and not copy for message, copy in messages)
         alone = answers <= 1 and not any(message.role == "tool" for message, _ in messages)
         if late and not alone:

@@ -123,19 +123,21 @@ class Told:
         return _event(sc.EVENT_MODEL_FALLBACK, attempt.started_ns, values)
 
 
-def with_times(messages: Sequence[Message], details: Details) -> tuple[Message, ...] | None:
+def with_times(
+    messages: Sequence[tuple[Message, bool]], details: Details
+) -> list[tuple[Message, bool]] | None:
     """Messages that the host wrote down when all was over, at the times that hooks told; None when
-    hooks told too little of one of them."""
+    hooks told too little of one of them. Each comes with whether it is only a copy."""
     if not details.calls:
         return None
-    answers = sum(message.role == "assistant" for message in messages)
+    answers = sum(message.role == "assistant" and not copy for message, copy in messages)
     # As many calls as answers: each has its own. Otherwise some were rejected: tools tell.
     calls = deque(details.calls if len(details.calls) == answers else ())
     tools = {run.call_id: run for run in details.tools}
-    timed: list[Message] = []
+    timed: list[tuple[Message, bool]] = []
     at_ns: int | None = min(attempt.started_ns for attempt in details.calls)
-    for message in messages:
-        if message.role == "assistant":
+    for message, copy in messages:
+        if message.role == "assistant" and not copy:
             answers -= 1
             asked = [tools[call.call_id] for call in message.tool_calls if call.call_id in tools]
             if calls:
@@ -149,8 +151,8 @@ def with_times(messages: Sequence[Message], details: Details) -> tuple[Message, 
             at_ns = run.ended_ns if run is not None else calls[0].started_ns if calls else None
         if at_ns is None:
             return None
-        timed.append(replace(message, timestamp_ns=at_ns))
-    return tuple(timed)
+        timed.append((replace(message, timestamp_ns=at_ns), copy))
+    return timed
 
 
 def _exception(error: ApiError) -> SpanEvent:
