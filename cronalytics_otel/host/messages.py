@@ -22,6 +22,8 @@ class Messages:
         self._connection = connection
         self._present = columns_of(connection, "messages")
         self._has_rewinds = {"active", "compacted"} <= self._present
+        self.are_late = not self._has_rewinds
+        """Before 0.18 an agent's messages are written down when it is done."""
         self.has_text = {"session_id", "role", "timestamp", "content"} <= self._present
 
     def prompts(self, ids: Sequence[str]) -> dict[str, Prompt]:

@@ -217,7 +217,9 @@ class Reader:
         everyone = [*roots, *(s.session_id for sessions in below.values() for s in sessions)]
         messages = self.messages.of(everyone, with_content=with_content)
         return {
-            root_id: _conversation(root, below.get(root_id, []), messages)
+            root_id: _conversation(
+                root, below.get(root_id, []), messages, writes_late=self.messages.are_late
+            )
             for root_id, root in roots.items()
         }
 
@@ -337,7 +339,11 @@ def _amount(value: object) -> float | None:
 
 
 def _conversation(
-    root: Session, below: Sequence[Session], messages: dict[str, list[Message]]
+    root: Session,
+    below: Sequence[Session],
+    messages: dict[str, list[Message]],
+    *,
+    writes_late: bool,
 ) -> Conversation:
     children: dict[str, list[Session]] = {}
     for session in below:
@@ -354,6 +360,7 @@ def _conversation(
             cost_usd=session.spending.cost_usd,
             api_calls=session.spending.api_calls,
             is_subagent=session.is_subagent,
+            writes_late=writes_late,
             messages=tuple(messages.get(session.session_id, ())),
             children=tuple(build(child) for child in children.get(session.session_id, ())),
         )

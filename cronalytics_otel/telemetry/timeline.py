@@ -17,9 +17,10 @@ _COPY_NS = 10_000
 """Two messages closer than this were written in one go: no model answers in 10 µs. So the host puts
 the kept messages back, a microsecond apart, after it compressed a conversation: those are copies."""
 
-AT_ONCE_NS = 20_000_000
-"""No model answers in 20 ms. Hosts before 0.18 write an agent's messages down together, when it is
-done: they are a millisecond apart then, and their times say nothing of the steps."""
+AT_ONCE_NS, FASTEST_NS = 20_000_000, 3_000_000
+"""Hosts before 0.18 write an agent's messages down together, when it is done: their times then say
+nothing of the steps. On such a host, what is so close was written so. On a newer one (the home may have
+been brought up to date since) only what no model could ever do."""
 
 
 class Timeline:
@@ -195,19 +196,20 @@ _LOADS_SKILL = "skill_view"
 
 
 def _written_late(session: Conversation) -> bool:
-    """Whether the host wrote the messages when the agent was done (before 0.18): the prompt comes
-    nearer to the end than to the start (0.13 to 0.16), or an answer comes at once after a result."""
+    """Whether the host wrote the messages when the agent was done: the prompt comes nearer to the end
+    than to the start (0.13 to 0.16), or an answer comes at once after a result (0.17)."""
     messages = session.messages
     if not messages:
         return False
+    close_ns = AT_ONCE_NS if session.writes_late else FASTEST_NS
     prompt_ns, last_ns = messages[0].timestamp_ns, messages[-1].timestamp_ns
-    written_ns = min(prompt_ns - session.started_ns, AT_ONCE_NS * len(messages))
+    written_ns = min(prompt_ns - session.started_ns, close_ns * len(messages))
     if 0 <= last_ns - prompt_ns < written_ns:
         return True
     return any(
         before.role == "tool"
         and message.role == "assistant"
-        and _COPY_NS < message.timestamp_ns - before.timestamp_ns < AT_ONCE_NS
+        and _COPY_NS < message.timestamp_ns - before.timestamp_ns < close_ns
         for before, message in pairwise(messages)
     )
 
