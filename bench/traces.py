@@ -100,7 +100,7 @@ def _details() -> Details:
     usage = Usage(input_tokens=1000, output_tokens=50, cache_read_tokens=200)
     times = [BEGAN_NS + (2 * turn + 1) * SECOND for turn in range(TURNS)]
     return Details(
-        calls=tuple(
+        attempts=tuple(
             ModelCall(started_ns=at_ns + 1, ended_ns=at_ns + SECOND - 1, model="claude-sonnet-4",
                       provider="anthropic", response_model="claude-sonnet-4-20260514", usage=usage)
             for at_ns in times

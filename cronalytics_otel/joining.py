@@ -316,19 +316,7 @@ def _spent(facts: Facts) -> tuple[Usage | None, float | None, CostStatus | None]
     parts = _parts(facts)
     if not parts:
         return None, None, None
-    return total_usage([p.usage for p in parts]), *total_cost(parts)
-
-
-def total_usage(usages: Sequence[Usage]) -> Usage:
-    if len(usages) == 1:
-        return usages[0]
-    return Usage(
-        input_tokens=sum(u.input_tokens for u in usages),
-        output_tokens=sum(u.output_tokens for u in usages),
-        cache_read_tokens=sum(u.cache_read_tokens for u in usages),
-        cache_write_tokens=sum(u.cache_write_tokens for u in usages),
-        reasoning_tokens=sum(u.reasoning_tokens for u in usages),
-    )
+    return Usage.sum([p.usage for p in parts]), *total_cost(parts)
 
 
 def total_cost(parts: Sequence[Spending]) -> tuple[float | None, CostStatus | None]:

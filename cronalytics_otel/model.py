@@ -5,6 +5,7 @@ Units: `*_ns` is epoch nanoseconds, `*_s` seconds, `*_usd` US dollars. `None` me
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
@@ -168,6 +169,18 @@ class Usage:
     def total_tokens(self) -> int:
         """Input and output; reasoning is a part of output already."""
         return self.input_tokens + self.output_tokens
+
+    @classmethod
+    def sum(cls, usages: Sequence[Usage]) -> Usage:
+        if len(usages) == 1:
+            return usages[0]
+        return cls(
+            input_tokens=sum(u.input_tokens for u in usages),
+            output_tokens=sum(u.output_tokens for u in usages),
+            cache_read_tokens=sum(u.cache_read_tokens for u in usages),
+            cache_write_tokens=sum(u.cache_write_tokens for u in usages),
+            reasoning_tokens=sum(u.reasoning_tokens for u in usages),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -387,11 +400,14 @@ Detail: TypeAlias = ModelCall | ApiError | ToolRun
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Details:
-    """What hooks told of one session, each in the order of its end."""
+    """What hooks told of one session, in the order in which they came: clocks may go back."""
 
-    calls: tuple[ModelCall, ...] = ()
-    errors: tuple[ApiError, ...] = ()
+    attempts: tuple[ModelCall | ApiError, ...] = ()
     tools: tuple[ToolRun, ...] = ()
+
+    @property
+    def calls(self) -> tuple[ModelCall, ...]:
+        return tuple(attempt for attempt in self.attempts if isinstance(attempt, ModelCall))
 
 
 class SpanKind(StrEnum):

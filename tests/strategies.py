@@ -152,8 +152,7 @@ details = st.dictionaries(
     st.sampled_from(["s1", "s2", "s3", ""]),
     st.builds(
         Details,
-        calls=st.lists(model_calls, max_size=4).map(tuple),
-        errors=st.lists(api_errors, max_size=4).map(tuple),
+        attempts=st.lists(model_calls | api_errors, max_size=8).map(tuple),
         tools=st.lists(tool_runs, max_size=4).map(tuple),
     ),
     max_size=3,

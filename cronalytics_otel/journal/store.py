@@ -246,14 +246,14 @@ class Journal:
             batch = root_ids[start : start + _BATCH]
             rows = self._connection.execute(
                 "SELECT session_id, data FROM detail WHERE root_id IN "  # noqa: S608
-                f"({','.join('?' * len(batch))})",
+                f"({','.join('?' * len(batch))}) ORDER BY id",
                 batch,
             )
             for session_id, data in rows:
                 detail = records.detail_from_json(data)
                 if detail is not None:
                     found.setdefault(session_id, []).append(detail)
-        return {session_id: _sorted(details) for session_id, details in found.items()}
+        return {session_id: _details(details) for session_id, details in found.items()}
 
     def _forget_old_details(self) -> None:
         """The oldest, but for those of runs that somebody still lacks."""
@@ -265,10 +265,8 @@ class Journal:
         )
 
 
-def _sorted(details: Iterable[Detail]) -> Details:
-    in_order = sorted(details, key=lambda detail: detail.ended_ns)
+def _details(told: Sequence[Detail]) -> Details:
     return Details(
-        calls=tuple(d for d in in_order if isinstance(d, ModelCall)),
-        errors=tuple(d for d in in_order if isinstance(d, ApiError)),
-        tools=tuple(d for d in in_order if isinstance(d, ToolRun)),
+        attempts=tuple(d for d in told if isinstance(d, (ModelCall, ApiError))),
+        tools=tuple(d for d in told if isinstance(d, ToolRun)),
     )

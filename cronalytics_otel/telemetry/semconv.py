@@ -96,6 +96,7 @@ HERMES_CRON_SKILL_NAME: Final = "hermes.cron.skill.name"
 # What happened in a step
 HERMES_CRON_RETRY_ATTEMPT: Final = "hermes.cron.retry.attempt"
 HERMES_CRON_RETRY_LIMIT: Final = "hermes.cron.retry.limit"
+HERMES_CRON_RETRY_TIME: Final = "hermes.cron.retry.time"
 HERMES_CRON_RETRY_RETRYABLE: Final = "hermes.cron.retry.retryable"
 HERMES_CRON_FALLBACK_FROM_MODEL: Final = "hermes.cron.fallback.from_model"
 HERMES_CRON_FALLBACK_FROM_PROVIDER: Final = "hermes.cron.fallback.from_provider"
@@ -140,6 +141,14 @@ GEN_AI_USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
 GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+
+GEN_AI_USAGE: Final = (
+    GEN_AI_USAGE_INPUT_TOKENS,
+    GEN_AI_USAGE_OUTPUT_TOKENS,
+    GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
+    GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
+    GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
+)
 
 # Span names: `{name}` or `{name} {what}`
 SPAN_CRON: Final = "cron"
@@ -442,7 +451,7 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_RUN_LATENESS, _DOUBLE, "s", "From when it was due to its start.", "the schedule, ledger `started_at`"),
     _row(HERMES_CRON_RUN_QUEUE_TIME, _DOUBLE, "s", "From the scheduler's claim to the start.", "ledger `claimed_at`, `started_at`"),
     _row(HERMES_CRON_RUN_STARTUP_TIME, _DOUBLE, "s", "From the start of the run, or the end of its script, to that of the agent's session: Hermes makes the agent ready. Only where a ledger tells the start.", "ledger `started_at`, session `started_at`"),
-    _row(HERMES_CRON_RUN_MODEL_TIME, _DOUBLE, "s", "Time in which at least one `chat` was under way: parallel ones count once. Absent when no model answered or steps are missing.", "times of the messages"),
+    _row(HERMES_CRON_RUN_MODEL_TIME, _DOUBLE, "s", "Time in which at least one `chat` was under way, or (seen live) calls that never led to an answer, from the first attempt to the last: parallel ones count once. Absent when no model was asked or steps are missing.", "times of the messages, hooks"),
     _row(HERMES_CRON_RUN_TOOL_TIME, _DOUBLE, "s", "Time in which at least one `execute_tool` and no `chat` was under way: a subagent's model time is not counted again. Absent when steps are missing.", "times of the messages"),
     _row(HERMES_CRON_RUN_SCRIPT_TIME, _DOUBLE, "s", "How long its script ran: of a script job and of a gate that said no the whole run, delivery included; of a script before the agent to a second. Absent when there was none, or its start is not known.", "ledger `started_at`, the time in the session's id"),
     _row(HERMES_CRON_RUN_DELIVERY_TIME, _DOUBLE, "s", "From the end of the session to the end of the run, when the answer was delivered or failed to be.", "session `ended_at`, ledger `finished_at`"),
@@ -523,6 +532,7 @@ ATTRIBUTES: Final = (
     _row(HTTP_RESPONSE_STATUS_CODE, _INT, "", "What the server answered.", "hook `api_request_error`", (Where.EXCEPTION,)),
     _row(EXCEPTION_TYPE, _STRING, "", "The class of the error in the host.", "hook `api_request_error`", (Where.EXCEPTION,)),
     _row(EXCEPTION_MESSAGE, _STRING, "", "Its text; cut, secrets masked.", "hook `api_request_error`", (Where.EXCEPTION,)),
+    _row(HERMES_CRON_RETRY_TIME, _DOUBLE, "s", "How long the attempt took.", "hook `api_request_error`", (Where.EXCEPTION,)),
     _row(HERMES_CRON_RETRY_ATTEMPT, _INT, "{attempt}", "How many attempts had failed before this one.", "hook `api_request_error`", (Where.EXCEPTION,)),
     _row(HERMES_CRON_RETRY_LIMIT, _INT, "{attempt}", "How many attempts Hermes makes.", "hook `api_request_error`", (Where.EXCEPTION,)),
     _row(HERMES_CRON_RETRY_RETRYABLE, ValueType.BOOLEAN, "", "Whether another attempt can help.", "hook `api_request_error`", (Where.EXCEPTION,)),

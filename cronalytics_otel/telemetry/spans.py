@@ -85,7 +85,7 @@ def build_trace(
     if conversation is not None:
         book = Book(show, details or {})
         _add_conversation(run, conversation, root, book, steps)
-        tokens, loaded = book.tokens(), book.skills
+        tokens, loaded = _tokens_on_chats(run, book), book.skills
     if script is not None:
         root.attributes[sc.HERMES_CRON_RUN_SCRIPT_TIME] = (script.end - script.start) / 1e9
     _add_rest(run, root, tokens, loaded)
@@ -132,6 +132,18 @@ def _add_conversation(
         root.attributes[sc.HERMES_CRON_RUN_TOOL_TIME] = book.tool_s()
         if (model_s := book.model_s()) is not None:
             root.attributes[sc.HERMES_CRON_RUN_MODEL_TIME] = model_s
+
+
+def _tokens_on_chats(run: Run, book: Book) -> int:
+    """How many stand there. When hooks told of more than the host counted, none do: the run's sum is
+    the host's, and parts that exceed it are no parts of it."""
+    tokens = book.tokens()
+    if run.usage is None or tokens <= run.usage.total_tokens:
+        return tokens
+    for chat in book.chats:
+        for name in sc.GEN_AI_USAGE:
+            chat.attributes.pop(name, None)
+    return 0
 
 
 def _add_rest(run: Run, root: Step, tokens: int, loaded: list[str]) -> None:

@@ -58,19 +58,27 @@ class Book:
     """Those that stand in the trace: one that came twice would be counted twice."""
     chats: list[Step] = field(default_factory=list)
     tools: list[Step] = field(default_factory=list)
+    vain: list[tuple[int, int]] = field(default_factory=list)
+    """From the first to the last of attempts that led to no answer."""
     skills: list[str] = field(default_factory=list)
     """That agents loaded, in order."""
     untimed: bool = False
     """The times of some steps are not known: see `timeline.AT_ONCE_NS`."""
 
     def model_s(self) -> float | None:
-        return _covered_ns(self.chats) / 1e9 if self.chats else None
+        asked = self._asked()
+        return _covered_ns(asked) / 1e9 if asked else None
 
     def tool_s(self) -> float:
         """Without the time of chats: those of a subagent lie within the call that started it."""
         if not self.tools:
             return 0.0
-        return (_covered_ns(self.chats + self.tools) - _covered_ns(self.chats)) / 1e9
+        asked = self._asked()
+        both = asked + [(tool.start, tool.end) for tool in self.tools]
+        return (_covered_ns(both) - _covered_ns(asked)) / 1e9
+
+    def _asked(self) -> list[tuple[int, int]]:
+        return [(chat.start, chat.end) for chat in self.chats] + self.vain
 
     def tokens(self) -> int:
         """Those that stand on chats."""
@@ -81,13 +89,13 @@ class Book:
 _COUNTED = (sc.GEN_AI_USAGE_INPUT_TOKENS, sc.GEN_AI_USAGE_OUTPUT_TOKENS)
 
 
-def _covered_ns(steps: list[Step]) -> int:
+def _covered_ns(times: list[tuple[int, int]]) -> int:
     """The time in which at least one of them was under way."""
     covered, until = 0, -1
-    for step in sorted(steps, key=start_of):
-        if step.end > until:
-            covered += step.end - max(step.start, until)
-            until = step.end
+    for start, end in sorted(times):
+        if end > until:
+            covered += end - max(start, until)
+            until = end
     return covered
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from ..model import Conversation, Details, Message, SpanKind, ToolCall, ToolRun
+from ..model import ApiError, Conversation, Details, Message, SpanKind, ToolCall, ToolRun
 from . import semconv as sc
 from .content import error_text, masked_and_cut, messages_json, name_text, value_text
 from .steps import Book, Step, named, step_attributes, within
@@ -39,7 +39,7 @@ class Timeline:
         self._news: list[Message] = []
         self._chat_attributes = step_attributes(sc.SPAN_CHAT, conversation)
         self._tool_attributes = step_attributes(sc.SPAN_EXECUTE_TOOL, conversation)
-        self._told = Told(_NOTHING_TOLD)
+        self._told = Told(_NOTHING_TOLD, 0)
         self.turns = 0
         self.untimed = False
 
@@ -54,14 +54,21 @@ class Timeline:
         alone = answers <= 1 and not any(message.role == "tool" for message, _ in messages)
         if late and not alone:
             self.untimed = self._book.untimed = True
-            details = replace(details, calls=())  # which answer is whose cannot be told
-        self._told = Told(details)
+            errors = tuple(a for a in details.attempts if isinstance(a, ApiError))
+            details = replace(details, attempts=errors)  # which answer is whose cannot be told
+        given = sum(bool(message.finish_reason) for message, copy in messages if not copy)
+        self._told = Told(details, given)
+        is_full = bool(session.api_calls) and 0 < (session.api_calls or 0) <= given
         chat = _chat_of(session, self._chat_attributes, answers)
         ordinal = 0
+        asked_to_end = False
         for message, copy in messages:
+            asked_to_end |= message.at_turn_limit
             at = within(self._now, self._agent.end, message.timestamp_ns)
             if message.role == "assistant" and not copy:
-                self._answer(message, at, chat, (session.session_id, str(ordinal)))
+                if message.finish_reason or not is_full or asked_to_end:
+                    self._answer(message, at, chat, (session.session_id, str(ordinal)))
+                # Else no call is left for it: the host's own word, where an agent was interrupted.
                 ordinal += 1
             elif message.role == "tool":
                 self._result(message, at)
@@ -76,12 +83,17 @@ class Timeline:
 
     def _close_told(self) -> None:
         """What came of nothing that the host kept: an API that never answered."""
-        self._agent.note(self._told.until(None).events)
+        vain = self._told.rest()
+        if vain.spans:
+            clamp = self._agent.clamp
+            first, last = vain.spans[0][0], vain.spans[-1][1]
+            self._book.vain.append((clamp(first), max(clamp(first), clamp(last))))
+            self._agent.note(vain.events)
 
     def _answer(self, message: Message, at: int, chat: Attributes, path: tuple[str, str]) -> None:
         self._abandon_calls(at)
         self.turns += 1
-        asked = self._told.until(message.timestamp_ns)
+        asked = self._told.for_answer(message)
         attributes = chat.copy()
         asked.describe(attributes)
         if reason := name_text(message.finish_reason):
@@ -209,6 +221,7 @@ def _written_late(session: Conversation) -> bool:
     return any(
         before.role == "tool"
         and message.role == "assistant"
+        and message.finish_reason  # else the host may have written it itself
         and _COPY_NS < message.timestamp_ns - before.timestamp_ns < close_ns
         for before, message in pairwise(messages)
     )

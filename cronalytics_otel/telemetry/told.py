@@ -6,7 +6,7 @@ Pure. The messages make the tree; what hooks told makes it exact.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..model import (
@@ -32,10 +32,18 @@ class Asked:
 
     calls: list[ModelCall] = field(default_factory=list)
     events: list[SpanEvent] = field(default_factory=list)
-    start_ns: int | None = None
-    """Of the first attempt; None when hooks told of none."""
-    end_ns: int | None = None
-    """Of the last answer."""
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    """Start and end of each attempt."""
+
+    @property
+    def start_ns(self) -> int | None:
+        """Of the first attempt; None when hooks told of none."""
+        return self.spans[0][0] if self.spans else None
+
+    @property
+    def end_ns(self) -> int | None:
+        """Of the last answer."""
+        return self.calls[-1].ended_ns if self.calls else None
 
     @property
     def usage(self) -> Usage | None:
@@ -43,7 +51,7 @@ class Asked:
         if len(self.calls) == 1:
             return self.calls[0].usage
         known = [call.usage for call in self.calls if call.usage is not None]
-        return _sum(known) if known and len(known) == len(self.calls) else None
+        return Usage.sum(known) if known and len(known) == len(self.calls) else None
 
     def describe(self, attributes: Attributes) -> None:
         """Puts what is known of the answer that was taken, and of what all of them took."""
@@ -77,31 +85,39 @@ _NOTHING = Asked()
 class Told:
     """Hands out what hooks told of one session, in the order of its messages."""
 
-    def __init__(self, details: Details) -> None:
-        attempts: list[ModelCall | ApiError] = [*details.calls, *details.errors]
-        attempts.sort(key=lambda attempt: (attempt.started_ns, attempt.ended_ns))
-        self._attempts = deque(attempts)
-        self._tools: dict[str, deque[ToolRun]] = {}
-        for tool in details.tools:
-            self._tools.setdefault(tool.call_id, deque()).append(tool)
+    def __init__(self, details: Details, answers: int) -> None:
+        """`answers`: how many of its messages a model gave, for all that is known."""
+        self._attempts = deque(details.attempts)
+        # As many calls as answers: each has its own, whatever the clocks did.
+        self._in_order = answers > 0 and len(details.calls) == answers
+        self._tools = _by_id(details.tools)
         self._model: tuple[str | None, str | None] | None = None
 
-    def until(self, time_ns: int | None) -> Asked:
-        """All that began up to then and was not handed out before; None for all the rest."""
+    def for_answer(self, message: Message) -> Asked:
+        """What was asked of models for this one."""
         if not self._attempts:
             return _NOTHING
+        if not self._in_order:
+            return self._take(lambda attempt, _: attempt.started_ns <= message.timestamp_ns)
+        if not message.finish_reason:
+            return _NOTHING
+        return self._take(lambda _, asked: not asked.calls)
+
+    def rest(self) -> Asked:
+        """All that nothing came of."""
+        return self._take(lambda _attempt, _asked: True) if self._attempts else _NOTHING
+
+    def _take(self, belongs: Callable[[ModelCall | ApiError, Asked], bool]) -> Asked:
         asked = Asked()
-        while self._attempts and (time_ns is None or self._attempts[0].started_ns <= time_ns):
+        while self._attempts and belongs(self._attempts[0], asked):
             attempt = self._attempts.popleft()
-            if asked.start_ns is None:
-                asked.start_ns = attempt.started_ns
+            asked.spans.append((attempt.started_ns, attempt.ended_ns))
             if (change := self._fallback(attempt)) is not None:
                 asked.events.append(change)
             if isinstance(attempt, ApiError):
                 asked.events.append(_exception(attempt))
             else:
                 asked.calls.append(attempt)
-                asked.end_ns = attempt.ended_ns
         return asked
 
     def tool(self, call_id: str) -> ToolRun | None:
@@ -133,26 +149,41 @@ def with_times(
     answers = sum(message.role == "assistant" and not copy for message, copy in messages)
     # As many calls as answers: each has its own. Otherwise some were rejected: tools tell.
     calls = deque(details.calls if len(details.calls) == answers else ())
-    tools = {run.call_id: run for run in details.tools}
+    asked_for = _by_id(details.tools)
+    ended = _by_id(details.tools)
     timed: list[tuple[Message, bool]] = []
     at_ns: int | None = min(attempt.started_ns for attempt in details.calls)
     for message, copy in messages:
         if message.role == "assistant" and not copy:
             answers -= 1
-            asked = [tools[call.call_id] for call in message.tool_calls if call.call_id in tools]
+            begun = [
+                asked_for[call.call_id].popleft().started_ns
+                for call in message.tool_calls
+                if asked_for.get(call.call_id)
+            ]
             if calls:
                 at_ns = calls.popleft().ended_ns
             elif not answers:
                 at_ns = details.calls[-1].ended_ns
             else:
-                at_ns = min((run.started_ns for run in asked), default=None)
+                at_ns = min(begun, default=None)
         elif message.role == "tool":
-            run = tools.get(message.tool_call_id or "")
-            at_ns = run.ended_ns if run is not None else calls[0].started_ns if calls else None
+            if runs := ended.get(message.tool_call_id or ""):
+                at_ns = runs.popleft().ended_ns
+            else:
+                at_ns = calls[0].started_ns if calls else None
         if at_ns is None:
             return None
         timed.append((replace(message, timestamp_ns=at_ns), copy))
     return timed
+
+
+def _by_id(tools: Sequence[ToolRun]) -> dict[str, deque[ToolRun]]:
+    """A model may give an id twice."""
+    found: dict[str, deque[ToolRun]] = {}
+    for tool in tools:
+        found.setdefault(tool.call_id, deque()).append(tool)
+    return found
 
 
 def _exception(error: ApiError) -> SpanEvent:
@@ -165,6 +196,7 @@ def _exception(error: ApiError) -> SpanEvent:
             sc.HTTP_RESPONSE_STATUS_CODE: error.status_code,
             sc.EXCEPTION_TYPE: name_text(error.exception_type),
             sc.EXCEPTION_MESSAGE: error_text(error.message),
+            sc.HERMES_CRON_RETRY_TIME: max(0, error.ended_ns - error.started_ns) / 1e9,
             sc.HERMES_CRON_RETRY_ATTEMPT: error.attempt,
             sc.HERMES_CRON_RETRY_LIMIT: error.max_attempts,
             sc.HERMES_CRON_RETRY_RETRYABLE: error.retryable,
@@ -206,13 +238,3 @@ _TOOL_ERRORS = {
 def _event(name: str, time_ns: int, values: Mapping[str, AttributeValue | None]) -> SpanEvent:
     known = {key: value for key, value in values.items() if value is not None}
     return SpanEvent(name=name, time_ns=time_ns, attributes=known)
-
-
-def _sum(usages: list[Usage]) -> Usage:
-    return Usage(
-        input_tokens=sum(u.input_tokens for u in usages),
-        output_tokens=sum(u.output_tokens for u in usages),
-        cache_read_tokens=sum(u.cache_read_tokens for u in usages),
-        cache_write_tokens=sum(u.cache_write_tokens for u in usages),
-        reasoning_tokens=sum(u.reasoning_tokens for u in usages),
-    )

@@ -16,7 +16,7 @@ from cronalytics_otel.host.ledger import Execution
 from cronalytics_otel.host.outputs import Ending, Output
 from cronalytics_otel.host.state_db import LastMessage, Session, Spending
 from cronalytics_otel.host.times import NS
-from cronalytics_otel.joining import Facts, Matcher, assemble, total_cost, total_usage
+from cronalytics_otel.joining import Facts, Matcher, assemble, total_cost
 from cronalytics_otel.model import (
     CostStatus,
     DeliveryOutcome,
@@ -250,7 +250,7 @@ spendings = st.builds(
 
 @given(st.lists(usages, min_size=1))
 def test_the_usage_of_a_run_is_the_sum_of_its_parts_by_kind(parts: list[Usage]) -> None:
-    total = total_usage(parts)
+    total = Usage.sum(parts)
     for kind in ("input", "output", "cache_read", "cache_write", "reasoning"):
         name = f"{kind}_tokens"
         assert getattr(total, name) == sum(getattr(p, name) for p in parts)

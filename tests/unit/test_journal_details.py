@@ -43,7 +43,7 @@ def test_what_another_version_wrote_is_read_as_far_as_it_is_known() -> None:
     assert detail_from_json('{"kind": "surprise"}') is None
 
 
-def test_details_are_found_by_run_and_sorted_by_their_end(journal: Journal) -> None:
+def test_details_are_found_by_run_in_the_order_in_which_they_came(journal: Journal) -> None:
     second = replace(CALL, ended_ns=9)
     journal.add_details(
         [(ROOT, ROOT, second), (ROOT, ROOT, CALL), (ROOT, "child", TOOL), (ROOT, ROOT, ERROR),
@@ -51,7 +51,7 @@ def test_details_are_found_by_run_and_sorted_by_their_end(journal: Journal) -> N
         lost=0,
     )  # fmt: skip
     assert journal.details([ROOT]) == {
-        ROOT: Details(calls=(CALL, second), errors=(ERROR,)),
+        ROOT: Details(attempts=(second, CALL, ERROR)),
         "child": Details(tools=(TOOL,)),
     }
     assert journal.details([]) == {}

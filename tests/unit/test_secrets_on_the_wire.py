@@ -18,12 +18,14 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from cronalytics_otel.config import Settings, load_settings
 from cronalytics_otel.masking import MASK, mask
 from cronalytics_otel.model import (
+    ApiError,
     AttributeValue,
     Conversation,
     DeliveryOutcome,
     Details,
     Message,
     Mode,
+    ModelCall,
     Outcome,
     Run,
     ScheduleKind,
@@ -100,8 +102,9 @@ def a_family(text: str) -> Conversation:
 def a_fallback(text: str) -> Details:
     """What hooks told, in the course of which another model took over."""
     told = filled(Details, text)
-    later = replace(told.calls[0], started_ns=at(3.5), model=f"{text} 2", provider=f"{text} 2")
-    return replace(told, calls=(*told.calls, later))
+    call = filled(ModelCall, text)
+    later = replace(call, started_ns=at(3.5), model=f"{text} 2", provider=f"{text} 2")
+    return replace(told, attempts=(call, filled(ApiError, text), later))
 
 
 def runs(text: str) -> Iterator[Run]:

@@ -67,8 +67,7 @@ def live(
     **facts: object,
 ) -> list[Span]:
     told = Details(
-        calls=tuple(d for d in details if isinstance(d, ModelCall)),
-        errors=tuple(d for d in details if isinstance(d, ApiError)),
+        attempts=tuple(d for d in details if not isinstance(d, ToolRun)),
         tools=tuple(d for d in details if isinstance(d, ToolRun)),
     )
     spans = build_trace(a_run(**facts), conversation, details={SESSION: told}, content=content)
@@ -139,6 +138,7 @@ def test_retries_stand_as_events_on_the_call_that_they_led_to() -> None:
         "http.response.status_code": 429,
         "exception.type": "RateLimitError",
         "exception.message": "slow down, [masked]",
+        "hermes.cron.retry.time": 0.5,
         "hermes.cron.retry.attempt": 0,
         "hermes.cron.retry.limit": 3,
         "hermes.cron.retry.retryable": True,
@@ -183,6 +183,43 @@ def test_an_api_error_s_class_is_the_host_s_else_that_of_status_and_text(
     )
     (event,) = only(spans, "invoke_agent hermes").events
     assert event.attributes["error.type"] == error_type
+
+
+def test_the_time_of_attempts_that_nothing_came_of_is_the_model_s() -> None:
+    """With what Hermes waited between them."""
+    spans = live(a_session(user(2.5)), an_error(3, 3.5), an_error(5, 6))
+    assert spans[0].attributes[sc.HERMES_CRON_RUN_MODEL_TIME] == 3.0
+
+
+def test_a_clock_that_is_set_back_gives_no_answer_the_call_of_another() -> None:
+    back = a_session(
+        user(7.5), asks(8, ("c1", "terminal")), result(4, "c1"), answer(5),
+        ended_ns=at(9),
+    )  # fmt: skip
+    spans = live(back, a_call(7.6, 7.9, (10, 1)), a_call(4.1, 4.9, (20, 2)))
+    first, second = (span for span in spans if span.name.startswith("chat"))
+    assert first.attributes[sc.GEN_AI_USAGE_INPUT_TOKENS] == 10
+    assert second.attributes[sc.GEN_AI_USAGE_INPUT_TOKENS] == 20
+    assert first.events == second.events == ()
+
+
+def test_more_than_the_host_counted_is_no_part_of_the_run() -> None:
+    spans = live(
+        TOOL_USE, a_call(3, 4, (500, 5)), a_call(7, 8, (500, 5)), usage=Usage(input_tokens=600)
+    )
+    assert not any(sc.GEN_AI_USAGE_INPUT_TOKENS in span.attributes for span in spans)
+    assert spans[0].attributes[sc.HERMES_CRON_USAGE_UNATTRIBUTED_TOKENS] == 600
+
+
+def test_what_the_host_itself_wrote_as_an_answer_is_no_model_call() -> None:
+    """It closes the conversation of an agent that was interrupted."""
+    closed = a_session(
+        user(2.5), asks(4, ("c1", "terminal")), result(6, "c1"),
+        answer(6.002, "I was interrupted.", reason=None), api_calls=1,
+    )  # fmt: skip
+    spans = live(closed, a_call(2.6, 3.9))
+    assert [span.name for span in spans if span.name.startswith("chat")] == ["chat claude-x"]
+    assert sc.HERMES_CRON_TRACE_PARTIAL not in spans[0].attributes
 
 
 def test_a_fall_back_to_another_model_is_an_event_and_the_calls_name_their_models() -> None:
@@ -289,6 +326,19 @@ def test_then_a_tool_of_which_hooks_told_nothing_ended_before_the_next_call() ->
     assert (tool.start_ns, tool.end_ns) == (at(3.9), at(6.7))
 
 
+def test_then_an_id_that_a_model_gave_twice_means_one_call_and_then_the_other() -> None:
+    twice = a_session(
+        user(8.9), asks(8.901, ("c", "a")), result(8.902, "c"), asks(8.903, ("c", "b")),
+        result(8.904, "c"), answer(8.905),
+    )  # fmt: skip
+    spans = live(
+        twice, a_call(2.6, 3), a_tool("c", 3.1, 3.9), a_call(4, 5), a_tool("c", 5.1, 5.9),
+        a_call(6, 8),
+    )  # fmt: skip
+    first, second = (span for span in spans if span.name.startswith("execute_tool"))
+    assert (first.end_ns, second.end_ns) == (at(3.9), at(5.9))
+
+
 def test_then_rejected_answers_are_told_apart_by_the_tools() -> None:
     spans = live(
         WRITTEN_LATE, a_call(2.6, 3, (1, 1)), a_call(3.1, 3.9, (10, 1)), a_tool("c1", 4.1, 5.9),
@@ -315,8 +365,8 @@ def test_a_subagent_s_calls_stand_in_its_own_conversation() -> None:
         a_run(),
         conversation,
         details={
-            SESSION: Details(calls=(a_call(2.6, 2.9, (10, 1)), a_call(8.1, 8.9, (20, 2)))),
-            "child": Details(calls=(a_call(4.5, 6.5, (30, 3)),)),
+            SESSION: Details(attempts=(a_call(2.6, 2.9, (10, 1)), a_call(8.1, 8.9, (20, 2)))),
+            "child": Details(attempts=(a_call(4.5, 6.5, (30, 3)),)),
         },
     )
     assert outline(spans) == tree("""
