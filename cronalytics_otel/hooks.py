@@ -27,6 +27,9 @@ NOTES_KEPT = 5_000
 NOTES_WAKE = 1_000
 """So many wake the worker, whatever else happens."""
 
+ERROR_CHARS = 4_000
+"""Of an error's text; the rest never leaves."""
+
 NAMES_KEPT = 2_000
 """Sessions, tasks and approvals that are known to belong to a cron run."""
 
@@ -77,10 +80,6 @@ class Signal:
         self._roots: dict[str, str] = {}
         self._approvals: dict[str, dict[str, object]] = {}
 
-    @property
-    def has_many_notes(self) -> bool:
-        return len(self._notes) >= NOTES_WAKE
-
     def take_notes(self) -> tuple[list[Note], int]:
         """What came since the last time, oldest first, and how many more there were."""
         notes: list[Note] = []
@@ -111,7 +110,18 @@ class Signal:
                 callback = self._subagent
             case _:
                 callback = self._mark_for(name, started)
-        return _harmless(callback)
+        return self._harmless(callback)
+
+    def _harmless(self, callback: Callable[..., None]) -> Callable[..., None]:
+        def hook(**told: object) -> None:
+            try:
+                callback(**told)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: BLE001 - the host's run comes first
+                self._lost += 1
+
+        return hook
 
     # Marks.
 
@@ -140,6 +150,8 @@ class Signal:
             if root_id is None:
                 return
             kept = {key: told[key] for key in keys if key in told}
+            if "error" in kept:
+                kept["error"] = _short(kept["error"])
             if self._approvals and name == "post_tool_call":
                 approval = self._approvals.pop(str(told.get("tool_call_id")), None)
                 if approval is not None:
@@ -185,6 +197,14 @@ class Signal:
             approval |= {"choice": choice, "answered_s": time.time()}
 
 
+def _short(error: object) -> object:
+    """A server may answer with a whole page."""
+    if not isinstance(error, dict):
+        return None
+    texts = ((key, error.get(key)) for key in ("type", "message"))
+    return {key: text[:ERROR_CHARS] for key, text in texts if isinstance(text, str)}
+
+
 def _both(first: Callable[..., None], second: Callable[..., None]) -> Callable[..., None]:
     def both(**told: object) -> None:
         first(**told)
@@ -193,20 +213,12 @@ def _both(first: Callable[..., None], second: Callable[..., None]) -> Callable[.
     return both
 
 
-def _harmless(callback: Callable[..., None]) -> Callable[..., None]:
-    def hook(**told: object) -> None:
-        try:
-            callback(**told)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # noqa: BLE001, S110 - the host's run comes first
-            pass
-
-    return hook
-
-
 def _put(known: dict[str, _V], key: str, value: _V) -> None:
     """The oldest go when there are too many: nothing tells us that a run is quite over."""
-    while len(known) >= NAMES_KEPT:
-        known.pop(next(iter(known)), None)
-    known[key] = value
+    with _making_room:
+        while len(known) >= NAMES_KEPT:
+            known.pop(next(iter(known)), None)
+        known[key] = value
+
+
+_making_room = threading.Lock()

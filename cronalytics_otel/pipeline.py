@@ -18,8 +18,6 @@ from .config import Destination, Settings
 from .definitions import JobsSnapshot
 from .export import Delivery, Terms, deliver
 from .harvest import Harvest, harvest
-from .hooks import Note
-from .host import notes
 from .host.home import Home
 from .host.times import NS, Zone
 from .journal import Journal, JournalError, Repair, move_aside
@@ -35,7 +33,6 @@ __all__ = [
     "SyncBusyError",
     "SyncReport",
     "SyncRequest",
-    "keep_notes",
     "sync",
 ]
 
@@ -183,17 +180,6 @@ def sync(
             # Damage met in the middle: what is lost is read from the host again.
             repair = move_aside(path, str(error))
             return replace(work.run(path), repair=repair)
-
-
-def keep_notes(home: Home, told: Sequence[Note], lost: int) -> None:
-    """Writes down what hooks told, for whoever sends the trace; takes no lock but the journal's own.
-
-    Raises `JournalError` when it cannot be written.
-    """
-    read = ((note, notes.read(note.hook, note.time_s, note.told)) for note in told)
-    details = [(note.root_id, note.session_id, d) for note, d in read if d is not None]
-    with Journal.open(home.journal, mend=False) as journal:
-        journal.add_details(details, lost + len(told) - len(details))
 
 
 def _lock(stack: contextlib.ExitStack, path: Path) -> None:

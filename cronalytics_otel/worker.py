@@ -112,8 +112,7 @@ class Worker:
                 self.signal.event.wait(self._pause_s(due_s))
                 self.signal.event.clear()
                 now_s = time.monotonic()
-                if self.signal.has_many_notes:
-                    self._write_notes()
+                self._write_notes()
                 wanted_s = self._wanted_s(now_s)
                 if wanted_s is not None:
                     due_s = wanted_s if due_s is None else min(due_s, wanted_s)
@@ -181,14 +180,15 @@ class Worker:
         return [JobsSnapshot(*self._jobs_before)] if self._jobs_before else []
 
     def _write_notes(self) -> None:
-        """Before a sync, which needs them, and whoever it is that syncs."""
+        """At once, when a run has ended or is in trouble: whoever syncs next needs them, and that may be
+        another process. The host writes the end of the run after the hook."""
         notes, lost = self.signal.take_notes()
         if not notes and not lost:
             return
-        from .pipeline import keep_notes
+        from .details import keep
 
         try:
-            keep_notes(self._home, notes, lost)
+            keep(self._home, notes, lost)
         except Exception:  # noqa: BLE001 - the sync that follows mends it, or meets it too and says it
             self.signal.give_back(notes, lost)
 

@@ -9,7 +9,7 @@ from ..model import ApiError, Approval, Detail, ModelCall, ToolRun, Usage
 from .times import epoch_to_ns
 
 TEXT_CHARS = 4_000
-"""Of an error's text; the rest never leaves."""
+"""Of any text that a hook told."""
 
 _MAX_COUNT = 10**15
 

@@ -242,9 +242,38 @@ def test_many_calls_wake_the_worker_and_few_do_not() -> None:
     run = Run()
     for _ in range(module.NOTES_WAKE - 1):
         run.fires("post_tool_call", tool_call_id="c")
-    assert (run.signal.event.is_set(), run.signal.has_many_notes) == (False, False)
+    assert not run.signal.event.is_set()
     run.fires("post_tool_call", tool_call_id="c")
-    assert (run.signal.event.is_set(), run.signal.has_many_notes) == (True, True)
+    assert run.signal.event.is_set()
+
+
+def test_of_an_error_s_page_only_the_beginning_is_kept() -> None:
+    run = Run()
+    page = {"type": "APIError", "message": "x" * 100_000, "body": "y" * 100_000}
+    run.fires("api_request_error", error=page)
+    kept = run.notes()[0].told["error"]
+    assert kept == {"type": "APIError", "message": "x" * module.ERROR_CHARS}
+
+
+def test_what_goes_wrong_in_a_hook_is_counted() -> None:
+    signal = Signal()
+    signal.hook_for("on_session_end", raising(RuntimeError("x")))(session_id=CRON)
+    assert signal.take_notes() == ([], 1)
+
+
+def test_hooks_of_many_threads_at_once_lose_nothing_when_room_is_made() -> None:
+    run = Run()
+
+    def fire(thread: int) -> None:
+        for number in range(module.NAMES_KEPT):
+            run.fires("subagent_start", None, parent_session_id=CRON, child_session_id=f"{thread}.{number}")  # fmt: skip
+
+    threads = [threading.Thread(target=fire, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert run.signal.take_notes() == ([], 0)
 
 
 def test_what_is_given_back_comes_first_the_next_time() -> None:

@@ -501,10 +501,24 @@ def test_many_calls_of_a_long_run_are_written_down_before_it_ends(
     hook(worker, "on_session_start")
     for _ in range(hooks.NOTES_WAKE):
         a_call(worker)
-    wait_for(lambda: not worker.signal.has_many_notes, what="the notes to be taken")
+    wait_for(home.journal.exists, what="the notes to be taken")
     stop(worker)
     with Journal.open(home.journal) as journal:
         assert len(journal.details([CRON])[CRON].calls) == hooks.NOTES_WAKE
+
+
+def test_in_a_tick_they_are_written_down_at_the_end_of_each_run_for_whoever_syncs(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    """This process waits until it is left alone, or leaves; a timer's sync may come before that."""
+    worker = make()
+    hook(worker, "on_session_start")
+    a_call(worker)
+    hook(worker)
+    wait_for(home.journal.exists, what="the notes to be written down")
+    stop(worker)
+    with Journal.open(home.journal) as journal:
+        assert len(journal.details([CRON])[CRON].calls) == 1
 
 
 def test_what_could_not_be_written_down_is_written_the_next_time(
