@@ -298,25 +298,23 @@ def _sum_known(counts: Iterable[int | None]) -> int | None:
     return sum(known) if known else None
 
 
-def _parts(facts: Facts) -> list[Spending]:
-    """What adds up to the run: its sessions, and the auxiliary calls beside them."""
-    if facts.session is None:
-        return []
-    sessions = [facts.session, *facts.below]
-    auxiliary = (
-        spending
-        for session in sessions
-        for task, spending in facts.usage_rows.get(session.session_id, ())
-        if task
-    )
-    return [*(s.spending for s in sessions), *auxiliary]
-
-
 def _spent(facts: Facts) -> tuple[Usage | None, float | None, CostStatus | None]:
-    parts = _parts(facts)
-    if not parts:
+    """Of its sessions and the auxiliary calls beside them.
+
+    A session has the sum of its tokens; of its cost, where several models had a part in it, its rows
+    know more: its own status is that of the last call alone.
+    """
+    if facts.session is None:
         return None, None, None
-    return Usage.sum([p.usage for p in parts]), *total_cost(parts)
+    usages: list[Usage] = []
+    priced: list[Spending] = []
+    for session in (facts.session, *facts.below):
+        rows = facts.usage_rows.get(session.session_id, ())
+        own = [spending for task, spending in rows if not task]
+        auxiliary = [spending for task, spending in rows if task]
+        usages += [session.spending.usage, *(a.usage for a in auxiliary)]
+        priced += [*(own if len(own) > 1 else [session.spending]), *auxiliary]
+    return Usage.sum(usages), *total_cost(priced)
 
 
 def total_cost(parts: Sequence[Spending]) -> tuple[float | None, CostStatus | None]:

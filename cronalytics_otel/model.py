@@ -324,6 +324,7 @@ class Conversation:
     started_ns: int
     ended_ns: int | None
     model: str | None = None
+    """None also where several had a part in it: which gave which answer, only hooks tell."""
     provider: str | None = None
     usage: Usage | None = None
     """Of this session alone, as the host's row has it."""

@@ -206,6 +206,8 @@ def scheduled_ns(
 
     The host's own `next_run_at` (`known_due_ns`) if it was seen; else a cron expression's newest
     occurrence, an interval after the previous run's end (or the job's creation), a one-shot's time.
+    A job that was paused counts its interval anew from when it goes on, and nothing tells that time:
+    a run that would be too late was due for another.
     """
     if known_due_ns is not None:
         return known_due_ns
@@ -224,6 +226,8 @@ def scheduled_ns(
         if base is None or schedule.interval_s is None:
             return None
         due = base + round(schedule.interval_s * NS)
+        if claimed_ns - due > round(grace_s(schedule) * NS):
+            return None
     return due if due is not None and due <= claimed_ns + NS else None
 
 

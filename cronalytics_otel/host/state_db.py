@@ -216,12 +216,27 @@ class Reader:
         below = self.descendants(list(roots.values()))
         everyone = [*roots, *(s.session_id for sessions in below.values() for s in sessions)]
         messages = self.messages.of(everyone, with_content=with_content)
+        mixed = self._of_several_models(everyone)
         return {
             root_id: _conversation(
-                root, below.get(root_id, []), messages, writes_late=self.messages.are_late
+                root, below.get(root_id, []), messages, mixed, writes_late=self.messages.are_late
             )
             for root_id, root in roots.items()
         }
+
+    def _of_several_models(self, ids: Sequence[str]) -> set[str]:
+        """The sessions (0.19+) in which more than one model answered: which gave which, no row tells."""
+        found: set[str] = set()
+        if {"session_id", "model", "task"} <= self._usage:
+            for batch in batched(ids):
+                rows = self._connection.execute(
+                    "SELECT session_id FROM session_model_usage "  # noqa: S608
+                    f"WHERE session_id IN ({placeholders(len(batch))}) AND coalesce(task, '') = '' "
+                    "GROUP BY session_id HAVING count(DISTINCT model) > 1",
+                    batch,
+                )
+                found.update(row[0] for row in rows)
+        return found
 
     def _select(self, where: str) -> str:
         if not self.messages.has_text:
@@ -342,6 +357,7 @@ def _conversation(
     root: Session,
     below: Sequence[Session],
     messages: dict[str, list[Message]],
+    mixed: set[str],
     *,
     writes_late: bool,
 ) -> Conversation:
@@ -354,8 +370,8 @@ def _conversation(
             session_id=session.session_id,
             started_ns=session.started_ns,
             ended_ns=session.ended_ns,
-            model=session.spending.model,
-            provider=session.spending.provider,
+            model=None if session.session_id in mixed else session.spending.model,
+            provider=None if session.session_id in mixed else session.spending.provider,
             usage=session.spending.usage,
             cost_usd=session.spending.cost_usd,
             api_calls=session.spending.api_calls,

@@ -512,7 +512,7 @@ ATTRIBUTES: Final = (
     _row(GEN_AI_CONVERSATION_ID, _STRING, "", "The session; a subagent has its own, a continued one keeps its first.", "session `id`", (Where.ROOT, Where.AGENT, Where.CHAT, Where.TOOL)),
     _row(GEN_AI_AGENT_NAME, _STRING, "", "The job's own agent, or one that it started.", "session `parent_session_id`, `source`", (Where.AGENT,), (AGENT_HERMES, AGENT_SUBAGENT)),
     _row(GEN_AI_PROVIDER_NAME, _STRING, "", "As the host names it.", "hook `post_api_request`, session `billing_provider`", (Where.CHAT,)),
-    _row(GEN_AI_REQUEST_MODEL, _STRING, "", "The call's model; the session's where the run was not seen live.", "hook `post_api_request`, session `model`", (Where.CHAT,)),
+    _row(GEN_AI_REQUEST_MODEL, _STRING, "", "The call's model; the session's where the run was not seen live, and absent there when several models had a part in the session.", "hook `post_api_request`, session `model`", (Where.CHAT,)),
     _row(GEN_AI_RESPONSE_MODEL, _STRING, "", "The model that answered, as it names itself. Only of runs seen live.", "hook `post_api_request`", (Where.CHAT,)),
     _row(GEN_AI_RESPONSE_FINISH_REASONS, ValueType.STRINGS, "", "Why the model stopped. Absent on an answer that the host wrote for it.", "message `finish_reason`", (Where.CHAT,)),
     _row(GEN_AI_USAGE_INPUT_TOKENS, _INT, "{token}", "Input with what came from a cache. Only where the calls' own usage is known: of a run seen live, with rejected answers and all; else of a session of one call. Never divided.", "hook `post_api_request`, `sessions`", (Where.CHAT,)),

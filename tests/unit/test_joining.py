@@ -444,6 +444,16 @@ def test_the_model_of_a_run_is_the_one_with_the_most_tokens() -> None:
     assert run(session=root, usage_rows=rows).model == "second"
 
 
+@pytest.mark.parametrize("status", list(CostStatus))
+def test_what_a_session_of_several_models_cost_is_told_by_its_rows(status: CostStatus) -> None:
+    """The session's own status is that of its last call."""
+    last = replace(spent("gpt", 150, None), cost_status=status)
+    rows = {"s1": [("", spent("opus", 100, 0.5)), ("", spent("gpt", 50, None))]}
+    found = run(session=session("s1", 2.5, 19.9, spending=last), usage_rows=rows)
+    assert (found.cost_usd, found.cost_status) == (0.5, CostStatus.PARTIAL)
+    assert found.usage == Usage(input_tokens=150)
+
+
 def test_a_run_that_used_no_tokens_has_the_model_of_its_session() -> None:
     root = session("s1", 2.5, 19.9, spending=spending(model="big"))
     child = session("c1", 5, 9, is_subagent=True, spending=spending(model="small"))

@@ -413,6 +413,22 @@ def test_usage_rows_tell_the_task_and_an_unpriced_one_has_no_cost(db: Database) 
 # Conversations.
 
 
+@pytest.mark.parametrize(
+    ("models", "named"),
+    [((("a", ""), ("b", "")), None), ((("a", ""), ("b", "vision")), "a"), ((("a", ""),), "a")],
+)
+def test_where_several_models_answered_no_answer_is_given_to_one(
+    db: Database, models: tuple[tuple[str, str], ...], named: str | None
+) -> None:
+    db.session("s1", model="a", billing_provider="acme")
+    for model, task in models:
+        db.insert(
+            "session_model_usage", session_id="s1", model=model, billing_provider="acme", task=task
+        )
+    found = db.conversation("s1")
+    assert (found.model, found.provider) == (named, named and "acme")
+
+
 def test_a_conversation_has_its_messages_in_order_and_its_children(db: Database) -> None:
     calls = (
         '[{"id": "c1", "type": "function", "function": {"name": "terminal", "arguments": "{}"}}]'
