@@ -3,10 +3,11 @@
 The host counts on from the end of each run: `next_run_at` is the occurrence that follows it, and
 what falls due while the job itself runs is skipped by design. A scheduler that finds a job past its
 time runs it once, late, for the first time that it was due, and lets the others go: those are missed.
-A scheduler that is up misses nothing, so two things prove an outage, and nothing less does:
+A scheduler that is up misses nothing, so an outage is told by one of two things:
 
-- jobs.json as it was read: the job was past its time, and had not run (`Overdue`);
-- the ledger: nothing at all was started meanwhile, and what came next came late (`by_silence`).
+- jobs.json as it was read: the job was past its time, and had not run (`Overdue`). That is proof;
+- the ledger: nothing at all was started meanwhile, and what came next came late, or another job fell
+  silent at the same time (`by_silence`). That is a conclusion.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from .host.times import NS, to_datetime
 from .model import Job, Outcome, OutcomeSource, Run, Schedule, ScheduleKind, Trigger
 from .outcome import ErrorType
 
-TICK_NS = round(schedules.GRACE_MIN_S * NS)
+UP_NS = round(schedules.GRACE_MIN_S * NS)
 """How late a scheduler that is up may start a run, by its own least grace."""
 
 _SAME_NS = 5 * NS
@@ -105,7 +106,7 @@ def look(known: Overdue | None, job: Job | None, seen_ns: int) -> Overdue | None
     if job is None or job.next_run_ns is None:
         return None
     until_ns = seen_ns if job.enabled else job.paused_ns
-    if until_ns is None or until_ns - job.next_run_ns <= TICK_NS:
+    if until_ns is None or until_ns - job.next_run_ns <= UP_NS:
         return None
     return Overdue(
         due_ns=job.next_run_ns,
@@ -131,7 +132,7 @@ def before_run(
         return None  # it was seen not to have run after it had: the clocks disagree
     if overdue.changed_ns is not None and execution.claimed_ns > overdue.changed_ns + _SAME_NS:
         return without_run(overdue, schedule, anchor_ns=anchor_ns, zone=zone)
-    seen = min(overdue.until_ns + TICK_NS, execution.claimed_ns)
+    seen = min(overdue.until_ns + UP_NS, execution.claimed_ns)
     if execution.source == "direct":
         # A person was faster than the scheduler: what was just due, that run has served.
         late_ns = round(schedules.grace_s(schedule) * NS)
@@ -145,7 +146,7 @@ def without_run(
     overdue: Overdue, schedule: Schedule, *, anchor_ns: int | None, zone: tzinfo
 ) -> Outage | None:
     """What was missed until the job was paused, edited or removed before it could run late."""
-    limit_ns = overdue.until_ns - TICK_NS
+    limit_ns = overdue.until_ns - UP_NS
     due = _due_times(overdue, schedule, anchor_ns, limit_ns, zone)
     return _outage(due, overdue.runs_left)
 
@@ -175,13 +176,20 @@ def by_silence(
     )
     if len(due) < 2 or (known_due_ns is not None and not _same(known_due_ns, due[0])):
         return None
-    up_ns = execution.claimed_ns - TICK_NS
-    if any(_alive_between(e, due[0] + TICK_NS, up_ns) for e in ledger.executions):
+    up_ns = execution.claimed_ns - UP_NS
+    if any(_alive_between(e, due[0] + UP_NS, up_ns) for e in ledger.executions):
         return None
-    together = (e for e in ledger.executions if abs(e.claimed_ns - execution.claimed_ns) <= TICK_NS)
-    if not any(_is_late(jobs.get(e.job_id), e, ledger, zone) for e in together):
+    together = (e for e in ledger.executions if abs(e.claimed_ns - execution.claimed_ns) <= UP_NS)
+    if any(_is_late(jobs.get(e.job_id), e, ledger, zone) for e in together):
+        return _served_by(execution, due, None)
+    if not _is_on_time(job.schedule, execution, zone):
         return None
-    return _served_by(execution, due, None)
+    # It came right on time. One job alone may have been paused until then, but not two at once.
+    span = (due[0], up_ns)
+    others = (j for j in jobs.values() if j.job_id != job.job_id)
+    if not any(_was_silent(j, execution, ledger, span, zone) for j in others):
+        return None
+    return _outage(due[:-1], None)
 
 
 def run_of(
@@ -264,7 +272,7 @@ def _served_by(execution: Execution, due: list[int], runs_left: int | None) -> O
     if not due:
         return None
     served_ns = execution.scheduled_ns if execution.scheduled_ns in due else due[0]
-    limit_ns = execution.claimed_ns - TICK_NS
+    limit_ns = execution.claimed_ns - UP_NS
     missed = (ns for ns in due if ns != served_ns and ns <= limit_ns)
     left = None if runs_left is None else runs_left - 1
     outage = _outage(missed, left)
@@ -320,12 +328,28 @@ def _follows(schedule: Schedule, earlier: Execution, later: Execution, zone: tzi
     up_to_ns = later.claimed_ns + _SAME_NS
     times = schedules.occurrences(schedule, earlier.finished_ns, up_to_ns, zone)
     due = list(islice(times, 2))
-    return len(due) == 1 and later.claimed_ns - due[0] <= TICK_NS
+    return len(due) == 1 and later.claimed_ns - due[0] <= UP_NS
 
 
 def _is_on_time(schedule: Schedule, execution: Execution, zone: tzinfo) -> bool:
-    after_ns = execution.claimed_ns - TICK_NS
+    after_ns = execution.claimed_ns - UP_NS
     return any(True for _ in schedules.occurrences(schedule, after_ns, execution.claimed_ns, zone))
+
+
+def _was_silent(
+    job: Job, execution: Execution, ledger: Ledger, span: tuple[int, int], zone: tzinfo
+) -> bool:
+    """Whether this cron job, too, came right on its schedule before and was due in that time."""
+    schedule = job.schedule
+    if schedule is None or schedule.kind is not ScheduleKind.CRON or not job.enabled:
+        return False
+    if job.runs_left is not None:
+        return False
+    previous = _on_schedule(schedule, replace(execution, job_id=job.job_id), ledger, zone)
+    if previous is None or previous.finished_ns is None or previous.finished_ns > span[1]:
+        return False
+    due = schedules.occurrences(schedule, max(previous.finished_ns, span[0] - 1), span[1], zone)
+    return next(due, None) is not None
 
 
 def _is_late(job: Job | None, execution: Execution, ledger: Ledger, zone: tzinfo) -> bool:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, replace
 from datetime import tzinfo
-from itertools import islice
 from typing import TypeAlias
 
 from . import missed
@@ -27,7 +26,7 @@ PreviousTimes: TypeAlias = Callable[[Execution], tuple[int, int | None] | None]
 FACT = "overdue"
 """The journal's fact that keeps what was seen, from one harvest to the next."""
 
-SETTLE_NS = 120 * NS
+TELL_AFTER_NS = 120 * NS
 """After an overdue job was seen to be due for another time: a run that did it is in the ledger by
 then, because the host moves the time before it writes the row."""
 
@@ -179,15 +178,15 @@ class Outages:
         """Asked of every run, so that the ledger is read for few."""
         if job.schedule is None or execution.source == "direct":
             return False
-        limit_ns = execution.claimed_ns - missed.TICK_NS
+        limit_ns = execution.claimed_ns - missed.UP_NS
         times = schedules.occurrences(job.schedule, anchor_ns, limit_ns, self._zone)
-        return len(list(islice(times, 2))) == 2
+        return next(times, None) is not None
 
     def _job(self, job_id: str, at_ns: int) -> Job | None:
         return self._definitions.at(job_id, at_ns)
 
     def _run_of(self, outage: Outage, job_id: str) -> Run:
-        last_ns = outage.last_ns + missed.TICK_NS
+        last_ns = outage.last_ns + missed.UP_NS
         return missed.run_of(
             outage,
             job_id,
@@ -207,7 +206,9 @@ class Outages:
         return len(self._journal.known("execution_id", is_open)) < len(is_open)
 
     def _is_settled(self, overdue: Overdue) -> bool:
-        return bool(overdue.changed_ns) and self._now_ns - (overdue.changed_ns or 0) >= SETTLE_NS
+        return (
+            bool(overdue.changed_ns) and self._now_ns - (overdue.changed_ns or 0) >= TELL_AFTER_NS
+        )
 
     def _whole_ledger(self) -> Ledger:
         """Read once a harvest, and only when there is something to ask it: a thousand rows."""

@@ -102,16 +102,21 @@ that first time) and four are missed.
 | its process was killed | nothing: it ran, and is `abandoned` |
 | the scheduler ticks more seldom than every 2 minutes, the job is due more often | missed, run for run |
 
-A scheduler that is up misses nothing, so two things prove an outage, and nothing else does:
+A scheduler that is up misses nothing, so an outage is told by one of two things, and by nothing else:
 
 - **jobs.json, as it was read**, had the job past its time by more than 120 seconds. The plugin reads it
   as the scheduler's process starts, before anything runs: what it follows, it tells exactly.
 - **The ledger**, for a history that nobody followed: the job's two runs before were right on its
   schedule as it is now (three, for an interval), no job at all was started by the scheduler in between,
-  and the next run, or another job's beside it, came more than 120 seconds after any time that it could
-  have been due for. What does not show all that may have been a pause, and is not told: an interval
-  that is alone in its home, a job due every minute or two that is alone, a job that has a limited
-  number of runs, and whatever is older than the ledger's 1000 rows.
+  and either the next run, or another job's beside it, came more than 120 seconds after any time that it
+  could have been due for, or another job with a cron expression was silent in the same time. What does
+  not show all that may have been a pause, and is not told: an interval that is alone in its home, a job
+  due every minute or two that is alone, a job that comes back right on time while no other was due, a
+  job that has a limited number of runs, and whatever is older than the ledger's 1000 rows. (A job that
+  was paused and then run at once by `hermes cron` trigger, before the plugin was there, looks the same
+  as an outage if it is alone.)
+
+An outage that still goes on is not told yet: `cronalytics-otel status` names jobs that are overdue.
 
 `hermes.cron.run.scheduler_down` is false when the scheduler did start, or finish, some job in that time,
 and absent when the ledger does not reach back that far; `error.type` is `scheduler_down` or `not_started`.

@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cronalytics_otel.host.ledger import Execution
 from cronalytics_otel.host.times import NS, ns_of
 from cronalytics_otel.missed import (
-    TICK_NS,
+    UP_NS,
     Ledger,
     Outage,
     Overdue,
@@ -59,8 +60,8 @@ def overdue(due_ns: int, until_ns: int, runs_left: int | None = None, changed_ns
 def test_a_job_past_its_time_by_more_than_a_tick_is_overdue() -> None:
     due = job(next_run_ns=MONDAY)
 
-    assert look(None, due, MONDAY + TICK_NS) is None
-    assert look(None, due, MONDAY + TICK_NS + 1) == overdue(MONDAY, MONDAY + TICK_NS + 1)
+    assert look(None, due, MONDAY + UP_NS) is None
+    assert look(None, due, MONDAY + UP_NS + 1) == overdue(MONDAY, MONDAY + UP_NS + 1)
 
 
 def test_each_further_look_extends_it_until_the_host_has_another_time() -> None:
@@ -202,7 +203,7 @@ def test_what_is_missed_lies_between_the_first_time_and_the_late_run(
     if found is None:
         return
     assert found.served_ns == due
-    assert due < found.first_ns <= found.last_ns <= late.claimed_ns - TICK_NS
+    assert due < found.first_ns <= found.last_ns <= late.claimed_ns - UP_NS
     assert (found.count == 1) == (found.first_ns == found.last_ns)
 
 
@@ -261,6 +262,31 @@ def test_another_job_s_late_run_proves_the_outage_for_one_that_came_with_it_on_t
     late = run(on_time.claimed_ns, "b")
 
     assert silence(on_time, *runs, late, jobs={"b": witness}) is not None
+
+
+ON_TIME = run(MONDAY + 7 * HOUR + 30 * NS)
+AT_HALF = Schedule(kind=ScheduleKind.CRON, expression="27 * * * *", cron="27 * * * *")
+BEFORE = [run(MONDAY + n * HOUR + 27 * MINUTE + NS, "b") for n in (-2, -1)]
+
+
+def test_two_jobs_that_fell_silent_together_were_not_both_paused() -> None:
+    """Although the one that comes back first comes right on time."""
+    found = silence(ON_TIME, *BEFORE, jobs={"b": job(AT_HALF, job_id="b")})
+    assert found == Outage(first_ns=MONDAY + HOUR, last_ns=MONDAY + 6 * HOUR, count=6)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        job(AT_HALF, job_id="b", enabled=False),
+        job(AT_HALF, job_id="b", runs_left=3),
+        job(DAILY, job_id="b"),
+        job(replace(AT_HALF, cron="30 8 * * 2"), job_id="b"),
+        job(Schedule(kind=ScheduleKind.INTERVAL, expression="x", interval_s=3600.0), job_id="b"),
+    ],
+)
+def test_a_job_that_was_not_due_or_may_not_have_been_says_nothing_of_another(other: Job) -> None:
+    assert silence(ON_TIME, *BEFORE, jobs={"b": other}) is None
 
 
 def test_a_schedule_that_does_not_fit_the_runs_before_was_another_one() -> None:
