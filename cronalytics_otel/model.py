@@ -272,8 +272,8 @@ class Run:
 
     @property
     def duration_s(self) -> float | None:
-        """None where the start is not known."""
-        if self.time_source is TimeSource.OUTPUT:
+        """None where the start is not known, or nothing ran."""
+        if self.time_source is TimeSource.OUTPUT or self.outcome is Outcome.MISSED:
             return None
         return (self.ended_ns - self.started_ns) / 1e9
 

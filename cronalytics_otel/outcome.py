@@ -229,6 +229,13 @@ def stderr_of(error: str | None) -> str | None:
     return found["stderr"].strip() or None if found is not None else None
 
 
+def without_stdout(error: str | None) -> str | None:
+    """The host's text of a script's error without what the script printed: that is no error."""
+    if error is None or exit_code(error) is None:
+        return error
+    return error.partition("\nstdout:\n")[0]
+
+
 def is_of_script(error: str | None) -> bool:
     """Whether it is the host's text for a script that failed, could not be run, or may not be."""
     return _OF_SCRIPT.match(error or "") is not None

@@ -118,9 +118,7 @@ def _row(run: Run, run_id: str) -> list[Cell]:
         Cell(formats.one_line(run.job_name), "heading"),
         outcome_cell(run),
         Cell(formats.minute(run.started_ns)),
-        Cell(
-            formats.UNKNOWN if run.outcome is Outcome.MISSED else formats.duration(run.duration_s)
-        ),
+        Cell(formats.duration(run.duration_s)),
         Cell(formats.duration(run.lateness_s)),
         Cell(run.trigger or formats.UNKNOWN),
         Cell(formats.count(run.usage.total_tokens if run.usage else None)),

@@ -25,7 +25,7 @@ from .sources import Source, look_at
 _REASONS = 5
 
 _CONTENT = {
-    "off": "off: nothing that was said in a run is sent",
+    "off": "off: of what was said in a run, error texts alone are sent, masked",
     "errors": "errors: what was said in failed runs is sent",
     "full": "full: what was said in all runs is sent",
 }

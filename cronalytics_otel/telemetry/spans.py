@@ -30,7 +30,7 @@ from ..model import (
     Trigger,
     Usage,
 )
-from ..outcome import ErrorType, classify, is_of_script, stderr_of
+from ..outcome import ErrorType, classify, is_of_script, stderr_of, without_stdout
 from . import ids
 from . import semconv as sc
 from .agent import build_agent
@@ -68,6 +68,7 @@ def build_trace(
     content policy no content goes along. `details` is what hooks told of the run's sessions, by
     session id.
     """
+    show = _shown(run, conversation, content)
     start = within(0, _LAST_NS, run.started_ns)
     root = Step(
         path=(),
@@ -76,9 +77,8 @@ def build_trace(
         start=start,
         end=within(start, _LAST_NS, run.ended_ns),
         attributes=_root_attributes(run),
-        error=_error_description(run),
+        error=_error_description(run, show),
     )
-    show = _shown(run, conversation, content)
     if (script := _script(run, root, show)) is not None:
         root.children.append(script)
     tokens, loaded = 0, list[str]()
@@ -188,7 +188,9 @@ def _root_attributes(run: Run) -> Attributes:
         sc.HERMES_CRON_RUN_ID: run_id,
         sc.HERMES_CRON_RUN_OUTCOME: str(run.outcome),
         sc.HERMES_CRON_RUN_OUTCOME_SOURCE: str(run.outcome_source),
-        sc.HERMES_CRON_RUN_TIME_SOURCE: _plain(run.time_source),
+        sc.HERMES_CRON_RUN_TIME_SOURCE: None
+        if run.outcome is Outcome.MISSED
+        else _plain(run.time_source),
         sc.HERMES_CRON_RUN_TRIGGER: _plain(run.trigger),
         sc.HERMES_CRON_RUN_SCHEDULED_TIME: _iso(run.scheduled_ns),
         sc.HERMES_CRON_RUN_LATENESS: run.lateness_s,
@@ -257,11 +259,12 @@ def _plain(
     return None if value is None else str(value)
 
 
-def _error_description(run: Run) -> str | None:
+def _error_description(run: Run, show: ContentPolicy | None) -> str | None:
     """The status description of a failed run, masked and cut; None for status UNSET."""
     if not run.failed:
         return None
-    return error_text(run.error_message) or sc.OUTCOME_MEANING[run.outcome]
+    said = run.error_message if show is not None else without_stdout(run.error_message)
+    return error_text(said) or sc.OUTCOME_MEANING[run.outcome]
 
 
 _CRON_FIELD = r"(?:[\d*?/,#LW-]|(?:MON|TUE|WED|THU|FRI|SAT|SUN|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC))+"

@@ -73,7 +73,7 @@ def test_everything_that_is_known(cli: Cli) -> None:
         "Hermes",
         f"  home       {home.path} (profile default)",
         "  version    –",
-        "  content    off: nothing that was said in a run is sent",
+        "  content    off: of what was said in a run, error texts alone are sent, masked",
         "",
         "Sources",
         f"✓ jobs       {home.jobs}",

@@ -69,7 +69,7 @@ def test_a_script_that_fails_before_an_agent_fails_the_run(cli: Cli, host: HomeB
 
     assert trace["run"]["outcome"] == "failure"
     script = span(trace, "script")
-    assert script["error"] == ERROR
+    assert script["error"] == ERROR.partition("\nstdout:")[0]
     assert script["attributes"] == {"process.exit.code": 3, "error.type": "script_failed"}
 
 

@@ -272,6 +272,12 @@ def test_a_run_before_its_interval_is_over_has_no_due_time() -> None:
     assert due(every(30), previous_end=NINE_NS) is None
 
 
+def test_a_run_long_after_its_interval_may_follow_a_pause_and_has_no_due_time() -> None:
+    """The host counts on from when the job was resumed."""
+    assert due(every(30), previous_end=NINE_NS - 46 * 60 * NS) is None
+    assert due(every(30), previous_end=NINE_NS - 44 * 60 * NS) == NINE_NS - 14 * 60 * NS
+
+
 def test_a_one_shot_was_due_at_its_time_unless_that_is_still_to_come() -> None:
     assert due(once(NINE_NS)) == NINE_NS
     assert due(once(NINE_NS + 3600 * NS)) is None

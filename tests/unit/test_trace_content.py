@@ -193,3 +193,12 @@ def test_without_content_the_excerpt_stays_at_home(content: ContentPolicy | None
     run = a_script_run(outcome=Outcome.FAILURE, error_message=STDERR, script_exit_code=3)
     _, script = build_trace(run, None, content=content)
     assert sc.HERMES_CRON_SCRIPT_STDERR not in script.attributes
+
+
+def test_what_a_failed_script_printed_is_no_error_text() -> None:
+    error = "Script exited with code 3\nstderr:\nno disk\nstdout:\nrow for Jane Doe"
+    run = a_script_run(outcome=Outcome.FAILURE, error_message=error, script_exit_code=3)
+    for span in build_trace(run, None):
+        assert span.error == "Script exited with code 3\nstderr:\nno disk"
+    for span in build_trace(run, None, content=FULL):
+        assert span.error == error
