@@ -113,14 +113,14 @@ A scheduler that is up misses nothing, so an outage is told by one of two things
   not show all that may have been a pause, and is not told: an interval that is alone in its home, a job
   due every minute or two that is alone, a job that comes back right on time while no other was due, a
   job that has a limited number of runs, and whatever is older than the ledger's 1000 rows. (A job that
-  was paused and then run at once by `hermes cron` trigger, before the plugin was there, looks the same
-  as an outage if it is alone.)
+  was paused and then made to run at once, before the plugin was there, looks the same as an outage if it
+  is alone.)
 
 An outage that still goes on is not told yet: `cronalytics-otel status` names jobs that are overdue.
 
 `hermes.cron.run.scheduler_down` is false when the scheduler did start, or finish, some job in that time,
 and absent when the ledger does not reach back that far; `error.type` is `scheduler_down` or `not_started`.
-Hosts before 0.19 have no ledger, and scripts there leave no trace: no missed runs are told of them.
+Hosts before 0.19 have no ledger that would show what did run: no missed runs are told of them.
 """
 
 _HOSTS = """
@@ -140,6 +140,7 @@ jobs.json `last_status`, where it speaks of this very run.
 | `timeout`, `cancelled`, `budget_exceeded` | the text of a failure | the text of a failure | as 0.18 | as 0.18 |
 | `abandoned` | ledger `unknown`; or its process is certainly gone (`inferred`) | its session has no end and nothing has moved for a day (`inferred`) | as 0.18 | as 0.18 |
 | `skipped` | ledger `completed`, no session, and the file says that the gate said no; without a file, `inferred` | the file says that the gate said no | as 0.18 | as 0.18 |
+| `missed` | [jobs.json and the ledger](#missed-runs) (`inferred`) | not told | not told | not told |
 
 What else each version tells of a run. A dash: absent.
 
@@ -150,7 +151,7 @@ What else each version tells of a run. A dash: absent.
 | trigger, queue time, delivery time | yes | - | - | - | - |
 | scheduled time, lateness | yes | where `next_run_at` was read before the run; lateness from the session's start, of an agent only | as 0.18 | as 0.18 | as 0.18 |
 | auxiliary calls (vision, compression) in tokens and cost | yes | - | - | - | - |
-| times of the steps | yes | yes | - (`untimed`), but of an only answer | as 0.17 | as 0.17 |
+| times of the steps | yes | yes | if seen live; else none (`untimed`), but of an only answer | as 0.17 | as 0.17; of a subagent's none |
 | a subagent's end | its session's, or its last message | as 0.19 | its last message | its last message | its last message |
 | a job's name after it was deleted | as it was seen | as it was seen, else in the session's title or the file | as 0.18 | as it was seen, else in the file | as 0.16 |
 | `api_request_error` wakes the plugin | yes | yes | yes | yes | - |
