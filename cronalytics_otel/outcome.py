@@ -114,7 +114,8 @@ _CLASSES: tuple[tuple[re.Pattern[str], ErrorType], ...] = tuple(
             (
                 r"^RuntimeError: (First response|Response) (remained )?truncated"
                 r"|^RuntimeError: (Incomplete REASONING|Model generated invalid tool call"
-                r"|Codex response remained|Stream repeatedly dropped|Model used all output tokens)"
+                r"|Codex response remained|Stream repeatedly dropped|Model used all output tokens"
+                r"|I reached the iteration limit)"
             ),
             ErrorType.INCOMPLETE_RESPONSE,
         ),

@@ -105,6 +105,7 @@ UNICODE = "Blocked: prompt contains invisible unicode U+200B (possible injection
         ("RuntimeError: max_tokens exceeds the provider's output cap for this model.", ErrorType.CONTEXT_OVERFLOW, Outcome.FAILURE),
         ("RuntimeError: First response truncated due to output length limit", ErrorType.INCOMPLETE_RESPONSE, Outcome.FAILURE),
         ("RuntimeError: Response remained truncated after 4 continuation attempts", ErrorType.INCOMPLETE_RESPONSE, Outcome.FAILURE),
+        ("RuntimeError: I reached the iteration limit and couldn't generate a summary.", ErrorType.INCOMPLETE_RESPONSE, Outcome.FAILURE),
         ("RuntimeError: Model used all output tokens on reasoning with none left for the response.", ErrorType.INCOMPLETE_RESPONSE, Outcome.FAILURE),
         ("RuntimeError: Incomplete REASONING_SCRATCHPAD after 2 retries", ErrorType.INCOMPLETE_RESPONSE, Outcome.FAILURE),
         ("RuntimeError: Codex response remained incomplete after 3 continuation attempts", ErrorType.INCOMPLETE_RESPONSE, Outcome.FAILURE),
