@@ -14,6 +14,9 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 _V = TypeVar("_V")
+_Told = dict[str, object]
+"""The arguments of a hook: ours alone, Python makes it for each call."""
+_Callback = Callable[[_Told], None]
 
 HOOKS = (
     "on_session_start", "on_session_end", "api_request_error", "post_api_request",
@@ -33,19 +36,21 @@ ERROR_CHARS = 4_000
 NAMES_KEPT = 2_000
 """Sessions, tasks and approvals that are known to belong to a cron run."""
 
-_KEPT: dict[str, tuple[str, ...]] = {
+KEPT: dict[str, tuple[str, ...]] = {
     "post_api_request": (
         "model", "provider", "response_model", "started_at", "ended_at", "api_duration",
         "finish_reason", "usage",
     ),
     "api_request_error": (
         "model", "provider", "started_at", "ended_at", "status_code", "retry_count", "max_retries",
-        "retryable", "reason", "error",
+        "retryable", "reason", "exception_type", "message",
     ),
     "post_tool_call": (
         "tool_call_id", "tool_name", "duration_ms", "status", "error_type", "error_message",
+        "approval",
     ),
 }  # fmt: skip
+"""Of the arguments of each hook, what is noted; `approval` is ours."""
 
 
 class Note(NamedTuple):
@@ -58,7 +63,12 @@ class Note(NamedTuple):
     """That session, a subagent's, or one that the run went on with after a compression."""
     time_s: float
     """Epoch seconds."""
-    told: dict[str, object]
+    kept: tuple[object, ...]
+    """In the order of `KEPT`; None for what it did not tell."""
+
+    @property
+    def told(self) -> dict[str, object]:
+        return dict(zip(KEPT[self.hook], self.kept, strict=True))
 
 
 class Signal:
@@ -75,7 +85,9 @@ class Signal:
         self.ended_s: float | None = None
         """The same of the newest that may be the last of its run."""
         self._started = False
-        self._notes: deque[Note] = deque(maxlen=NOTES_KEPT)
+        self._notes: deque[tuple[str, str, str, float, tuple[object, ...]]] = deque(
+            maxlen=NOTES_KEPT
+        )
         self._lost = 0
         self._roots: dict[str, str] = {}
         self._approvals: dict[str, dict[str, object]] = {}
@@ -84,7 +96,7 @@ class Signal:
         """What came since the last time, oldest first, and how many more there were."""
         notes: list[Note] = []
         while self._notes:
-            notes.append(self._notes.popleft())
+            notes.append(Note(*self._notes.popleft()))
         lost, self._lost = self._lost, 0
         return notes, lost
 
@@ -96,12 +108,14 @@ class Signal:
 
     def hook_for(self, name: str, started: Callable[[], None]) -> Callable[..., None]:
         """A callback that never raises; `started` is called at the first hook that marks a cron run."""
-        callback: Callable[..., None]
+        callback: _Callback
         match name:
-            case "post_api_request" | "post_tool_call":
-                callback = self._note_for(name)
+            case "post_api_request":
+                callback = self._call
+            case "post_tool_call":
+                callback = self._tool
             case "api_request_error":
-                callback = _both(self._note_for(name), self._mark_for(name, started))
+                callback = self._error_for(started)
             case "pre_approval_request":
                 callback = self._asked
             case "post_approval_response":
@@ -112,10 +126,10 @@ class Signal:
                 callback = self._mark_for(name, started)
         return self._harmless(callback)
 
-    def _harmless(self, callback: Callable[..., None]) -> Callable[..., None]:
+    def _harmless(self, callback: _Callback) -> Callable[..., None]:
         def hook(**told: object) -> None:
             try:
-                callback(**told)
+                callback(told)
             except KeyboardInterrupt:
                 raise
             except BaseException:  # noqa: BLE001 - the host's run comes first
@@ -125,10 +139,11 @@ class Signal:
 
     # Marks.
 
-    def _mark_for(self, name: str, started: Callable[[], None]) -> Callable[..., None]:
+    def _mark_for(self, name: str, started: Callable[[], None]) -> _Callback:
         ends = name != "on_session_start"
 
-        def mark(session_id: object = None, **_: object) -> None:
+        def mark(told: _Told) -> None:
+            session_id = told.get("session_id")
             if isinstance(session_id, str) and session_id.startswith("cron_"):
                 self.last_s = time.monotonic()
                 if ends:
@@ -136,33 +151,51 @@ class Signal:
                 if not self._started:
                     started()  # again at the next hook if the machine is out of threads
                     self._started = True
-                self.event.set()
+                if not self.event.is_set():  # the worker clears it before it looks
+                    self.event.set()
 
         return mark
 
-    # Notes.
+    # Notes. What a hook keeps is a tuple in the order of `KEPT`: it is made once, and in C.
 
-    def _note_for(self, name: str) -> Callable[..., None]:
-        keys = _KEPT[name]
+    def _call(self, told: _Told) -> None:
+        self._keep("post_api_request", told, tuple(map(told.get, KEPT["post_api_request"])))
 
-        def note(session_id: object = None, task_id: object = None, **told: object) -> None:
-            root_id = self._root_of(session_id, task_id)
-            if root_id is None:
-                return
-            kept = {key: told[key] for key in keys if key in told}
-            if "error" in kept:
-                kept["error"] = _short(kept["error"])
-            if self._approvals and name == "post_tool_call":
-                approval = self._approvals.pop(str(told.get("tool_call_id")), None)
-                if approval is not None:
-                    kept["approval"] = approval
-            if len(self._notes) == NOTES_KEPT:
-                self._lost += 1
-            self._notes.append(Note(name, root_id, str(session_id), time.time(), kept))
-            if len(self._notes) == NOTES_WAKE:
-                self.event.set()
+    def _tool(self, told: _Told) -> None:
+        kept = tuple(map(told.get, KEPT["post_tool_call"]))
+        if self._approvals:
+            approval = self._approvals.pop(str(told.get("tool_call_id")), None)
+            kept = (*kept[:-1], approval)
+        self._keep("post_tool_call", told, kept)
 
-        return note
+    def _error_for(self, started: Callable[[], None]) -> _Callback:
+        mark = self._mark_for("api_request_error", started)
+        keys = KEPT["api_request_error"][:-2]
+
+        def error(told: _Told) -> None:
+            exception_type = message = None
+            said = told.get("error")
+            if isinstance(said, dict):
+                exception_type, message = said.get("type"), said.get("message")
+                if isinstance(message, str) and len(message) > ERROR_CHARS:
+                    message = message[:ERROR_CHARS]  # a server may answer with a whole page
+            kept = (*map(told.get, keys), exception_type, message)
+            self._keep("api_request_error", told, kept)
+            mark(told)
+
+        return error
+
+    def _keep(self, hook: str, told: _Told, kept: tuple[object, ...]) -> None:
+        session_id = told.get("session_id")
+        root_id = self._root_of(session_id, told.get("task_id"))
+        if root_id is None:
+            return
+        notes = self._notes
+        if len(notes) == NOTES_KEPT:
+            self._lost += 1
+        notes.append((hook, root_id, str(session_id), time.time(), kept))
+        if len(notes) == NOTES_WAKE:
+            self.event.set()
 
     def _root_of(self, session_id: object, task_id: object) -> str | None:
         """The cron session that this one belongs to; None for a chat's.
@@ -179,38 +212,23 @@ class Signal:
             _put(self._roots, task_id, session_id)
         return session_id
 
-    def _subagent(
-        self, parent_session_id: object = None, child_session_id: object = None, **_: object
-    ) -> None:
-        root_id = self._root_of(parent_session_id, None)
-        if root_id is not None and isinstance(child_session_id, str):
-            _put(self._roots, child_session_id, root_id)
+    def _subagent(self, told: _Told) -> None:
+        child_id = told.get("child_session_id")
+        root_id = self._root_of(told.get("parent_session_id"), None)
+        if root_id is not None and isinstance(child_id, str):
+            _put(self._roots, child_id, root_id)
 
-    def _asked(self, tool_call_id: object = None, surface: object = None, **_: object) -> None:
+    def _asked(self, told: _Told) -> None:
         """Whose it is will be told by its tool call: an approval names no session."""
-        if isinstance(tool_call_id, str) and tool_call_id:
-            _put(self._approvals, tool_call_id, {"surface": surface, "asked_s": time.time()})
+        call_id = told.get("tool_call_id")
+        if isinstance(call_id, str) and call_id:
+            _put(self._approvals, call_id, {"surface": told.get("surface"), "asked_s": time.time()})
 
-    def _answered(self, tool_call_id: object = None, choice: object = None, **_: object) -> None:
-        approval = self._approvals.get(tool_call_id) if isinstance(tool_call_id, str) else None
+    def _answered(self, told: _Told) -> None:
+        call_id = told.get("tool_call_id")
+        approval = self._approvals.get(call_id) if isinstance(call_id, str) else None
         if approval is not None:
-            approval |= {"choice": choice, "answered_s": time.time()}
-
-
-def _short(error: object) -> object:
-    """A server may answer with a whole page."""
-    if not isinstance(error, dict):
-        return None
-    texts = ((key, error.get(key)) for key in ("type", "message"))
-    return {key: text[:ERROR_CHARS] for key, text in texts if isinstance(text, str)}
-
-
-def _both(first: Callable[..., None], second: Callable[..., None]) -> Callable[..., None]:
-    def both(**told: object) -> None:
-        first(**told)
-        second(**told)
-
-    return both
+            approval |= {"choice": told.get("choice"), "answered_s": time.time()}
 
 
 def _put(known: dict[str, _V], key: str, value: _V) -> None:

@@ -36,8 +36,6 @@ def read(hook: str, time_s: float, told: Mapping[str, object]) -> Detail | None:
             finish_reason=_text(told.get("finish_reason")),
             usage=_usage(told.get("usage")),
         )
-    error = told.get("error")
-    error = error if isinstance(error, Mapping) else {}
     return ApiError(
         started_ns=started_ns,
         ended_ns=ended_ns,
@@ -48,8 +46,8 @@ def read(hook: str, time_s: float, told: Mapping[str, object]) -> Detail | None:
         max_attempts=_count(told.get("max_retries")),
         retryable=_flag(told.get("retryable")),
         reason=_text(told.get("reason")),
-        exception_type=_text(error.get("type")),
-        message=_text(error.get("message")),
+        exception_type=_text(told.get("exception_type")),
+        message=_text(told.get("message")),
     )
 
 

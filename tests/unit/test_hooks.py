@@ -143,6 +143,10 @@ def test_hooks_of_many_threads_at_once_lose_no_wake_up() -> None:
 # What hooks tell.
 
 
+def known(note: Note) -> dict[str, object]:
+    return {key: value for key, value in note.told.items() if value is not None}
+
+
 class Run:
     """The hooks of one process, by name."""
 
@@ -166,14 +170,14 @@ def test_a_call_is_kept_with_what_it_took_and_nothing_of_what_was_said() -> None
     )  # fmt: skip
     (note,) = run.notes()
     assert (note.hook, note.root_id, note.session_id) == ("post_api_request", CRON, CRON)
-    assert note.told == {"model": "m", "usage": {"input_tokens": 3}, "finish_reason": "stop"}
+    assert known(note) == {"model": "m", "usage": {"input_tokens": 3}, "finish_reason": "stop"}
     assert run.notes() == []
 
 
 def test_a_tool_call_is_kept_without_its_arguments_and_its_result() -> None:
     run = Run()
     run.fires("post_tool_call", tool_name="terminal", tool_call_id="c", args={"a": 1}, result="r")
-    assert run.notes()[0].told == {"tool_name": "terminal", "tool_call_id": "c"}
+    assert known(run.notes()[0]) == {"tool_name": "terminal", "tool_call_id": "c"}
 
 
 def test_calls_of_chats_are_not_kept() -> None:
@@ -214,8 +218,8 @@ def test_an_approval_comes_with_its_tool_call() -> None:
     run.fires("post_tool_call", tool_call_id="c2")
     run.fires("post_tool_call", tool_call_id="c1")
     other, asked = run.notes()
-    assert "approval" not in other.told
-    approval = asked.told["approval"]
+    assert "approval" not in known(other)
+    approval = known(asked)["approval"]
     assert isinstance(approval, dict)
     assert approval.keys() == {"surface", "asked_s", "choice", "answered_s"}
     assert (approval["surface"], approval["choice"]) == ("smart", "smart_deny")
@@ -225,7 +229,7 @@ def test_an_answer_to_nothing_that_was_asked_is_let_go() -> None:
     run = Run()
     run.fires("post_approval_response", None, tool_call_id="c1", choice="once")
     run.fires("post_tool_call", tool_call_id="c1")
-    assert run.notes()[0].told == {"tool_call_id": "c1"}
+    assert known(run.notes()[0]) == {"tool_call_id": "c1"}
 
 
 def test_too_many_calls_cost_the_oldest_and_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +238,7 @@ def test_too_many_calls_cost_the_oldest_and_are_counted(monkeypatch: pytest.Monk
         run.fires("post_tool_call", tool_call_id=str(number))
     notes, lost = run.signal.take_notes()
     assert (len(notes), lost) == (module.NOTES_KEPT, 3)
-    assert notes[0].told == {"tool_call_id": "3"}
+    assert known(notes[0]) == {"tool_call_id": "3"}
     assert run.signal.take_notes() == ([], 0)
 
 
@@ -251,8 +255,19 @@ def test_of_an_error_s_page_only_the_beginning_is_kept() -> None:
     run = Run()
     page = {"type": "APIError", "message": "x" * 100_000, "body": "y" * 100_000}
     run.fires("api_request_error", error=page)
-    kept = run.notes()[0].told["error"]
-    assert kept == {"type": "APIError", "message": "x" * module.ERROR_CHARS}
+    assert known(run.notes()[0]) == {
+        "exception_type": "APIError",
+        "message": "x" * module.ERROR_CHARS,
+    }
+
+
+def test_an_error_in_another_form_is_kept_without_its_text() -> None:
+    run = Run()
+    run.fires("api_request_error", status_code=500, error="boom")
+    run.fires("api_request_error", status_code=500, error={"message": 7})
+    first, second = run.notes()
+    assert known(first) == {"status_code": 500}
+    assert known(second) == {"status_code": 500, "message": 7}
 
 
 def test_what_goes_wrong_in_a_hook_is_counted() -> None:
@@ -283,7 +298,7 @@ def test_what_is_given_back_comes_first_the_next_time() -> None:
     run.fires("post_tool_call", tool_call_id="2")
     run.signal.give_back(notes, lost + 1)
     again, lost = run.signal.take_notes()
-    assert ([n.told["tool_call_id"] for n in again], lost) == (["1", "2"], 1)
+    assert ([known(n)["tool_call_id"] for n in again], lost) == (["1", "2"], 1)
 
 
 def test_what_is_given_back_and_has_no_room_is_counted() -> None:
@@ -295,7 +310,7 @@ def test_what_is_given_back_and_has_no_room_is_counted() -> None:
     run.signal.give_back(notes, 0)
     again, lost = run.signal.take_notes()
     assert (len(again), lost) == (module.NOTES_KEPT, 1)
-    assert (again[0].told, again[-1].told) == ({"tool_call_id": "1"}, {"tool_call_id": "new"})
+    assert (known(again[0]), known(again[-1])) == ({"tool_call_id": "1"}, {"tool_call_id": "new"})
 
 
 def test_what_is_remembered_of_sessions_and_approvals_is_bounded() -> None:

@@ -59,7 +59,7 @@ def test_a_call_that_failed() -> None:
     told = {
         "model": "m", "provider": "p", "started_at": AT_S - 1, "ended_at": AT_S, "status_code": 429,
         "retry_count": 1, "max_retries": 3, "retryable": True, "reason": "rate_limit",
-        "error": {"type": "RateLimitError", "message": "slow down"},
+        "exception_type": "RateLimitError", "message": "slow down",
     }  # fmt: skip
     assert notes.read("api_request_error", AT_S, told) == ApiError(
         started_ns=AT_NS - SECOND,
@@ -77,7 +77,7 @@ def test_a_call_that_failed() -> None:
 
 
 def test_an_error_s_text_is_kept_only_so_far() -> None:
-    error = notes.read("api_request_error", AT_S, {"error": {"message": "x" * 10_000}})
+    error = notes.read("api_request_error", AT_S, {"message": "x" * 10_000})
     assert isinstance(error, ApiError)
     assert error.message == "x" * notes.TEXT_CHARS
 
@@ -136,7 +136,7 @@ def test_an_approval_says_how_long_somebody_thought(
 
 
 _KEYS = (
-    "model", "usage", "started_at", "ended_at", "status_code", "retry_count", "error", "retryable",
+    "model", "usage", "started_at", "ended_at", "status_code", "retry_count", "message", "retryable",
     "tool_call_id", "duration_ms", "status", "approval", "error_type",
 )  # fmt: skip
 
