@@ -92,6 +92,10 @@ class Signal:
         self._roots: dict[str, str] = {}
         self._approvals: dict[str, dict[str, object]] = {}
 
+    @property
+    def has_many_notes(self) -> bool:
+        return len(self._notes) >= NOTES_WAKE
+
     def take_notes(self) -> tuple[list[Note], int]:
         """What came since the last time, oldest first, and how many more there were."""
         notes: list[Note] = []
@@ -181,7 +185,8 @@ class Signal:
                     message = message[:ERROR_CHARS]  # a server may answer with a whole page
             kept = (*map(told.get, keys), exception_type, message)
             self._keep("api_request_error", told, kept)
-            mark(told)
+            if not _is_tried_again(told):
+                mark(told)
 
         return error
 
@@ -229,6 +234,13 @@ class Signal:
         approval = self._approvals.get(call_id) if isinstance(call_id, str) else None
         if approval is not None:
             approval |= {"choice": told.get("choice"), "answered_s": time.time()}
+
+
+def _is_tried_again(told: _Told) -> bool:
+    """Whether another attempt follows: then this error does not end the run."""
+    failed, limit = told.get("retry_count"), told.get("max_retries")
+    counted = isinstance(failed, int) and isinstance(limit, int) and failed + 1 < limit
+    return counted and told.get("retryable") is True
 
 
 def _put(known: dict[str, _V], key: str, value: _V) -> None:

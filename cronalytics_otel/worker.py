@@ -34,6 +34,9 @@ most such processes end before, and sync as they leave."""
 LONG_SETTLE_S = 10.0
 """The same from any other change: a run has begun, or a script has ended."""
 
+NOTES_PAUSE_S = 0.2
+"""Between two writings of what hooks told."""
+
 FIRST_SYNC_S = 2.0
 """A gateway starts first."""
 
@@ -73,6 +76,7 @@ class Worker:
         self._said: set[str] = set()
         self._worked_s = 0.0
         self._synced_s = 0.0
+        self._noted_s = 0.0
 
     def start(self) -> None:
         """Starts the thread, once; called again it does nothing."""
@@ -112,7 +116,9 @@ class Worker:
                 self.signal.event.wait(self._pause_s(due_s))
                 self.signal.event.clear()
                 now_s = time.monotonic()
-                self._write_notes()
+                notes_s = self._notes_due_s()
+                if notes_s is not None and now_s >= notes_s:
+                    self._write_notes()
                 wanted_s = self._wanted_s(now_s)
                 if wanted_s is not None:
                     due_s = wanted_s if due_s is None else min(due_s, wanted_s)
@@ -135,7 +141,16 @@ class Worker:
         hooked_s = self.signal.last_s
         lately = hooked_s is not None and now_s - hooked_s < AFTER_HOOK_S
         pause_s = POLL_AFTER_HOOK_S if lately else POLL_S
-        return pause_s if due_s is None else max(0.0, min(pause_s, due_s - now_s))
+        waits_s = [at_s - now_s for at_s in (due_s, self._notes_due_s()) if at_s is not None]
+        return max(0.0, min(pause_s, *waits_s)) if waits_s else pause_s
+
+    def _notes_due_s(self) -> float | None:
+        """When to write down what hooks told: as a run has ended or is in trouble, since whoever syncs
+        next needs it, and that may be another process (the host writes the end of the run after the
+        hook); and when there is much of it. None while neither is so."""
+        ended_s = self.signal.ended_s
+        has_ended = ended_s is not None and ended_s > self._noted_s
+        return self._noted_s + NOTES_PAUSE_S if has_ended or self.signal.has_many_notes else None
 
     def _wanted_s(self, now_s: float) -> float | None:
         """When to sync for what has happened since the last one; None when nothing has."""
@@ -180,8 +195,7 @@ class Worker:
         return [JobsSnapshot(*self._jobs_before)] if self._jobs_before else []
 
     def _write_notes(self) -> None:
-        """At once, when a run has ended or is in trouble: whoever syncs next needs them, and that may be
-        another process. The host writes the end of the run after the hook."""
+        self._noted_s = time.monotonic()
         notes, lost = self.signal.take_notes()
         if not notes and not lost:
             return

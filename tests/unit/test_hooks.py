@@ -251,6 +251,25 @@ def test_many_calls_wake_the_worker_and_few_do_not() -> None:
     assert run.signal.event.is_set()
 
 
+@pytest.mark.parametrize(
+    ("told", "wakes"),
+    [
+        ({"retryable": True, "retry_count": 0, "max_retries": 2}, False),
+        ({"retryable": True, "retry_count": 1, "max_retries": 2}, True),
+        ({"retryable": False, "retry_count": 0, "max_retries": 2}, True),
+        ({"retryable": True, "retry_count": None, "max_retries": 2}, True),
+        ({}, True),
+    ],
+)
+def test_an_error_after_which_another_attempt_follows_wakes_nobody(
+    told: dict[str, object], wakes: bool
+) -> None:
+    run = Run()
+    run.fires("api_request_error", **told)
+    assert run.signal.event.is_set() == wakes
+    assert len(run.notes()) == 1
+
+
 def test_of_an_error_s_page_only_the_beginning_is_kept() -> None:
     run = Run()
     page = {"type": "APIError", "message": "x" * 100_000, "body": "y" * 100_000}
