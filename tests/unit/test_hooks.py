@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 import yaml
@@ -262,7 +262,7 @@ def test_many_calls_wake_the_worker_and_few_do_not() -> None:
     ],
 )
 def test_an_error_after_which_another_attempt_follows_wakes_nobody(
-    told: dict[str, object], wakes: bool
+    told: dict[str, Any], wakes: bool
 ) -> None:
     run = Run()
     run.fires("api_request_error", **told)
