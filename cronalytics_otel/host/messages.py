@@ -11,6 +11,7 @@ from . import prompts
 from .prompts import Prompt
 from .sqlite import Row, batched, columns_of, placeholders
 from .times import epoch_to_ns
+from .values import text as as_text
 
 _PASSAGE_CHARS, _BEFORE_CHARS = 2_500, 8
 
@@ -94,10 +95,10 @@ def _message(row: Row) -> Message:
         role=str(role),
         timestamp_ns=epoch_to_ns(timestamp) or 0,
         content=_said(content),
-        tool_call_id=_text(tool_call_id),
+        tool_call_id=as_text(tool_call_id),
         tool_calls=_tool_calls(tool_calls) if tool_calls else (),
-        tool_name=_text(tool_name),
-        finish_reason=_text(finish_reason),
+        tool_name=as_text(tool_name),
+        finish_reason=as_text(finish_reason),
         at_turn_limit=bool(at_turn_limit),
     )
 
@@ -108,7 +109,7 @@ _IN_PARTS = "\0json:"
 
 def _said(content: object) -> str | None:
     """A message's text; of one in parts, its texts, and `[image_url]` for what else there was."""
-    text = _text(content)
+    text = as_text(content)
     if text is None or not text.startswith(_IN_PARTS):
         return text
     written = text.removeprefix(_IN_PARTS)
@@ -142,11 +143,7 @@ def _tool_calls(text: object) -> tuple[ToolCall, ...]:
                 ToolCall(
                     call_id=str(call.get("id") or ""),
                     name=str(function.get("name") or "unknown"),
-                    arguments=_text(function.get("arguments")),
+                    arguments=as_text(function.get("arguments")),
                 )
             )
     return tuple(found)
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None

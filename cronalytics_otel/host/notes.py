@@ -7,11 +7,10 @@ from collections.abc import Mapping
 
 from ..model import ApiError, Approval, Detail, ModelCall, ToolRun, Usage
 from .times import epoch_to_ns
+from .values import MAX_COUNT, text, usage
 
 TEXT_CHARS = 4_000
 """Of any text that a hook told."""
-
-_MAX_COUNT = 10**15
 
 
 def read(hook: str, time_s: float, told: Mapping[str, object]) -> Detail | None:
@@ -85,28 +84,27 @@ def _approval(told: object) -> Approval | None:
 
 
 def _usage(told: object) -> Usage | None:
-    """The host's input excludes what a cache served; GenAI's includes it."""
     if not isinstance(told, Mapping):
         return None
     count = {name: _count(value) or 0 for name, value in told.items() if isinstance(name, str)}
-    read, write = count.get("cache_read_tokens", 0), count.get("cache_write_tokens", 0)
-    return Usage(
-        input_tokens=count.get("input_tokens", 0) + read + write,
-        output_tokens=count.get("output_tokens", 0),
-        cache_read_tokens=read,
-        cache_write_tokens=write,
-        reasoning_tokens=count.get("reasoning_tokens", 0),
+    return usage(
+        fresh=count.get("input_tokens", 0),
+        output=count.get("output_tokens", 0),
+        cache_read=count.get("cache_read_tokens", 0),
+        cache_write=count.get("cache_write_tokens", 0),
+        reasoning=count.get("reasoning_tokens", 0),
     )
 
 
 def _text(value: object) -> str | None:
-    return value[:TEXT_CHARS] if isinstance(value, str) and value else None
+    whole = text(value)
+    return whole and whole[:TEXT_CHARS]
 
 
 def _count(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return int(value) if 0 <= value <= _MAX_COUNT else None
+    return int(value) if 0 <= value <= MAX_COUNT else None
 
 
 def _duration_ns(value: object) -> int | None:

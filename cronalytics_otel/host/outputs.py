@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ..model import OUTPUT_ID
-from .times import NS, ns_of
+from .times import NS, stamp_ns
 
 _HEAD_BYTES = 4_096
 _TAIL_BYTES = 8_192
@@ -135,7 +135,7 @@ class Outputs:
     def _saved_ns(self, job_id: str, name: str) -> int:
         """The stamp's time. Where the wall clock does not tell (an hour that is repeated, a time zone
         that was another then), the file's own time does, if it differs by an offset of a zone."""
-        times = sorted(_times_of(name, self._zone))
+        times = _times_of(name, self._zone)
         try:
             disk_ns = (self._folder / job_id / name).stat().st_mtime_ns
         except OSError:
@@ -143,10 +143,10 @@ class Outputs:
         for time_ns in times:
             if abs(disk_ns - time_ns) <= _SAVING_NS:
                 return time_ns
-        offset_ns = min(_times_of(name, UTC)) - disk_ns
+        offset_ns = _times_of(name, UTC)[0] - disk_ns
         whole_ns = round(offset_ns / _QUARTER_NS) * _QUARTER_NS
         if abs(offset_ns) <= _MAX_OFFSET_NS and abs(offset_ns - whole_ns) <= _SAVING_NS:
-            return min(_times_of(name, UTC)) - whole_ns
+            return _times_of(name, UTC)[0] - whole_ns
         return times[0]  # a copy, with a time of its own
 
     def _listed(self, job_id: str) -> list[tuple[int, str]]:
@@ -162,18 +162,16 @@ class Outputs:
         return listing
 
 
-def _times_of(name: str, zone: tzinfo) -> set[int]:
-    """A stamp in the hour that is repeated in autumn means either of two times; empty for a name
-    that is no stamp."""
+def _times_of(name: str, zone: tzinfo) -> tuple[int, ...]:
+    """The times that its stamp may mean, the earlier first; empty for a name that is no stamp."""
     match = _STAMP.fullmatch(name)
     if match is None:
-        return set()
+        return ()
     date, *clock = match.groups()
     try:
-        stamp = datetime.fromisoformat(f"{date}T{':'.join(clock)}")
-        return {ns_of(stamp.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)}
+        return stamp_ns(datetime.fromisoformat(f"{date}T{':'.join(clock)}"), zone)
     except (OverflowError, ValueError):
-        return set()
+        return ()
 
 
 def _read(path: Path) -> Output | None:

@@ -17,6 +17,7 @@ from ..model import Conversation, CostStatus, Message, Usage
 from .messages import Messages
 from .sqlite import Row, batched, columns_of, placeholders, select_list
 from .times import epoch_to_ns
+from .values import MAX_COUNT, text, usage
 
 CRON_SESSION = re.compile(r"^cron_(?P<job>.+)_(?P<date>\d{8})_(?P<time>\d{6})$")
 """`cron_{job_id}_{YYYYMMDD}_{HHMMSS}`, the job id itself may hold underscores."""
@@ -38,7 +39,6 @@ _WANTED = (
     "title", "api_call_count",
 )  # fmt: skip
 _EXCERPT_CHARS = 200
-_MAX_COUNT = 10**15
 _BLANKS = "char(32, 9, 10, 13)"
 
 
@@ -275,12 +275,12 @@ def _session(row: Row) -> Session | None:
     return Session(
         session_id=session_id,
         job_id=match["job"] if match else None,
-        parent_id=_text(parent_id),
+        parent_id=text(parent_id),
         is_subagent=source == "subagent",
         compressed=end_reason == "compression",
         started_ns=started_ns,
         ended_ns=epoch_to_ns(ended),
-        title=_text(title),
+        title=text(title),
         tool_calls=None if tool_calls is None else _count(tool_calls),
         spending=_spending(
             model,
@@ -300,8 +300,8 @@ def _session(row: Row) -> Session | None:
         else LastMessage(
             role=str(role),
             timestamp_ns=epoch_to_ns(at),
-            head=_text(head) or "",
-            tail=_text(tail) or "",
+            head=text(head) or "",
+            tail=text(tail) or "",
         ),
     )
 
@@ -312,17 +312,15 @@ def _spending(
     cost_status: object,
 ) -> Spending:  # fmt: skip
     cost_usd, status = _cost(estimated, actual, cost_status)
-    read, write = _count(cache_read), _count(cache_write)
     return Spending(
-        model=_text(model),
-        provider=_text(provider),
-        usage=Usage(
-            # The host's input excludes what a cache served; GenAI's includes it.
-            input_tokens=_count(fresh) + read + write,
-            output_tokens=_count(output),
-            cache_read_tokens=read,
-            cache_write_tokens=write,
-            reasoning_tokens=_count(reasoning),
+        model=text(model),
+        provider=text(provider),
+        usage=usage(
+            fresh=_count(fresh),
+            output=_count(output),
+            cache_read=_count(cache_read),
+            cache_write=_count(cache_write),
+            reasoning=_count(reasoning),
         ),
         api_calls=None if api_calls is None else _count(api_calls),
         cost_usd=cost_usd,
@@ -384,14 +382,10 @@ def _conversation(
     return build(root)
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
 def _count(value: object) -> int:
     """Not below zero, and not beyond what sums of it can be kept as."""
-    if type(value) is int and 0 <= value <= _MAX_COUNT:
+    if type(value) is int and 0 <= value <= MAX_COUNT:
         return value
     if not isinstance(value, (int, float)) or not 0 < value < math.inf:
         return 0
-    return min(int(value), _MAX_COUNT)
+    return min(int(value), MAX_COUNT)

@@ -56,12 +56,16 @@ def epoch_to_ns(seconds: object) -> int | None:
     return _bounded(round(micros) * 1_000)
 
 
+def stamp_ns(stamp: datetime, zone: tzinfo) -> tuple[int, ...]:
+    """A wall clock's naive stamp to epoch ns, the earlier first: two times in the hour that autumn
+    repeats. Raises OverflowError beyond the calendar."""
+    return tuple(sorted({ns_of(stamp.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)}))
+
+
 def wall_clock_ns(text: str, form: str, zone: tzinfo) -> tuple[int, ...]:
-    """A wall clock's stamp to epoch ns, the earlier first: two times in the hour that autumn repeats,
-    none for what does not have the form (of `strptime`)."""
+    """As `stamp_ns`, of a text; none for what does not have the form (of `strptime`)."""
     try:
-        stamp = datetime.strptime(text, form)  # noqa: DTZ007 - zone below
-        return tuple(sorted({ns_of(stamp.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)}))
+        return stamp_ns(datetime.strptime(text, form), zone)  # noqa: DTZ007 - the zone is beside it
     except (OverflowError, ValueError):
         return ()
 

@@ -58,7 +58,7 @@ class Timeline:
             details = replace(details, attempts=errors)  # which answer is whose cannot be told
         given = sum(bool(message.finish_reason) for message, copy in messages if not copy)
         self._told = Told(details, given)
-        is_full = bool(session.api_calls) and 0 < (session.api_calls or 0) <= given
+        is_full = 0 < (session.api_calls or 0) <= given
         chat = _chat_of(session, self._chat_attributes, answers)
         ordinal = 0
         asked_to_end = False

@@ -29,6 +29,7 @@ from tests.support.observed import (
     roots,
     step,
     total,
+    usage_of,
 )
 from tests.support.rotel import running_rotel
 from tests.support.thirteen import KEYS, MANUAL, Thirteen
@@ -302,17 +303,6 @@ def test_a_run_was_due_when_the_host_had_said_so_before(host: OldHost, key: str)
 @every_job
 def test_tokens_cost_and_counts_are_the_sums_of_the_sessions(host: OldHost, key: str) -> None:
     root, family = host.observed.root(key), host.observed.family(key)
-    read, written = total(family, "cache_read_tokens"), total(family, "cache_write_tokens")
-    sent = total(family, "input_tokens") + read + written
-    received = total(family, "output_tokens")
-    usage = {
-        "input_tokens": sent,
-        "output_tokens": received,
-        "cache_read_tokens": read,
-        "cache_write_tokens": written,
-        "reasoning_tokens": total(family, "reasoning_tokens"),
-        "total_tokens": sent + received,
-    }
     counts = {
         "api_calls": total(family, "api_call_count"),
         "tool_calls": total(family, "tool_call_count"),
@@ -324,7 +314,7 @@ def test_tokens_cost_and_counts_are_the_sums_of_the_sessions(host: OldHost, key:
 
     told = facts(root, "hermes.cron.usage.")
     told.pop("unattributed_tokens", None)
-    assert told == (usage if family else {})
+    assert told == (usage_of(family) if family else {})
     assert {name: run.get(name) for name in counts} == (counts if family else dict.fromkeys(counts))
     assert facts(root, "hermes.cron.cost.") == (cost if priced else {})
 

@@ -94,6 +94,22 @@ def total(rows: list[Row], column: str) -> int:
     return sum(row[column] or 0 for row in rows)
 
 
+def usage_of(rows: list[Row]) -> dict[str, int]:
+    """What `hermes.cron.usage.*` should say of these rows: input includes what came from a cache, which
+    the host counts apart."""
+    read, written = total(rows, "cache_read_tokens"), total(rows, "cache_write_tokens")
+    sent = total(rows, "input_tokens") + read + written
+    received = total(rows, "output_tokens")
+    return {
+        "input_tokens": sent,
+        "output_tokens": received,
+        "cache_read_tokens": read,
+        "cache_write_tokens": written,
+        "reasoning_tokens": total(rows, "reasoning_tokens"),
+        "total_tokens": sent + received,
+    }
+
+
 def step(span: SpanDict) -> dict[str, Any]:
     """All that a step tells but its ids, and its usage, which has a test of its own."""
     attributes = span["attributes"].items()
