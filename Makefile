@@ -11,7 +11,7 @@ PARALLEL := -n auto --dist loadfile
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup downloads lint format types test test-unit test-host test-hosts golden missed-years bench demo docs lock clean clean-downloads
+.PHONY: help setup downloads lint format types test test-unit test-host test-hosts golden missed-years search bench demo docs lock clean clean-downloads
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ golden: downloads ## Write the reviewed traces of the thirteen jobs anew (tests/
 
 missed-years: downloads ## Sweep: years of the host's scheduler against what is told as missed (slow)
 	MISSED_YEARS=12 $(BIN)/pytest -n auto tests/host/test_missed_year.py $(ARGS)
+
+search: setup ## Look for new counter-examples to the properties that the tests hold (slow)
+	SEARCH=20 $(BIN)/pytest $(PARALLEL) --timeout 3600 -m hypothesis $(ARGS)
 
 bench: downloads ## Measure: one table, each line against a floor of the same run
 	$(BIN)/python -m bench $(ARGS)

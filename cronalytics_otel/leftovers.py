@@ -21,6 +21,9 @@ from .model import Job
 from .waiting import DELIVERY_GRACE_NS, UNMATCHED_GRACE_NS
 
 _FACT = "output."
+_LEDGER_FIRST = "ledger.first"
+"""The oldest claim that a ledger of this home ever held, 0 if it may have forgotten older ones: what
+was saved later is of an execution."""
 _DONE = "outputs.done"
 """Set when all that is older than the ledger has been looked at."""
 
@@ -58,16 +61,20 @@ class Leftovers:
         self._now_ns = now_ns
         self._folders: list[_Folder] = []
         self._ends_history = False
+        self._ledger_first_ns: int | None = None
 
     def look(
         self, facts: Mapping[str, str], page: LedgerPage | None, *, ledger: bool, full: bool
     ) -> None:
-        """With a ledger (`page` is None if it cannot be read) once, at what is older than it, and not
-        at all if it may have known that and forgotten."""
+        """With a ledger (`page` is None if it cannot be read) once, at what is older than it ever was
+        (it may have been emptied since), and not at all if it may have known that and forgotten."""
+        firsts = [int(facts[_LEDGER_FIRST])] if _LEDGER_FIRST in facts else []
+        if page is not None and page.first_ns is not None:
+            firsts.append(page.first_ns if page.is_complete else 0)
+        self._ledger_first_ns = until_ns = min(firsts, default=None)
         if ledger and (page is None or not page.is_complete or (_DONE in facts and not full)):
             return
-        until_ns = page.first_ns if page is not None else None
-        self._ends_history = until_ns is not None
+        self._ends_history = ledger and until_ns is not None
         for job_id, changed_ns in self._outputs.folders():
             seen_ns, mark_ns = (int(n) for n in facts.get(_FACT + job_id, "0 0").split(maxsplit=1))
             if changed_ns == seen_ns and not full:
@@ -108,7 +115,8 @@ class Leftovers:
     def facts(self) -> dict[str, str]:
         """To be remembered once what was found is in the journal."""
         done = {_DONE: "1"} if self._ends_history and not self.waiting else {}
-        return dict(folder.fact for folder in self._folders) | done
+        first = {} if self._ledger_first_ns is None else {_LEDGER_FIRST: str(self._ledger_first_ns)}
+        return dict(folder.fact for folder in self._folders) | done | first
 
     def _is_early(self, saved: Saved, job: Job | None) -> bool:
         """The host is delivering: it marks the job afterwards."""

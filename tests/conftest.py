@@ -9,8 +9,12 @@ from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.support.fault_checks")
 
-# A test of properties is slow on a busy machine, and that is no failure.
-settings.register_profile("project", deadline=None)
+# The same examples in every run, so that a change is judged by itself; `make search` looks for new
+# ones. A test of properties is slow on a busy machine, and that is no failure.
+SEARCH = int(os.environ.get("SEARCH", "0"))
+settings.register_profile(
+    "project", deadline=None, derandomize=not SEARCH, max_examples=100 * max(SEARCH, 1)
+)
 settings.load_profile("project")
 
 

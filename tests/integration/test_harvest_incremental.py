@@ -276,7 +276,7 @@ class OlderHostMachine(HarvestMachine):
 
 
 SETTINGS = settings(
-    max_examples=20, stateful_step_count=15, deadline=None,
+    max_examples=settings().max_examples // 5, stateful_step_count=15,
     suppress_health_check=[HealthCheck.too_slow],
 )  # fmt: skip
 TestHarvest = HarvestMachine.TestCase

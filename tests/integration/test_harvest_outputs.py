@@ -348,6 +348,30 @@ def test_a_ledger_that_has_forgotten_is_not_second_guessed(place: Place) -> None
     assert {run.time_source for run in place.runs().values()} == {TimeSource.LEDGER}
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+@pytest.mark.parametrize("forgot", [False, True])
+def test_after_the_ledger_was_emptied_its_runs_files_are_no_second_runs(
+    place: Place, deleted: bool, forgot: bool
+) -> None:
+    place.host.disk.with_ledger = True
+    script, gated = place.host.job("disk", no_agent=True), place.host.job("gate", script="gate.py")
+    place.host.script_run(script, NINE)
+    place.host.gated_run(gated, NINE + 5 * MINUTE)
+    place.harvest()
+    if forgot:
+        place.host.script_run(script, NINE + 10 * MINUTE)
+        place.host.prune_ledger(keep=1)
+        place.harvest()
+    before = place.runs()
+    place.host.prune_ledger(keep=0)
+    if deleted:
+        place.home.ledger.unlink()
+        place.home.state_db.unlink()
+    place.harvest(full=True)
+
+    assert place.runs() == before
+
+
 # Cheap.
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from croniter import croniter
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -320,7 +320,6 @@ def test_a_run_that_nothing_tells_a_due_time_of_is_the_schedule_s() -> None:
 EDGES = [ZoneInfo(n) for n in ("America/Santiago", "Africa/Casablanca", "America/St_Johns")]
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.one_of(expressions, st.sampled_from(["0 9 * * 1#2", "0 9 L * *", "* * * * * */20"])),
     moments,
