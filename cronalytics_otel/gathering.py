@@ -35,7 +35,7 @@ class Gathering:
         definitions: Definitions,
         outputs: Outputs,
     ) -> None:
-        self._home = home
+        self._profile = home.profile
         self._journal = journal
         self._zone = zone
         self._now_ns = now_ns
@@ -111,7 +111,7 @@ class Gathering:
         complete = execution is not None and session is not None and job is not None
         return assemble(
             Facts(
-                profile=self._home.profile,
+                profile=self._profile,
                 job_id=job_id,
                 job=job,
                 job_now=self._definitions.now.get(job_id),
@@ -141,7 +141,7 @@ class Gathering:
         job = self._definitions.at(saved.job_id, saved.saved_ns)
         return assemble(
             Facts(
-                profile=self._home.profile,
+                profile=self._profile,
                 job_id=saved.job_id,
                 job=job,
                 job_now=self._definitions.now.get(saved.job_id),

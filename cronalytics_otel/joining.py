@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from functools import lru_cache
 
 from . import outcome as outcomes
 from . import schedule as schedules
@@ -95,7 +96,9 @@ class Matcher:
         """As `by_end`, only asking."""
         if session.ended_ns is None:
             return None
-        ended = self._ended.get(session.job_id or "", [])
+        ended = self._ended.get(session.job_id or "")
+        if not ended:
+            return None
         first = bisect_left(ended, session.ended_ns - END_SLACK_NS, key=_end_of)
         last = bisect_right(ended, session.ended_ns + END_SLACK_NS, key=_end_of)
         near = (e for e in ended[first:last] if e.execution_id not in self._taken)
@@ -189,7 +192,7 @@ def assemble(facts: Facts, zone: tzinfo, zone_name: str | None) -> Run:
         subagents=sum(s.is_subagent for s in facts.below) if sessions else None,
         silent=silent,
         delivery_outcome=delivery,
-        delivery_target=_target(facts.job),
+        delivery_target=_platforms(facts.job.deliver) if facts.job and facts.job.deliver else None,
         delivery_error=delivery_error,
         script_exit_code=scripts.exit_code(prompt, ended, mode),
         script_ended_ns=scripts.ended_ns(prompt, facts.execution, facts.session, zone),
@@ -397,11 +400,10 @@ def _silent(facts: Facts, ended: Outcome) -> bool | None:
     return None
 
 
-def _target(job: Job | None) -> str | None:
-    """The platforms without the chats: whom it went to is private."""
-    if job is None or job.deliver is None:
-        return None
-    platforms = dict.fromkeys(part.strip().partition(":")[0] for part in job.deliver.split(","))
+@lru_cache(maxsize=256)
+def _platforms(deliver: str) -> str | None:
+    """Of the job's `deliver`, without the chats: whom it went to is private."""
+    platforms = dict.fromkeys(part.strip().partition(":")[0] for part in deliver.split(","))
     return ",".join(p for p in platforms if p) or None
 
 

@@ -394,7 +394,7 @@ def is_silent(last_message: LastMessage | None) -> bool | None:
     head, tail = last_message.head.strip(), last_message.tail.strip()
     if head in _NO_REPLY:
         return None
-    lines = (head, head.splitlines()[0], tail.splitlines()[-1] if tail else "")
+    lines = {head, head.splitlines()[0], tail.splitlines()[-1] if tail else ""}
     return head.upper().startswith("[SILENT]") or any(map(_is_marker, lines))
 
 
