@@ -41,7 +41,7 @@ class Gathering:
         self._now_ns = now_ns
         self._definitions = definitions
         self._outputs = outputs
-        self.matcher = Matcher(())
+        self.matcher = Matcher((), zone.info)
         """Of this harvest's executions."""
 
     def of_execution(self, reader: state_db.Reader | None, execution: Execution) -> Run:
@@ -55,6 +55,8 @@ class Gathering:
         everyone = [s.session_id for _, s in pairs]
         everyone += [s.session_id for _, root in pairs for s in below.get(root.session_id, ())]
         usage = reader.usage_rows(everyone)
+        continued = [s.session_id for root in below.values() for s in root if not s.is_subagent]
+        tool_calls = reader.messages.tool_calls(everyone, continued)
         prompts = reader.messages.prompts([s.session_id for _, s in pairs if self._prompt_tells(s)])
         return [
             self._assembled(
@@ -63,6 +65,7 @@ class Gathering:
                 session,
                 below=below.get(session.session_id, ()),
                 usage=usage,
+                tool_calls=tool_calls,
                 prompt=prompts.get(session.session_id),
             )
             for execution, session in pairs
@@ -94,6 +97,7 @@ class Gathering:
         *,
         below: Sequence[Session] = (),
         usage: dict[str, list[tuple[str, state_db.Spending]]] | None = None,
+        tool_calls: dict[str, int] | None = None,
         prompt: Prompt | None = None,
     ) -> Run:
         job_id = execution.job_id if execution else (session.job_id if session else None) or ""
@@ -119,6 +123,7 @@ class Gathering:
                 session=session,
                 below=below,
                 usage_rows=usage or {},
+                tool_calls=tool_calls or {},
                 prompt=prompt,
                 output=None
                 if complete or unended

@@ -88,6 +88,7 @@ class _Harvester:
         self._home = home
         self._journal = journal
         self._now_ns = now_ns
+        self._zone = zone.info
         self._between_chunks = between_chunks
         self._progress = progress
         self._result = Harvest()
@@ -173,7 +174,7 @@ class _Harvester:
         final = {e.execution_id for e in executions if e.terminal} | self._gone(
             executions, open_executions
         )
-        self._matcher = self._gathering.matcher = Matcher(executions)
+        self._matcher = self._gathering.matcher = Matcher(executions, self._zone)
         self._executions = {e.execution_id: e for e in executions}
         unpaired = dict(self._executions)
         waiting: list[Session] = []

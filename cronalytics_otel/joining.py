@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import lru_cache
@@ -50,7 +50,9 @@ _TITLE_STAMP = re.compile(r" · [A-Z][a-z]{2} \d{2} \d{2}:\d{2}( #\d+)?$")
 class Matcher:
     """Pairs sessions with executions, one to one: the ledger has no session id."""
 
-    def __init__(self, executions: Iterable[Execution]) -> None:
+    def __init__(self, executions: Iterable[Execution], zone: tzinfo) -> None:
+        """`zone` is the home's: session ids have its wall clock."""
+        self._zone = zone
         self._by_job: dict[str, list[Execution]] = {}
         for execution in executions:
             self._by_job.setdefault(execution.job_id, []).append(execution)
@@ -58,7 +60,7 @@ class Matcher:
             siblings.sort(key=lambda e: e.began_ns)
         self._began = {job: [e.began_ns for e in es] for job, es in self._by_job.items()}
         self._ended = {
-            job: sorted((e for e in es if e.finished_ns is not None), key=_end_of)
+            job: sorted((e for e in es if e.finished_ns is not None), key=_finished)
             for job, es in self._by_job.items()
         }
         self._taken: set[str] = set()
@@ -66,8 +68,9 @@ class Matcher:
     def by_start(self, session: Session) -> Execution | None:
         """The execution that was running when the session began.
 
-        Where two of one job overlap, the session lies within its own: of those that hold it
-        whole, the one that ends first.
+        Where two of one job overlap, it is none that began after the session's agent was called; the
+        session lies within its own: of those that hold it whole, the one that ends first; and one
+        that goes on is not of an execution that has ended.
         """
         job_id = session.job_id or ""
         siblings = self._by_job.get(job_id)
@@ -77,10 +80,19 @@ class Matcher:
         running = [e for e in siblings[:at] if self._could_hold(e, session)]
         if not running:
             return None
-        holding = [e for e in running if _end_of(e) >= (session.ended_ns or 0) - SLACK_NS]
-        if session.ended_ns is not None and holding:
-            return self._take(min(holding, key=_end_of))
-        return self._take(running[-1])
+        if len(running) > 1:
+            running = self._begun_before_call(running, session)
+        if session.ended_ns is None:
+            return self._take(next((e for e in reversed(running) if not _is_over(e)), running[-1]))
+        holding = [e for e in running if _end_of(e) >= session.ended_ns - SLACK_NS]
+        return self._take(min(holding, key=_end_of) if holding else running[-1])
+
+    def _begun_before_call(self, running: list[Execution], session: Session) -> list[Execution]:
+        called_ns = max(session.stamps_ns(self._zone), default=None)
+        if called_ns is None:
+            return running
+        # All of them where the wall clock is of another zone than it was then.
+        return [e for e in running if e.began_ns < called_ns + SLACK_NS] or running
 
     def _could_hold(self, execution: Execution, session: Session) -> bool:
         return execution.execution_id not in self._taken and session.started_ns <= _end_of(
@@ -99,11 +111,11 @@ class Matcher:
         ended = self._ended.get(session.job_id or "")
         if not ended:
             return None
-        first = bisect_left(ended, session.ended_ns - END_SLACK_NS, key=_end_of)
-        last = bisect_right(ended, session.ended_ns + END_SLACK_NS, key=_end_of)
+        first = bisect_left(ended, session.ended_ns - END_SLACK_NS, key=_finished)
+        last = bisect_right(ended, session.ended_ns + END_SLACK_NS, key=_finished)
         near = (e for e in ended[first:last] if e.execution_id not in self._taken)
         at_ns = session.ended_ns
-        return min(near, key=lambda e: abs(_end_of(e) - at_ns), default=None)
+        return min(near, key=lambda e: abs(_finished(e) - at_ns), default=None)
 
     def before(self, execution: Execution) -> Execution | None:
         """The job's execution that began last before this one."""
@@ -117,7 +129,18 @@ class Matcher:
 
 
 def _end_of(execution: Execution) -> int:
-    return execution.finished_ns if execution.finished_ns is not None else _NEVER_NS
+    """Never, of one whose clock was set back to before its start: how long it took is not known."""
+    finished_ns = execution.finished_ns
+    return _NEVER_NS if finished_ns is None or finished_ns < execution.began_ns else finished_ns
+
+
+def _finished(execution: Execution) -> int:
+    return _NEVER_NS if execution.finished_ns is None else execution.finished_ns
+
+
+def _is_over(execution: Execution) -> bool:
+    """By its own process: `unknown` says that this died, and its session goes on for ever."""
+    return execution.status in ("completed", "failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +158,8 @@ class Facts:
     below: Sequence[Session] = ()
     """Subagents and continuations."""
     usage_rows: dict[str, list[tuple[str, Spending]]] = field(default_factory=dict)
+    tool_calls: Mapping[str, int] = field(default_factory=dict)
+    """By session id, of those whose own count is none."""
     prompt: Prompt | None = None
     """None when it was not looked at: the job has nothing that the host could tell of there."""
     output: Output | None = None
@@ -188,7 +213,7 @@ def assemble(facts: Facts, zone: tzinfo, zone_name: str | None) -> Run:
         cost_usd=cost_usd,
         cost_status=cost_status,
         api_calls=_sum_known(s.spending.api_calls for s in sessions),
-        tool_calls=_sum_known(s.tool_calls for s in sessions),
+        tool_calls=_sum_known(facts.tool_calls.get(s.session_id, s.tool_calls) for s in sessions),
         subagents=sum(s.is_subagent for s in facts.below) if sessions else None,
         silent=silent,
         delivery_outcome=delivery,
@@ -211,12 +236,17 @@ def _times(facts: Facts) -> tuple[int, int]:
     if facts.saved is not None:
         return facts.saved.saved_ns, facts.saved.saved_ns
     execution, session = facts.execution, facts.session
+    session_ended = last_of(session, facts.below).ended_ns if session else None
     if execution is not None:
         started = execution.began_ns
         ended = execution.finished_ns
+        if (
+            ended is not None and ended < started
+        ):  # a clock was set back, perhaps only after the session
+            ended = session_ended
     else:
         started = session.started_ns if session else 0
-        ended = last_of(session, facts.below).ended_ns if session else None
+        ended = session_ended
     if ended is None:
         ended = facts.last_activity_ns
     # A clock that was set back must not give a negative duration.
@@ -327,9 +357,9 @@ def total_cost(parts: Sequence[Spending]) -> tuple[float | None, CostStatus | No
     if not known:
         return None, CostStatus.UNKNOWN if unknown else None
     cost_usd = sum(p.cost_usd for p in known if p.cost_usd is not None)
-    if unknown:
-        return cost_usd, CostStatus.PARTIAL
     statuses = {p.cost_status for p in known}
+    if unknown or CostStatus.PARTIAL in statuses:
+        return cost_usd, CostStatus.PARTIAL
     for status in (CostStatus.ESTIMATED, CostStatus.ACTUAL, CostStatus.INCLUDED):
         if status in statuses:  # the least certain of them speaks for the sum
             return cost_usd, status
@@ -396,7 +426,9 @@ def _silent(facts: Facts, ended: Outcome) -> bool | None:
     if facts.session is not None:
         return outcomes.is_silent(last_of(facts.session, facts.below).last_message)
     if facts.output is not None:
-        return facts.output.ending is Ending.SILENT
+        return facts.output.ending is Ending.SILENT or outcomes.asks_for_silence(
+            *facts.output.printed
+        )
     return None
 
 

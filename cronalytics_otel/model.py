@@ -307,6 +307,8 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_name: str | None = None
     finish_reason: str | None = None
+    is_copy: bool = False
+    """An answer that the host only wrote again, after it had compressed the conversation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

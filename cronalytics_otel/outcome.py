@@ -384,16 +384,20 @@ def _empty_reply(source: OutcomeSource) -> Ended:
 
 
 def is_silent(last_message: LastMessage | None) -> bool | None:
-    """Whether the agent asked that its answer be not delivered: the host's own rule.
-
-    A marker alone, on the first or on the last line, or `[SILENT]` as a prefix. None without an
-    answer.
-    """
+    """Whether the agent asked that its answer be not delivered; None without an answer."""
     if last_message is None or last_message.role != "assistant":
         return None
-    head, tail = last_message.head.strip(), last_message.tail.strip()
-    if head in _NO_REPLY:
+    if last_message.head.strip() in _NO_REPLY:
         return None
+    return asks_for_silence(last_message.head, last_message.tail)
+
+
+def asks_for_silence(head: str, tail: str) -> bool:
+    """Whether a text that begins and ends like this is not to be delivered, by the host's own rule: a
+    marker alone, on the first or on the last line, or `[SILENT]` as a prefix."""
+    head, tail = head.strip(), tail.strip()
+    if not head:
+        return False
     lines = {head, head.splitlines()[0], tail.splitlines()[-1] if tail else ""}
     return head.upper().startswith("[SILENT]") or any(map(_is_marker, lines))
 

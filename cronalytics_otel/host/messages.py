@@ -15,6 +15,13 @@ from .values import text as as_text
 
 _PASSAGE_CHARS, _BEFORE_CHARS = 2_500, 8
 
+_COPY_NS = 10_000
+"""Two messages closer than this were written in one go: no model answers in 10 µs. So the host puts
+the kept messages back, a microsecond apart, after it compressed a conversation: those are copies."""
+
+_COUNTED_AT_ONCE = 16
+"""Sessions whose messages are in memory together: they are long ones."""
+
 
 class Messages:
     """Typed reads of one open `state.db`'s messages, by session; what a host version has not is None."""
@@ -82,24 +89,52 @@ class Messages:
                 (prompts.TURN_LIMIT, *batch),
             )
             for row in rows.fetchall():
-                found.setdefault(row[0], []).append(_message(row))
+                said = found.setdefault(row[0], [])
+                said.append(_message(row, said[-1].timestamp_ns if said else None))
+        return found
+
+    def tool_calls(self, ids: Sequence[str], continued: Sequence[str]) -> dict[str, int]:
+        """By session id, how many of these called for, where the host's own count is none: it begins
+        anew when a conversation is compressed, and has the calls that were put back in it.
+
+        `continued` are those that go on with another one under a new id.
+        """
+        compressed = list(continued)
+        if self._has_rewinds:
+            for batch in batched(ids):
+                compressed += (
+                    session_id
+                    for (session_id,) in self._connection.execute(
+                        "SELECT DISTINCT session_id FROM messages "  # noqa: S608
+                        f"WHERE session_id IN ({placeholders(len(batch))}) AND active = 0",
+                        batch,
+                    )
+                )
+        found: dict[str, int] = {}
+        for batch in batched(list(dict.fromkeys(compressed)), _COUNTED_AT_ONCE):
+            for session_id, said in self.of(batch, with_content=False).items():
+                found[session_id] = sum(len(m.tool_calls) for m in said if not m.is_copy)
         return found
 
 
-def _message(row: Row) -> Message:
+def _message(row: Row, before_ns: int | None) -> Message:
+    """`before_ns` is the time of the message before it in the session."""
     (
         _, role, timestamp, content, tool_call_id, tool_calls, tool_name, finish_reason,
         at_turn_limit,
     ) = row  # fmt: skip
+    time_ns = epoch_to_ns(timestamp) or 0
+    close = before_ns is not None and 0 <= time_ns - before_ns <= _COPY_NS
     return Message(
         role=str(role),
-        timestamp_ns=epoch_to_ns(timestamp) or 0,
+        timestamp_ns=time_ns,
         content=_said(content),
         tool_call_id=as_text(tool_call_id),
         tool_calls=_tool_calls(tool_calls) if tool_calls else (),
         tool_name=as_text(tool_name),
         finish_reason=as_text(finish_reason),
         at_turn_limit=bool(at_turn_limit),
+        is_copy=close and role == "assistant",
     )
 
 

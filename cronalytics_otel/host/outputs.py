@@ -31,6 +31,8 @@ _EMPTY = re.compile(
     r"|⚠️ No reply: the model returned empty content [^\n]*)\s*\Z",
     re.MULTILINE,
 )
+_RULE = "---\n\n"
+"""Between the facts of a script's run and what it printed."""
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)_(\d\d)-(\d\d)-(\d\d)\.md")
 _MAX_OFFSET_NS = 15 * 3600 * NS
 _QUARTER_NS = 900 * NS
@@ -62,6 +64,8 @@ class Output:
     schedule: str | None
     is_script: bool
     error: str | None
+    printed: tuple[str, str] = ("", "")
+    """How it begins and how it ends, what a script has given to be delivered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +213,9 @@ def parse(head: str, tail: str) -> Output:
         schedule=schedule["schedule"] if schedule and schedule["schedule"] != "N/A" else None,
         is_script=is_script,
         error=_error(body, tail, is_script=is_script) if ending is Ending.FAILED else None,
+        printed=(body.removeprefix(_RULE), tail)
+        if is_script and ending is Ending.ANSWERED
+        else ("", ""),
     )
 
 

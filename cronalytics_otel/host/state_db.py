@@ -11,16 +11,20 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from pathlib import Path
 
 from ..model import Conversation, CostStatus, Message, Usage
 from .messages import Messages
 from .sqlite import Row, batched, columns_of, placeholders, select_list
-from .times import epoch_to_ns
+from .times import epoch_to_ns, wall_clock_ns
 from .values import MAX_COUNT, text, usage
 
 CRON_SESSION = re.compile(r"^cron_(?P<job>.+)_(?P<date>\d{8})_(?P<time>\d{6})$")
 """`cron_{job_id}_{YYYYMMDD}_{HHMMSS}`, the job id itself may hold underscores."""
+
+_SUBAGENT = "subagent"
+"""The source of a subagent's session; hosts before 0.17 write `cron` there."""
 
 CHUNK = 2_000
 """Sessions a query: enough to spread its cost, few enough to keep memory flat."""
@@ -76,6 +80,7 @@ class Session:
     parent_id: str | None
     is_subagent: bool
     """False for the continuation of a session whose history was compressed."""
+    source: str | None
     started_ns: int
     ended_ns: int | None
     title: str | None
@@ -85,6 +90,14 @@ class Session:
     last_message: LastMessage | None = None
     compressed: bool = False
     """It ended because its history was compressed: another session goes on with it."""
+
+    def stamps_ns(self, zone: tzinfo) -> tuple[int, ...]:
+        """When the agent of a job's session was called, by the wall clock in its id: whole seconds,
+        two of them in the hour that autumn repeats."""
+        match = CRON_SESSION.match(self.session_id)
+        if match is None:
+            return ()
+        return wall_clock_ns(match["date"] + match["time"], "%Y%m%d%H%M%S", zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,9 +266,10 @@ class Reader:
 
 def _placed(child: Session, parent: Session) -> Session:
     """The host's own rule: what began after its parent was compressed goes on with it, and
-    everything else below a session is a subagent."""
+    everything else below a session is a subagent. (What goes on has its parent's source.)"""
     continues = (
         parent.compressed
+        and (child.source != _SUBAGENT or parent.source == _SUBAGENT)
         and parent.ended_ns is not None
         and child.started_ns >= parent.ended_ns - CONTINUED_NS
     )
@@ -276,7 +290,8 @@ def _session(row: Row) -> Session | None:
         session_id=session_id,
         job_id=match["job"] if match else None,
         parent_id=text(parent_id),
-        is_subagent=source == "subagent",
+        is_subagent=source == _SUBAGENT,
+        source=text(source),
         compressed=end_reason == "compression",
         started_ns=started_ns,
         ended_ns=epoch_to_ns(ended),
@@ -331,14 +346,16 @@ def _spending(
 def _cost(
     estimated: object, actual: object, status_text: object
 ) -> tuple[float | None, CostStatus | None]:
-    """The host writes 0.0 where it knows no price: only the status tells that from nothing."""
+    """The host writes 0.0 where it knows no price: only the status tells that from nothing. It is the
+    last call's, the amount all calls': one beside `unknown` is of those that had a price."""
     try:
         status = CostStatus(status_text) if isinstance(status_text, str) else None
     except ValueError:
-        status = CostStatus.UNKNOWN
-    if status is CostStatus.UNKNOWN:
-        return None, status
+        return None, CostStatus.UNKNOWN  # a newer host's word: what the amount is, it alone knows
     paid, priced = _amount(actual), _amount(estimated)
+    if status is CostStatus.UNKNOWN:
+        known = max(paid or 0, priced or 0)
+        return (known, CostStatus.PARTIAL) if known > 0 else (None, status)
     if paid is not None and (status is CostStatus.ACTUAL or paid > 0):
         return paid, CostStatus.ACTUAL
     if priced is not None and (status is not None or priced > 0):

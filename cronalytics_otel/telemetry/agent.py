@@ -98,14 +98,24 @@ def _continued(conversation: Conversation, book: Book) -> list[Conversation]:
 
 def _end_ns(sessions: list[Conversation], window: Step) -> int:
     """The written end, or the last message if that is later; a subagent without an end (hosts
-    before 0.17) ends with its last message, a run's own agent with the run."""
+    before 0.17, a process that died) ends with the last that it or one below it said, a run's own
+    agent with the run."""
     times = [message.timestamp_ns for session in sessions for message in session.messages]
     ended_ns = sessions[-1].ended_ns
     if ended_ns is not None:
         times.append(ended_ns)
     elif not sessions[0].is_subagent:
         times.append(window.end)
+    else:
+        times += (_last_ns(child) for session in sessions for child in session.children)
     return max(times, default=window.end)
+
+
+def _last_ns(conversation: Conversation) -> int:
+    """When it, or what is below it, is last known to have been at work."""
+    times = [conversation.ended_ns or conversation.started_ns]
+    times += (message.timestamp_ns for message in conversation.messages)
+    return max(times + [_last_ns(child) for child in conversation.children])
 
 
 def _answered(session: Conversation) -> bool:

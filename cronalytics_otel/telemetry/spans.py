@@ -41,7 +41,7 @@ from .content import (
     name_text,
     value_text,
 )
-from .steps import Book, Step, named, within
+from .steps import Book, Step, named, tokens_on, within
 from .told import Attributes
 
 MAX_SPANS = 2_000
@@ -88,13 +88,15 @@ def build_trace(
         tokens, loaded = _tokens_on_chats(run, book), book.skills
     if script is not None:
         root.attributes[sc.HERMES_CRON_RUN_SCRIPT_TIME] = (script.end - script.start) / 1e9
-    _add_rest(run, root, tokens, loaded)
     if steps is not sc.Steps.COMPLETE:
         root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] = str(steps)
     links = [(source, sc.RELATION_CONTEXT_FROM) for source in sources]
     if previous is not None:
         links.insert(0, (previous, sc.RELATION_PREVIOUS_RUN))
-    return _to_spans(root, run, tuple(_link(*link) for link in links))
+    spans = _to_spans(root, run, tuple(_link(*link) for link in links))
+    is_whole = len(spans) < MAX_SPANS
+    _add_rest(run, root, tokens if is_whole else tokens_on(spans), loaded)
+    return spans
 
 
 def _shown(
@@ -137,7 +139,7 @@ def _add_conversation(
 def _tokens_on_chats(run: Run, book: Book) -> int:
     """How many stand there. When hooks told of more than the host counted, none do: the run's sum is
     the host's, and parts that exceed it are no parts of it."""
-    tokens = book.tokens()
+    tokens = tokens_on(book.chats)
     if run.usage is None or tokens <= run.usage.total_tokens:
         return tokens
     for chat in book.chats:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..model import AttributeValue, Conversation, Details, SpanEvent, SpanKind
+from ..model import AttributeValue, Conversation, Details, Span, SpanEvent, SpanKind
 from . import semconv as sc
 from .content import ContentPolicy, value_text
 from .told import Attributes
@@ -80,10 +80,11 @@ class Book:
     def _asked(self) -> list[tuple[int, int]]:
         return [(chat.start, chat.end) for chat in self.chats] + self.vain
 
-    def tokens(self) -> int:
-        """Those that stand on chats."""
-        counts = (chat.attributes.get(name, 0) for chat in self.chats for name in _COUNTED)
-        return sum(count for count in counts if isinstance(count, int))
+
+def tokens_on(steps: Iterable[Step | Span]) -> int:
+    """Those that stand there."""
+    counts = (step.attributes.get(name, 0) for step in steps for name in _COUNTED)
+    return sum(count for count in counts if isinstance(count, int))
 
 
 _COUNTED = (sc.GEN_AI_USAGE_INPUT_TOKENS, sc.GEN_AI_USAGE_OUTPUT_TOKENS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -12,10 +12,6 @@ from . import semconv as sc
 from .content import error_text, masked_and_cut, messages_json, name_text, value_text
 from .steps import Book, Step, named, step_attributes, within
 from .told import Attributes, Told, approval_event, put_usage, tool_error_type, with_times
-
-_COPY_NS = 10_000
-"""Two messages closer than this were written in one go: no model answers in 10 µs. So the host puts
-the kept messages back, a microsecond apart, after it compressed a conversation: those are copies."""
 
 AT_ONCE_NS, FASTEST_NS = 20_000_000, 3_000_000
 """Hosts before 0.18 write an agent's messages down together, when it is done: their times then say
@@ -47,32 +43,32 @@ class Timeline:
         self._close_told()
         details = self._book.details.get(session.session_id, _NOTHING_TOLD)
         late = _written_late(session)
-        messages = list(_copies_marked(session.messages))
+        messages: Sequence[Message] = session.messages
         if late and (timed := with_times(messages, details)) is not None:
             messages, late = timed, False
-        answers = sum(message.role == "assistant" and not copy for message, copy in messages)
-        alone = answers <= 1 and not any(message.role == "tool" for message, _ in messages)
+        answers = sum(message.role == "assistant" and not message.is_copy for message in messages)
+        alone = answers <= 1 and not any(message.role == "tool" for message in messages)
         if late and not alone:
             self.untimed = self._book.untimed = True
             errors = tuple(a for a in details.attempts if isinstance(a, ApiError))
             details = replace(details, attempts=errors)  # which answer is whose cannot be told
-        given = sum(bool(message.finish_reason) for message, copy in messages if not copy)
+        given = sum(bool(message.finish_reason) for message in messages if not message.is_copy)
         self._told = Told(details, given)
         is_full = 0 < (session.api_calls or 0) <= given
         chat = _chat_of(session, self._chat_attributes, answers)
         ordinal = 0
         asked_to_end = False
-        for message, copy in messages:
+        for message in messages:
             asked_to_end |= message.at_turn_limit
             at = within(self._now, self._agent.end, message.timestamp_ns)
-            if message.role == "assistant" and not copy:
+            if message.role == "assistant" and not message.is_copy:
                 if message.finish_reason or not is_full or asked_to_end:
                     self._answer(message, at, chat, (session.session_id, str(ordinal)))
                 # Else no call is left for it: the host's own word, where an agent was interrupted.
                 ordinal += 1
             elif message.role == "tool":
                 self._result(message, at)
-            elif not copy:
+            elif not message.is_copy:
                 self._news.append(message)
             if message.role in ("assistant", "tool") or not (self.turns or late):
                 self._now = at
@@ -222,19 +218,10 @@ def _written_late(session: Conversation) -> bool:
         before.role == "tool"
         and message.role == "assistant"
         and message.finish_reason  # else the host may have written it itself
-        and _COPY_NS < message.timestamp_ns - before.timestamp_ns < close_ns
+        and not message.is_copy
+        and 0 <= message.timestamp_ns - before.timestamp_ns < close_ns
         for before, message in pairwise(messages)
     )
-
-
-def _copies_marked(messages: tuple[Message, ...]) -> Iterator[tuple[Message, bool]]:
-    """Each message, and whether it is an answer that the host only wrote again (`_COPY_NS`)."""
-    before: int | None = None
-    for message in messages:
-        at = message.timestamp_ns
-        close = before is not None and 0 <= at - before <= _COPY_NS
-        yield message, close and message.role == "assistant"
-        before = at
 
 
 def _chat_of(session: Conversation, attributes: Attributes, answers: int) -> Attributes:

@@ -139,22 +139,20 @@ class Told:
         return _event(sc.EVENT_MODEL_FALLBACK, attempt.started_ns, values)
 
 
-def with_times(
-    messages: Sequence[tuple[Message, bool]], details: Details
-) -> list[tuple[Message, bool]] | None:
+def with_times(messages: Sequence[Message], details: Details) -> list[Message] | None:
     """Messages that the host wrote down when all was over, at the times that hooks told; None when
-    hooks told too little of one of them. Each comes with whether it is only a copy."""
+    hooks told too little of one of them."""
     if not details.calls:
         return None
-    answers = sum(message.role == "assistant" and not copy for message, copy in messages)
+    answers = sum(message.role == "assistant" and not message.is_copy for message in messages)
     # As many calls as answers: each has its own. Otherwise some were rejected: tools tell.
     calls = deque(details.calls if len(details.calls) == answers else ())
     asked_for = _by_id(details.tools)
     ended = _by_id(details.tools)
-    timed: list[tuple[Message, bool]] = []
+    timed: list[Message] = []
     at_ns: int | None = min(attempt.started_ns for attempt in details.calls)
-    for message, copy in messages:
-        if message.role == "assistant" and not copy:
+    for message in messages:
+        if message.role == "assistant" and not message.is_copy:
             answers -= 1
             begun = [
                 asked_for[call.call_id].popleft().started_ns
@@ -174,7 +172,7 @@ def with_times(
                 at_ns = calls[0].started_ns if calls else None
         if at_ns is None:
             return None
-        timed.append((replace(message, timestamp_ns=at_ns), copy))
+        timed.append(replace(message, timestamp_ns=at_ns))
     return timed
 
 
@@ -196,7 +194,10 @@ def _exception(error: ApiError) -> SpanEvent:
             sc.HTTP_RESPONSE_STATUS_CODE: error.status_code,
             sc.EXCEPTION_TYPE: name_text(error.exception_type),
             sc.EXCEPTION_MESSAGE: error_text(error.message),
-            sc.HERMES_CRON_RETRY_TIME: max(0, error.ended_ns - error.started_ns) / 1e9,
+            # The host tells when the first attempt began, of each.
+            sc.HERMES_CRON_RETRY_TIME: None
+            if error.attempt
+            else max(0, error.ended_ns - error.started_ns) / 1e9,
             sc.HERMES_CRON_RETRY_ATTEMPT: error.attempt,
             sc.HERMES_CRON_RETRY_LIMIT: error.max_attempts,
             sc.HERMES_CRON_RETRY_RETRYABLE: error.retryable,

@@ -330,6 +330,86 @@ def test_two_runs_seconds_apart_each_have_their_own_delivery(place: Place) -> No
     assert place.run(first).delivery_error is None
 
 
+def test_tool_calls_are_counted_though_the_host_s_count_begins_anew_with_a_compression(
+    place: Place,
+) -> None:
+    """It compresses in place: what was said is put away, the kept messages are written again."""
+    built = place.host.agent_run(place.host.job("digest"), NINE, tools=["terminal"] * 9)
+    place.host.write()
+    place.sql(
+        place.home.state_db,
+        f"""
+        CREATE TEMP TABLE own AS SELECT session_id AS id, max(timestamp) AS at FROM messages
+          WHERE session_id = '{built.expected.session_id}';
+        UPDATE messages SET active = 0, compacted = 1 WHERE session_id = (SELECT id FROM own);
+        INSERT INTO messages (session_id, role, content, timestamp) SELECT id, 'user', 'So far …', at + 1 FROM own;
+        INSERT INTO messages (session_id, role, tool_calls, finish_reason, timestamp)
+          SELECT id, 'assistant', (SELECT tool_calls FROM messages WHERE tool_calls IS NOT NULL LIMIT 1),
+          'tool_calls', at + 1.000001 FROM own;
+        UPDATE sessions SET message_count = 2, tool_call_count = 1 WHERE id = (SELECT id FROM own);
+        """,
+    )
+    place.harvest()
+
+    assert place.run(built).tool_calls == 9
+
+
+def test_a_price_that_some_calls_had_is_not_lost_to_the_last_one_that_had_none(
+    place: Place,
+) -> None:
+    """The host adds up the amounts, and keeps the last call's status."""
+    built = place.host.agent_run(place.host.job("digest"), NINE, cost=0.05)
+    place.host.write()
+    for table in ("sessions", "session_model_usage"):
+        place.sql(place.home.state_db, f"UPDATE {table} SET cost_status = 'unknown'")
+    place.harvest()
+
+    run = place.run(built)
+    assert (run.cost_usd, run.cost_status) == (0.05, CostStatus.PARTIAL)
+
+
+@pytest.mark.parametrize("printed", ["[SILENT] nothing new", "3 checked\n\nNO_REPLY", " silent "])
+def test_a_script_that_asks_for_silence_is_not_delivered(place: Place, printed: str) -> None:
+    script = place.host.job("disk", no_agent=True, deliver="telegram")
+    built = place.host.script_run(script, NINE, output=printed)
+    place.host.write()
+    place.harvest()
+
+    run = place.run(built)
+    assert (run.silent, run.delivery_outcome) == (True, DeliveryOutcome.SUPPRESSED)
+
+
+def test_of_two_runs_at_once_each_has_its_own_session_though_one_is_read_before_the_other_s_end(
+    place: Place,
+) -> None:
+    job = place.host.job("digest")
+    slow = place.host.agent_run(job, NINE, 60, stop_after=Stage.SESSION, session_lag_s=8)
+    quick = place.host.agent_run(job, NINE + timedelta(seconds=4), 20, source="direct")
+    place.host.write()
+    place.harvest()
+    place.host.advance(slow)
+    place.host.write()
+    place.harvest()
+
+    assert quick.done
+    assert place.differences() == {}
+
+
+def test_a_clock_that_is_set_back_while_the_answer_is_delivered_makes_no_second_run(
+    place: Place,
+) -> None:
+    built = place.host.agent_run(place.host.job("digest"), NINE, 60)
+    place.host.write()
+    place.sql(
+        place.home.ledger, f"UPDATE executions SET finished_at = '{NINE - timedelta(minutes=5)}'"
+    )
+    place.harvest()
+
+    assert place.differences(ignore=("ended_ns",)) == {}
+    run = place.run(built)
+    assert 59 < (run.ended_ns - run.started_ns) / NS < 60, "until the session's end"
+
+
 # Rows still open.
 
 

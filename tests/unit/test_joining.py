@@ -60,7 +60,7 @@ def session(
     name: str, began: float, ended: float | None, *, job: str | None = "j", **columns: object
 ) -> Session:
     row = Session(
-        session_id=name, job_id=job, parent_id=None, is_subagent=False, started_ns=at(began),
+        session_id=name, job_id=job, parent_id=None, is_subagent=False, source="cron", started_ns=at(began),
         ended_ns=None if ended is None else at(ended), title=None, tool_calls=0, spending=NOTHING,
     )  # fmt: skip
     return replace(row, **columns)  # type: ignore[arg-type]
@@ -68,7 +68,7 @@ def session(
 
 def pair(executions: Sequence[Execution], sessions: Sequence[Session]) -> dict[str, str]:
     """As the harvest does: by start in the order the sessions come, then by end what is left."""
-    matcher = Matcher(executions)
+    matcher = Matcher(executions, UTC)
     found: dict[str, str] = {}
     left = []
     for one in sessions:
@@ -147,8 +147,32 @@ def test_the_nearest_end_wins_when_clocks_were_set_back() -> None:
     assert found == {"s1": "e1", "s2": "e2"}
 
 
+def test_of_executions_that_overlap_a_session_is_of_none_that_began_after_its_agent_was_called() -> (
+    None
+):
+    """Before the first one's session was written, the second had begun, and it is over."""
+    executions = [execution("e1", 0, None), execution("e2", 4, 30)]
+    called = "cron_j_20260504_090000"
+    assert pair(executions, [session(called, 6, None)]) == {called: "e1"}
+    ended = [replace(executions[0], finished_ns=at(40), status="failed"), executions[1]]
+    assert pair(ended, [session(called, 6, None)]) == {called: "e1"}
+
+
+def test_a_session_that_goes_on_is_of_an_execution_that_goes_on() -> None:
+    """A script before the agent: both executions had begun when the agent was called."""
+    executions = [execution("e1", 0, None), execution("e2", 4, 70)]
+    called = "cron_j_20260504_090100"
+    assert pair(executions, [session(called, 62, None)]) == {called: "e1"}
+
+
+def test_a_time_zone_that_was_another_then_keeps_no_session_from_its_execution() -> None:
+    executions = [execution("e1", 0, 30), execution("e2", 4, 40)]
+    called = "cron_j_20260504_020000"
+    assert pair(executions, [session(called, 6, 29)]) == {called: "e1"}
+
+
 def test_a_session_that_has_not_ended_is_never_matched_by_its_end() -> None:
-    assert Matcher([execution("e1", 3600, 20)]).by_end(session("s1", 2, None)) is None
+    assert Matcher([execution("e1", 3600, 20)], UTC).by_end(session("s1", 2, None)) is None
 
 
 spans = st.tuples(st.integers(0, 400), st.integers(5, 60))
@@ -215,7 +239,7 @@ def test_executions_that_overlap_are_paired_by_both_ends(
 
 def test_the_execution_before_another_is_the_one_of_its_job_that_began_last() -> None:
     rows = [execution("e1", 0, 20), execution("x", 50, 51, job="k"), execution("e2", 60, 80)]
-    matcher = Matcher(rows)
+    matcher = Matcher(rows, UTC)
 
     assert matcher.before(rows[2]) is rows[0]
     assert matcher.before(rows[0]) is None

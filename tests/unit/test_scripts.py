@@ -40,7 +40,7 @@ def session(started_ns: int, stamp: str) -> Session:
         model=None, provider=None, usage=Usage(), api_calls=0, cost_usd=None, cost_status=None
     )
     return Session(
-        session_id=f"cron_j_{stamp}", job_id="j", parent_id=None, is_subagent=False,
+        session_id=f"cron_j_{stamp}", job_id="j", parent_id=None, source="cron", is_subagent=False,
         started_ns=started_ns, ended_ns=None, title=None, tool_calls=0, spending=nothing,
     )  # fmt: skip
 

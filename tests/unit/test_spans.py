@@ -463,6 +463,26 @@ def test_lost_steps_are_said() -> None:
     assert lost.isdisjoint(root.attributes)
 
 
+def test_the_tokens_of_chats_that_are_left_out_are_said_to_stand_on_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(spans_module, "MAX_SPANS", 5)
+    children = tuple(
+        a_subagent(f"s{n}", 3 + n, 4 + n, user(3 + n), answer(4 + n)) for n in range(4)
+    )
+    session = a_session(user(2), answer(3), children=children)
+    total = 5 * USAGE.total_tokens
+    spans = build_trace(a_run(usage=Usage.sum([USAGE] * 5)), session)
+    sent = sum(
+        int(str(span.attributes.get(name, 0)))
+        for span in spans
+        for name in (sc.GEN_AI_USAGE_INPUT_TOKENS, sc.GEN_AI_USAGE_OUTPUT_TOKENS)
+    )
+    rest = spans[0].attributes[sc.HERMES_CRON_USAGE_UNATTRIBUTED_TOKENS]
+    assert 0 < sent < total
+    assert rest == total - sent
+
+
 def test_a_trace_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spans_module, "MAX_SPANS", 5)
     session = a_session(user(2), *(answer(3 + n / 2) for n in range(10)))
@@ -551,7 +571,7 @@ def test_a_compressed_conversation_is_one_agent_and_its_copies_are_no_calls() ->
     """The host puts the kept messages back, a microsecond apart, and goes on."""
     kept = [
         user(5, "Summary of what was before"),
-        replace(asks(0, ("c1", "t")), timestamp_ns=at(5) + 1_000),
+        replace(asks(0, ("c1", "t")), timestamp_ns=at(5) + 1_000, is_copy=True),
         replace(result(0, "c1"), timestamp_ns=at(5) + 2_000),
     ]
     continued = a_session(
@@ -611,6 +631,19 @@ def test_a_subagent_without_an_end_ends_with_its_last_message() -> None:
     child = replace(a_subagent("s1", 4, 0, user(4), answer(6)), ended_ns=None)
     spans = build_trace(a_run(), a_session(user(2), answer(8), children=(child,)))
     assert "invoke_agent subagent [internal 4..6]" in outline(spans)
+
+
+def test_a_subagent_without_an_end_holds_what_its_own_subagents_did() -> None:
+    """A process that died in a nested delegation."""
+    inner = replace(a_subagent("s2", 5, 0, user(5), answer(7)), ended_ns=None)
+    asked = asks(4.5, ("c2", "delegate_task"))
+    outer = a_subagent("s1", 4, 0, user(4), asked, children=(inner,))
+    session = a_session(
+        user(2), asks(3, ("c1", "delegate_task")), ended_ns=None, children=(replace(outer, ended_ns=None),)
+    )  # fmt: skip
+    shown = outline(build_trace(a_run(outcome=Outcome.ABANDONED), session))
+    assert "invoke_agent subagent [internal 4..7]" in shown
+    assert "chat claude-x [client 5..7]" in shown
 
 
 def test_a_run_that_died_has_its_agent_until_its_end_and_no_delivery() -> None:

@@ -366,6 +366,7 @@ def test_a_subagent_is_told_from_the_continuation_of_a_compressed_session(db: Da
     """0.17 and later: source `subagent`. A continuation keeps the source of its parent."""
     db.session("root", ended_at=110.0, end_reason="compression")
     db.session("agent", source="subagent", parent_session_id="root", end_reason="agent_close")
+    db.session("early", source="subagent", parent_session_id="root", started_at=109.5)
     db.session(
         "rest",
         source="cron",
@@ -379,7 +380,7 @@ def test_a_subagent_is_told_from_the_continuation_of_a_compressed_session(db: Da
             s.session_id: s.is_subagent
             for s in reader.descendants(list(reader.sessions(["root"])))["root"]
         }
-    assert below == {"agent": True, "rest": False}
+    assert below == {"agent": True, "early": True, "rest": False}
 
 
 def test_a_child_of_a_host_before_0_17_is_a_subagent_too(db: Database) -> None:

@@ -146,6 +146,17 @@ def test_retries_stand_as_events_on_the_call_that_they_led_to() -> None:
     assert chat.error is None
 
 
+def test_how_long_a_later_attempt_took_is_not_told() -> None:
+    """The host tells of each when the first one began."""
+    spans = live(
+        a_session(user(2.5), answer(9)),
+        an_error(3, 3.5, attempt=0), an_error(3, 6.5, attempt=1), a_call(7, 8),
+    )  # fmt: skip
+    (chat,) = (span for span in spans if span.name.startswith("chat"))
+    times = [event.attributes.get("hermes.cron.retry.time") for event in chat.events]
+    assert times == [0.5, None]
+
+
 def test_errors_that_nothing_came_of_stand_on_the_agent() -> None:
     spans = live(
         a_session(user(2.5)),
