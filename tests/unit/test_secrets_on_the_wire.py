@@ -75,7 +75,8 @@ def a_conversation(text: str, session_id: str, **facts: object) -> Conversation:
     """With a message of each role, of which all know the same tool call."""
     roles = ("system", "user", "assistant", "tool", "assistant", text)
     messages = tuple(
-        filled(Message, text, role=role, timestamp_ns=at(2 + n)) for n, role in enumerate(roles)
+        filled(Message, text, role=role, timestamp_ns=at(2 + n), is_copy=False)
+        for n, role in enumerate(roles)
     )
     loads = ToolCall(call_id="c", name="skill_view", arguments=json.dumps({"name": text}))
     messages += (Message(role="assistant", timestamp_ns=at(8), content=text, tool_calls=(loads,)),)
