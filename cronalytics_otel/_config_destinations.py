@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -50,6 +51,12 @@ _KEYS: Final = (
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 KEY_IN_PATH: Final = re.compile(r"(?<=/)(?=[^/\d]*\d)[^/]{24,}")
 _NOT_IN_URLS: Final = re.compile(r"[\s\x00-\x1f\x7f]")
+_IS_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+"""What begins otherwise may be anything, a header with its key too."""
+_GRPC_TARGET: Final = re.compile(
+    r"https?://.+|(?:dns|ipv4|ipv6|unix|unix-abstract|vsock|xds):.+"
+    r"|(?:[\w.-]+|\[[0-9A-Fa-f:.]+(?:%\w+)?\]):\d+"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,9 +224,12 @@ def _checked(url: str, protocol: Protocol) -> str:
     if protocol == "grpc":
         if "@" in url:
             raise InvalidError("gRPC does not send user information of a URL (use headers)")
+        if not _GRPC_TARGET.fullmatch(url):  # not shown: a key may stand in its place
+            raise InvalidError("it is neither http://…, https://… nor HOST:PORT")
         return url
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InvalidError(f"{safe_url(url)} does not begin with http:// or https:// and a host")
+        what = safe_url(url) if _IS_URL.match(url) else "it"
+        raise InvalidError(f"{what} does not begin with http:// or https:// and a host")
     return urlunsplit(parts._replace(fragment=""))
 
 
@@ -283,9 +293,19 @@ def _path(raw: Raw, problems: list[str]) -> str | None:
     if not isinstance(value, str):
         raise InvalidError(f"expected the path of a file, not {kind(value)}")
     path = value.strip()
-    if not Path(path).is_file():
-        problems.append(f"{raw.where}: there is no file {path}; sending fails until there is")
+    if not os.path.isfile(path):  # noqa: PTH113 - raises for none, whatever stands there
+        problems.append(
+            f"{raw.where}: there is no {_path_shown(path)}; sending fails until there is"
+        )
     return path
+
+
+def _path_shown(path: str) -> str:
+    """What is no whole path may be something else that stands in its place."""
+    from .masking import mask
+
+    told = mask(path)
+    return f"file {told}" if Path(path).is_absolute() and "=" not in path else "such file"
 
 
 def _timeout(raw: Raw, problems: list[str]) -> float:
@@ -296,6 +316,8 @@ def _timeout(raw: Raw, problems: list[str]) -> float:
 
 
 def _protocol(value: object) -> Protocol:
+    if value == "http/json":  # of the specification, and so worth naming
+        raise InvalidError("http/json is not supported")
     return cast("Protocol", one_of(value, ("http/protobuf", "grpc")))
 
 

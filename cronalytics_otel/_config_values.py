@@ -13,7 +13,10 @@ from urllib.parse import unquote
 T = TypeVar("T")
 
 VARIABLE: Final = re.compile(r"\$\{([^}]+)\}")
-_SHOWN_CHARS: Final = 60
+_VARIABLE_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
+_HARMLESS_CHARS: Final = 4
+"""No secret is as short as that."""
+_SHOWN_BITS: Final = 32
 
 
 class InvalidError(ValueError):
@@ -47,8 +50,17 @@ def _expanded(value: object, env: Mapping[str, str]) -> object:
         return value
     for name in VARIABLE.findall(value):
         if name not in env:
-            raise InvalidError(f"the environment variable {name} is not set")
+            raise InvalidError(f"{_variable_shown(name)} is not set")
     return VARIABLE.sub(lambda match: env[match[1]], value)
+
+
+def _variable_shown(name: str) -> str:
+    """A key may stand between the braces, in place of the name of its variable."""
+    from .masking import mask
+
+    if not _VARIABLE_NAME.fullmatch(name) or mask(name) != name:
+        return "an environment variable"
+    return f"the environment variable {name}"
 
 
 def fields_of(section: Mapping[object, object], where: str, env: Mapping[str, str]) -> Fields:
@@ -142,16 +154,19 @@ def flag(value: object) -> bool:
 
 
 def shown(value: object) -> str:
-    """Of a wrong value, its beginning: a key may have been put into the wrong line."""
-    from .masking import mask
-
-    text = mask(repr(value))
-    return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"
+    """A wrong value, if it cannot be a secret: a key may have been put into the wrong line."""
+    if isinstance(value, str) and len(value) > _HARMLESS_CHARS:
+        return f"a text of {len(value)} characters"
+    return repr(value) if isinstance(value, str) else kind(value)
 
 
 def kind(value: object) -> str:
+    if isinstance(value, (bool, float)):
+        return str(value)
+    if isinstance(value, int):  # Python writes no number of thousands of digits
+        return str(value) if value.bit_length() <= _SHOWN_BITS else "a number"
     names = {type(None): "nothing", dict: "a mapping", list: "a list", str: "text"}
-    return names.get(type(value), shown(value))
+    return names.get(type(value), f"a {type(value).__name__}")
 
 
 def _shown_default(default: object) -> str:

@@ -205,15 +205,17 @@ def _contents(general: Raw, by_job: Raw, problems: list[str]) -> tuple[Content, 
             f" {kind(by_job.found)}; off is used for all jobs"
         )
         return "off", {}
+    from .masking import mask
+
     jobs: dict[str, Content] = {}
     for job, value in by_job.found.items():
         if not isinstance(job, str):  # YAML has made a number of it: which job, is lost
             problems.append(
-                f"{by_job.where}: {shown(job)} is no text, put it into quotes; off is used for all"
+                f"{by_job.where}: {kind(job)} is no text, put it into quotes; off is used for all"
                 " jobs"
             )
             return "off", {}
-        entry = Raw(f"{by_job.where}.{shown(job)}", value, by_job.env)
+        entry = Raw(f"{by_job.where}.{mask(repr(job))}", value, by_job.env)
         jobs[job.strip()] = or_default(entry, _content, "off", problems)
     return content, jobs
 

@@ -226,7 +226,7 @@ def test_no_flush_is_a_choice(home: Home) -> None:
         ("flush_timeout: .nan", "flush_timeout: nan is not a number of seconds; 2 is used"),
         ("max_age_days: 0", "max_age_days: 0 days must be more than 0; 90 is used"),
         ("max_age_days: .inf", "max_age_days: inf is not a number of days; 90 is used"),
-        ("max_age_days: [1]", "max_age_days: [1] is not a number of days; 90 is used"),
+        ("max_age_days: [1]", "max_age_days: a list is not a number of days; 90 is used"),
         (
             "content_max_chars: 1.5",
             "content_max_chars: 1.5 is not a whole number; 4096 is used",
@@ -496,7 +496,12 @@ def test_a_wrong_header_is_told_without_its_value_and_the_others_are_sent(
         (
             "PROTOCOL",
             "http/json",
-            "'http/json' is not one of http/protobuf, grpc; http/protobuf is used",
+            "http/json is not supported; http/protobuf is used",
+        ),
+        (
+            "PROTOCOL",
+            "http/xml",
+            "a text of 8 characters is not one of http/protobuf, grpc; http/protobuf is used",
         ),
         ("COMPRESSION", "zstd", "'zstd' is not one of gzip, deflate, none; none is used"),
         ("TIMEOUT", "10s", "'10s' is not a number of seconds; 10 is used"),
@@ -539,7 +544,11 @@ def test_a_timeout_that_can_only_be_meant_in_milliseconds_is_taken_so(
     [
         (
             {"ENDPOINT": "localhost:4318"},
-            "localhost:4318 does not begin with http:// or https:// and a host",
+            "it does not begin with http:// or https:// and a host",
+        ),
+        (
+            {"ENDPOINT": "collector", "PROTOCOL": "grpc"},
+            "it is neither http://…, https://… nor HOST:PORT",
         ),
         ({"ENDPOINT": "http://"}, "http:// does not begin with http:// or https:// and a host"),
         (
@@ -563,6 +572,59 @@ def test_an_endpoint_that_cannot_be_used_leaves_the_destination_out(
     assert settings.destinations == ()
     assert settings.problems == (
         f"OTEL_EXPORTER_OTLP_ENDPOINT: {problem}; destination 'default' is left out",
+    )
+
+
+_KEY = "hcaik9SECRETKEY"
+_VARIABLES_THAT_ARE_READ = [
+    f"OTEL_EXPORTER_OTLP_{name}"
+    for name in (*ALL_VARIABLES, "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY")
+] + ["OTEL_RESOURCE_ATTRIBUTES", "OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER", "HERMES_TIMEZONE"]
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize("value", [_KEY, f"x-honeycomb-team={_KEY}", f"/{_KEY}=", f"x:{_KEY}"])
+@pytest.mark.parametrize("name", _VARIABLES_THAT_ARE_READ)
+def test_a_key_in_the_wrong_line_is_shown_nowhere(
+    home: Home, name: str, value: str, protocol: str
+) -> None:
+    settings = home.load({"OTEL_EXPORTER_OTLP_PROTOCOL": protocol, name: value})
+    assert _KEY not in "".join(settings.problems)
+    assert not any(_KEY in d.safe_endpoint for d in settings.destinations)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "flush_timeout: KEY",
+        "max_age_days: [KEY]",
+        "content: KEY",
+        "content_jobs: KEY",
+        "content_jobs: {payroll: KEY}",
+        "content_max_chars: {KEY: 1}",
+        "destinations: KEY",
+        "destinations: {one: KEY}",
+        "destinations: {one: {endpoint: KEY}}",
+        "destinations: {one: {endpoint: 'x-honeycomb-team=KEY', protocol: grpc}}",
+        "destinations: {one: {endpoint: [KEY], protocol: KEY, compression: KEY}}",
+        "destinations: {one: {endpoint: 'http://c', headers: KEY}}",
+        "destinations: {one: {endpoint: 'http://c', headers: {k: '${KEY}'}}}",
+        "destinations: {one: {endpoint: 'http://c', headers: {k: [KEY]}}}",
+        "destinations: {one: {endpoint: 'http://c', timeout: KEY, insecure: KEY}}",
+        "destinations: {one: {endpoint: 'http://c', certificate: KEY, client_key: 'a=KEY'}}",
+    ],
+)
+def test_a_key_in_a_wrong_option_is_shown_nowhere(home: Home, line: str) -> None:
+    settings = home.options(line.replace("KEY", _KEY)).load()
+    assert settings.problems
+    assert _KEY not in "".join(settings.problems)
+
+
+def test_a_certificate_in_place_of_its_path_is_told_and_not_shown(home: Home) -> None:
+    pem = f"-----BEGIN CERTIFICATE-----\n{'A' * 5000}"
+    settings = home.load({"OTEL_EXPORTER_OTLP_CERTIFICATE": pem})
+    assert settings.problems == (
+        "OTEL_EXPORTER_OTLP_CERTIFICATE: there is no such file; sending fails until there is",
     )
 
 
