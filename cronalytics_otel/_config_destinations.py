@@ -33,9 +33,17 @@ _DEFAULT_ENDPOINT: Final[Mapping[Protocol, str]] = {
     "http/protobuf": "http://localhost:4318",
     "grpc": "http://localhost:4317",
 }
+_EXPORTERS: Final[Mapping[str, Protocol | None]] = {
+    "otlp": None,
+    "otlp_proto_http": "http/protobuf",
+    "otlp_proto_grpc": "grpc",
+}
+"""The Python SDK's names, with the protocol that each says."""
 _TRACES_PATH: Final = "/v1/traces"
 _FEWEST_MILLISECONDS: Final = 1000.0
 """From here on a time-out is meant in milliseconds."""
+MOST_SECONDS: Final = 3600.0
+"""A longer wait is taken for that: sockets and threads take no more than some 292 years."""
 
 _KEYS: Final = (
     "endpoint",
@@ -131,12 +139,18 @@ def read_destinations(
 
 def _default_destination(env: Mapping[str, str], problems: list[str]) -> Destination | None:
     exporters = [name.strip() for name in env.get("OTEL_TRACES_EXPORTER", "otlp").split(",")]
-    if "otlp" not in exporters:
+    named = next((name for name in exporters if name in _EXPORTERS), None)
+    if named is None:
         if exporters != ["none"]:
-            problems.append("OTEL_TRACES_EXPORTER: only otlp and none are known; none is used")
+            problems.append(
+                f"OTEL_TRACES_EXPORTER: only {', '.join(_EXPORTERS)} and none are known;"
+                " none is used"
+            )
         return None
 
     def fields(key: str) -> Raw:
+        if key == "protocol" and _EXPORTERS[named] is not None:
+            return Raw("OTEL_TRACES_EXPORTER", _EXPORTERS[named])
         own = f"OTEL_EXPORTER_OTLP_TRACES_{key.upper()}"
         name = own if own in env else f"OTEL_EXPORTER_OTLP_{key.upper()}"
         return Raw(name, env.get(name))
@@ -205,9 +219,11 @@ def _configured_endpoint(raw: Raw, protocol: Protocol, _problems: list[str]) -> 
     value = raw.get()
     if not isinstance(value, str):
         raise InvalidError(f"expected a URL, not {kind(value)}")
-    if _split(value.strip()).path.endswith(_TRACES_PATH):
-        return _checked(value.strip(), protocol)
-    return _with_traces_path(value.strip(), protocol)
+    url = value.strip()
+    path = _split(url).path.removesuffix("/")
+    if not path.endswith(_TRACES_PATH):
+        return _with_traces_path(url, protocol)
+    return _checked(urlunsplit(_split(url)._replace(path=path)), protocol)
 
 
 def _with_traces_path(url: str, protocol: Protocol) -> str:
@@ -312,7 +328,7 @@ def _timeout(raw: Raw, problems: list[str]) -> float:
     """Seconds, as the Python SDK has it; milliseconds, as the specification has it, where no one
     can mean seconds."""
     timeout_s = or_default(raw, number("seconds", above=0), DEFAULT_TIMEOUT_S, problems)
-    return timeout_s / 1000 if timeout_s >= _FEWEST_MILLISECONDS else timeout_s
+    return min(timeout_s / 1000 if timeout_s >= _FEWEST_MILLISECONDS else timeout_s, MOST_SECONDS)
 
 
 def _protocol(value: object) -> Protocol:

@@ -121,15 +121,16 @@ def baggage(where: str, text: str, problems: list[str]) -> list[tuple[str, str]]
 
 
 def number(
-    unit: str, *, above: float | None = None, least: float | None = None
+    unit: str, *, most: float = math.inf, above: float | None = None, least: float | None = None
 ) -> Callable[[object], float]:
-    """A parser of finite numbers (also as text) greater than `above`, or from `least` on."""
+    """A parser of finite numbers (also as text) greater than `above`, or from `least` on; beyond
+    `most` it is `most`: whoever writes 1e9 means "as long as it takes"."""
 
     def parse(value: object) -> float:
         try:
             usable = isinstance(value, (int, float, str)) and not isinstance(value, bool)
             result = float(cast("float | str", value)) if usable else math.nan
-        except ValueError:
+        except (ValueError, OverflowError):  # the latter for a whole number beyond all floats
             result = math.nan
         if not math.isfinite(result):
             raise InvalidError(f"{shown(value)} is not a number of {unit}")
@@ -137,7 +138,7 @@ def number(
             raise InvalidError(f"{result:g} {unit} must be more than {above:g}")
         if least is not None and result < least:
             raise InvalidError(f"{result:g} {unit} must be at least {least:g}")
-        return result
+        return min(result, most)
 
     return parse
 

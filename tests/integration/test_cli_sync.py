@@ -151,6 +151,18 @@ def test_since_leaves_older_runs_pending(cli: Cli, collector: FaultyCollector) -
     assert roots(collector) == 2
 
 
+@pytest.mark.parametrize("days", ["999999", "1.0e+300"])
+def test_runs_may_wait_for_as_long_as_can_be_said(cli: Cli, days: str) -> None:
+    options = f"{{max_age_days: {days}, flush_timeout: {days}}}"
+    (cli.home.path / "config.yaml").write_text(
+        f"plugins: {{entries: {{cronalytics-otel: {options}}}}}"
+    )
+
+    said = cli("sync")
+
+    assert (said.status, said.err) == (0, "")
+
+
 def test_a_dry_run_changes_nothing(cli: Cli, collector: FaultyCollector) -> None:
     said = cli("sync", "--dry-run")
 

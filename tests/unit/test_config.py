@@ -259,6 +259,24 @@ def test_a_wrong_option_is_told_and_its_default_used(home: Home, line: str, prob
     assert settings.content_max_chars == 4096
 
 
+@pytest.mark.parametrize("value", ["999999", "1e9", "'1e300'", "1" + 300 * "0"])
+def test_what_is_too_large_to_be_counted_is_as_long_as_can_be(home: Home, value: str) -> None:
+    settings = home.options(f"max_age_days: {value}\nflush_timeout: {value}").load()
+    assert (settings.max_age_days, settings.flush_timeout_s) == (36_500, 3600)
+    assert settings.problems == ()
+
+
+@pytest.mark.parametrize("key", ["flush_timeout", "max_age_days", "content_max_chars"])
+@pytest.mark.parametrize(
+    "value", ["1" + 400 * "0", "0x" + 4000 * "f", ".inf", "-.inf", "1_0e", "2026-01-01"]
+)
+def test_no_number_raises(home: Home, key: str, value: str) -> None:
+    settings = home.options(f"{key}: {value}").load()
+    assert (settings.flush_timeout_s, settings.max_age_days) == (2.0, 90.0)
+    assert settings.content_max_chars == 4096
+    assert settings.problems
+
+
 def test_keys_of_the_host_in_our_section_are_not_unknown(home: Home) -> None:
     assert home.options("llm: {}\nallow_tool_override: false").load().problems == ()
 
@@ -361,8 +379,9 @@ def test_endpoints_are_as_the_specification_says(
     assert the_destination(home.load(named)).endpoint == endpoint
 
 
-def test_a_base_endpoint_that_has_the_path_already_is_told(home: Home) -> None:
-    settings = home.load({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1/v1/traces"})
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_base_endpoint_that_has_the_path_already_is_told(home: Home, slash: str) -> None:
+    settings = home.load({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://c:1/v1/traces{slash}"})
     assert settings.destinations[0].endpoint == "http://c:1/v1/traces/v1/traces"
     (problem,) = settings.problems
     assert problem.startswith("OTEL_EXPORTER_OTLP_ENDPOINT: it ends in /v1/traces")
@@ -528,7 +547,8 @@ def test_grpc_has_no_deflate(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "timeout_s"), [("10000", 10), ("1000", 1), ("999", 999), ("5", 5)]
+    ("value", "timeout_s"),
+    [("10000", 10), ("1000", 1), ("999", 999), ("5", 5), ("1e300", 3600), ("3600001", 3600)],
 )
 def test_a_timeout_that_can_only_be_meant_in_milliseconds_is_taken_so(
     home: Home, value: str, timeout_s: float
@@ -694,9 +714,29 @@ def test_another_traces_exporter_is_told_and_nothing_is_sent(home: Home) -> None
     settings = home.load({"OTEL_TRACES_EXPORTER": "console"})
     assert settings.destinations == ()
     assert settings.problems == (
-        "OTEL_TRACES_EXPORTER: only otlp and none are known; none is used",
+        (
+            "OTEL_TRACES_EXPORTER: only otlp, otlp_proto_http, otlp_proto_grpc and none are known;"
+            " none is used"
+        ),
     )
     assert home.load({"OTEL_TRACES_EXPORTER": "console, otlp"}).destinations
+
+
+@pytest.mark.parametrize(
+    ("exporter", "protocol", "endpoint"),
+    [
+        ("otlp_proto_http", "http/protobuf", "http://localhost:4318/v1/traces"),
+        ("otlp_proto_grpc", "grpc", "http://localhost:4317"),
+        ("console,otlp_proto_grpc", "grpc", "http://localhost:4317"),
+    ],
+)
+def test_the_sdks_names_of_the_exporters_say_the_protocol(
+    home: Home, exporter: str, protocol: str, endpoint: str
+) -> None:
+    for said in ("http/protobuf", "grpc"):
+        environ = {"OTEL_TRACES_EXPORTER": exporter, "OTEL_EXPORTER_OTLP_PROTOCOL": said}
+        destination = the_destination(home.load(environ))
+        assert (destination.protocol, destination.endpoint) == (protocol, endpoint)
 
 
 # --- destinations of config.yaml -----------------------------------------------------------
@@ -763,6 +803,8 @@ def test_no_variable_of_the_exporter_applies_to_a_configured_destination(home: H
         ("http://c:1", "http://c:1/v1/traces"),
         ("http://c:1/", "http://c:1/v1/traces"),
         ("http://c:1/v1/traces", "http://c:1/v1/traces"),
+        ("http://c:1/v1/traces/", "http://c:1/v1/traces"),
+        ("https://c/v1/traces/?k=v", "https://c/v1/traces?k=v"),
         ("https://c/otlp/v1/traces", "https://c/otlp/v1/traces"),
         ("https://c/otlp?k=v", "https://c/otlp/v1/traces?k=v"),
         ("https://c/v1/traces?k=v", "https://c/v1/traces?k=v"),
