@@ -250,7 +250,7 @@ def _state_lines(
     if state.failures and state.failing_since_ns is not None:
         yield _line("", "failing", f"since {_when(state.failing_since_ns, now_ns)}")
         yield _line("", "", f"{state.last_error}")
-        if state.next_attempt_ns is not None:
+        if state.next_attempt_ns is not None and state.active:
             asked = ", as the server asked" if state.asked_to_wait else ""
             yield _line("", "next try", f"{_when(state.next_attempt_ns, now_ns)}{asked}")
     if state.refused:
