@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,9 +33,17 @@ _DEFAULT_ENDPOINT: Final[Mapping[Protocol, str]] = {
     "http/protobuf": "http://localhost:4318",
     "grpc": "http://localhost:4317",
 }
+_EXPORTERS: Final[Mapping[str, Protocol | None]] = {
+    "otlp": None,
+    "otlp_proto_http": "http/protobuf",
+    "otlp_proto_grpc": "grpc",
+}
+"""The Python SDK's names, with the protocol that each says."""
 _TRACES_PATH: Final = "/v1/traces"
 _FEWEST_MILLISECONDS: Final = 1000.0
 """From here on a time-out is meant in milliseconds."""
+MOST_SECONDS: Final = 3600.0
+"""A longer wait is taken for that: sockets and threads take no more than some 292 years."""
 
 _KEYS: Final = (
     "endpoint",
@@ -50,6 +59,12 @@ _KEYS: Final = (
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 KEY_IN_PATH: Final = re.compile(r"(?<=/)(?=[^/\d]*\d)[^/]{24,}")
 _NOT_IN_URLS: Final = re.compile(r"[\s\x00-\x1f\x7f]")
+_IS_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+"""What begins otherwise may be anything, a header with its key too."""
+_GRPC_TARGET: Final = re.compile(
+    r"https?://.+|(?:dns|ipv4|ipv6|unix|unix-abstract|vsock|xds):.+"
+    r"|(?:[\w.-]+|\[[0-9A-Fa-f:.]+(?:%\w+)?\]):\d+"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +139,18 @@ def read_destinations(
 
 def _default_destination(env: Mapping[str, str], problems: list[str]) -> Destination | None:
     exporters = [name.strip() for name in env.get("OTEL_TRACES_EXPORTER", "otlp").split(",")]
-    if "otlp" not in exporters:
+    named = next((name for name in exporters if name in _EXPORTERS), None)
+    if named is None:
         if exporters != ["none"]:
-            problems.append("OTEL_TRACES_EXPORTER: only otlp and none are known; none is used")
+            problems.append(
+                f"OTEL_TRACES_EXPORTER: only {', '.join(_EXPORTERS)} and none are known;"
+                " none is used"
+            )
         return None
 
     def fields(key: str) -> Raw:
+        if key == "protocol" and _EXPORTERS[named] is not None:
+            return Raw("OTEL_TRACES_EXPORTER", _EXPORTERS[named])
         own = f"OTEL_EXPORTER_OTLP_TRACES_{key.upper()}"
         name = own if own in env else f"OTEL_EXPORTER_OTLP_{key.upper()}"
         return Raw(name, env.get(name))
@@ -198,9 +219,11 @@ def _configured_endpoint(raw: Raw, protocol: Protocol, _problems: list[str]) -> 
     value = raw.get()
     if not isinstance(value, str):
         raise InvalidError(f"expected a URL, not {kind(value)}")
-    if _split(value.strip()).path.endswith(_TRACES_PATH):
-        return _checked(value.strip(), protocol)
-    return _with_traces_path(value.strip(), protocol)
+    url = value.strip()
+    path = _split(url).path.removesuffix("/")
+    if not path.endswith(_TRACES_PATH):
+        return _with_traces_path(url, protocol)
+    return _checked(urlunsplit(_split(url)._replace(path=path)), protocol)
 
 
 def _with_traces_path(url: str, protocol: Protocol) -> str:
@@ -217,9 +240,12 @@ def _checked(url: str, protocol: Protocol) -> str:
     if protocol == "grpc":
         if "@" in url:
             raise InvalidError("gRPC does not send user information of a URL (use headers)")
+        if not _GRPC_TARGET.fullmatch(url):  # not shown: a key may stand in its place
+            raise InvalidError("it is neither http://…, https://… nor HOST:PORT")
         return url
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InvalidError(f"{safe_url(url)} does not begin with http:// or https:// and a host")
+        what = safe_url(url) if _IS_URL.match(url) else "it"
+        raise InvalidError(f"{what} does not begin with http:// or https:// and a host")
     return urlunsplit(parts._replace(fragment=""))
 
 
@@ -283,19 +309,31 @@ def _path(raw: Raw, problems: list[str]) -> str | None:
     if not isinstance(value, str):
         raise InvalidError(f"expected the path of a file, not {kind(value)}")
     path = value.strip()
-    if not Path(path).is_file():
-        problems.append(f"{raw.where}: there is no file {path}; sending fails until there is")
+    if not os.path.isfile(path):  # noqa: PTH113 - raises for none, whatever stands there
+        problems.append(
+            f"{raw.where}: there is no {_path_shown(path)}; sending fails until there is"
+        )
     return path
+
+
+def _path_shown(path: str) -> str:
+    """What is no whole path may be something else that stands in its place."""
+    from .masking import mask
+
+    told = mask(path)
+    return f"file {told}" if Path(path).is_absolute() and "=" not in path else "such file"
 
 
 def _timeout(raw: Raw, problems: list[str]) -> float:
     """Seconds, as the Python SDK has it; milliseconds, as the specification has it, where no one
     can mean seconds."""
     timeout_s = or_default(raw, number("seconds", above=0), DEFAULT_TIMEOUT_S, problems)
-    return timeout_s / 1000 if timeout_s >= _FEWEST_MILLISECONDS else timeout_s
+    return min(timeout_s / 1000 if timeout_s >= _FEWEST_MILLISECONDS else timeout_s, MOST_SECONDS)
 
 
 def _protocol(value: object) -> Protocol:
+    if value == "http/json":  # of the specification, and so worth naming
+        raise InvalidError("http/json is not supported")
     return cast("Protocol", one_of(value, ("http/protobuf", "grpc")))
 
 

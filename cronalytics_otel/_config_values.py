@@ -13,7 +13,10 @@ from urllib.parse import unquote
 T = TypeVar("T")
 
 VARIABLE: Final = re.compile(r"\$\{([^}]+)\}")
-_SHOWN_CHARS: Final = 60
+_VARIABLE_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
+_HARMLESS_CHARS: Final = 4
+"""No secret is as short as that."""
+_SHOWN_BITS: Final = 32
 
 
 class InvalidError(ValueError):
@@ -47,8 +50,17 @@ def _expanded(value: object, env: Mapping[str, str]) -> object:
         return value
     for name in VARIABLE.findall(value):
         if name not in env:
-            raise InvalidError(f"the environment variable {name} is not set")
+            raise InvalidError(f"{_variable_shown(name)} is not set")
     return VARIABLE.sub(lambda match: env[match[1]], value)
+
+
+def _variable_shown(name: str) -> str:
+    """A key may stand between the braces, in place of the name of its variable."""
+    from .masking import mask
+
+    if not _VARIABLE_NAME.fullmatch(name) or mask(name) != name:
+        return "an environment variable"
+    return f"the environment variable {name}"
 
 
 def fields_of(section: Mapping[object, object], where: str, env: Mapping[str, str]) -> Fields:
@@ -109,15 +121,16 @@ def baggage(where: str, text: str, problems: list[str]) -> list[tuple[str, str]]
 
 
 def number(
-    unit: str, *, above: float | None = None, least: float | None = None
+    unit: str, *, most: float = math.inf, above: float | None = None, least: float | None = None
 ) -> Callable[[object], float]:
-    """A parser of finite numbers (also as text) greater than `above`, or from `least` on."""
+    """A parser of finite numbers (also as text) greater than `above`, or from `least` on; beyond
+    `most` it is `most`: whoever writes 1e9 means "as long as it takes"."""
 
     def parse(value: object) -> float:
         try:
             usable = isinstance(value, (int, float, str)) and not isinstance(value, bool)
             result = float(cast("float | str", value)) if usable else math.nan
-        except ValueError:
+        except (ValueError, OverflowError):  # the latter for a whole number beyond all floats
             result = math.nan
         if not math.isfinite(result):
             raise InvalidError(f"{shown(value)} is not a number of {unit}")
@@ -125,7 +138,7 @@ def number(
             raise InvalidError(f"{result:g} {unit} must be more than {above:g}")
         if least is not None and result < least:
             raise InvalidError(f"{result:g} {unit} must be at least {least:g}")
-        return result
+        return min(result, most)
 
     return parse
 
@@ -142,16 +155,19 @@ def flag(value: object) -> bool:
 
 
 def shown(value: object) -> str:
-    """Of a wrong value, its beginning: a key may have been put into the wrong line."""
-    from .masking import mask
-
-    text = mask(repr(value))
-    return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"
+    """A wrong value, if it cannot be a secret: a key may have been put into the wrong line."""
+    if isinstance(value, str) and len(value) > _HARMLESS_CHARS:
+        return f"a text of {len(value)} characters"
+    return repr(value) if isinstance(value, str) else kind(value)
 
 
 def kind(value: object) -> str:
+    if isinstance(value, (bool, float)):
+        return str(value)
+    if isinstance(value, int):  # Python writes no number of thousands of digits
+        return str(value) if value.bit_length() <= _SHOWN_BITS else "a number"
     names = {type(None): "nothing", dict: "a mapping", list: "a list", str: "text"}
-    return names.get(type(value), shown(value))
+    return names.get(type(value), f"a {type(value).__name__}")
 
 
 def _shown_default(default: object) -> str:

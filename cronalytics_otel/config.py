@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast
 
-from ._config_destinations import Destination, read_destinations, safe_url
+from ._config_destinations import MOST_SECONDS, Destination, read_destinations, safe_url
 from ._config_values import (
     VARIABLE,
     Fields,
@@ -54,6 +54,9 @@ _KEYS: Final = (
 _HOST_KEYS: Final = frozenset({"llm", "allow_tool_override"})
 """What Hermes itself reads beside our keys (hermes_cli/plugins.py, agent/plugin_llm.py 0.19)."""
 
+
+_MOST_DAYS: Final = 36_500.0
+"""A hundred years; SQLite cannot say in nanoseconds what was more than 292 years ago."""
 
 _HELD_BACK: Final = "defaults are used, and nothing is sent until it can be read"
 
@@ -102,9 +105,11 @@ def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
         or DEFAULT_SERVICE_NAME,
         resource_attributes=resource,
         flush_timeout_s=or_default(
-            options("flush_timeout"), number("seconds", least=0), 2.0, problems
+            options("flush_timeout"), number("seconds", least=0, most=MOST_SECONDS), 2.0, problems
         ),
-        max_age_days=or_default(options("max_age_days"), number("days", above=0), 90.0, problems),
+        max_age_days=or_default(
+            options("max_age_days"), number("days", above=0, most=_MOST_DAYS), 90.0, problems
+        ),
         content=content,
         content_jobs=content_jobs,
         content_max_chars=or_default(options("content_max_chars"), _characters, 4096, problems),
@@ -205,15 +210,17 @@ def _contents(general: Raw, by_job: Raw, problems: list[str]) -> tuple[Content, 
             f" {kind(by_job.found)}; off is used for all jobs"
         )
         return "off", {}
+    from .masking import mask
+
     jobs: dict[str, Content] = {}
     for job, value in by_job.found.items():
         if not isinstance(job, str):  # YAML has made a number of it: which job, is lost
             problems.append(
-                f"{by_job.where}: {shown(job)} is no text, put it into quotes; off is used for all"
+                f"{by_job.where}: {kind(job)} is no text, put it into quotes; off is used for all"
                 " jobs"
             )
             return "off", {}
-        entry = Raw(f"{by_job.where}.{shown(job)}", value, by_job.env)
+        entry = Raw(f"{by_job.where}.{mask(repr(job))}", value, by_job.env)
         jobs[job.strip()] = or_default(entry, _content, "off", problems)
     return content, jobs
 

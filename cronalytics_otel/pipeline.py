@@ -159,7 +159,7 @@ def sync(
     with contextlib.ExitStack() as stack:
         if request.dry_run and not home.journal.exists():
             # Nothing is to be made in the home, not even our folder.
-            path = Path(stack.enter_context(TemporaryDirectory())) / "journal.db"
+            path = _elsewhere(stack)
         else:
             path = home.journal
             _lock(stack, home.lock)
@@ -177,9 +177,16 @@ def sync(
         except JournalError as error:
             if not error.damaged:
                 raise
+            if request.dry_run:  # as the sync itself would go on, with nothing moved aside
+                report = work.run(_elsewhere(stack))
+                return replace(report, problems=(*report.problems, f"{path}: {error}"))
             # Damage met in the middle: what is lost is read from the host again.
             repair = move_aside(path, str(error))
             return replace(work.run(path), repair=repair)
+
+
+def _elsewhere(stack: contextlib.ExitStack) -> Path:
+    return Path(stack.enter_context(TemporaryDirectory())) / "journal.db"
 
 
 def _lock(stack: contextlib.ExitStack, path: Path) -> None:
@@ -205,7 +212,7 @@ class _Sync:
     progress: Progress | None
 
     def run(self, path: Path) -> SyncReport:
-        with Journal.open(path) as journal:
+        with Journal.open(path, mend=not self.request.dry_run) as journal:
             dry = journal.atomic(keep=False) if self.request.dry_run else contextlib.nullcontext()
             with dry:
                 self._set_up(journal)

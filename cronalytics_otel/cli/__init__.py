@@ -6,6 +6,7 @@ What a command needs is imported when it runs, so that `--help` is quick.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
@@ -16,6 +17,7 @@ from .arguments import COMMAND_DEST, add_arguments
 from .errors import CommandError, ExitStatus
 
 if TYPE_CHECKING:
+    from ..host.home import Home
     from .context import Context
 
 __all__ = ["add_arguments", "main", "run"]
@@ -37,52 +39,76 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> int:
     """Runs the parsed command and gives its exit status; every expected fault is told on stderr.
 
+    A stream that was closed at the start is None: messages for it go nowhere.
+
     The host throws a handler's return value away: there the caller has to `sys.exit()` with it.
     """
     try:
         return int(_run(args))
     except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
+        _say("\ninterrupted")
         return ExitStatus.INTERRUPTED
     except BrokenPipeError:
-        from .terminal import discard_stdout
+        from .terminal import discard
 
-        discard_stdout()
+        discard(sys.stdout)
         return ExitStatus.BROKEN_PIPE
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == __name__.partition(".")[0]:
             raise
-        print(
+        _say(
             f"error: the Python package {error.name} is missing\n"
-            f"  run: {sys.executable} -m pip install cronalytics-otel",
-            file=sys.stderr,
+            f"  run: {sys.executable} -m pip install cronalytics-otel"
         )
         return ExitStatus.FAILED
 
 
+def _say(text: str) -> None:
+    if sys.stderr is not None:  # else `print` would take stdout
+        with contextlib.suppress(OSError):
+            print(text, file=sys.stderr)
+
+
 def _run(args: argparse.Namespace) -> ExitStatus:
-    from ..host.home import find_home
     from ..host.sqlite import HostDataError
     from ..journal import JournalError
     from ..lock import SyncBusyError
-    from .context import Context
+    from .context import Context, file_fault, journal_fault
     from .terminal import Terminal
 
     terminal = Terminal(os.environ)
-    context = Context(
-        home=find_home(args.home, os.environ),
-        environ=os.environ,
-        terminal=terminal,
-        as_json=args.json,
-        now_ns=time.time_ns(),
-    )
     try:
-        return _dispatch(args, context)
+        context = Context(
+            home=_home(args.home),
+            environ=os.environ,
+            terminal=terminal,
+            as_json=args.json,
+            now_ns=time.time_ns(),
+        )
+        try:
+            return _dispatch(args, context)
+        except JournalError as error:
+            raise journal_fault(context.home, error) from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise file_fault(error) from error
     except CommandError as error:
         terminal.error(str(error), error.remedy)
-    except (HostDataError, JournalError, SyncBusyError) as error:
+    except (HostDataError, SyncBusyError) as error:
         terminal.error(str(error))
     return ExitStatus.FAILED
+
+
+def _home(explicit: str | None) -> Home:
+    from ..host.home import find_home
+
+    try:
+        return find_home(explicit, os.environ)
+    except RuntimeError as error:  # `~nobody`, or links that lead in a circle
+        raise CommandError(
+            f"The Hermes home cannot be found: {error}", "Name it with --home or HERMES_HOME."
+        ) from error
 
 
 def _dispatch(args: argparse.Namespace, context: Context) -> ExitStatus:

@@ -21,6 +21,9 @@ FAILED = "failed"
 
 DEFAULT_LIMIT = 20
 
+_ALL = 10**12
+"""No journal holds so many runs, and SQLite can count so far."""
+
 _DESCRIPTION = """\
 Every cron run of Hermes Agent: what became of it, what it took, and whether its trace has
 reached your OpenTelemetry backends. `runs` and `trace` need no backend."""
@@ -125,7 +128,9 @@ def _add_sync(commands: _Commands) -> None:
 
 def _add_runs(commands: _Commands) -> None:
     parser = _add(commands, "runs", "a table of runs, newest first", _RUNS_EXAMPLES)
-    parser.add_argument("--job", metavar="JOB", help="of this job alone: its name or its id")
+    parser.add_argument(
+        "--job", metavar="JOB", type=_name, help="of this job alone: its name or its id"
+    )
     parser.add_argument(
         "--days", metavar="N", type=_days, help="that ended within the last N days (0: any time)"
     )
@@ -154,6 +159,7 @@ def _add_trace(commands: _Commands) -> None:
     parser.add_argument(
         "reference",
         metavar="RUN",
+        type=_name,
         help="an execution or session id or the beginning of one, a job's name or id (its latest"
         " run), or `latest`",
     )
@@ -167,7 +173,7 @@ _UNIT_S = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 def parse_since(text: str, now_ns: int) -> int:
     """`90m`, `24h`, `7d`, `2w` back from now; a day (its local midnight) or a time of ISO 8601
-    (local without an offset). Epoch ns. Raises ValueError with what is wrong."""
+    (local without an offset). Epoch ns, not before 1970: no run is. Raises ValueError with what is wrong."""
     match = _SPAN.fullmatch(text.strip())
     try:
         if match is not None:
@@ -181,7 +187,7 @@ def parse_since(text: str, now_ns: int) -> int:
         ) from None
     if since_ns > now_ns:
         raise ValueError(f"{text!r} lies in the future")
-    return since_ns
+    return max(0, since_ns)
 
 
 def _moment(text: str) -> datetime:
@@ -209,4 +215,12 @@ def _days(text: str) -> float:
 def _whole(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
-    return int(text)
+    return min(int(text), _ALL)
+
+
+def _name(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no text in UTF-8") from None
+    return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +31,8 @@ class Context:
         return load_settings(self.home.path, self.environ)
 
     def require_home(self) -> None:
-        """Raises `CommandError` where Hermes never was: nothing must be made there."""
+        """Raises `CommandError` where Hermes never was: nothing must be made there; and where it
+        cannot be seen."""
         if not self.home.looks_like_hermes:
             raise CommandError(
                 f"{self.home.path} is no Hermes home: there is no config.yaml, state.db or cron/",
@@ -48,10 +49,26 @@ class Context:
                 f"Run `{command('sync')}`: it reads the history that Hermes still has.",
             )
         try:
-            with Journal.open(self.home.journal, mend=False) as journal:
+            with Journal.view(self.home.journal) as journal:
                 yield journal
-        except (JournalError, sqlite3.Error) as error:
-            raise CommandError(
-                f"{self.home.journal}: {error}",
-                f"Run `{command('sync')}`: it moves a damaged journal aside and fills a new one.",
-            ) from error
+        except JournalError as error:
+            raise journal_fault(self.home, error) from error
+
+
+def journal_fault(home: Home, error: JournalError) -> CommandError:
+    """What is wrong with our own file, where, and what helps."""
+    # A fault of the folder or of the lock in it names its place itself.
+    place = "" if str(home.plugin_folder) in str(error) else f"{home.journal}: "
+    remedy = f"Run `{command('sync')}`: it fills a new one." if error.damaged else ""
+    return CommandError(f"{place}{error}", remedy)
+
+
+def file_fault(error: OSError) -> CommandError:
+    """A file or folder that this user cannot get at."""
+    if error.filename is None:
+        return CommandError(str(error))
+    access = "This user must be able to read it. " if isinstance(error, PermissionError) else ""
+    return CommandError(
+        f"{os.fsdecode(error.filename)}: {error.strerror}",
+        f"{access}Another home is named with --home or HERMES_HOME.",
+    )

@@ -5,13 +5,14 @@ Without the OpenTelemetry packages it still runs, and says so: they are imported
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import stat
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
@@ -31,7 +32,7 @@ from ..plugin import missing_packages
 from ..telemetry import semconv
 from ..telemetry.receipt import Receipt, Verdict
 from . import formats
-from .context import Context
+from .context import Context, file_fault
 from .errors import CommandError, ExitStatus, command
 from .shapes import Shape
 from .sources import look_at
@@ -82,12 +83,13 @@ def _verdict(checks: list[Check]) -> str:
 def _all_checks(context: Context) -> Iterator[Check]:
     """One after the other, so that each is shown when it is done."""
     home = context.home
-    if not home.looks_like_hermes:
-        yield _failed(
-            "home",
-            f"{home.path} is no Hermes home: there is no config.yaml, state.db or cron/",
-            "name it with --home or HERMES_HOME",
-        )
+    try:
+        context.require_home()
+    except CommandError as error:
+        yield _failed("home", str(error), error.remedy)
+        return
+    except OSError as error:
+        yield _unreadable("home", error)
         return
     yield _ok("home", f"{home.path} (profile {home.profile})")
     packages = _packages()
@@ -96,19 +98,7 @@ def _all_checks(context: Context) -> Iterator[Check]:
     yield from _config(settings)
     yield _plugin(home)
     yield from _sources(home)
-    facts: Mapping[str, str] = {}
-    if home.journal.exists():
-        try:
-            with context.journal() as journal:
-                facts = journal.facts()
-                yield _journal(home, journal)
-                yield _clock(journal, context.now_ns)
-        except CommandError as error:
-            yield _failed("journal", str(error), error.remedy)
-        yield _permissions(home)
-        yield _lock(home)
-    else:
-        yield _warning("journal", f"{home.journal} is not there yet", command("sync"))
+    facts = yield from _own_files(context)
     if packages.state is State.OK:
         from ..pipeline import installed_hermes
 
@@ -116,6 +106,28 @@ def _all_checks(context: Context) -> Iterator[Check]:
         seen = facts.get("hermes.version")
         yield _hermes(here, seen)
         yield from _destinations(home, settings, here or seen)
+
+
+def _own_files(context: Context) -> Generator[Check, None, Mapping[str, str]]:
+    """Gives the journal's facts, where it can be read."""
+    home = context.home
+    facts: Mapping[str, str] = {}
+    try:
+        if not home.journal.exists():
+            yield _warning("journal", f"{home.journal} is not there yet", command("sync"))
+            return facts
+        try:
+            with context.journal() as journal:
+                facts = journal.facts()
+                yield _journal(home, journal)
+                yield _clock(journal, context.now_ns)
+        except CommandError as error:
+            yield _failed("journal", str(error), error.remedy or "see the message")
+        yield _permissions(home)
+        yield _lock(home)
+    except OSError as error:
+        yield _unreadable("journal", error)
+    return facts
 
 
 # --- this machine -------------------------------------------------------------------------------
@@ -188,7 +200,7 @@ def _as_list(value: object) -> list[object]:
 
 
 def _host_finds_it(home: Home) -> bool:
-    if (home.path / "plugins" / PLUGIN_KEY / "plugin.yaml").exists():
+    if os.path.exists(home.path / "plugins" / PLUGIN_KEY / "plugin.yaml"):  # noqa: PTH110 - raises nothing
         return True
     return any(point.name == PLUGIN_KEY for point in metadata.entry_points(group=_ENTRY_POINTS))
 
@@ -342,6 +354,11 @@ def _shape(checks: list[Check]) -> Shape:
             {"name": c.name, "state": c.state, "detail": c.detail, "fix": c.fix} for c in checks
         ],
     }
+
+
+def _unreadable(name: str, error: OSError) -> Check:
+    fault = file_fault(error)
+    return _failed(name, str(fault), fault.remedy)
 
 
 def _ok(name: str, detail: str) -> Check:

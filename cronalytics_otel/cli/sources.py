@@ -41,20 +41,18 @@ def look_at(home: Home) -> list[Source]:
 
 
 def _source(name: str, path: Path, check: Callable[[Path], None], absence: str) -> Source:
-    exists = path.exists()
-    fault = None
-    if exists:
-        try:
+    exists, changed_ns, fault = True, None, None
+    try:
+        exists = path.exists()
+        changed_ns = _changed_ns(path)
+        if exists:
             check(path)
-        except HostDataError as error:
-            fault = str(error)
+    except HostDataError as error:
+        fault = str(error)
+    except OSError as error:  # a folder above it that this user may not enter
+        fault = f"{path} cannot be read: {error.strerror}"
     return Source(
-        name=name,
-        path=path,
-        exists=exists,
-        fault=fault,
-        changed_ns=_changed_ns(path),
-        absence=absence,
+        name=name, path=path, exists=exists, fault=fault, changed_ns=changed_ns, absence=absence
     )
 
 

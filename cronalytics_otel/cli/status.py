@@ -222,7 +222,7 @@ def _destination_lines(status: Status, now_ns: int) -> Iterator[Text]:
     known = {d.name for d in status.journal.destinations}
     for state in status.journal.destinations:
         refusals = status.journal.refusals[state.id]
-        yield from _state_lines(state, refusals, now_ns)
+        yield from _state_lines(state, refusals, status.settings, now_ns)
     for destination in status.settings.destinations:
         if destination.name not in known and not status.settings.disabled:
             yield _line("muted", destination.name, destination.safe_endpoint)
@@ -230,11 +230,14 @@ def _destination_lines(status: Status, now_ns: int) -> Iterator[Text]:
 
 
 def _state_lines(
-    state: DestinationState, refusals: Sequence[tuple[str, int]], now_ns: int
+    state: DestinationState,
+    refusals: Sequence[tuple[str, int]],
+    settings: Settings,
+    now_ns: int,
 ) -> Iterator[Text]:
     yield _line(_mark(state), state.name, state.endpoint)
     if not state.active:
-        yield _line("", "", "no longer in the settings; it keeps what it lacked")
+        yield _line("", "", f"{_why_inactive(state, settings)}; it keeps what it lacked")
     yield _line(
         "", "delivered", f"{state.delivered:,}, last receipt {_when(state.last_receipt_ns, now_ns)}"
     )
@@ -247,7 +250,7 @@ def _state_lines(
     if state.failures and state.failing_since_ns is not None:
         yield _line("", "failing", f"since {_when(state.failing_since_ns, now_ns)}")
         yield _line("", "", f"{state.last_error}")
-        if state.next_attempt_ns is not None:
+        if state.next_attempt_ns is not None and state.active:
             asked = ", as the server asked" if state.asked_to_wait else ""
             yield _line("", "next try", f"{_when(state.next_attempt_ns, now_ns)}{asked}")
     if state.refused:
@@ -256,6 +259,15 @@ def _state_lines(
             yield _line("", "", f"{number:,} x {reason}")
     if state.given_up:
         yield _line("", "given up", f"{state.given_up:,}, which had waited too long")
+
+
+def _why_inactive(state: DestinationState, settings: Settings) -> str:
+    """As of the last sync; the settings may have changed since."""
+    if all(destination.name != state.name for destination in settings.destinations):
+        return "no longer in the settings"
+    if settings.disabled:
+        return "sending is switched off by OTEL_SDK_DISABLED"
+    return "goes on at the next sync"
 
 
 def _mark(state: DestinationState) -> str:

@@ -9,13 +9,17 @@ import codecs
 import io
 import json
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final, TextIO
 
 from rich.console import Console
 from rich.text import Text
 from rich.theme import Theme
+
+from .errors import CommandError
 
 STYLES: Final = {
     "good": "green",
@@ -28,6 +32,8 @@ STYLES: Final = {
     "bar.tool": "magenta",
 }
 """Named by meaning; an unstyled text is the terminal's own."""
+
+_WIDTH: Final = re.compile(r"[0-9]{1,9}")
 
 _ASCII: Final = str.maketrans(
     {
@@ -79,25 +85,42 @@ class Terminal:
         return self._err.is_terminal and not self._err.is_dumb_terminal
 
     def data(self, *lines: str | Text) -> None:
-        """Lines of the answer; written at once, so that messages stand in their place."""
-        for line in lines:
-            self._print(self._out, line)
-        self._out.file.flush()
+        """Lines of the answer; written at once, so that messages stand in their place.
+
+        Raises `CommandError` when they cannot be.
+        """
+        with _answering():
+            for line in lines:
+                self._print(self._out, line)
+            self._out.file.flush()
 
     def json(self, value: object) -> None:
-        """The answer as JSON; ASCII, so that any encoding carries it."""
-        print(json.dumps(value, indent=2), flush=True)
+        """The answer as JSON; ASCII, so that any encoding carries it.
+
+        Raises `CommandError` when it cannot be written.
+        """
+        with _answering():
+            print(json.dumps(value, indent=2), flush=True)
 
     def note(self, message: str = "") -> None:
-        self._print(self._err, message)
+        self._tell(message)
 
     def warn(self, message: str) -> None:
-        self._print(self._err, Text.assemble(("warning: ", "warning"), message))
+        self._tell(Text.assemble(("warning: ", "warning"), message))
 
     def error(self, message: str, remedy: str = "") -> None:
-        self._print(self._err, Text.assemble(("error: ", "bad"), message))
+        self._tell(Text.assemble(("error: ", "bad"), message))
         for line in remedy.splitlines():
-            self._print(self._err, f"  {line}")
+            self._tell(f"  {line}")
+
+    def _tell(self, line: str | Text) -> None:
+        """A message. Where stderr cannot take it, there is nobody left to be told of that."""
+        try:
+            self._print(self._err, line)
+        except BrokenPipeError:
+            raise
+        except OSError:
+            discard(sys.stderr)
 
     def _print(self, console: Console, line: str | Text) -> None:
         text = line.copy() if isinstance(line, Text) else Text(line)
@@ -118,24 +141,45 @@ class Terminal:
             emoji=False,
             highlight=False,
             no_color=bool(self._environ.get("NO_COLOR")) or None,
+            _environ={
+                name: value
+                for name, value in self._environ.items()
+                # rich takes any digits for a number
+                if name not in ("COLUMNS", "LINES") or _WIDTH.fullmatch(value)
+            },
         )
 
 
-def discard_stdout() -> None:
-    """After a broken pipe: what is still buffered goes nowhere, without a word at the end."""
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Around what writes to stdout."""
+    if sys.stdout is None:
+        raise CommandError("The answer cannot be written: standard output is closed.")
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard(sys.stdout)
+        raise CommandError(f"The answer cannot be written: {error.strerror}.") from error
+
+
+def discard(stream: TextIO) -> None:
+    """After a broken pipe, or on a full disk: what is still buffered goes nowhere, without a word
+    at the end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
-def _takes_unicode(stream: TextIO) -> bool:
-    return codecs.lookup(stream.encoding or "ascii").name.startswith("utf")
+def _takes_unicode(stream: TextIO | None) -> bool:
+    return stream is None or codecs.lookup(stream.encoding or "ascii").name.startswith("utf")
 
 
-def _width(stream: TextIO, environ: Mapping[str, str]) -> int | None:
+def _width(stream: TextIO | None, environ: Mapping[str, str]) -> int | None:
     columns = environ.get("COLUMNS", "")
-    if columns.isdigit() and int(columns) > 0:
+    if _WIDTH.fullmatch(columns) and int(columns) > 0:
         return int(columns)
-    if not stream.isatty():
+    if stream is None or not stream.isatty():
         return None
     return os.get_terminal_size(stream.fileno()).columns or 80

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from .schema import MIGRATIONS, migrate
 
@@ -18,10 +20,12 @@ BUSY_TIMEOUT_S = 5.0
 class JournalError(Exception):
     """The journal cannot be used; the message names the fault and what to do.
 
-    `damaged` means that the file itself is broken: `move_aside` and a new one help.
+    `damaged` means that the file itself is broken: `move_aside` and a new one help. `unwritable`
+    means that this user may not write it; it may still be read.
     """
 
     damaged = False
+    unwritable = False
 
 
 class _Cursor(sqlite3.Cursor):
@@ -62,13 +66,19 @@ class _Connection(sqlite3.Connection):
             raise _translated(error) from error
 
 
+_UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
+_NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
 def _translated(error: Exception) -> JournalError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     undecodable = "Could not decode to UTF-8" in str(error)  # SQLite itself sees nothing wrong
     damaged = undecodable or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    unwritable = code in _UNWRITABLE or getattr(error, "errno", None) in _NO_ACCESS
     remedy = "the next sync moves it aside and makes a new one" if damaged else _remedy(str(error))
     translated = JournalError(f"the journal cannot be used: {error}; {remedy}")
     translated.damaged = damaged
+    translated.unwritable = unwritable
     return translated
 
 
@@ -98,12 +108,59 @@ def open_database(path: Path, *, mend: bool = True) -> tuple[sqlite3.Connection,
         raise _translated(error) from error
 
 
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Opens a journal that is there, for whoever only asks; also one that cannot be written.
+
+    Where it can be, it is opened as ever: one of an older version gets what it lacks. Raises
+    `JournalError` when it cannot be read, or is of another version than ours.
+    """
+    try:
+        return open_database(path, mend=False)[0]
+    except JournalError as error:
+        if not error.unwritable or not path.is_file():
+            raise
+    uri = f"file:{quote(os.fsencode(path))}?mode=ro"
+    try:
+        return _opened_unwritable(uri)
+    except JournalError as error:
+        wal = path.with_name(f"{path.name}-wal")
+        if not error.unwritable or (wal.exists() and wal.stat().st_size):
+            raise
+    # In WAL mode also a reader makes files beside it, unless told that nobody writes; where there
+    # is no log, nobody does.
+    return _opened_unwritable(f"{uri}&immutable=1")
+
+
+def _opened_unwritable(uri: str) -> sqlite3.Connection:
+    connection = _connected(uri, uri=True)
+    try:
+        _check_version(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _remedy(text: str) -> str:
     if "full" in text or "No space" in text or "disk I/O" in text:
         return "make room on the disk: nothing is lost, the next sync goes on from here"
     if "locked" in text:
         return "another program holds it: try again"
-    return "its folder must be writable by this user"
+    return "this user must be able to read and write it and its folder"
+
+
+def _connected(database: Path | str, *, uri: bool = False) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(
+            database,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=_Connection,
+            uri=uri,
+        )
+    except sqlite3.Error as error:
+        raise _translated(error) from error
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -112,16 +169,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     # for others.
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    try:
-        connection = sqlite3.connect(
-            path,
-            timeout=BUSY_TIMEOUT_S,
-            isolation_level=None,
-            check_same_thread=False,
-            factory=_Connection,
-        )
-    except sqlite3.Error as error:
-        raise _translated(error) from error
+    connection = _connected(path)
     try:
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             connection.execute("PRAGMA journal_mode=WAL")
@@ -130,21 +178,25 @@ def _opened(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=OFF")
         migrate(connection)
-        _check_not_newer(connection, path)
+        _check_version(connection)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _check_not_newer(connection: sqlite3.Connection, path: Path) -> None:
+def _check_version(connection: sqlite3.Connection) -> None:
     known = {migration.__name__ for migration in MIGRATIONS}
-    unknown = [
-        name for (name,) in connection.execute("SELECT name FROM migration") if name not in known
-    ]
-    if unknown:
+    applied = [name for (name,) in connection.execute("SELECT name FROM migration ORDER BY rowid")]
+    if unknown := [name for name in applied if name not in known]:
         raise JournalError(
-            f"{path} was written by a newer cronalytics-otel ({', '.join(unknown)}): update this one"
+            "the journal was written by a newer cronalytics-otel"
+            f" ({', '.join(unknown)}): update this one"
+        )
+    if not known <= set(applied):
+        raise JournalError(
+            "the journal was written by an older cronalytics-otel, and can be brought up to date"
+            " only by who may write to it: run `cronalytics-otel sync` as that user"
         )
 
 

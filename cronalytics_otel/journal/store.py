@@ -10,7 +10,7 @@ from typing import Self
 
 from ..model import OUTPUT_ID, ApiError, Detail, Details, Job, ModelCall, Run, ToolRun
 from . import records
-from .database import Repair, open_database
+from .database import Repair, open_database, open_for_reading
 from .outbox import Outbox
 from .views import Views
 
@@ -44,6 +44,11 @@ class Journal:
         """`mend` moves a damaged file aside and makes a new one: only who syncs may do that."""
         connection, repair = open_database(path, mend=mend)
         return cls(connection, repair)
+
+    @classmethod
+    def view(cls, path: Path) -> Self:
+        """For whoever only asks: also a journal that this user cannot write."""
+        return cls(open_for_reading(path), None)
 
     def close(self) -> None:
         self._connection.close()

@@ -28,13 +28,15 @@ class RunFilter:
 class Views:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        # SQLite's own NOCASE knows ASCII alone.
+        connection.create_function("casefold", 1, str.casefold, deterministic=True)
 
     def runs(self, wanted: RunFilter) -> list[Run]:
         """Newest end first."""
         clauses, values = ["1"], list[object]()
         if wanted.job is not None:
-            clauses.append("(job_id = ? OR job_name = ? COLLATE NOCASE)")
-            values += [wanted.job, wanted.job]
+            clauses.append("(job_id = ? OR casefold(job_name) = ?)")
+            values += [wanted.job, wanted.job.casefold()]
         if wanted.since_ns is not None:
             clauses.append("ended_ns >= ?")
             values.append(wanted.since_ns)

@@ -129,6 +129,26 @@ def test_no_command_shows_a_secret(
     assert traces_of_secrets(mixed_home.path, done, shown) == []
 
 
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_lines_that_were_swapped_show_no_secret(
+    protocol: str, mixed_home: HomeBuilder, processes: SyncProcesses
+) -> None:
+    """The header in the place of the endpoint, and the other way round."""
+    swapped = {
+        "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"x-honeycomb-team={KEY}",
+        "OTEL_EXPORTER_OTLP_HEADERS": f"https://someone:{PASSWORD}@nowhere/?token={QUERY}",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": QUERY,
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": PASSWORD,
+    }
+    done = processes.sync(mixed_home.path, swapped)
+
+    shown = command_line(mixed_home.path, swapped)
+
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in shown
+    assert traces_of_secrets(mixed_home.path, done, shown) == []
+
+
 def test_no_secret_of_the_configuration_stays_anywhere(
     mixed_home: HomeBuilder, collector: FaultyCollector, processes: SyncProcesses
 ) -> None:

@@ -126,7 +126,7 @@ def test_a_folder_that_is_no_hermes_home_ends_it(cli: Cli, tmp_path: Path) -> No
 
     assert said.lines == [
         f"✗ home         {elsewhere} is no Hermes home: there is no config.yaml, state.db or cron/",
-        "               fix: name it with --home or HERMES_HOME",
+        "               fix: Name it with --home or HERMES_HOME.",
         "",
         "1 check: 1 failed, 0 warnings",
     ]

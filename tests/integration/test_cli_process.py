@@ -8,19 +8,23 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
 import termios
 from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cronalytics_otel.host.home import Home
-from tests.support.cli import DIGEST, NO_KEY, SCRIPT, fill, new_home
+from cronalytics_otel.journal import Journal
+from tests.support.cli import DIGEST, LOST, NO_KEY, NOW_NS, SCRIPT, fill, new_home
 from tests.support.collector import FaultyCollector, hang
 from tests.support.homes import HomeBuilder
 
@@ -152,6 +156,192 @@ def test_a_reader_who_has_left_ends_it_without_a_word(home: Home, args: tuple[st
     os.close(writing)
 
     assert (done.returncode, done.stderr) == (141, "")
+
+
+COMMANDS = (("status",), ("runs",), ("trace", "latest"), ("doctor",), ("sync",), ("runs", "--json"))
+
+
+def through_shell(
+    home: Home, redirection: str, *args: str, **env: str
+) -> subprocess.CompletedProcess[str]:
+    script = f'exec "$@" {redirection}'
+    return subprocess.run(
+        ["/bin/sh", "-c", script, "sh", sys.executable, "-c", PROGRAM, *args],
+        env=environ(home, env), capture_output=True, timeout=TIMEOUT_S, encoding="utf-8",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("args", COMMANDS)
+@pytest.mark.parametrize(
+    ("redirection", "why"),
+    [
+        (">&-", "standard output is closed"),
+        (">/dev/full", "No space left on device"),
+    ],
+)
+def test_an_answer_that_cannot_be_written_is_told(
+    home: Home, redirection: str, why: str, args: tuple[str, ...]
+) -> None:
+    done = through_shell(home, redirection, *args)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"error: The answer cannot be written: {why}."
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("args", COMMANDS)
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
+def test_where_no_message_can_be_written_there_is_still_the_answer(
+    home: Home, redirection: str, args: tuple[str, ...]
+) -> None:
+    usual = run(home, *args)
+
+    done = through_shell(home, redirection, *args)
+
+    assert (done.returncode, len(done.stdout.splitlines()), done.stderr) == (
+        usual.returncode, len(usual.stdout.splitlines()), "",
+    )  # fmt: skip
+
+
+def test_with_every_stream_closed_an_error_is_its_exit_status_alone(home: Home) -> None:
+    done = through_shell(home, ">&- 2>&- <&-", "trace", "nothing like it")
+
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+
+
+@pytest.mark.parametrize("columns", ["²", "٣", "-3", "many", "9" * 5000])
+def test_a_width_that_is_no_number_is_none(home: Home, columns: str) -> None:
+    assert run(home, "runs", COLUMNS=columns).stdout == run(home, "runs").stdout
+
+
+# What this user may not read, or not write.
+
+
+def without_override(home: Home, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """By a process to which permissions apply, even as root."""
+    command = [sys.executable, "-c", PROGRAM, *args]
+    if os.geteuid() == 0:
+        setpriv = shutil.which("setpriv")
+        assert setpriv, "as root these tests need util-linux"
+        caps = "-dac_override,-dac_read_search"
+        command = [setpriv, f"--bounding-set={caps}", f"--inh-caps={caps}", *command]
+    return subprocess.run(
+        command, env=environ(home, env), capture_output=True, timeout=TIMEOUT_S, encoding="utf-8",
+    )  # fmt: skip
+
+
+@contextmanager
+def mode(mode: int, *paths: Path) -> Iterator[None]:
+    before = [(path, path.stat().st_mode) for path in paths]
+    for path in paths:
+        path.chmod(mode)
+    try:
+        yield
+    finally:
+        for path, old in reversed(before):
+            path.chmod(old)
+
+
+@pytest.mark.parametrize("args", [*COMMANDS, ("status", "--json"), ("sync", "--dry-run")])
+@pytest.mark.parametrize("folder", ["", "cronalytics-otel"])
+def test_a_home_that_cannot_be_read_is_told_with_its_path(
+    home: Home, folder: str, args: tuple[str, ...]
+) -> None:
+    with mode(0o000, home.path / folder):
+        done = without_override(home, *args)
+
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    told = done.stdout if args == ("doctor",) else done.stderr
+    assert f"{home.path / folder}" in told
+    assert "Permission denied" in told
+    assert "Hermes home" not in told
+
+
+@pytest.mark.parametrize("args", [("status", "--json"), ("doctor", "--json")])
+def test_a_folder_of_the_host_that_cannot_be_read_is_a_fault_of_its_files(
+    home: Home, args: tuple[str, ...]
+) -> None:
+    cron = home.path / "cron"
+    cron.mkdir()
+    with mode(0o000, cron):
+        done = without_override(home, *args)
+        synced = without_override(home, "sync")
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert f"{cron / 'jobs.json'} cannot be read: Permission denied" in done.stdout
+    assert synced.returncode == 1
+    assert synced.stderr.startswith(f"error: {cron}")
+    assert "Traceback" not in synced.stderr
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("~nobody-of-that-name/x", "error: The Hermes home cannot be found: "),
+        ("x" * 5000, "error: /"),
+    ],
+)
+def test_a_home_that_cannot_be_is_told(home: Home, named: str, told: str) -> None:
+    for args in COMMANDS:
+        done = run(home, *args, "--home", named)
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        if args != ("doctor",) or "~" in named:
+            assert done.stderr.startswith(told)
+            assert "--home" in done.stderr
+
+
+@pytest.mark.parametrize("args", [("runs",), ("trace", "latest"), ("status",), ("runs", "--json")])
+@pytest.mark.parametrize("also_the_files", [True, False])
+def test_a_journal_that_cannot_be_written_is_still_read(
+    home: Home, args: tuple[str, ...], also_the_files: bool
+) -> None:
+    usual = run(home, *args)
+    folder = home.plugin_folder
+    files = [path for path in folder.iterdir() if also_the_files]
+    with mode(0o400, *files), mode(0o500, folder, home.path):
+        before = sorted(folder.iterdir())
+        done = without_override(home, *args)
+        assert sorted(folder.iterdir()) == before
+
+    assert (done.returncode, done.stdout, done.stderr) == (usual.returncode, usual.stdout, "")
+
+
+def test_a_journal_that_cannot_be_written_is_read_with_what_stands_in_its_log(home: Home) -> None:
+    """Somebody writes to it; who reads it must see that."""
+    with Journal.open(home.journal) as journal:
+        with journal.atomic():
+            journal.add_runs([LOST], NOW_NS)
+        folder = home.plugin_folder
+        with mode(0o400, *folder.iterdir()), mode(0o500, folder):
+            done = without_override(home, "runs")
+
+    assert "a9013d21" in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_older_journal_that_cannot_be_written_says_who_brings_it_up_to_date(home: Home) -> None:
+    with closing(sqlite3.connect(home.journal)) as connection, connection:
+        connection.execute("DELETE FROM migration WHERE name LIKE 'm0002%'")
+    with mode(0o400, *home.plugin_folder.iterdir()), mode(0o500, home.plugin_folder):
+        done = without_override(home, "runs")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {home.journal}: the journal was written by an older")
+    assert "run `cronalytics-otel sync` as that user" in done.stderr
+
+
+def test_a_sync_into_a_folder_that_cannot_be_written_says_where_and_offers_no_sync(
+    home: Home,
+) -> None:
+    with mode(0o500, home.plugin_folder):
+        done = without_override(home, "sync")
+
+    assert done.returncode == 1
+    assert str(home.plugin_folder) in done.stderr
+    assert "writable" in done.stderr
+    assert "Run `" not in done.stderr
 
 
 # Terminals.

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -256,6 +258,58 @@ def test_a_journal_that_is_no_database_is_told_and_left_to_the_next_sync(empty: 
     assert "the next sync moves it aside and makes a new one" in said.err
     assert "Run `cronalytics-otel sync`" in said.err
     assert empty.home.journal.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("args", [("runs",), ("status",), ("trace", "latest"), ("sync",)])
+def test_a_journal_of_a_newer_version_is_named_once_and_no_sync_is_advised(
+    empty: Cli, args: tuple[str, ...]
+) -> None:
+    fill(empty.home, DIGEST)
+    with closing(sqlite3.connect(empty.home.journal)) as connection, connection:
+        connection.execute("INSERT INTO migration VALUES ('m9999_of_the_future', '2030-01-01')")
+
+    said = empty(*args)
+
+    assert (said.status, said.out) == (1, "")
+    assert said.err == (
+        f"error: {empty.home.journal}: the journal was written by a newer cronalytics-otel"
+        " (m9999_of_the_future): update this one\n"
+    )
+
+
+def test_a_folder_in_place_of_the_journal_is_told(empty: Cli) -> None:
+    empty.home.journal.mkdir(parents=True)
+
+    said = empty("runs")
+
+    assert said.status == 1
+    assert said.err == (
+        f"error: {empty.home.journal}: the journal cannot be used: unable to open database file;"
+        " this user must be able to read and write it and its folder\n"
+    )
+
+
+def test_so_large_a_limit_is_all(cli: Cli) -> None:
+    for limit in (str(2**63 - 1), str(2**64), "9" * 400):
+        assert cli("runs", "--limit", limit).lines == cli("runs", "--limit", "0").lines
+
+
+@pytest.mark.parametrize("args", [("runs", "--job", "\udcff"), ("trace", "\udcff")])
+def test_what_is_no_text_is_wrong_usage(cli: Cli, args: tuple[str, ...]) -> None:
+    said = cli(*args)
+
+    assert (said.status, said.out) == (2, "")
+    assert said.err.endswith("'\\udcff' is no text in UTF-8\n")
+
+
+@pytest.mark.parametrize("name", ["ÄRGER BACKUP", "ärger backup", "Ärger Backup"])
+def test_a_job_s_name_is_taken_in_any_case(empty: Cli, name: str) -> None:
+    fill(empty.home, DIGEST, replace(SCRIPT, job_name="Ärger backup"))
+
+    assert [run["job_name"] for run in empty("runs", "--job", name, "--json").json] == [
+        "Ärger backup"
+    ]
+    assert empty("trace", name).lines[0].startswith("Ärger backup")
 
 
 # What it costs.

@@ -174,6 +174,25 @@ def test_a_destination_that_left_the_settings_keeps_what_it_lacked(
     ]
 
 
+def test_with_the_sdk_disabled_the_destination_is_said_to_wait_for_that(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_outbox(cli, lambda outbox, _: fail(outbox, NOW_NS - MINUTE, asked_to_wait=False))
+    with_outbox(cli, lambda outbox, _: outbox.set_destinations({}, NOW_NS))
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    disabled = destination_lines(cli)
+    monkeypatch.delenv("OTEL_SDK_DISABLED")
+    enabled = destination_lines(cli)
+
+    assert disabled[:3] == [
+        "! OTEL_SDK_DISABLED is true: nothing is sent",
+        f"! default    {ENDPOINT}",
+        "             sending is switched off by OTEL_SDK_DISABLED; it keeps what it lacked",
+    ]
+    assert not any("next try" in line for line in disabled)
+    assert enabled[1] == "             goes on at the next sync; it keeps what it lacked"
+
+
 def test_a_new_destination_is_announced_without_its_secrets(
     empty: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

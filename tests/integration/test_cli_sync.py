@@ -151,6 +151,18 @@ def test_since_leaves_older_runs_pending(cli: Cli, collector: FaultyCollector) -
     assert roots(collector) == 2
 
 
+@pytest.mark.parametrize("days", ["999999", "1.0e+300"])
+def test_runs_may_wait_for_as_long_as_can_be_said(cli: Cli, days: str) -> None:
+    options = f"{{max_age_days: {days}, flush_timeout: {days}}}"
+    (cli.home.path / "config.yaml").write_text(
+        f"plugins: {{entries: {{cronalytics-otel: {options}}}}}"
+    )
+
+    said = cli("sync")
+
+    assert (said.status, said.err) == (0, "")
+
+
 def test_a_dry_run_changes_nothing(cli: Cli, collector: FaultyCollector) -> None:
     said = cli("sync", "--dry-run")
 
@@ -183,6 +195,37 @@ def test_a_damaged_journal_is_moved_aside_and_told(cli: Cli) -> None:
 
     assert said.lines[0].startswith("The journal was damaged (")
     assert said.lines[1] == "3 new runs, 0 still open"
+
+
+@pytest.mark.parametrize("damage", ["all of it", "a page of it"])
+def test_a_dry_run_leaves_a_damaged_journal_where_it_is(
+    cli: Cli, collector: FaultyCollector, damage: str
+) -> None:
+    cli("sync", "--since", "1m")
+    content = cli.home.journal.read_bytes()
+    noise = b"no database\n" * (len(content) // 12)
+    cli.home.journal.write_bytes(noise if damage == "all of it" else content[:4096] + noise)
+    before = {path: path.read_bytes() for path in cli.home.plugin_folder.iterdir()}
+
+    said = cli("sync", "--dry-run")
+
+    assert {path: path.read_bytes() for path in cli.home.plugin_folder.iterdir()} == before
+    assert said.lines == [
+        "3 new runs found, 0 still open",
+        "✓ default: 3 to send",
+        "Dry run: nothing was written, nothing was sent.",
+    ]
+    assert said.err.startswith(f"warning: {cli.home.journal}: the journal cannot be used: ")
+    assert said.err.endswith("the next sync moves it aside and makes a new one\n")
+    assert said.status == 1
+    assert collector.requests == 0
+
+
+@pytest.mark.parametrize("when", ["200000d", "1600-01-01", "1969-12-31T00:00Z"])
+def test_since_before_any_run_is_everything(cli: Cli, when: str) -> None:
+    said = cli("sync", "--since", when)
+
+    assert (said.status, said.lines[-1]) == (0, "✓ default: 3 sent, 0 pending")
 
 
 def test_a_file_of_the_host_that_cannot_be_read_is_a_failure(cli: Cli) -> None:

@@ -226,7 +226,7 @@ def test_no_flush_is_a_choice(home: Home) -> None:
         ("flush_timeout: .nan", "flush_timeout: nan is not a number of seconds; 2 is used"),
         ("max_age_days: 0", "max_age_days: 0 days must be more than 0; 90 is used"),
         ("max_age_days: .inf", "max_age_days: inf is not a number of days; 90 is used"),
-        ("max_age_days: [1]", "max_age_days: [1] is not a number of days; 90 is used"),
+        ("max_age_days: [1]", "max_age_days: a list is not a number of days; 90 is used"),
         (
             "content_max_chars: 1.5",
             "content_max_chars: 1.5 is not a whole number; 4096 is used",
@@ -257,6 +257,24 @@ def test_a_wrong_option_is_told_and_its_default_used(home: Home, line: str, prob
     assert settings.max_age_days == 90.0
     assert settings.content == "off"
     assert settings.content_max_chars == 4096
+
+
+@pytest.mark.parametrize("value", ["999999", "1e9", "'1e300'", "1" + 300 * "0"])
+def test_what_is_too_large_to_be_counted_is_as_long_as_can_be(home: Home, value: str) -> None:
+    settings = home.options(f"max_age_days: {value}\nflush_timeout: {value}").load()
+    assert (settings.max_age_days, settings.flush_timeout_s) == (36_500, 3600)
+    assert settings.problems == ()
+
+
+@pytest.mark.parametrize("key", ["flush_timeout", "max_age_days", "content_max_chars"])
+@pytest.mark.parametrize(
+    "value", ["1" + 400 * "0", "0x" + 4000 * "f", ".inf", "-.inf", "1_0e", "2026-01-01"]
+)
+def test_no_number_raises(home: Home, key: str, value: str) -> None:
+    settings = home.options(f"{key}: {value}").load()
+    assert (settings.flush_timeout_s, settings.max_age_days) == (2.0, 90.0)
+    assert settings.content_max_chars == 4096
+    assert settings.problems
 
 
 def test_keys_of_the_host_in_our_section_are_not_unknown(home: Home) -> None:
@@ -361,8 +379,9 @@ def test_endpoints_are_as_the_specification_says(
     assert the_destination(home.load(named)).endpoint == endpoint
 
 
-def test_a_base_endpoint_that_has_the_path_already_is_told(home: Home) -> None:
-    settings = home.load({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1/v1/traces"})
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_base_endpoint_that_has_the_path_already_is_told(home: Home, slash: str) -> None:
+    settings = home.load({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://c:1/v1/traces{slash}"})
     assert settings.destinations[0].endpoint == "http://c:1/v1/traces/v1/traces"
     (problem,) = settings.problems
     assert problem.startswith("OTEL_EXPORTER_OTLP_ENDPOINT: it ends in /v1/traces")
@@ -496,7 +515,12 @@ def test_a_wrong_header_is_told_without_its_value_and_the_others_are_sent(
         (
             "PROTOCOL",
             "http/json",
-            "'http/json' is not one of http/protobuf, grpc; http/protobuf is used",
+            "http/json is not supported; http/protobuf is used",
+        ),
+        (
+            "PROTOCOL",
+            "http/xml",
+            "a text of 8 characters is not one of http/protobuf, grpc; http/protobuf is used",
         ),
         ("COMPRESSION", "zstd", "'zstd' is not one of gzip, deflate, none; none is used"),
         ("TIMEOUT", "10s", "'10s' is not a number of seconds; 10 is used"),
@@ -523,7 +547,8 @@ def test_grpc_has_no_deflate(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "timeout_s"), [("10000", 10), ("1000", 1), ("999", 999), ("5", 5)]
+    ("value", "timeout_s"),
+    [("10000", 10), ("1000", 1), ("999", 999), ("5", 5), ("1e300", 3600), ("3600001", 3600)],
 )
 def test_a_timeout_that_can_only_be_meant_in_milliseconds_is_taken_so(
     home: Home, value: str, timeout_s: float
@@ -539,7 +564,11 @@ def test_a_timeout_that_can_only_be_meant_in_milliseconds_is_taken_so(
     [
         (
             {"ENDPOINT": "localhost:4318"},
-            "localhost:4318 does not begin with http:// or https:// and a host",
+            "it does not begin with http:// or https:// and a host",
+        ),
+        (
+            {"ENDPOINT": "collector", "PROTOCOL": "grpc"},
+            "it is neither http://…, https://… nor HOST:PORT",
         ),
         ({"ENDPOINT": "http://"}, "http:// does not begin with http:// or https:// and a host"),
         (
@@ -563,6 +592,59 @@ def test_an_endpoint_that_cannot_be_used_leaves_the_destination_out(
     assert settings.destinations == ()
     assert settings.problems == (
         f"OTEL_EXPORTER_OTLP_ENDPOINT: {problem}; destination 'default' is left out",
+    )
+
+
+_KEY = "hcaik9SECRETKEY"
+_VARIABLES_THAT_ARE_READ = [
+    f"OTEL_EXPORTER_OTLP_{name}"
+    for name in (*ALL_VARIABLES, "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY")
+] + ["OTEL_RESOURCE_ATTRIBUTES", "OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER", "HERMES_TIMEZONE"]
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize("value", [_KEY, f"x-honeycomb-team={_KEY}", f"/{_KEY}=", f"x:{_KEY}"])
+@pytest.mark.parametrize("name", _VARIABLES_THAT_ARE_READ)
+def test_a_key_in_the_wrong_line_is_shown_nowhere(
+    home: Home, name: str, value: str, protocol: str
+) -> None:
+    settings = home.load({"OTEL_EXPORTER_OTLP_PROTOCOL": protocol, name: value})
+    assert _KEY not in "".join(settings.problems)
+    assert not any(_KEY in d.safe_endpoint for d in settings.destinations)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "flush_timeout: KEY",
+        "max_age_days: [KEY]",
+        "content: KEY",
+        "content_jobs: KEY",
+        "content_jobs: {payroll: KEY}",
+        "content_max_chars: {KEY: 1}",
+        "destinations: KEY",
+        "destinations: {one: KEY}",
+        "destinations: {one: {endpoint: KEY}}",
+        "destinations: {one: {endpoint: 'x-honeycomb-team=KEY', protocol: grpc}}",
+        "destinations: {one: {endpoint: [KEY], protocol: KEY, compression: KEY}}",
+        "destinations: {one: {endpoint: 'http://c', headers: KEY}}",
+        "destinations: {one: {endpoint: 'http://c', headers: {k: '${KEY}'}}}",
+        "destinations: {one: {endpoint: 'http://c', headers: {k: [KEY]}}}",
+        "destinations: {one: {endpoint: 'http://c', timeout: KEY, insecure: KEY}}",
+        "destinations: {one: {endpoint: 'http://c', certificate: KEY, client_key: 'a=KEY'}}",
+    ],
+)
+def test_a_key_in_a_wrong_option_is_shown_nowhere(home: Home, line: str) -> None:
+    settings = home.options(line.replace("KEY", _KEY)).load()
+    assert settings.problems
+    assert _KEY not in "".join(settings.problems)
+
+
+def test_a_certificate_in_place_of_its_path_is_told_and_not_shown(home: Home) -> None:
+    pem = f"-----BEGIN CERTIFICATE-----\n{'A' * 5000}"
+    settings = home.load({"OTEL_EXPORTER_OTLP_CERTIFICATE": pem})
+    assert settings.problems == (
+        "OTEL_EXPORTER_OTLP_CERTIFICATE: there is no such file; sending fails until there is",
     )
 
 
@@ -632,9 +714,29 @@ def test_another_traces_exporter_is_told_and_nothing_is_sent(home: Home) -> None
     settings = home.load({"OTEL_TRACES_EXPORTER": "console"})
     assert settings.destinations == ()
     assert settings.problems == (
-        "OTEL_TRACES_EXPORTER: only otlp and none are known; none is used",
+        (
+            "OTEL_TRACES_EXPORTER: only otlp, otlp_proto_http, otlp_proto_grpc and none are known;"
+            " none is used"
+        ),
     )
     assert home.load({"OTEL_TRACES_EXPORTER": "console, otlp"}).destinations
+
+
+@pytest.mark.parametrize(
+    ("exporter", "protocol", "endpoint"),
+    [
+        ("otlp_proto_http", "http/protobuf", "http://localhost:4318/v1/traces"),
+        ("otlp_proto_grpc", "grpc", "http://localhost:4317"),
+        ("console,otlp_proto_grpc", "grpc", "http://localhost:4317"),
+    ],
+)
+def test_the_sdks_names_of_the_exporters_say_the_protocol(
+    home: Home, exporter: str, protocol: str, endpoint: str
+) -> None:
+    for said in ("http/protobuf", "grpc"):
+        environ = {"OTEL_TRACES_EXPORTER": exporter, "OTEL_EXPORTER_OTLP_PROTOCOL": said}
+        destination = the_destination(home.load(environ))
+        assert (destination.protocol, destination.endpoint) == (protocol, endpoint)
 
 
 # --- destinations of config.yaml -----------------------------------------------------------
@@ -701,6 +803,8 @@ def test_no_variable_of_the_exporter_applies_to_a_configured_destination(home: H
         ("http://c:1", "http://c:1/v1/traces"),
         ("http://c:1/", "http://c:1/v1/traces"),
         ("http://c:1/v1/traces", "http://c:1/v1/traces"),
+        ("http://c:1/v1/traces/", "http://c:1/v1/traces"),
+        ("https://c/v1/traces/?k=v", "https://c/v1/traces?k=v"),
         ("https://c/otlp/v1/traces", "https://c/otlp/v1/traces"),
         ("https://c/otlp?k=v", "https://c/otlp/v1/traces?k=v"),
         ("https://c/v1/traces?k=v", "https://c/v1/traces?k=v"),
