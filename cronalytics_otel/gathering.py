@@ -55,8 +55,7 @@ class Gathering:
         everyone = [s.session_id for _, s in pairs]
         everyone += [s.session_id for _, root in pairs for s in below.get(root.session_id, ())]
         usage = reader.usage_rows(everyone)
-        continued = [s.session_id for root in below.values() for s in root if not s.is_subagent]
-        tool_calls = reader.messages.tool_calls(everyone, continued)
+        tool_calls = reader.tool_calls([session for _, session in pairs], below)
         prompts = reader.messages.prompts([s.session_id for _, s in pairs if self._prompt_tells(s)])
         return [
             self._assembled(

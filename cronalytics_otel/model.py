@@ -333,8 +333,6 @@ class Conversation:
     cost_usd: float | None = None
     api_calls: int | None = 0
     is_subagent: bool = False
-    writes_late: bool = False
-    """The host (before 0.18) writes an agent's messages down when it is done."""
     messages: tuple[Message, ...] = ()
     children: tuple[Conversation, ...] = ()
 

@@ -94,7 +94,6 @@ def _conversations(
         usage=_optional(usages),
         api_calls=st.integers(0, 4),
         is_subagent=st.booleans(),
-        writes_late=st.booleans(),
         messages=st.lists(messages, max_size=8).map(tuple),
         children=children,
     )

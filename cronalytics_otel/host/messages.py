@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from ..model import Message, ToolCall
 from . import prompts
@@ -18,9 +19,6 @@ _PASSAGE_CHARS, _BEFORE_CHARS = 2_500, 8
 _COPY_NS = 10_000
 """Two messages closer than this were written in one go: no model answers in 10 µs. So the host puts
 the kept messages back, a microsecond apart, after it compressed a conversation: those are copies."""
-
-_COUNTED_AT_ONCE = 16
-"""Sessions whose messages are in memory together: they are long ones."""
 
 
 class Messages:
@@ -93,28 +91,33 @@ class Messages:
                 said.append(_message(row, said[-1].timestamp_ns if said else None))
         return found
 
-    def tool_calls(self, ids: Sequence[str], continued: Sequence[str]) -> dict[str, int]:
-        """By session id, how many of these called for, where the host's own count is none: it begins
-        anew when a conversation is compressed, and has the calls that were put back in it.
-
-        `continued` are those that go on with another one under a new id.
-        """
-        compressed = list(continued)
+    def compressed(self, ids: Sequence[str]) -> set[str]:
+        """The sessions whose conversation was compressed in place (0.18+), or taken back in part."""
+        found: set[str] = set()
         if self._has_rewinds:
             for batch in batched(ids):
-                compressed += (
-                    session_id
-                    for (session_id,) in self._connection.execute(
-                        "SELECT DISTINCT session_id FROM messages "  # noqa: S608
-                        f"WHERE session_id IN ({placeholders(len(batch))}) AND active = 0",
-                        batch,
-                    )
+                rows = self._connection.execute(
+                    "SELECT DISTINCT session_id FROM messages "  # noqa: S608
+                    f"WHERE session_id IN ({placeholders(len(batch))}) AND active = 0",
+                    batch,
                 )
-        found: dict[str, int] = {}
-        for batch in batched(list(dict.fromkeys(compressed)), _COUNTED_AT_ONCE):
-            for session_id, said in self.of(batch, with_content=False).items():
-                found[session_id] = sum(len(m.tool_calls) for m in said if not m.is_copy)
+                found.update(row[0] for row in rows)
         return found
+
+
+Calls = tuple[ToolCall, ...]
+
+
+def repeats_marked(said: Sequence[Message], before: frozenset[Calls]) -> Iterator[Message]:
+    """Of a session that goes on with another one under a new id: the kept messages come first, with
+    the calls that stand in what was `before`. (A model may ask for the same again later.)"""
+    kept = bool(before)
+    for message in said:
+        if kept and message.role == "assistant" and not message.is_copy:
+            kept = message.tool_calls in before
+            yield replace(message, is_copy=kept)
+        else:
+            yield message
 
 
 def _message(row: Row, before_ns: int | None) -> Message:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
 
 from ..model import Conversation, CostStatus, Message, Usage
-from .messages import Messages
+from .messages import Calls, Messages, repeats_marked
 from .sqlite import Row, batched, columns_of, placeholders, select_list
 from .times import epoch_to_ns, wall_clock_ns
 from .values import MAX_COUNT, text, usage
@@ -31,6 +31,9 @@ CHUNK = 2_000
 
 CONTINUED_NS = 1_000_000_000
 """From the end of a compressed session to the start of the next, whichever is written first."""
+
+_COUNTED_AT_ONCE = 16
+"""Conversations in memory together: those that were compressed are long."""
 
 MAX_DEPTH = 16
 """Of subagents below a run; the host allows a handful, a cycle in the data must not hang us."""
@@ -217,6 +220,25 @@ class Reader:
                 found.setdefault(session_id, []).append((task or "", _spending(*spending)))
         return found
 
+    def tool_calls(
+        self, roots: Sequence[Session], below: Mapping[str, Sequence[Session]]
+    ) -> dict[str, int]:
+        """By session id, how many calls were asked for, where a conversation was compressed: the host's
+        own count begins anew with that, and has the calls that were kept in it."""
+        families = {r.session_id: [r, *below.get(r.session_id, ())] for r in roots}
+        ids = [s.session_id for family in families.values() for s in family]
+        compressed = self.messages.compressed(ids)
+        told = [
+            root_id
+            for root_id, family in families.items()
+            if any(s.compressed or s.session_id in compressed for s in family)
+        ]
+        found: dict[str, int] = {}
+        for batch in batched(told, _COUNTED_AT_ONCE):
+            for conversation in self.conversations(batch, with_content=False).values():
+                found |= _asked_for(conversation)
+        return found
+
     def conversations(
         self, ids: Sequence[str], *, with_content: bool = True
     ) -> dict[str, Conversation]:
@@ -231,9 +253,7 @@ class Reader:
         messages = self.messages.of(everyone, with_content=with_content)
         mixed = self._of_several_models(everyone)
         return {
-            root_id: _conversation(
-                root, below.get(root_id, []), messages, mixed, writes_late=self.messages.are_late
-            )
+            root_id: _conversation(root, below.get(root_id, []), messages, mixed)
             for root_id, root in roots.items()
         }
 
@@ -373,14 +393,15 @@ def _conversation(
     below: Sequence[Session],
     messages: dict[str, list[Message]],
     mixed: set[str],
-    *,
-    writes_late: bool,
 ) -> Conversation:
     children: dict[str, list[Session]] = {}
     for session in below:
         children.setdefault(session.parent_id or "", []).append(session)
 
-    def build(session: Session) -> Conversation:
+    def build(session: Session, before: frozenset[Calls]) -> Conversation:
+        said = tuple(repeats_marked(messages.get(session.session_id, ()), before))
+        if session.compressed:
+            before |= {message.tool_calls for message in said if message.tool_calls}
         return Conversation(
             session_id=session.session_id,
             started_ns=session.started_ns,
@@ -391,12 +412,26 @@ def _conversation(
             cost_usd=session.spending.cost_usd,
             api_calls=session.spending.api_calls,
             is_subagent=session.is_subagent,
-            writes_late=writes_late,
-            messages=tuple(messages.get(session.session_id, ())),
-            children=tuple(build(child) for child in children.get(session.session_id, ())),
+            messages=said,
+            children=tuple(
+                build(child, _NO_CALLS if child.is_subagent else before)
+                for child in children.get(session.session_id, ())
+            ),
         )
 
-    return build(root)
+    return build(root, _NO_CALLS)
+
+
+_NO_CALLS: frozenset[Calls] = frozenset()
+
+
+def _asked_for(conversation: Conversation) -> dict[str, int]:
+    said = conversation.messages
+    calls = sum(len(message.tool_calls) for message in said if not message.is_copy)
+    found = {conversation.session_id: calls} if said else {}
+    for child in conversation.children:
+        found |= _asked_for(child)
+    return found
 
 
 def _count(value: object) -> int:

@@ -83,7 +83,7 @@ def build_trace(
         root.children.append(script)
     tokens, loaded = 0, list[str]()
     if conversation is not None:
-        book = Book(show, details or {})
+        book = Book(show, details or {}, in_ledger=run.execution_id is not None)
         _add_conversation(run, conversation, root, book, steps)
         tokens, loaded = _tokens_on_chats(run, book), book.skills
     if script is not None:
@@ -123,7 +123,8 @@ def _add_conversation(
         agent.step.attributes[sc.ERROR_TYPE] = root.attributes[sc.ERROR_TYPE]
     if agent.ended and (deliver := _deliver(run, agent.step, root)) is not None:
         root.children.append(deliver)
-        root.attributes[sc.HERMES_CRON_RUN_DELIVERY_TIME] = (deliver.end - deliver.start) / 1e9
+        if run.execution_id is not None:  # else the run ends with its agent, as far as is known
+            root.attributes[sc.HERMES_CRON_RUN_DELIVERY_TIME] = (deliver.end - deliver.start) / 1e9
     if steps is not sc.Steps.COMPLETE:
         return
     root.attributes[sc.HERMES_CRON_RUN_TURNS] = agent.turns

@@ -54,6 +54,8 @@ class Book:
     """None when content stays at home."""
     details: Mapping[str, Details]
     """By session, what hooks told."""
+    in_ledger: bool
+    """Whether the host keeps one, and knows the run there."""
     sessions: set[str] = field(default_factory=set)
     """Those that stand in the trace: one that came twice would be counted twice."""
     chats: list[Step] = field(default_factory=list)

@@ -15,8 +15,9 @@ from .told import Attributes, Told, approval_event, put_usage, tool_error_type, 
 
 AT_ONCE_NS, FASTEST_NS = 20_000_000, 3_000_000
 """Hosts before 0.18 write an agent's messages down together, when it is done: their times then say
-nothing of the steps. On such a host, what is so close was written so. On a newer one (the home may have
-been brought up to date since) only what no model could ever do."""
+nothing of the steps. What is so close was written so; of a run that the ledger knows (0.19+, which
+writes as it goes), only what no model could ever do. The schema does not tell: the home may have been
+brought up to date since."""
 
 
 class Timeline:
@@ -42,7 +43,7 @@ class Timeline:
     def add(self, session: Conversation) -> None:
         self._close_told()
         details = self._book.details.get(session.session_id, _NOTHING_TOLD)
-        late = _written_late(session)
+        late = _written_late(session, FASTEST_NS if self._book.in_ledger else AT_ONCE_NS)
         messages: Sequence[Message] = session.messages
         if late and (timed := with_times(messages, details)) is not None:
             messages, late = timed, False
@@ -203,13 +204,12 @@ _LOADS_SKILL = "skill_view"
 """The host's tool."""
 
 
-def _written_late(session: Conversation) -> bool:
+def _written_late(session: Conversation, close_ns: int) -> bool:
     """Whether the host wrote the messages when the agent was done: the prompt comes nearer to the end
     than to the start (0.13 to 0.16), or an answer comes at once after a result (0.17)."""
     messages = session.messages
     if not messages:
         return False
-    close_ns = AT_ONCE_NS if session.writes_late else FASTEST_NS
     prompt_ns, last_ns = messages[0].timestamp_ns, messages[-1].timestamp_ns
     written_ns = min(prompt_ns - session.started_ns, close_ns * len(messages))
     if 0 <= last_ns - prompt_ns < written_ns:
