@@ -93,6 +93,8 @@ class GrpcSender:
         except grpc.RpcError as error:
             self.close()  # a channel that failed waits by itself before it connects again
             return _receipt_of_error(error, self._clean, limit_s)
+        except _UnusableFileError as error:
+            return Receipt(verdict=Verdict.RETRY, reason=self._clean(str(error)))
         except (OSError, ValueError, TypeError) as error:  # a certificate file, a header
             reason = self._clean(f"{type(error).__name__}: {error}")
             return Receipt(verdict=Verdict.RETRY, reason=reason)
@@ -108,7 +110,8 @@ class GrpcSender:
 
 def _open_channel(destination: Destination) -> grpc.Channel:
     """The official exporter's rules: `https` is TLS, `http` is not, a bare target is TLS unless
-    `insecure` says otherwise. Raises OSError for a certificate file that cannot be read."""
+    `insecure` says otherwise. Raises OSError for a certificate file that cannot be read, and
+    `_UnusableFileError` for what may not be handed to gRPC."""
     url = urlparse(destination.endpoint)
     insecure = destination.insecure
     if url.scheme == "https":
@@ -123,18 +126,38 @@ def _open_channel(destination: Destination) -> grpc.Channel:
     )
     if insecure:
         return grpc.insecure_channel(target, options=_CHANNEL_OPTIONS, compression=compression)
+    authority = _pem(destination.certificate)
+    key, chain = _pem(destination.client_key), _pem(destination.client_certificate)
+    if (key is None) != (chain is None):
+        # gRPC's C core ends the process (SIGABRT), and Hermes with it, when it is given half a pair.
+        raise _UnusableFileError(
+            f"the client certificate {destination.client_certificate} has no key: set client_key"
+            " too (it may be the same file); gRPC was not tried without"
+            if key is None
+            else f"the client key {destination.client_key} has no certificate: set"
+            " client_certificate too; gRPC was not tried without"
+        )
     credentials = grpc.ssl_channel_credentials(
-        root_certificates=_content(destination.certificate),
-        private_key=_content(destination.client_key),
-        certificate_chain=_content(destination.client_certificate),
+        root_certificates=authority, private_key=key, certificate_chain=chain
     )
     return grpc.secure_channel(
         target, credentials, options=_CHANNEL_OPTIONS, compression=compression
     )
 
 
-def _content(path: str | None) -> bytes | None:
-    return None if path is None else Path(path).read_bytes()
+class _UnusableFileError(Exception):
+    """A certificate or key that must not reach gRPC; the text says which, and what to do."""
+
+
+def _pem(path: str | None) -> bytes | None:
+    """The file's content. To gRPC an empty one is none at all: half of a pair, which ends the
+    process, or in place of an authority all those of the system."""
+    if path is None:
+        return None
+    content = Path(path).read_bytes()
+    if b"-----BEGIN " not in content:
+        raise _UnusableFileError(f"{path} holds no PEM (-----BEGIN …): put the right file there")
+    return content
 
 
 def _receipt_of_error(error: Any, clean: Callable[[str], str], limit_s: float) -> Receipt:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,6 +23,7 @@ from cronalytics_otel.telemetry.otlp import MissingExporterError, Sender, open_s
 from cronalytics_otel.telemetry.receipt import Receipt, Verdict
 from tests.support.collector import Answer, GrpcCollector, grpc_status, hang, ok, partial
 from tests.support.spans import TRACE_ID, make_span, make_spans
+from tests.support.venvs import CHECKOUT
 
 OpenSender = Callable[..., Sender]
 ReceiptFor = Callable[..., Receipt]
@@ -357,3 +360,106 @@ def test_a_certificate_file_that_is_missing_is_for_another_try(
         receipt = sender_to(secure.endpoint, certificate=missing).send([make_span()])
     assert receipt.verdict is Verdict.RETRY
     assert "not-yet.pem" in receipt.reason
+
+
+SEND_ONCE = """
+import json, sys
+from cronalytics_otel.config import Destination
+from cronalytics_otel.telemetry.otlp import open_sender
+from tests.support.spans import make_span
+
+for fields in json.loads(sys.argv[1]):
+    destination = Destination(name="test", protocol="grpc", timeout_s=5, **fields)
+    sender = open_sender(destination, {"service.name": "hermes-cron"}, scope_version="1")
+    receipt = sender.send([make_span()])
+    sender.close()
+    print(json.dumps([receipt.verdict, receipt.reason]), flush=True)
+"""
+
+
+def test_no_content_of_the_certificate_files_kills_the_process(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
+    """gRPC's C core ends the process that hands it half a pair, and an empty file is none to it: in
+    a process of its own, each content of each file beside good ones, and each half alone."""
+    client = authority.issue_cert("hermes.example")
+    good = {
+        "certificate": authority.cert_pem.bytes(),
+        "client_certificate": client.cert_chain_pems[0].bytes(),
+        "client_key": client.private_key_pem.bytes(),
+    }
+    broken = {
+        "empty": b"",
+        "blank": b"\n",
+        "junk": b"junk",
+        "binary": bytes(range(256)),
+        "cut": good["client_certificate"][:200],
+        "no base64": b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
+        "no DER": b"-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n",
+        "zero first": b"\0" + good["client_certificate"],
+        "of another": authority.issue_cert("another.example").private_key_pem.bytes(),
+    }
+    paths = {name: str(tmp_path / name) for name in (*good, *broken)}
+    for name, content in (good | broken).items():
+        Path(paths[name]).write_bytes(content)
+    whole = {name: paths[name] for name in good}
+    cases = [whole]
+    for field in good:
+        cases.append({name: path for name, path in whole.items() if name != field})
+        cases += [{**whole, field: paths[name]} for name in broken]
+    for half in ("client_certificate", "client_key"):
+        cases += [{"certificate": whole["certificate"], half: paths[name]} for name in broken]
+    with GrpcCollector(tls=(*server_identity(authority), authority.cert_pem.bytes())) as secure:
+        child = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                SEND_ONCE,
+                json.dumps([{"endpoint": secure.endpoint, **case} for case in cases]),
+            ],
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    assert child.returncode == 0, child.stderr[-2000:]
+    first, *others = map(json.loads, child.stdout.splitlines())
+    assert first == ["accepted", ""]
+    assert len(others) == len(cases) - 1
+    assert {verdict for verdict, _ in others} == {"retry"}
+    assert len(secure.spans) == 1
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("client_key", "cert.pem has no key: set client_key too"),
+        ("client_certificate", "key.pem has no certificate: set client_certificate too"),
+    ],
+)
+def test_half_a_pair_is_for_another_try_and_says_what_is_missing(
+    authority: trustme.CA,
+    files: Callable[[trustme.Blob, str], str],
+    sender_to: OpenSender,
+    missing: str,
+    said: str,
+) -> None:
+    client = authority.issue_cert("hermes.example")
+    pair = {
+        "client_certificate": files(client.cert_chain_pems[0], "cert"),
+        "client_key": files(client.private_key_pem, "key"),
+    }
+    del pair[missing]
+    receipt = sender_to("https://127.0.0.1:9", **pair).send([make_span()])
+    assert receipt.verdict is Verdict.RETRY
+    assert said in receipt.reason
+
+
+def test_a_file_without_pem_is_for_another_try_and_named(
+    sender_to: OpenSender, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    receipt = sender_to("https://127.0.0.1:9", certificate=str(empty)).send([make_span()])
+    assert receipt.verdict is Verdict.RETRY
+    assert "empty.pem holds no PEM" in receipt.reason
