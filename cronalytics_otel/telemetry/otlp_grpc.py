@@ -98,6 +98,9 @@ class GrpcSender:
         except (OSError, ValueError, TypeError) as error:  # a certificate file, a header
             reason = self._clean(f"{type(error).__name__}: {error}")
             return Receipt(verdict=Verdict.RETRY, reason=reason)
+        if response is None:  # status 0 alone, of a proxy: no service's answer
+            reason = "gRPC OK, but without an answer: is this an OTLP endpoint?"
+            return Receipt(verdict=Verdict.RETRY, reason=reason)
         partial = response.partial_success
         message = self._clean(partial.error_message)
         return receipt_of_success(partial.rejected_spans, message, sent=len(spans))

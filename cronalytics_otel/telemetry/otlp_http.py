@@ -291,7 +291,7 @@ def parse_retry_after(value: str | None, now_s: float) -> float | None:
         try:
             date = parsedate_to_datetime(value)
             seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now_s
-        except ValueError:
+        except (ValueError, OverflowError):  # a year or a zone beyond what a date can be
             return None
     return max(0.0, seconds) if isfinite(seconds) else None
 
@@ -316,7 +316,7 @@ def _receipt_of_2xx(answer: Answer, sent: int, clean: Callable[[str], str]) -> R
                 _parse_json(answer.body, response)
             else:
                 response.ParseFromString(answer.body)
-        except (DecodeError, ValueError, json_format.ParseError):
+        except (DecodeError, ValueError, RecursionError, json_format.ParseError):
             not_otlp = f"its {media_type} is none of OTLP"
     if not_otlp:
         reason = clean(f"{_title(answer.status)}, but {not_otlp}: is this an OTLP endpoint?")
@@ -363,7 +363,7 @@ def _error_text(answer: Answer) -> str:
     if media_type == _JSON_TYPE:
         try:
             content = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
         message = content.get("message") if isinstance(content, dict) else None
         return message if isinstance(message, str) else text

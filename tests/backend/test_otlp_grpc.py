@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
+import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -195,6 +198,60 @@ def test_retry_info_says_when_and_makes_a_full_server_worth_another_try(
     assert receipt == Receipt(
         verdict=Verdict.RETRY, reason=f"gRPC {code}: slow down", retry_after_s=2.5
     )
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """Of HTTP/2."""
+    head = struct.pack(">I", len(payload))[1:] + bytes([kind, flags])
+    return head + struct.pack(">I", stream) + payload
+
+
+def headers_frame(status: int, *fields: tuple[str, str], last: bool = True) -> bytes:
+    """A HEADERS frame: the status as the server's own, the fields as they are."""
+    block = b"".join(
+        b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+        for name, value in ((":status", str(status)), *fields)
+    )
+    return frame(1, 5 if last else 4, 1, block)
+
+
+@pytest.fixture
+def receipt_for_frames(sender_to: OpenSender) -> Iterator[Callable[[bytes], Receipt]]:
+    """What a span gets from a server that says just these frames to a request."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as ends:
+
+        def receipt_for(frames: bytes) -> Receipt:
+            def answer() -> None:
+                connection, _ = server.accept()
+                with connection:
+                    connection.sendall(frame(4, 0, 0, b"") + frame(4, 1, 0, b""))
+                    said = b""
+                    while b"hermes-cron" not in said:
+                        said += connection.recv(65536)
+                    connection.sendall(frames)
+                    while connection.recv(65536):  # until the sender leaves
+                        pass
+
+            thread = threading.Thread(target=answer)
+            thread.start()
+            sender = sender_to(f"http://127.0.0.1:{server.getsockname()[1]}")
+            receipt = sender.send([make_span()])
+            sender.close()
+            ends.callback(thread.join)
+            return receipt
+
+        yield receipt_for
+
+
+GRPC_TYPE = ("content-type", "application/grpc")
+
+
+def test_a_status_of_success_without_an_answer_is_no_receipt(
+    receipt_for_frames: Callable[[bytes], Receipt],
+) -> None:
+    receipt = receipt_for_frames(headers_frame(200, GRPC_TYPE, ("grpc-status", "0")))
+    assert receipt.verdict is Verdict.RETRY
+    assert "is this an OTLP endpoint?" in receipt.reason
 
 
 def test_details_that_cannot_be_read_are_as_none(receipt_for: ReceiptFor) -> None:

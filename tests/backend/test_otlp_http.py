@@ -324,6 +324,8 @@ def test_an_otlp_answer_is_a_receipt(receipt_for: ReceiptFor, said: Answer) -> N
         answer(200, '{"error": "no such project"}', content_type="application/json"),
         answer(200, '{"partialSuccess": "yes"}', content_type="application/json"),
         answer(200, b"\n\x00" * 40_000, content_type=PROTOBUF),
+        answer(200, "[" * 60_000, content_type="application/json"),
+        answer(200, '{"partialSuccess":' * 3_000, content_type="application/json"),
     ],
     ids=lambda said: f"{said.status} {said.headers} {said.body[:30].decode()}",
 )
@@ -446,6 +448,9 @@ def test_retry_after_in_seconds_is_taken_over(receipt_for: ReceiptFor) -> None:
         ("-5", 0.0),
         ("soon", None),
         ("inf", None),
+        ("Fri, 31 Dec 99999999999 23:59:59 GMT", None),
+        ("Fri, 31 Dec 2027 23:59:59 +99999999999999", None),
+        ("9" * 5000, None),
         ("", None),
         (None, None),
     ],
@@ -492,6 +497,12 @@ def test_a_reason_is_one_line_of_what_the_server_said(
     receipt_for: ReceiptFor, said: Answer, reason: str
 ) -> None:
     assert receipt_for(said).reason == reason
+
+
+def test_json_that_nests_too_deeply_to_be_read_is_quoted(receipt_for: ReceiptFor) -> None:
+    receipt = receipt_for(answer(400, "[" * 60_000, content_type="application/json"))
+    assert receipt.verdict is Verdict.REFUSED
+    assert receipt.reason.startswith("HTTP 400 Bad Request: [[[")
 
 
 def test_a_reason_is_cut(receipt_for: ReceiptFor) -> None:
