@@ -7,10 +7,12 @@ import logging
 import socket
 import ssl
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import trustme
@@ -520,6 +522,46 @@ def test_no_secret_that_a_server_repeats_is_in_a_reason(
     headers = (("x-key", "hunter22"), ("authorization", "Bearer tok3ntok3n"))
     reason = sender_to(url, headers=headers).send([make_span()]).reason
     assert reason == "HTTP 401 Unauthorized: key *** of *** for me:*** and ***?apikey=***"
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        lambda key: json.dumps({"error": f"bad key {key}"}),
+        lambda key: json.dumps({"error": f"bad key {key}"}).replace("/", "\\/"),
+        lambda key: f"bad key {key}".replace("/", "\\/"),
+        lambda key: f"bad%20{quote(key)}",
+        lambda key: f"bad%20{quote(key, safe='')}",
+        lambda key: f"bad%20{quote(key, safe='').lower()}",
+    ],
+    ids=["JSON", "JSON with escaped slashes", "a part of that", "a path", "a query", "lower case"],
+)
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
+def test_no_secret_is_in_a_reason_in_whatever_form_a_server_repeats_it(
+    receipt_for: Callable[..., Receipt], quoted: Callable[[str], str], content_type: str
+) -> None:
+    key = 'ab/cd12+34"567890/xyzq'
+    said = answer(403, quoted(key), content_type=content_type)
+    reason = receipt_for(said, headers=(("x-api-key", key),)).reason
+    assert "cd12" not in reason
+    assert "***" in reason
+
+
+def test_no_half_of_basic_credentials_is_in_a_reason(
+    collector: FaultyCollector, sender_to: OpenSender
+) -> None:
+    credentials = b64encode(b"instance-7:glc_pass?word").decode()
+    collector.answer_with(status(401, f"instance-7 may not, glc_pass?word, Basic {credentials}"))
+    in_header = sender_to(
+        collector.traces_url, headers=(("authorization", f"Basic {credentials}"),)
+    )
+    in_url = sender_to(
+        collector.traces_url.replace("://", "://instance-7:glc_pass%3Fword@"),
+    )
+    for sender in (in_header, in_url):
+        reason = sender.send([make_span()]).reason
+        assert reason.startswith("HTTP 401 Unauthorized: *** may not, ***,")
+        assert credentials not in reason
 
 
 def test_no_secret_of_the_url_is_in_the_reason_of_a_lost_connection(
