@@ -12,6 +12,7 @@ environment variable GRPC_VERBOSITY=NONE silences it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +27,7 @@ from opentelemetry.exporter.otlp.proto.grpc.version import __version__ as export
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
 from .otlp import one_liner, receipt_of_success, says_too_large
-from .receipt import Receipt, Verdict
+from .receipt import Receipt, Verdict, verdict_of_http
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -65,6 +66,18 @@ _DENIED: Final = frozenset(
     }
 )
 """The key or the address is wrong: the next request would fare no better."""
+
+
+_HTTP_STATUS: Final = re.compile(r"Received http2 header with status: (\d+)")
+"""gRPC's own words for an HTTP status that is not 200: a proxy's, or another service's."""
+
+_NOT_OF_THE_SERVICE: Final = re.compile(
+    r"Stream removed|RST_STREAM|No status received|Exception deserializing response|"
+    r"Compression bit set|CLIENT: |Failed to create channel|Invalid metadata"
+)
+"""gRPC's own words for an answer that broke off, that cannot be read, or that is none of gRPC, and
+for what it did not even try. It calls them UNKNOWN, INTERNAL or RESOURCE_EXHAUSTED, as servers do
+what they refuse."""
 
 
 class GrpcSender:
@@ -171,6 +184,10 @@ def _receipt_of_error(error: Any, clean: Callable[[str], str], limit_s: float) -
     )
     reason = clean(f"gRPC {code.name}{': ' if said else ''}{said}")
     retry_after_s = _retry_delay_s(error)
+    if (status := _HTTP_STATUS.search(details)) is not None:
+        return Receipt(verdict=verdict_of_http(int(status[1])), reason=reason)
+    if _NOT_OF_THE_SERVICE.search(details):
+        return Receipt(verdict=Verdict.RETRY, reason=reason)
     if code in _SIZE_STATUS and says_too_large(details):
         return Receipt(verdict=Verdict.TOO_LARGE, reason=reason)
     if code in _RETRYABLE or (

@@ -43,7 +43,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from ..config import safe_url
 from .deadline import DeadlineAdapter, deadline, remaining_s
 from .otlp import one_liner, receipt_of_success, says_too_large
-from .receipt import Receipt, Verdict
+from .receipt import Receipt, Verdict, verdict_of_http
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -53,12 +53,6 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
 """A receipt is some bytes; what is longer is a page, and not read to its end."""
-
-_RETRYABLE: Final = frozenset({408, 429, 502, 503, 504})
-"""The OTLP specification's, and 408."""
-
-_DENIED: Final = frozenset({401, 402, 403, 404, 405, 407, 410, 501})
-"""The key, the account or the address is wrong: the next request would fare no better."""
 
 _PROTOBUF_TYPES: Final = frozenset({"application/x-protobuf", "application/protobuf"})
 _JSON_TYPE: Final = "application/json"
@@ -253,10 +247,12 @@ def _explain(error: Exception, limit_s: float) -> str:
 
 
 def _cause(error: BaseException | None) -> BaseException | None:
-    """The first in the chain that is the system's, not a wrapping of requests or urllib3."""
+    """The first in the chain that is the system's, not a wrapping of requests or urllib3; some of
+    theirs were never raised, and hold it as their argument."""
     wrappers = (requests.RequestException, urllib3.exceptions.HTTPError)
     while error is not None and isinstance(error, wrappers):
-        error = error.__cause__ or error.__context__
+        held = (part for part in error.args if isinstance(part, BaseException))
+        error = error.__cause__ or error.__context__ or next(held, None)
     return error
 
 
@@ -272,12 +268,12 @@ def receipt_of(answer: Answer, *, sent: int, clean: Callable[[str], str], now_s:
     if 300 <= status < 400:
         to = safe_url(answer.headers.get("location", "")) or "nowhere"
         reason = clean(f"{_title(status)}: redirected to {to}, which is not followed")
-    if 300 <= status < 400 or status in _RETRYABLE:
+    verdict = verdict_of_http(status)
+    if verdict is Verdict.RETRY:
         retry_after_s = parse_retry_after(answer.headers.get("retry-after"), now_s)
-        return Receipt(verdict=Verdict.RETRY, reason=reason, retry_after_s=retry_after_s)
-    if status == 413 or (status == 400 and says_too_large(_error_text(answer))):
-        return Receipt(verdict=Verdict.TOO_LARGE, reason=reason)
-    verdict = Verdict.DENIED if status in _DENIED else Verdict.REFUSED
+        return Receipt(verdict=verdict, reason=reason, retry_after_s=retry_after_s)
+    if status == 400 and says_too_large(_error_text(answer)):
+        verdict = Verdict.TOO_LARGE
     return Receipt(verdict=verdict, reason=reason)
 
 

@@ -254,6 +254,61 @@ def test_a_status_of_success_without_an_answer_is_no_receipt(
     assert "is this an OTLP endpoint?" in receipt.reason
 
 
+@pytest.mark.parametrize("http_status", [204, 302, 408, 429, 502, 503, 504])
+def test_what_a_proxy_says_in_place_of_the_server_is_for_another_try(
+    receipt_for_frames: Callable[[bytes], Receipt], http_status: int
+) -> None:
+    page = ("content-type", "text/html")
+    receipt = receipt_for_frames(headers_frame(http_status, page))
+    assert receipt.verdict is Verdict.RETRY
+    assert str(http_status) in receipt.reason
+
+
+@pytest.mark.parametrize(
+    ("http_status", "verdict"),
+    [
+        (400, Verdict.REFUSED),
+        (401, Verdict.DENIED),
+        (403, Verdict.DENIED),
+        (404, Verdict.DENIED),
+        (405, Verdict.DENIED),
+        (413, Verdict.TOO_LARGE),
+        (500, Verdict.REFUSED),
+    ],
+)
+def test_an_http_status_means_over_grpc_what_it_means_over_http(
+    receipt_for_frames: Callable[[bytes], Receipt], http_status: int, verdict: Verdict
+) -> None:
+    assert receipt_for_frames(headers_frame(http_status)).verdict is verdict
+
+
+OPEN = headers_frame(200, GRPC_TYPE, last=False)
+NO_RECEIPT = {
+    "a web page": headers_frame(200, ("content-type", "text/html"), last=False)
+    + frame(0, 1, 1, b"<html>Log in</html>"),
+    "no status": headers_frame(200, GRPC_TYPE),
+    "no status after the answer": OPEN + frame(0, 1, 1, bytes(5)),
+    "an answer that is no OTLP": OPEN
+    + frame(0, 0, 1, b"\0\0\0\0\x03\xff\xff\xff")
+    + headers_frame(200, ("grpc-status", "0")),
+    "an answer without end": OPEN + frame(0, 0, 1, b"\0\x7f\xff\xff\xffxx"),
+    "an answer that breaks off": OPEN + frame(3, 0, 1, struct.pack(">I", 2)),
+    "a reset": frame(3, 0, 1, struct.pack(">I", 11)),
+}
+
+
+@pytest.mark.parametrize("frames", NO_RECEIPT.values(), ids=NO_RECEIPT.keys())
+def test_an_answer_that_is_none_of_otlp_is_for_another_try(
+    receipt_for_frames: Callable[[bytes], Receipt], frames: bytes
+) -> None:
+    assert receipt_for_frames(frames).verdict is Verdict.RETRY
+
+
+def test_a_target_that_is_none_is_for_another_try(sender_to: OpenSender) -> None:
+    receipt = sender_to("ipv4:127.0.0.1:99999", insecure=True).send([make_span()])
+    assert receipt.verdict is Verdict.RETRY
+
+
 def test_details_that_cannot_be_read_are_as_none(receipt_for: ReceiptFor) -> None:
     trailer = ("grpc-status-details-bin", b"\xff\xff")
     receipt = receipt_for(grpc_status("RESOURCE_EXHAUSTED", "full", [trailer]))

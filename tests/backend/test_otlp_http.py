@@ -706,6 +706,32 @@ def test_a_body_that_trickles_for_ever_ends_at_the_timeout(
     assert "cut off" in receipt.reason
 
 
+@pytest.mark.parametrize(
+    ("interim", "verdict"),
+    [("102 Processing", Verdict.ACCEPTED), ("103 Early Hints", Verdict.ACCEPTED),
+     ("101 Switching Protocols", Verdict.RETRY)],
+)  # fmt: skip
+def test_what_comes_before_the_answer_is_not_taken_for_it(
+    sender_to: OpenSender, interim: str, verdict: Verdict
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer_twice() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                for line in (interim, "100 Continue", interim):
+                    connection.sendall(f"HTTP/1.1 {line}\r\nLink: </a>\r\n\r\n".encode())
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=answer_twice)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1/traces"
+        receipt = sender_to(url).send([make_span()])
+        thread.join()
+    assert receipt.verdict is verdict
+
+
 def test_headers_that_trickle_for_ever_end_at_the_timeout(sender_to: OpenSender) -> None:
     done = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -898,7 +924,9 @@ def test_a_client_certificate_is_shown_to_who_asks_for_it(
         without = sender_to(secure.traces_url, certificate=ca)
         assert apart.send([make_span()]).accepted
         assert together.send([make_span()]).accepted
-        assert without.send([make_span()]).verdict is Verdict.RETRY
+        refused = without.send([make_span()])
+        assert refused.verdict is Verdict.RETRY
+        assert "Max retries" not in refused.reason
     assert len(secure.spans) == 2
 
 
