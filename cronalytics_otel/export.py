@@ -255,20 +255,18 @@ class _Exporter:
 
     def _failed(self, receipt: Receipt) -> bool:
         now_ns = self._terms.clock_ns()
-        asked = receipt.retry_after_s is not None
-        wait_s = (
-            receipt.retry_after_s
-            if receipt.retry_after_s is not None
-            else backoff_s(self._failures) * self._terms.jitter()
-        )
-        next_ns = now_ns + round(min(wait_s, ASKED_MAX_S) * NS)
+        # The longer of the two: a server that asks for no wait, or for one that is over by our clock,
+        # would be asked again at every sync.
+        own_s = backoff_s(self._failures) * self._terms.jitter()
+        asked_s = receipt.retry_after_s or 0.0
+        next_ns = now_ns + round(min(max(asked_s, own_s), ASKED_MAX_S) * NS)
         with self._journal.atomic():
             self._journal.outbox.failed(
                 self._standing.id,
                 receipt.reason,
                 now_ns=now_ns,
                 next_attempt_ns=next_ns,
-                asked_to_wait=asked,
+                asked_to_wait=asked_s >= own_s,
             )
         self._result.began_failing = not self._failing
         self._result.error = receipt.reason

@@ -266,11 +266,31 @@ def test_what_the_server_asks_for_is_obeyed_to_the_end_even_when_a_person_asks(
     assert desk.deliver(eager=eager).sent == 3
 
 
-def test_a_server_that_asks_for_no_wait_is_tried_at_the_next_sync(desks: MakeDesk) -> None:
+def test_a_server_that_asks_for_less_than_our_own_back_off_does_not_switch_it_off(
+    desks: MakeDesk,
+) -> None:
+    """0, or a date that is over by our clock."""
     desk = desks(3)
-    desk.answer(replace(RETRY, retry_after_s=0.0))
+    desk.answer(then=replace(RETRY, retry_after_s=0.0))
+    waits = []
+    for _ in range(6):
+        desk.deliver()
+        waits.append(desk.wait_s)
+        desk.clock.advance(desk.wait_s)
+    assert waits == [1, 2, 4, 8, 16, 32]
+    assert len(desk.backend.requests) == 6
+
+    desk.answer(replace(RETRY, retry_after_s=50.0))
     desk.deliver()
-    assert desk.deliver().sent == 3
+    assert desk.wait_s == 64
+
+
+def test_a_person_need_not_wait_for_what_is_our_own_part_of_a_wait(desks: MakeDesk) -> None:
+    desk = desks(3)
+    desk.answer(replace(RETRY, retry_after_s=0.5))
+    desk.deliver()
+    assert desk.deliver().sent == 0
+    assert desk.deliver(eager=True).sent == 3
 
 
 def test_a_wait_beyond_a_day_is_taken_for_a_day(desks: MakeDesk) -> None:
