@@ -211,21 +211,23 @@ def _encoding_error(spans: Sequence[ReadableSpan]) -> Exception | None:
 def _quiet() -> Iterator[None]:
     """Keeps the libraries' lines of this thread out of the host's log; receipts say it all.
 
-    Another user of the same exporter in the process goes on logging.
+    Another user of the same exporter in the process goes on logging. The filter stays where it is:
+    one that goes while another thread logs would let a line of that thread's through.
     """
-    thread = threading.get_ident()
-
-    def elsewhere(record: logging.LogRecord) -> bool:
-        return record.thread != thread
-
-    loggers = [logging.getLogger(name) for name in _TALKATIVE_LOGGERS]
-    for logger in loggers:
-        logger.addFilter(elsewhere)
+    for name in _TALKATIVE_LOGGERS:
+        logging.getLogger(name).addFilter(_is_of_another)
+    _quiet_threads.add(threading.get_ident())
     try:
         yield
     finally:
-        for logger in loggers:
-            logger.removeFilter(elsewhere)
+        _quiet_threads.discard(threading.get_ident())
+
+
+_quiet_threads: Final[set[int]] = set()
+
+
+def _is_of_another(record: logging.LogRecord) -> bool:
+    return record.thread not in _quiet_threads
 
 
 def _explain(error: Exception, limit_s: float) -> str:
