@@ -73,7 +73,7 @@ _HTTP_STATUS: Final = re.compile(r"Received http2 header with status: (\d+)")
 
 _NOT_OF_THE_SERVICE: Final = re.compile(
     r"Stream removed|RST_STREAM|No status received|Exception deserializing response|"
-    r"Compression bit set|CLIENT: |Failed to create channel|Invalid metadata"
+    r"Compression bit set|CLIENT: Received|Failed to create channel|Invalid metadata"
 )
 """gRPC's own words for an answer that broke off, that cannot be read, or that is none of gRPC, and
 for what it did not even try. It calls them UNKNOWN, INTERNAL or RESOURCE_EXHAUSTED, as servers do

@@ -458,10 +458,13 @@ def test_a_client_certificate_is_shown_to_who_asks_for_it(
             client_key=files(client.private_key_pem, "key"),
         )
         assert with_key.send([make_span()]).accepted
+        both = files(client.private_key_and_cert_chain_pem, "both")
+        in_one = {"certificate": ca, "client_certificate": both, "client_key": both}
+        assert sender_to(secure.endpoint, **in_one).send([make_span()]).accepted
         assert sender_to(secure.endpoint, certificate=ca).send([make_span()]).verdict is (
             Verdict.RETRY
         )
-    assert len(secure.spans) == 1
+    assert len(secure.spans) == 2
 
 
 def test_a_certificate_file_that_is_missing_is_for_another_try(
