@@ -186,6 +186,11 @@ def _destination(
     if client_key and not client_certificate:
         problems.append(f"{raw.where}: useless without a client certificate; it is not used")
         client_key = None
+    if protocol == "grpc" and client_certificate and not client_key:
+        problems.append(
+            f"{raw.where}: gRPC takes no client certificate without its key, which may be in the"
+            " same file; sending by TLS fails until it is named"
+        )
     return Destination(
         name=name,
         endpoint=endpoint,

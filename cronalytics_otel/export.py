@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import random
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from .host.sqlite import HostDataError
 from .host.times import NS
-from .journal import Journal
+from .journal import Journal, JournalError
 from .journal.outbox import Entry, Standing
 from .model import Span
-from .telemetry.otlp import Sender
+from .telemetry.otlp import MissingExporterError, Sender
 from .telemetry.receipt import Receipt, Verdict
+
+log = logging.getLogger(__name__)
 
 MAX_SPANS = 512
 """A request: the SDK's own batch size. One trace is never split, so a long one may exceed it."""
@@ -40,9 +45,6 @@ ASKED_MAX_S = 86_400.0
 PROBE_TIMEOUT_S = 0.25
 """For a destination that did not answer the last time, where the host waits for us (exit)."""
 
-TRY_TIMEOUT_S = 3.0
-"""For a destination that did not answer the last time, where there are others."""
-
 WRITE_DOWN_S = 0.2
 """Of the time that is left at exit, what a request leaves to the journal."""
 
@@ -52,6 +54,9 @@ just now: it waits."""
 
 
 _Pair = tuple[Entry, list[Span]]
+
+_told: set[str] = set()
+"""The faults of ours whose traceback is in this process's log."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,6 +76,19 @@ class Delivery:
         """Whether anything was asked of the destination."""
         return bool(self.sent or self.refused or self.error)
 
+    def then(self, later: Delivery) -> Delivery:
+        """This one and what was done after it, as one."""
+        newest = later if later.tried else self
+        return Delivery(
+            sent=self.sent + later.sent,
+            refused=self.refused + later.refused,
+            given_up=self.given_up + later.given_up,
+            error=newest.error,
+            began_failing=self.began_failing or later.began_failing,
+            recovered=self.recovered or later.recovered,
+            waits_until_ns=later.waits_until_ns or newest.waits_until_ns,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -88,8 +106,6 @@ class Terms:
     hurried: bool = False
     """The host waits, or may leave at any time: a destination that is known to fail gets one short
     try."""
-    others_wait: bool = False
-    """There are more destinations: one that is known to fail must not keep the others waiting."""
     request_limit_s: float | None = None
     """In a process that leaves by itself: a request must be over, and its end written down, within
     the time that the host waits for us."""
@@ -101,10 +117,19 @@ class Terms:
     jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.5)  # noqa: S311 - no secret
 
 
+def waits_until_ns(standing: Standing, terms: Terms) -> int | None:
+    """When the destination may be asked next; None when that is now."""
+    if standing.next_attempt_ns is None or (terms.eager and not standing.asked_to_wait):
+        return None
+    # Further off than we would ever set it: the clock was set back since.
+    wait_ns = standing.next_attempt_ns - terms.clock_ns()
+    return standing.next_attempt_ns if 0 < wait_ns <= round(ASKED_MAX_S * NS) else None
+
+
 def deliver(
     journal: Journal,
     standing: Standing,
-    sender: Sender,
+    open_sender: Callable[[], Sender],
     build: BuildTraces,
     terms: Terms,
     *,
@@ -112,9 +137,11 @@ def deliver(
 ) -> Delivery:
     """Sends what the destination lacks until it is done, fails, or the time is over.
 
-    `build_slim` builds without content, for a trace that is too large with it.
+    `build_slim` builds without content, for a trace that is too large with it. Raises `JournalError`
+    and `MissingExporterError`; any other fault of ours is this destination's failure, and holds up
+    no other.
     """
-    return _Exporter(journal, standing, sender, build, terms, build_slim).run()
+    return _Exporter(journal, standing, open_sender, build, terms, build_slim).run()
 
 
 class _Exporter:
@@ -122,14 +149,14 @@ class _Exporter:
         self,
         journal: Journal,
         standing: Standing,
-        sender: Sender,
+        open_sender: Callable[[], Sender],
         build: BuildTraces,
         terms: Terms,
         build_slim: BuildTraces | None,
     ) -> None:
         self._journal = journal
         self._standing = standing
-        self._sender = sender
+        self._open_sender = open_sender
         self._build = build
         self._build_slim = build_slim
         self._terms = terms
@@ -141,12 +168,8 @@ class _Exporter:
         self._result = Delivery()
 
     def run(self) -> Delivery:
-        not_before_ns = self._standing.next_attempt_ns or 0
-        now_ns = self._terms.clock_ns()
-        bound = self._standing.asked_to_wait or not self._terms.eager
-        # Further off than we would ever set it: the clock was set back since.
-        if bound and now_ns < not_before_ns <= now_ns + round(ASKED_MAX_S * NS):
-            self._result.waits_until_ns = not_before_ns
+        self._result.waits_until_ns = waits_until_ns(self._standing, self._terms)
+        if self._result.waits_until_ns is not None:
             return self._result
         while self._has_time() and (entries := self._next()):
             try:
@@ -154,6 +177,11 @@ class _Exporter:
                     break
             except HostDataError as error:
                 self._result.error = str(error)  # the steps cannot be read: the traces wait
+                break
+            except (JournalError, MissingExporterError):
+                raise
+            except Exception as error:  # noqa: BLE001 - ours or a library's, and of this one alone
+                self._failed(Receipt(verdict=Verdict.RETRY, reason=_fault(error)))
                 break
             self._terms.progress(self._standing.name, self._result.sent)
             if self._runs_a_request < MAX_RUNS:
@@ -196,7 +224,7 @@ class _Exporter:
 
     def _request(self, pairs: list[_Pair], *, slim: bool = False) -> bool:
         spans = [span for _, trace in pairs for span in trace]
-        receipt = self._sender.send(spans, timeout_s=self._timeout_s())
+        receipt = self._open_sender().send(spans, timeout_s=self._timeout_s())
         entries = [entry for entry, _ in pairs]
         if receipt.accepted:
             return self._accepted(entries)
@@ -255,20 +283,18 @@ class _Exporter:
 
     def _failed(self, receipt: Receipt) -> bool:
         now_ns = self._terms.clock_ns()
-        asked = receipt.retry_after_s is not None
-        wait_s = (
-            receipt.retry_after_s
-            if receipt.retry_after_s is not None
-            else backoff_s(self._failures) * self._terms.jitter()
-        )
-        next_ns = now_ns + round(min(wait_s, ASKED_MAX_S) * NS)
+        # The longer of the two: a server that asks for no wait, or for one that is over by our clock,
+        # would be asked again at every sync.
+        own_s = backoff_s(self._failures) * self._terms.jitter()
+        asked_s = receipt.retry_after_s or 0.0
+        next_ns = now_ns + round(min(max(asked_s, own_s), ASKED_MAX_S) * NS)
         with self._journal.atomic():
             self._journal.outbox.failed(
                 self._standing.id,
                 receipt.reason,
                 now_ns=now_ns,
                 next_attempt_ns=next_ns,
-                asked_to_wait=asked,
+                asked_to_wait=asked_s >= own_s,
             )
         self._result.began_failing = not self._failing
         self._result.error = receipt.reason
@@ -293,8 +319,6 @@ class _Exporter:
         limits = [max(s - WRITE_DOWN_S, s / 2) for s in host_waits_s if s is not None]
         if self._failing and self._terms.hurried:
             limits.append(PROBE_TIMEOUT_S)
-        elif self._failing and self._terms.others_wait:
-            limits.append(TRY_TIMEOUT_S)
         return min(limits, default=None)
 
     def _give_up_old(self) -> None:
@@ -307,6 +331,17 @@ class _Exporter:
 def backoff_s(failures: int) -> float:
     """Doubling from the first failure on, up to five minutes; jitter is the caller's."""
     return min(BACKOFF_FIRST_S * 2.0 ** min(failures, 16), BACKOFF_MAX_S)
+
+
+def _fault(error: Exception) -> str:
+    """In words without the error's own, which may quote a secret; where it was goes into the log."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "nowhere"
+    reason = f"a fault of cronalytics-otel itself ({type(error).__name__} in {where}): report it"
+    if reason not in _told and len(_told) < MAX_RUNS:
+        _told.add(reason)
+        log.warning("cronalytics-otel: %s\n%s", reason, "".join(traceback.format_list(frames)))
+    return reason
 
 
 def _in_requests(

@@ -8,19 +8,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .config import Destination, Settings
+from .couriers import Couriers
 from .definitions import JobsSnapshot
-from .export import Delivery, Terms, deliver
+from .export import Delivery, Terms, deliver, waits_until_ns
 from .harvest import Harvest, harvest
 from .host.home import Home
 from .host.times import NS, Zone
 from .journal import Journal, JournalError, Repair, move_aside
+from .journal.outbox import Standing
 from .lock import SyncBusyError, sole_syncer
 from .model import AttributeValue
 from .telemetry.otlp import MissingExporterError, Sender, open_sender
@@ -97,15 +99,18 @@ class Manner:
     remaining_s: Callable[[], float | None] = lambda: None
     hurried: bool = False
     interrupted: Callable[[], bool] = lambda: False
-    """Asked between requests: whether there are newer runs to read than those that wait."""
+    """Asked between requests, and while destinations are waited for: whether there are newer runs
+    to read."""
     request_limit_s: float | None = None
     """The longest that the host would wait for a request that is under way when it leaves."""
 
 
 @dataclass(slots=True)
 class Senders:
-    """The open connections to the destinations; kept between the syncs of one process."""
+    """The open connections to the destinations, and who is sending by them just now; kept between the
+    syncs of one process."""
 
+    couriers: Couriers = field(default_factory=Couriers)
     _senders: dict[str, tuple[Destination, Mapping[str, AttributeValue], Sender]] = field(
         default_factory=dict
     )
@@ -128,9 +133,11 @@ class Senders:
         return known[2]
 
     def close(self) -> None:
-        for _, _, sender in self._senders.values():
-            sender.close()
-        self._senders.clear()
+        """But for those that are in use: they end with the process."""
+        for name, (_, _, sender) in list(self._senders.items()):
+            if not self.couriers.is_under_way(name):
+                sender.close()
+                del self._senders[name]
 
     def __enter__(self) -> Self:
         return self
@@ -226,7 +233,7 @@ class _Sync:
                     between_chunks=self.manner.between_chunks,
                     progress=self.progress.harvested if self.progress else lambda _: None,
                 )
-                deliveries = {} if self.request.dry_run else self._export(journal)
+                deliveries = {} if self.request.dry_run else self._export(journal, path)
                 _remember(journal, harvested, self.manner.clock_ns())
                 return self._report(journal, harvested, deliveries)
 
@@ -238,25 +245,80 @@ class _Sync:
             if self.request.retry_refused:
                 journal.outbox.retry_refused(now_ns)
 
-    def _export(self, journal: Journal) -> dict[str, Delivery]:
+    def _export(self, journal: Journal, path: Path) -> dict[str, Delivery]:
+        couriers = self.senders.couriers
         by_name = {d.name: d for d in self.settings.destinations}
-        deliveries: dict[str, Delivery] = {}
+        couriers.dismiss_all_but(by_name)
+        deliveries = couriers.collect()
+        # Who is known to fail goes last, for where there are no threads.
+        standings = sorted(journal.outbox.standings(), key=lambda s: s.failures > 0)
+        if len(by_name) == 1 and not any(couriers.is_under_way(name) for name in by_name):
+            for standing in standings:
+                done = self._deliver(
+                    journal, standing, by_name[standing.name], self.manner.interrupted
+                )
+                deliveries[standing.name] = deliveries.get(standing.name, Delivery()).then(done)
+            return deliveries
+        awaited = []
+        for standing in standings:
+            name = standing.name
+            wait_ns = waits_until_ns(standing, self._terms(lambda: False))
+            if wait_ns is not None and not couriers.is_under_way(name):
+                waits = Delivery(waits_until_ns=wait_ns)
+                deliveries[name] = deliveries.get(name, Delivery()).then(waits)
+                continue
+            # A request that was begun before the host was to leave may take its whole time-out.
+            hangs = self.manner.hurried and standing.failures and couriers.is_under_way(name)
+            couriers.send(name, partial(self._errand, path, by_name[name]))
+            if not hangs:
+                awaited.append(name)
+        couriers.wait(awaited, self._has_better_to_do)
+        for name, done in couriers.collect().items():
+            deliveries[name] = deliveries.get(name, Delivery()).then(done)
+        return deliveries
+
+    def _has_better_to_do(self) -> bool:
+        remaining_s = self.manner.remaining_s()
+        return self.manner.interrupted() or (remaining_s is not None and remaining_s <= 0)
+
+    def _errand(
+        self, path: Path, destination: Destination, interrupted: Callable[[], bool]
+    ) -> Delivery:
+        """In a courier's thread: with a connection of its own to the journal."""
+        with Journal.open(path, mend=False) as journal:
+            for standing in journal.outbox.standings():
+                if standing.name == destination.name:
+                    return self._deliver(journal, standing, destination, interrupted)
+        return Delivery()
+
+    def _deliver(
+        self,
+        journal: Journal,
+        standing: Standing,
+        destination: Destination,
+        interrupted: Callable[[], bool],
+    ) -> Delivery:
         build = trace_builder(self.home, self.settings, journal)
         slim = trace_builder(
             self.home, replace(self.settings, content="off", content_jobs={}), journal
         )
-        # Who is known to fail goes last, and keeps nobody waiting for long.
-        for standing in sorted(journal.outbox.standings(), key=lambda s: s.failures > 0):
-            try:
-                sender = self.senders.get(
-                    by_name[standing.name], _resource(self.home, self.settings, journal)
+        resource = _resource(self.home, self.settings, journal)
+        try:
+            with contextlib.ExitStack() as stack:
+                # Its own lock: it may be held for longer than that of the home.
+                _lock(stack, self.home.lock.with_name(f"destination-{standing.id}.lock"))
+                return deliver(
+                    journal,
+                    standing,
+                    lambda: self.senders.get(destination, resource),
+                    build,
+                    self._terms(interrupted),
+                    build_slim=slim,
                 )
-                deliveries[standing.name] = deliver(
-                    journal, standing, sender, build, self._terms(), build_slim=slim
-                )
-            except MissingExporterError as error:
-                deliveries[standing.name] = Delivery(error=str(error))
-        return deliveries
+        except SyncBusyError:
+            return Delivery(error="another sync is sending to it just now")
+        except MissingExporterError as error:
+            return Delivery(error=str(error))
 
     def _report(
         self, journal: Journal, harvested: Harvest, deliveries: Mapping[str, Delivery]
@@ -294,7 +356,7 @@ class _Sync:
             repair=journal.repair,
         )
 
-    def _terms(self) -> Terms:
+    def _terms(self, interrupted: Callable[[], bool]) -> Terms:
         return Terms(
             clock_ns=self.manner.clock_ns,
             sleep=self.manner.sleep,
@@ -302,8 +364,7 @@ class _Sync:
             since_ns=self.request.since_ns or 0,
             eager=self.request.eager,
             hurried=self.manner.hurried,
-            others_wait=len(self.settings.destinations) > 1,
-            interrupted=self.manner.interrupted,
+            interrupted=interrupted,
             request_limit_s=self.manner.request_limit_s,
             remaining_s=self.manner.remaining_s,
             between_requests=self.manner.between_chunks,

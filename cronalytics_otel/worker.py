@@ -74,7 +74,7 @@ class Worker:
         self._report: SyncReport | None = None
         self._next_attempt_s: float | None = None
         self._said: set[str] = set()
-        self._worked_s = 0.0
+        self._pace = threading.local()
         self._synced_s = 0.0
         self._noted_s = 0.0
 
@@ -156,6 +156,8 @@ class Worker:
         """When to sync for what has happened since the last one; None when nothing has."""
         if self._next_attempt_s is not None and now_s >= self._next_attempt_s:
             return now_s
+        if self._senders is not None and self._senders.couriers.have_news:
+            return now_s  # of a destination that the last sync did not wait for
         if self._look() == self._seen:
             return None
         if self._resident:
@@ -216,7 +218,8 @@ class Worker:
             settings = self._current_settings()
             if self._senders is None:
                 self._senders = Senders()
-            self._worked_s = time.thread_time()
+            self._pace.worked_s = time.thread_time()
+            leaving = self._leaving.is_set()
             report = sync(
                 self._home,
                 settings,
@@ -225,7 +228,9 @@ class Worker:
                     between_chunks=self._between_chunks,
                     remaining_s=self._remaining_s,
                     hurried=not self._resident or self._leaving.is_set(),
-                    interrupted=lambda: not self._leaving.is_set() and self._look() != seen,
+                    interrupted=lambda: (
+                        not leaving and (self._leaving.is_set() or self._look() != seen)
+                    ),
                     request_limit_s=None if self._resident else settings.flush_timeout_s or None,
                 ),
                 senders=self._senders,
@@ -297,11 +302,12 @@ class Worker:
             if remaining_s <= 0:
                 raise _StopSyncError
             return
-        worked_s = time.thread_time() - self._worked_s
+        # Each thread by its own work: where there are several destinations, each has one.
+        worked_s = time.thread_time() - getattr(self._pace, "worked_s", 0.0)
         going_on = self._report is not None and self._report.open_runs > 0
         busy = going_on or self._hooked_lately()
         self._rest(worked_s * (GENTLE if busy else 1.0))
-        self._worked_s = time.thread_time()
+        self._pace.worked_s = time.thread_time()
 
     def _hooked_lately(self) -> bool:
         last_s = self.signal.last_s

@@ -81,6 +81,15 @@ class _Response(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_Reader(self.fp.detach(), sock))
 
+    def _read_status(self) -> tuple[str, int, str]:
+        """Of the answer. What comes before it on the way (102, 103) says nothing; http.client itself
+        passes over 100 alone."""
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 102 <= status < 200:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+
 
 class _Connection(HTTPConnection):
     response_class = _Response

@@ -6,10 +6,12 @@ the SDK's span type out of ours, and what becomes of a server's words.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -30,6 +32,8 @@ SCOPE_NAME: Final = "cronalytics_otel"
 _REASON_CHARS: Final = 200
 _LEAST_SECRET_CHARS: Final = 4
 """Shorter header values (`1`, `eu`) are no secrets, and masking them would garble any text."""
+
+_PERCENT: Final = re.compile("%[0-9A-F]{2}")
 
 _SAYS_TOO_LARGE: Final = re.compile(
     r"(body|message|payload|request)( length| size)? (is )?too (large|big)|larger than max",
@@ -177,7 +181,8 @@ def _text(text: str) -> str:
 def one_liner(destination: Destination) -> Callable[[str], str]:
     """A function that makes a server's or an exception's words fit for a log: one line, short,
     without control characters, header values, secrets of the URL, and what else looks like one."""
-    secrets = sorted(set(_secrets(destination)), key=len, reverse=True)
+    said = {form for secret in _secrets(destination) for form in _as_quoted(secret)}
+    secrets = sorted(said, key=len, reverse=True)
 
     def clean(text: str) -> str:
         for secret in secrets:
@@ -191,14 +196,36 @@ def one_liner(destination: Destination) -> Callable[[str], str]:
 def _secrets(destination: Destination) -> Iterable[str]:
     found = [value for _, value in destination.headers]
     found += [part for value in found for part in value.split()]  # `Bearer TOKEN`
+    found += [part for value in found for part in _of_basic(value)]
     if destination.protocol != "grpc":
         parts = urlsplit(destination.endpoint)
         found += KEY_IN_PATH.findall(parts.path)
         found += [value for _, value in parse_qsl(parts.query)]
         found += parts.query.replace("&", "=").split("=")[1::2]
         found += parts.netloc.rpartition("@")[0].split(":")
-        found += [unquote(part) for part in parts.netloc.rpartition("@")[0].split(":")]
+        user = unquote(parts.netloc.rpartition("@")[0])
+        found += [*user.split(":"), b64encode(user.encode()).decode()]  # sent as `Basic …`
     return (secret for secret in found if len(secret) >= _LEAST_SECRET_CHARS)
+
+
+def _of_basic(value: str) -> list[str]:
+    """User and password out of `Basic …`."""
+    scheme, _, encoded = value.partition(" ")
+    if scheme.lower() != "basic":
+        return []
+    try:
+        return b64decode(encoded).decode().split(":", 1)
+    except ValueError:
+        return []
+
+
+def _as_quoted(secret: str) -> Iterator[str]:
+    """The forms in which servers repeat it: as it is, in a URL, in JSON (some escape `/` there)."""
+    in_json = json.dumps(secret)[1:-1]
+    in_urls = quote(secret), quote(secret, safe="")
+    yield from (secret, in_json, in_json.replace("/", "\\/"), secret.replace("/", "\\/"), *in_urls)
+    for in_url in in_urls:
+        yield _PERCENT.sub(lambda found: found[0].lower(), in_url)
 
 
 def says_too_large(text: str) -> bool:

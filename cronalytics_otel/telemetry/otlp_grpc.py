@@ -12,6 +12,7 @@ environment variable GRPC_VERBOSITY=NONE silences it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +27,7 @@ from opentelemetry.exporter.otlp.proto.grpc.version import __version__ as export
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
 from .otlp import one_liner, receipt_of_success, says_too_large
-from .receipt import Receipt, Verdict
+from .receipt import Receipt, Verdict, verdict_of_http
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -67,6 +68,18 @@ _DENIED: Final = frozenset(
 """The key or the address is wrong: the next request would fare no better."""
 
 
+_HTTP_STATUS: Final = re.compile(r"Received http2 header with status: (\d+)")
+"""gRPC's own words for an HTTP status that is not 200: a proxy's, or another service's."""
+
+_NOT_OF_THE_SERVICE: Final = re.compile(
+    r"Stream removed|RST_STREAM|No status received|Exception deserializing response|"
+    r"Compression bit set|CLIENT: Received|Failed to create channel|Invalid metadata"
+)
+"""gRPC's own words for an answer that broke off, that cannot be read, or that is none of gRPC, and
+for what it did not even try. It calls them UNKNOWN, INTERNAL or RESOURCE_EXHAUSTED, as servers do
+what they refuse."""
+
+
 class GrpcSender:
     """A `Sender` for grpc."""
 
@@ -93,8 +106,13 @@ class GrpcSender:
         except grpc.RpcError as error:
             self.close()  # a channel that failed waits by itself before it connects again
             return _receipt_of_error(error, self._clean, limit_s)
+        except _UnusableFileError as error:
+            return Receipt(verdict=Verdict.RETRY, reason=self._clean(str(error)))
         except (OSError, ValueError, TypeError) as error:  # a certificate file, a header
             reason = self._clean(f"{type(error).__name__}: {error}")
+            return Receipt(verdict=Verdict.RETRY, reason=reason)
+        if response is None:  # status 0 alone, of a proxy: no service's answer
+            reason = "gRPC OK, but without an answer: is this an OTLP endpoint?"
             return Receipt(verdict=Verdict.RETRY, reason=reason)
         partial = response.partial_success
         message = self._clean(partial.error_message)
@@ -108,7 +126,8 @@ class GrpcSender:
 
 def _open_channel(destination: Destination) -> grpc.Channel:
     """The official exporter's rules: `https` is TLS, `http` is not, a bare target is TLS unless
-    `insecure` says otherwise. Raises OSError for a certificate file that cannot be read."""
+    `insecure` says otherwise. Raises OSError for a certificate file that cannot be read, and
+    `_UnusableFileError` for what may not be handed to gRPC."""
     url = urlparse(destination.endpoint)
     insecure = destination.insecure
     if url.scheme == "https":
@@ -123,18 +142,38 @@ def _open_channel(destination: Destination) -> grpc.Channel:
     )
     if insecure:
         return grpc.insecure_channel(target, options=_CHANNEL_OPTIONS, compression=compression)
+    authority = _pem(destination.certificate)
+    key, chain = _pem(destination.client_key), _pem(destination.client_certificate)
+    if (key is None) != (chain is None):
+        # gRPC's C core ends the process (SIGABRT), and Hermes with it, when it is given half a pair.
+        raise _UnusableFileError(
+            f"the client certificate {destination.client_certificate} has no key: set client_key"
+            " too (it may be the same file); gRPC was not tried without"
+            if key is None
+            else f"the client key {destination.client_key} has no certificate: set"
+            " client_certificate too; gRPC was not tried without"
+        )
     credentials = grpc.ssl_channel_credentials(
-        root_certificates=_content(destination.certificate),
-        private_key=_content(destination.client_key),
-        certificate_chain=_content(destination.client_certificate),
+        root_certificates=authority, private_key=key, certificate_chain=chain
     )
     return grpc.secure_channel(
         target, credentials, options=_CHANNEL_OPTIONS, compression=compression
     )
 
 
-def _content(path: str | None) -> bytes | None:
-    return None if path is None else Path(path).read_bytes()
+class _UnusableFileError(Exception):
+    """A certificate or key that must not reach gRPC; the text says which, and what to do."""
+
+
+def _pem(path: str | None) -> bytes | None:
+    """The file's content. To gRPC an empty one is none at all: half of a pair, which ends the
+    process, or in place of an authority all those of the system."""
+    if path is None:
+        return None
+    content = Path(path).read_bytes()
+    if b"-----BEGIN " not in content:
+        raise _UnusableFileError(f"{path} holds no PEM (-----BEGIN …): put the right file there")
+    return content
 
 
 def _receipt_of_error(error: Any, clean: Callable[[str], str], limit_s: float) -> Receipt:
@@ -145,6 +184,10 @@ def _receipt_of_error(error: Any, clean: Callable[[str], str], limit_s: float) -
     )
     reason = clean(f"gRPC {code.name}{': ' if said else ''}{said}")
     retry_after_s = _retry_delay_s(error)
+    if (status := _HTTP_STATUS.search(details)) is not None:
+        return Receipt(verdict=verdict_of_http(int(status[1])), reason=reason)
+    if _NOT_OF_THE_SERVICE.search(details):
+        return Receipt(verdict=Verdict.RETRY, reason=reason)
     if code in _SIZE_STATUS and says_too_large(details):
         return Receipt(verdict=Verdict.TOO_LARGE, reason=reason)
     if code in _RETRYABLE or (

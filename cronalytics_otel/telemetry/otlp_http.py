@@ -43,7 +43,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from ..config import safe_url
 from .deadline import DeadlineAdapter, deadline, remaining_s
 from .otlp import one_liner, receipt_of_success, says_too_large
-from .receipt import Receipt, Verdict
+from .receipt import Receipt, Verdict, verdict_of_http
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -53,12 +53,6 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
 """A receipt is some bytes; what is longer is a page, and not read to its end."""
-
-_RETRYABLE: Final = frozenset({408, 429, 502, 503, 504})
-"""The OTLP specification's, and 408."""
-
-_DENIED: Final = frozenset({401, 402, 403, 404, 405, 407, 410, 501})
-"""The key, the account or the address is wrong: the next request would fare no better."""
 
 _PROTOBUF_TYPES: Final = frozenset({"application/x-protobuf", "application/protobuf"})
 _JSON_TYPE: Final = "application/json"
@@ -217,21 +211,23 @@ def _encoding_error(spans: Sequence[ReadableSpan]) -> Exception | None:
 def _quiet() -> Iterator[None]:
     """Keeps the libraries' lines of this thread out of the host's log; receipts say it all.
 
-    Another user of the same exporter in the process goes on logging.
+    Another user of the same exporter in the process goes on logging. The filter stays where it is:
+    one that goes while another thread logs would let a line of that thread's through.
     """
-    thread = threading.get_ident()
-
-    def elsewhere(record: logging.LogRecord) -> bool:
-        return record.thread != thread
-
-    loggers = [logging.getLogger(name) for name in _TALKATIVE_LOGGERS]
-    for logger in loggers:
-        logger.addFilter(elsewhere)
+    for name in _TALKATIVE_LOGGERS:
+        logging.getLogger(name).addFilter(_is_of_another)
+    _quiet_threads.add(threading.get_ident())
     try:
         yield
     finally:
-        for logger in loggers:
-            logger.removeFilter(elsewhere)
+        _quiet_threads.discard(threading.get_ident())
+
+
+_quiet_threads: Final[set[int]] = set()
+
+
+def _is_of_another(record: logging.LogRecord) -> bool:
+    return record.thread not in _quiet_threads
 
 
 def _explain(error: Exception, limit_s: float) -> str:
@@ -253,10 +249,12 @@ def _explain(error: Exception, limit_s: float) -> str:
 
 
 def _cause(error: BaseException | None) -> BaseException | None:
-    """The first in the chain that is the system's, not a wrapping of requests or urllib3."""
+    """The first in the chain that is the system's, not a wrapping of requests or urllib3; some of
+    theirs were never raised, and hold it as their argument."""
     wrappers = (requests.RequestException, urllib3.exceptions.HTTPError)
     while error is not None and isinstance(error, wrappers):
-        error = error.__cause__ or error.__context__
+        held = (part for part in error.args if isinstance(part, BaseException))
+        error = error.__cause__ or error.__context__ or next(held, None)
     return error
 
 
@@ -272,12 +270,12 @@ def receipt_of(answer: Answer, *, sent: int, clean: Callable[[str], str], now_s:
     if 300 <= status < 400:
         to = safe_url(answer.headers.get("location", "")) or "nowhere"
         reason = clean(f"{_title(status)}: redirected to {to}, which is not followed")
-    if 300 <= status < 400 or status in _RETRYABLE:
+    verdict = verdict_of_http(status)
+    if verdict is Verdict.RETRY:
         retry_after_s = parse_retry_after(answer.headers.get("retry-after"), now_s)
-        return Receipt(verdict=Verdict.RETRY, reason=reason, retry_after_s=retry_after_s)
-    if status == 413 or (status == 400 and says_too_large(_error_text(answer))):
-        return Receipt(verdict=Verdict.TOO_LARGE, reason=reason)
-    verdict = Verdict.DENIED if status in _DENIED else Verdict.REFUSED
+        return Receipt(verdict=verdict, reason=reason, retry_after_s=retry_after_s)
+    if status == 400 and says_too_large(_error_text(answer)):
+        verdict = Verdict.TOO_LARGE
     return Receipt(verdict=verdict, reason=reason)
 
 
@@ -291,7 +289,7 @@ def parse_retry_after(value: str | None, now_s: float) -> float | None:
         try:
             date = parsedate_to_datetime(value)
             seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now_s
-        except ValueError:
+        except (ValueError, OverflowError):  # a year or a zone beyond what a date can be
             return None
     return max(0.0, seconds) if isfinite(seconds) else None
 
@@ -316,7 +314,7 @@ def _receipt_of_2xx(answer: Answer, sent: int, clean: Callable[[str], str]) -> R
                 _parse_json(answer.body, response)
             else:
                 response.ParseFromString(answer.body)
-        except (DecodeError, ValueError, json_format.ParseError):
+        except (DecodeError, ValueError, RecursionError, json_format.ParseError):
             not_otlp = f"its {media_type} is none of OTLP"
     if not_otlp:
         reason = clean(f"{_title(answer.status)}, but {not_otlp}: is this an OTLP endpoint?")
@@ -363,7 +361,7 @@ def _error_text(answer: Answer) -> str:
     if media_type == _JSON_TYPE:
         try:
             content = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
         message = content.get("message") if isinstance(content, dict) else None
         return message if isinstance(message, str) else text

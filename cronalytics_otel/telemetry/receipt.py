@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+_RETRYABLE: Final = frozenset({408, 429, 502, 503, 504})
+"""The OTLP specification's, and 408."""
+
+_DENIED: Final = frozenset({401, 402, 403, 404, 405, 407, 410, 501})
+"""The key, the account or the address is wrong: the next request would fare no better."""
 
 
 class Verdict(StrEnum):
@@ -21,6 +28,15 @@ class Verdict(StrEnum):
     UNAUTHENTICATED, PERMISSION_DENIED, UNIMPLEMENTED). Nothing was taken."""
     PARTIAL = "partial"
     """Some spans were taken and some rejected for good: sending again would double the former."""
+
+
+def verdict_of_http(status: int) -> Verdict:
+    """Of a status that comes with no answer of OTLP's; for a gRPC port too, where a proxy said it."""
+    if status < 400 or status in _RETRYABLE:
+        return Verdict.RETRY
+    if status == 413:
+        return Verdict.TOO_LARGE
+    return Verdict.DENIED if status in _DENIED else Verdict.REFUSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

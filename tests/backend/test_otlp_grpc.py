@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import socket
+import struct
+import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +26,7 @@ from cronalytics_otel.telemetry.otlp import MissingExporterError, Sender, open_s
 from cronalytics_otel.telemetry.receipt import Receipt, Verdict
 from tests.support.collector import Answer, GrpcCollector, grpc_status, hang, ok, partial
 from tests.support.spans import TRACE_ID, make_span, make_spans
+from tests.support.venvs import CHECKOUT
 
 OpenSender = Callable[..., Sender]
 ReceiptFor = Callable[..., Receipt]
@@ -194,6 +200,115 @@ def test_retry_info_says_when_and_makes_a_full_server_worth_another_try(
     )
 
 
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """Of HTTP/2."""
+    head = struct.pack(">I", len(payload))[1:] + bytes([kind, flags])
+    return head + struct.pack(">I", stream) + payload
+
+
+def headers_frame(status: int, *fields: tuple[str, str], last: bool = True) -> bytes:
+    """A HEADERS frame: the status as the server's own, the fields as they are."""
+    block = b"".join(
+        b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+        for name, value in ((":status", str(status)), *fields)
+    )
+    return frame(1, 5 if last else 4, 1, block)
+
+
+@pytest.fixture
+def receipt_for_frames(sender_to: OpenSender) -> Iterator[Callable[[bytes], Receipt]]:
+    """What a span gets from a server that says just these frames to a request."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as ends:
+
+        def receipt_for(frames: bytes) -> Receipt:
+            def answer() -> None:
+                connection, _ = server.accept()
+                with connection:
+                    connection.sendall(frame(4, 0, 0, b"") + frame(4, 1, 0, b""))
+                    said = b""
+                    while b"hermes-cron" not in said:
+                        said += connection.recv(65536)
+                    connection.sendall(frames)
+                    while connection.recv(65536):  # until the sender leaves
+                        pass
+
+            thread = threading.Thread(target=answer)
+            thread.start()
+            sender = sender_to(f"http://127.0.0.1:{server.getsockname()[1]}")
+            receipt = sender.send([make_span()])
+            sender.close()
+            ends.callback(thread.join)
+            return receipt
+
+        yield receipt_for
+
+
+GRPC_TYPE = ("content-type", "application/grpc")
+
+
+def test_a_status_of_success_without_an_answer_is_no_receipt(
+    receipt_for_frames: Callable[[bytes], Receipt],
+) -> None:
+    receipt = receipt_for_frames(headers_frame(200, GRPC_TYPE, ("grpc-status", "0")))
+    assert receipt.verdict is Verdict.RETRY
+    assert "is this an OTLP endpoint?" in receipt.reason
+
+
+@pytest.mark.parametrize("http_status", [204, 302, 408, 429, 502, 503, 504])
+def test_what_a_proxy_says_in_place_of_the_server_is_for_another_try(
+    receipt_for_frames: Callable[[bytes], Receipt], http_status: int
+) -> None:
+    page = ("content-type", "text/html")
+    receipt = receipt_for_frames(headers_frame(http_status, page))
+    assert receipt.verdict is Verdict.RETRY
+    assert str(http_status) in receipt.reason
+
+
+@pytest.mark.parametrize(
+    ("http_status", "verdict"),
+    [
+        (400, Verdict.REFUSED),
+        (401, Verdict.DENIED),
+        (403, Verdict.DENIED),
+        (404, Verdict.DENIED),
+        (405, Verdict.DENIED),
+        (413, Verdict.TOO_LARGE),
+        (500, Verdict.REFUSED),
+    ],
+)
+def test_an_http_status_means_over_grpc_what_it_means_over_http(
+    receipt_for_frames: Callable[[bytes], Receipt], http_status: int, verdict: Verdict
+) -> None:
+    assert receipt_for_frames(headers_frame(http_status)).verdict is verdict
+
+
+OPEN = headers_frame(200, GRPC_TYPE, last=False)
+NO_RECEIPT = {
+    "a web page": headers_frame(200, ("content-type", "text/html"), last=False)
+    + frame(0, 1, 1, b"<html>Log in</html>"),
+    "no status": headers_frame(200, GRPC_TYPE),
+    "no status after the answer": OPEN + frame(0, 1, 1, bytes(5)),
+    "an answer that is no OTLP": OPEN
+    + frame(0, 0, 1, b"\0\0\0\0\x03\xff\xff\xff")
+    + headers_frame(200, ("grpc-status", "0")),
+    "an answer without end": OPEN + frame(0, 0, 1, b"\0\x7f\xff\xff\xffxx"),
+    "an answer that breaks off": OPEN + frame(3, 0, 1, struct.pack(">I", 2)),
+    "a reset": frame(3, 0, 1, struct.pack(">I", 11)),
+}
+
+
+@pytest.mark.parametrize("frames", NO_RECEIPT.values(), ids=NO_RECEIPT.keys())
+def test_an_answer_that_is_none_of_otlp_is_for_another_try(
+    receipt_for_frames: Callable[[bytes], Receipt], frames: bytes
+) -> None:
+    assert receipt_for_frames(frames).verdict is Verdict.RETRY
+
+
+def test_a_target_that_is_none_is_for_another_try(sender_to: OpenSender) -> None:
+    receipt = sender_to("ipv4:127.0.0.1:99999", insecure=True).send([make_span()])
+    assert receipt.verdict is Verdict.RETRY
+
+
 def test_details_that_cannot_be_read_are_as_none(receipt_for: ReceiptFor) -> None:
     trailer = ("grpc-status-details-bin", b"\xff\xff")
     receipt = receipt_for(grpc_status("RESOURCE_EXHAUSTED", "full", [trailer]))
@@ -343,10 +458,13 @@ def test_a_client_certificate_is_shown_to_who_asks_for_it(
             client_key=files(client.private_key_pem, "key"),
         )
         assert with_key.send([make_span()]).accepted
+        both = files(client.private_key_and_cert_chain_pem, "both")
+        in_one = {"certificate": ca, "client_certificate": both, "client_key": both}
+        assert sender_to(secure.endpoint, **in_one).send([make_span()]).accepted
         assert sender_to(secure.endpoint, certificate=ca).send([make_span()]).verdict is (
             Verdict.RETRY
         )
-    assert len(secure.spans) == 1
+    assert len(secure.spans) == 2
 
 
 def test_a_certificate_file_that_is_missing_is_for_another_try(
@@ -357,3 +475,106 @@ def test_a_certificate_file_that_is_missing_is_for_another_try(
         receipt = sender_to(secure.endpoint, certificate=missing).send([make_span()])
     assert receipt.verdict is Verdict.RETRY
     assert "not-yet.pem" in receipt.reason
+
+
+SEND_ONCE = """
+import json, sys
+from cronalytics_otel.config import Destination
+from cronalytics_otel.telemetry.otlp import open_sender
+from tests.support.spans import make_span
+
+for fields in json.loads(sys.argv[1]):
+    destination = Destination(name="test", protocol="grpc", timeout_s=5, **fields)
+    sender = open_sender(destination, {"service.name": "hermes-cron"}, scope_version="1")
+    receipt = sender.send([make_span()])
+    sender.close()
+    print(json.dumps([receipt.verdict, receipt.reason]), flush=True)
+"""
+
+
+def test_no_content_of_the_certificate_files_kills_the_process(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
+    """gRPC's C core ends the process that hands it half a pair, and an empty file is none to it: in
+    a process of its own, each content of each file beside good ones, and each half alone."""
+    client = authority.issue_cert("hermes.example")
+    good = {
+        "certificate": authority.cert_pem.bytes(),
+        "client_certificate": client.cert_chain_pems[0].bytes(),
+        "client_key": client.private_key_pem.bytes(),
+    }
+    broken = {
+        "empty": b"",
+        "blank": b"\n",
+        "junk": b"junk",
+        "binary": bytes(range(256)),
+        "cut": good["client_certificate"][:200],
+        "no base64": b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
+        "no DER": b"-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n",
+        "zero first": b"\0" + good["client_certificate"],
+        "of another": authority.issue_cert("another.example").private_key_pem.bytes(),
+    }
+    paths = {name: str(tmp_path / name) for name in (*good, *broken)}
+    for name, content in (good | broken).items():
+        Path(paths[name]).write_bytes(content)
+    whole = {name: paths[name] for name in good}
+    cases = [whole]
+    for field in good:
+        cases.append({name: path for name, path in whole.items() if name != field})
+        cases += [{**whole, field: paths[name]} for name in broken]
+    for half in ("client_certificate", "client_key"):
+        cases += [{"certificate": whole["certificate"], half: paths[name]} for name in broken]
+    with GrpcCollector(tls=(*server_identity(authority), authority.cert_pem.bytes())) as secure:
+        child = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                SEND_ONCE,
+                json.dumps([{"endpoint": secure.endpoint, **case} for case in cases]),
+            ],
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    assert child.returncode == 0, child.stderr[-2000:]
+    first, *others = map(json.loads, child.stdout.splitlines())
+    assert first == ["accepted", ""]
+    assert len(others) == len(cases) - 1
+    assert {verdict for verdict, _ in others} == {"retry"}
+    assert len(secure.spans) == 1
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("client_key", "cert.pem has no key: set client_key too"),
+        ("client_certificate", "key.pem has no certificate: set client_certificate too"),
+    ],
+)
+def test_half_a_pair_is_for_another_try_and_says_what_is_missing(
+    authority: trustme.CA,
+    files: Callable[[trustme.Blob, str], str],
+    sender_to: OpenSender,
+    missing: str,
+    said: str,
+) -> None:
+    client = authority.issue_cert("hermes.example")
+    pair = {
+        "client_certificate": files(client.cert_chain_pems[0], "cert"),
+        "client_key": files(client.private_key_pem, "key"),
+    }
+    del pair[missing]
+    receipt = sender_to("https://127.0.0.1:9", **pair).send([make_span()])
+    assert receipt.verdict is Verdict.RETRY
+    assert said in receipt.reason
+
+
+def test_a_file_without_pem_is_for_another_try_and_named(
+    sender_to: OpenSender, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    receipt = sender_to("https://127.0.0.1:9", certificate=str(empty)).send([make_span()])
+    assert receipt.verdict is Verdict.RETRY
+    assert "empty.pem holds no PEM" in receipt.reason

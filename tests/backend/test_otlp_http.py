@@ -7,10 +7,12 @@ import logging
 import socket
 import ssl
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import trustme
@@ -324,6 +326,8 @@ def test_an_otlp_answer_is_a_receipt(receipt_for: ReceiptFor, said: Answer) -> N
         answer(200, '{"error": "no such project"}', content_type="application/json"),
         answer(200, '{"partialSuccess": "yes"}', content_type="application/json"),
         answer(200, b"\n\x00" * 40_000, content_type=PROTOBUF),
+        answer(200, "[" * 60_000, content_type="application/json"),
+        answer(200, '{"partialSuccess":' * 3_000, content_type="application/json"),
     ],
     ids=lambda said: f"{said.status} {said.headers} {said.body[:30].decode()}",
 )
@@ -446,6 +450,9 @@ def test_retry_after_in_seconds_is_taken_over(receipt_for: ReceiptFor) -> None:
         ("-5", 0.0),
         ("soon", None),
         ("inf", None),
+        ("Fri, 31 Dec 99999999999 23:59:59 GMT", None),
+        ("Fri, 31 Dec 2027 23:59:59 +99999999999999", None),
+        ("9" * 5000, None),
         ("", None),
         (None, None),
     ],
@@ -494,6 +501,12 @@ def test_a_reason_is_one_line_of_what_the_server_said(
     assert receipt_for(said).reason == reason
 
 
+def test_json_that_nests_too_deeply_to_be_read_is_quoted(receipt_for: ReceiptFor) -> None:
+    receipt = receipt_for(answer(400, "[" * 60_000, content_type="application/json"))
+    assert receipt.verdict is Verdict.REFUSED
+    assert receipt.reason.startswith("HTTP 400 Bad Request: [[[")
+
+
 def test_a_reason_is_cut(receipt_for: ReceiptFor) -> None:
     reason = receipt_for(status(400, "x" * 100_000)).reason
     assert len(reason) == 200
@@ -509,6 +522,46 @@ def test_no_secret_that_a_server_repeats_is_in_a_reason(
     headers = (("x-key", "hunter22"), ("authorization", "Bearer tok3ntok3n"))
     reason = sender_to(url, headers=headers).send([make_span()]).reason
     assert reason == "HTTP 401 Unauthorized: key *** of *** for me:*** and ***?apikey=***"
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        lambda key: json.dumps({"error": f"bad key {key}"}),
+        lambda key: json.dumps({"error": f"bad key {key}"}).replace("/", "\\/"),
+        lambda key: f"bad key {key}".replace("/", "\\/"),
+        lambda key: f"bad%20{quote(key)}",
+        lambda key: f"bad%20{quote(key, safe='')}",
+        lambda key: f"bad%20{quote(key, safe='').lower()}",
+    ],
+    ids=["JSON", "JSON with escaped slashes", "a part of that", "a path", "a query", "lower case"],
+)
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
+def test_no_secret_is_in_a_reason_in_whatever_form_a_server_repeats_it(
+    receipt_for: Callable[..., Receipt], quoted: Callable[[str], str], content_type: str
+) -> None:
+    key = 'ab/cd12+34"567890/xyzq'
+    said = answer(403, quoted(key), content_type=content_type)
+    reason = receipt_for(said, headers=(("x-api-key", key),)).reason
+    assert "cd12" not in reason
+    assert "***" in reason
+
+
+def test_no_half_of_basic_credentials_is_in_a_reason(
+    collector: FaultyCollector, sender_to: OpenSender
+) -> None:
+    credentials = b64encode(b"instance-7:glc_pass?word").decode()
+    collector.answer_with(status(401, f"instance-7 may not, glc_pass?word, Basic {credentials}"))
+    in_header = sender_to(
+        collector.traces_url, headers=(("authorization", f"Basic {credentials}"),)
+    )
+    in_url = sender_to(
+        collector.traces_url.replace("://", "://instance-7:glc_pass%3Fword@"),
+    )
+    for sender in (in_header, in_url):
+        reason = sender.send([make_span()]).reason
+        assert reason.startswith("HTTP 401 Unauthorized: *** may not, ***,")
+        assert credentials not in reason
 
 
 def test_no_secret_of_the_url_is_in_the_reason_of_a_lost_connection(
@@ -651,6 +704,32 @@ def test_a_body_that_trickles_for_ever_ends_at_the_timeout(
     receipt = receipt_for(trickle(), timeout_s=0.5)
     assert receipt.verdict is Verdict.RETRY
     assert "cut off" in receipt.reason
+
+
+@pytest.mark.parametrize(
+    ("interim", "verdict"),
+    [("102 Processing", Verdict.ACCEPTED), ("103 Early Hints", Verdict.ACCEPTED),
+     ("101 Switching Protocols", Verdict.RETRY)],
+)  # fmt: skip
+def test_what_comes_before_the_answer_is_not_taken_for_it(
+    sender_to: OpenSender, interim: str, verdict: Verdict
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer_twice() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                for line in (interim, "100 Continue", interim):
+                    connection.sendall(f"HTTP/1.1 {line}\r\nLink: </a>\r\n\r\n".encode())
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=answer_twice)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1/traces"
+        receipt = sender_to(url).send([make_span()])
+        thread.join()
+    assert receipt.verdict is verdict
 
 
 def test_headers_that_trickle_for_ever_end_at_the_timeout(sender_to: OpenSender) -> None:
@@ -845,7 +924,9 @@ def test_a_client_certificate_is_shown_to_who_asks_for_it(
         without = sender_to(secure.traces_url, certificate=ca)
         assert apart.send([make_span()]).accepted
         assert together.send([make_span()]).accepted
-        assert without.send([make_span()]).verdict is Verdict.RETRY
+        refused = without.send([make_span()])
+        assert refused.verdict is Verdict.RETRY
+        assert "Max retries" not in refused.reason
     assert len(secure.spans) == 2
 
 

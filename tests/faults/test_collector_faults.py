@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -33,7 +35,9 @@ from tests.support.fault_checks import (
 )
 from tests.support.fault_collector import JudgingCollector
 from tests.support.fault_process import SyncProcesses
+from tests.support.fault_worker import HostProcess
 from tests.support.homes import HomeBuilder
+from tests.support.waiting import wait_for
 
 HOUR_S = 3600.0
 
@@ -350,29 +354,160 @@ def test_of_two_destinations_one_that_is_down_does_not_keep_the_other_waiting(
         assert_all_there_once(other, mixed_home.expected)
 
 
-def test_of_two_destinations_one_that_is_known_to_hang_does_not_keep_the_other_waiting(
-    mixed_home: HomeBuilder, collector: FaultyCollector, processes: SyncProcesses
+class SlowCollector(JudgingCollector):
+    """Answers with `answer` when `go` is set."""
+
+    answer = ok()
+
+    def __init__(self) -> None:
+        super().__init__(self._wait_and_take)
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def _wait_and_take(self, _spans: list[SpanDict], _size: int) -> Answer:
+        self.begun.set()
+        self.go.wait()
+        return self.answer
+
+
+@pytest.fixture
+def slow() -> Iterator[SlowCollector]:
+    with SlowCollector() as slow:
+        yield slow
+        slow.go.set()
+
+
+@pytest.fixture
+def hanging() -> Iterator[FaultyCollector]:
+    with FaultyCollector(always=hang()) as hanging:
+        yield hanging
+
+
+def test_no_destination_waits_for_one_that_is_slow_or_hangs(
+    mixed_home: HomeBuilder,
+    collector: FaultyCollector,
+    slow: SlowCollector,
+    hanging: FaultyCollector,
+    processes: SyncProcesses,
 ) -> None:
-    collector.answer_with(hang())
+    configure(mixed_home, timeout=60.0, a_hangs=hanging, b_slow=slow, c_well=collector)
+    asked = processes.start(mixed_home.path, {}, eager=True)
+    collector.wait_until(lambda one: len(roots(one.spans)) == len(mixed_home.expected))
+    assert slow.begun.wait(30)
+    hanging.wait_for_requests(1)
+    hanging.stop()
+    slow.go.set()
+    done = asked.wait()
+
+    hangs, _, _ = done.report.destinations
+    assert (hangs.sent, hangs.began_failing) == (0, True)
+    assert hangs.next_attempt_ns is not None
+    assert [d.error is None for d in done.report.destinations] == [False, True, True]
+    assert_all_there_once(slow, mixed_home.expected)
+    assert_all_there_once(collector, mixed_home.expected)
+    assert destinations_of(mixed_home.path)["a_hangs"].pending == len(mixed_home.expected)
+
+
+def test_a_gateway_reads_and_sends_new_runs_while_a_request_to_another_is_under_way(
+    mixed_home: HomeBuilder,
+    collector: FaultyCollector,
+    slow: SlowCollector,
+    hanging: FaultyCollector,
+    processes: SyncProcesses,
+) -> None:
+    """Both go on when it is over: what has come in the meantime is sent, and nothing twice."""
+    configure(mixed_home, timeout=600.0, a_hangs=hanging, b_slow=slow, c_well=collector)
+    backup = next(key for key, job in mixed_home.jobs.items() if job["name"] == "backup")
+    with HostProcess(mixed_home.path, {}) as host:
+        for minutes_ago in (3, 2, 1):
+            collector.wait_until(lambda one: len(roots(one.spans)) == len(mixed_home.expected))
+            assert slow.begun.wait(30)
+            mixed_home.script_run(backup, datetime.now(UTC) - timedelta(minutes=minutes_ago))
+            mixed_home.write()
+            configure(mixed_home, timeout=600.0, a_hangs=hanging, b_slow=slow, c_well=collector)
+            host.tell("hook")
+        collector.wait_until(lambda one: len(roots(one.spans)) == len(mixed_home.expected))
+        assert (slow.spans, len(slow.sizes), hanging.requests) == ([], 1, 1)
+
+        # A lock of its own: another process leaves alone what this one is at.
+        other = processes.sync(mixed_home.path, {}, eager=True)
+        if other.report is not None:  # the gateway was between two syncs
+            busy = [d.error for d in other.report.destinations]
+            assert busy[:2] == ["another sync is sending to it just now"] * 2
+        assert (len(slow.sizes), hanging.requests) == (1, 1)
+
+        slow.go.set()
+        wait_for(lambda: len(roots(slow.spans)) == len(mixed_home.expected), what="the slow one")
+        assert host.leave() == 0  # although a request hangs: no thread of ours holds it
+    assert_all_there_once(slow, mixed_home.expected)
+    assert_all_there_once(collector, mixed_home.expected)
+    states = destinations_of(mixed_home.path)
+    assert {name: state.pending for name, state in states.items()} == {
+        "a_hangs": len(mixed_home.expected), "b_slow": 0, "c_well": 0,
+    }  # fmt: skip
+    assert states["b_slow"].failures == 0
+
+
+def test_a_tick_that_leaves_sends_to_each_destination_before(
+    mixed_home: HomeBuilder, collector: FaultyCollector, hanging: FaultyCollector
+) -> None:
     with FaultyCollector() as other:
-        configure(mixed_home, a_hangs=collector, b_up=other)
-        processes.sync(mixed_home.path, {"OTEL_EXPORTER_OTLP_TIMEOUT": "1"})
-        other.clear()
-        backup = next(key for key, job in mixed_home.jobs.items() if job["name"] == "backup")
-        mixed_home.script_run(backup, datetime.now(UTC) - timedelta(seconds=30))
+        configure(mixed_home, timeout=600.0, a=collector, b_hangs=hanging, c=other)
+        with HostProcess(mixed_home.path, {}, resident=False) as host:
+            host.tell("hook")
+            assert host.leave() == 0
+        assert_all_there_once(collector, mixed_home.expected)
+        assert_all_there_once(other, mixed_home.expected)
+        states = destinations_of(mixed_home.path)
+        assert states["b_hangs"].failures == hanging.requests == 1
+
+
+def test_what_came_of_a_request_that_no_sync_waited_for_is_told_and_backed_off_from(
+    mixed_home: HomeBuilder, collector: FaultyCollector, slow: SlowCollector
+) -> None:
+    slow.answer = status(503)
+    configure(mixed_home, timeout=600.0, b_slow=slow, c_well=collector)
+    backup = next(key for key, job in mixed_home.jobs.items() if job["name"] == "backup")
+    with HostProcess(mixed_home.path, {}) as host:
+        assert slow.begun.wait(30)
+        mixed_home.script_run(backup, datetime.now(UTC) - timedelta(minutes=1))
         mixed_home.write()
-        configure(mixed_home, a_hangs=collector, b_up=other)
+        configure(mixed_home, timeout=600.0, b_slow=slow, c_well=collector)
+        collector.wait_until(lambda one: len(roots(one.spans)) == len(mixed_home.expected))
+        assert "does not take traces" not in host.log
+        slow.go.set()
+        wait_for(lambda: "b_slow" in host.log, what="the failure in the log")
+        wait_for(
+            lambda: destinations_of(mixed_home.path)["b_slow"].failures > 1, what="the next try"
+        )
+        assert host.log.count("does not take traces") == 1
 
-        later = processes.start(mixed_home.path, {"OTEL_EXPORTER_OTLP_TIMEOUT": "60"}, eager=True)
-        other.wait_for_spans(1)
-        assert collector.requests == 1  # the other was served first
-        done = later.wait()  # in the short time for one that is known to hang
 
-        assert [d.error is None for d in done.report.destinations] == [False, True]
+def test_a_destination_that_is_taken_out_of_the_settings_gets_nothing_more(
+    mixed_home: HomeBuilder, collector: FaultyCollector, slow: SlowCollector
+) -> None:
+    """But for the receipt of the request that is under way."""
+    configure(mixed_home, timeout=600.0, b_slow=slow, c_well=collector)
+    backup = next(key for key, job in mixed_home.jobs.items() if job["name"] == "backup")
+    with HostProcess(mixed_home.path, {}):
+        assert slow.begun.wait(30)
+        mixed_home.script_run(backup, datetime.now(UTC) - timedelta(minutes=1))
+        mixed_home.write()
+        configure(mixed_home, c_well=collector)
+        collector.wait_until(lambda one: len(roots(one.spans)) == len(mixed_home.expected))
+        slow.go.set()
+        mixed_home.script_run(backup, datetime.now(UTC))
+        mixed_home.write()
+        configure(mixed_home, c_well=collector)
+        collector.wait_until(lambda one: len(roots(one.spans)) == len(mixed_home.expected))
+        assert len(slow.sizes) == 1
 
 
-def configure(home: HomeBuilder, **collectors: FaultyCollector) -> None:
-    destinations = {name: {"endpoint": c.endpoint} for name, c in collectors.items()}
+def configure(
+    home: HomeBuilder, timeout: float = 10.0, **collectors: FaultyCollector | JudgingCollector
+) -> None:
+    destinations = {
+        name: {"endpoint": c.endpoint, "timeout": timeout} for name, c in collectors.items()
+    }
     ours = {"entries": {"cronalytics-otel": {"destinations": destinations}}}
     (home.path / "config.yaml").write_text(yaml.safe_dump({"timezone": "UTC", "plugins": ours}))
 

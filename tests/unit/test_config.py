@@ -666,6 +666,25 @@ def test_a_client_key_alone_is_told_and_not_used(home: Home, tmp_path: Path) -> 
     )
 
 
+@pytest.mark.parametrize(("protocol", "told"), [("grpc", 1), ("http/protobuf", 0)])
+def test_a_client_certificate_without_a_key_is_told_for_grpc_alone(
+    home: Home, tmp_path: Path, protocol: str, told: int
+) -> None:
+    """By HTTP one file may hold both."""
+    both = tmp_path / "both.pem"
+    both.touch()
+    settings = home.load(
+        {
+            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": str(both),
+        }
+    )
+    assert settings.destinations[0].client_certificate == str(both)
+    assert len(settings.problems) == told
+    for problem in settings.problems:
+        assert problem.startswith("OTEL_EXPORTER_OTLP_CLIENT_KEY: gRPC takes no client certificate")
+
+
 @pytest.mark.parametrize(
     ("environ", "name"),
     [

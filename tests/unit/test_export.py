@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from cronalytics_otel import export
 from cronalytics_otel.export import Delivery, Terms, backoff_s, deliver
 from cronalytics_otel.host.times import NS
-from cronalytics_otel.journal import Journal
+from cronalytics_otel.journal import Journal, JournalError
 from cronalytics_otel.journal.outbox import DestinationState, Entry
 from cronalytics_otel.model import Span
+from cronalytics_otel.telemetry.otlp import MissingExporterError
 from cronalytics_otel.telemetry.receipt import Receipt, Verdict
 from tests.support.cli import DIGEST
 from tests.support.spans import make_span
@@ -131,7 +132,7 @@ class Desk:
             }  # type: ignore[arg-type]
         )  # fmt: skip
         (standing,) = self.journal.outbox.standings()
-        return deliver(self.journal, standing, self.backend, self.build, terms)
+        return deliver(self.journal, standing, lambda: self.backend, self.build, terms)
 
     def answer(self, *receipts: Receipt, then: Receipt = OK) -> None:
         """These, one a request, and after them always `then`."""
@@ -266,11 +267,31 @@ def test_what_the_server_asks_for_is_obeyed_to_the_end_even_when_a_person_asks(
     assert desk.deliver(eager=eager).sent == 3
 
 
-def test_a_server_that_asks_for_no_wait_is_tried_at_the_next_sync(desks: MakeDesk) -> None:
+def test_a_server_that_asks_for_less_than_our_own_back_off_does_not_switch_it_off(
+    desks: MakeDesk,
+) -> None:
+    """0, or a date that is over by our clock."""
     desk = desks(3)
-    desk.answer(replace(RETRY, retry_after_s=0.0))
+    desk.answer(then=replace(RETRY, retry_after_s=0.0))
+    waits = []
+    for _ in range(6):
+        desk.deliver()
+        waits.append(desk.wait_s)
+        desk.clock.advance(desk.wait_s)
+    assert waits == [1, 2, 4, 8, 16, 32]
+    assert len(desk.backend.requests) == 6
+
+    desk.answer(replace(RETRY, retry_after_s=50.0))
     desk.deliver()
-    assert desk.deliver().sent == 3
+    assert desk.wait_s == 64
+
+
+def test_a_person_need_not_wait_for_what_is_our_own_part_of_a_wait(desks: MakeDesk) -> None:
+    desk = desks(3)
+    desk.answer(replace(RETRY, retry_after_s=0.5))
+    desk.deliver()
+    assert desk.deliver().sent == 0
+    assert desk.deliver(eager=True).sent == 3
 
 
 def test_a_wait_beyond_a_day_is_taken_for_a_day(desks: MakeDesk) -> None:
@@ -307,6 +328,46 @@ def test_began_failing_and_recovered_are_each_told_once(desks: MakeDesk) -> None
     assert [d.began_failing for d in told] == [True, False, False]
     assert [d.recovered for d in told] == [False, False, True]
     assert [d.error for d in told] == ["503", "503", None]
+
+
+# Our own faults.
+
+
+def raising(error: BaseException) -> Answers:
+    def answers(_: list[int]) -> Receipt:
+        raise error
+
+    return answers
+
+
+def test_a_fault_of_ours_is_a_failure_of_this_destination_that_quotes_nothing(
+    desks: MakeDesk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = desks(3)
+    desk.backend.answers = raising(ValueError("bad key tok3ntok3n"))
+    for failures in (1, 2):
+        result = desk.deliver(eager=True)
+        assert result.error is not None
+        assert result.error.startswith("a fault of cronalytics-otel itself (ValueError in test_")
+        assert (desk.state.failures, desk.state.pending) == (failures, 3)
+        assert result.waits_until_ns == desk.state.next_attempt_ns
+    assert [r.levelname for r in caplog.records] == ["WARNING"], "where it was is told once"
+    assert "in answers" in caplog.text
+    assert "tok3n" not in caplog.text + (desk.state.last_error or "")
+
+    desk.answer(OK)
+    assert desk.deliver(eager=True).recovered
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), SystemExit(3), JournalError("full"), MissingExporterError("x")]
+)
+def test_what_is_not_a_destination_s_alone_is_raised(desks: MakeDesk, error: BaseException) -> None:
+    desk = desks(3)
+    desk.backend.answers = raising(error)
+    with pytest.raises(type(error)):
+        desk.deliver()
+    assert desk.state.failures == 0
 
 
 # Coming back.

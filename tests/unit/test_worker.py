@@ -20,6 +20,7 @@ import pytest
 
 from cronalytics_otel import hooks, pipeline
 from cronalytics_otel import worker as working
+from cronalytics_otel.export import Delivery
 from cronalytics_otel.hooks import Signal
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal, Repair
@@ -395,6 +396,55 @@ def test_a_sync_that_is_going_on_at_exit_stops_between_two_pieces_when_the_time_
     assert stopped.wait(GUARD_S)
     stop(worker)
     assert len(syncs.manners) == 1
+
+
+def test_a_sync_that_waits_for_a_destination_when_the_host_leaves_makes_room_for_the_last_one(
+    make: Make, syncs: Syncs
+) -> None:
+    """That one reads the runs that have ended since, and waits itself for the time that is left."""
+    interrupted: list[bool] = []
+    going_on = threading.Event()
+    worker = make(resident=True)
+
+    def waits(manner: Manner) -> None:
+        interrupted.append(manner.interrupted())
+        if not going_on.is_set():
+            going_on.set()
+            assert worker._leaving.wait(GUARD_S)
+            interrupted.append(manner.interrupted())
+
+    syncs.inside = waits
+    worker.start()
+    assert going_on.wait(GUARD_S)
+    hook(worker)
+    worker.flush()
+    stop(worker)
+    assert interrupted == [False, True, False]
+
+
+def test_what_a_destination_came_to_that_no_sync_waited_for_is_looked_for(
+    make: Make, syncs: Syncs
+) -> None:
+    came_back = threading.Event()
+
+    def sends(_: Manner) -> None:
+        assert worker._senders is not None
+        if len(syncs.manners) == 1:
+            worker._senders.couriers.send("slow", lambda _: delivery())
+
+    def delivery() -> Delivery:
+        assert came_back.wait(GUARD_S)
+        return Delivery(sent=1)
+
+    syncs.inside = sends
+    worker = make(resident=True)
+    worker.start()
+    syncs.wait()
+    came_back.set()
+    assert worker._senders is not None
+    wait_for(lambda: worker._senders.couriers.have_news, what="the courier")  # type: ignore[union-attr]
+    worker.signal.event.set()
+    syncs.wait()
 
 
 def test_a_rest_between_two_pieces_ends_when_the_host_leaves(make: Make, syncs: Syncs) -> None:
