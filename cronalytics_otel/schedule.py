@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 
-from .host.times import NS, ns_of, to_datetime
+from .host.times import NS, ns_of, stamp_ns, to_datetime
 from .model import Schedule, ScheduleKind, Trigger
 
 GRACE_MIN_S, GRACE_MAX_S = 120.0, 7200.0
@@ -83,12 +83,28 @@ def previous_occurrence_ns(expression: str, at_ns: int, zone: tzinfo) -> int | N
             if fields.match(to_datetime(candidate_ns, zone)):
                 return candidate_ns
     try:
-        # get_prev is strictly before its start.
-        start = to_datetime(at_ns, zone) + timedelta(microseconds=1)
+        # By the clock on the wall: with a zone, the host's croniter (6) is an hour off where a change
+        # of the clocks lies between. get_prev is strictly before its start.
+        start = to_datetime(at_ns, zone).replace(tzinfo=None) + timedelta(microseconds=1)
         found = croniter(expression, start).get_prev(datetime)
-    except (CroniterError, ValueError, KeyError, AttributeError):
+        moments = stamp_ns(found, zone) if isinstance(found, datetime) else ()
+    except (CroniterError, ValueError, KeyError, AttributeError, OverflowError):
         return None
-    return ns_of(found) if isinstance(found, datetime) else None
+    return max((ns for ns in moments if ns <= at_ns), default=None)
+
+
+def _due_across_a_change_ns(
+    expression: str, previous_end_ns: int, claimed_ns: int, zone: tzinfo
+) -> int | None:
+    """What the host's croniter had due after the run before, if the clocks were changed since and
+    the run came right then: it may be no time of the expression, but an hour beside one."""
+    clocks = {to_datetime(ns, zone).utcoffset() for ns in (previous_end_ns, claimed_ns)}
+    if len(clocks) == 1:
+        return None
+    due_ns = _next_occurrence_ns(expression, previous_end_ns, zone)
+    if due_ns is None or not 0 <= claimed_ns - due_ns <= round(GRACE_MIN_S * NS):
+        return None
+    return due_ns
 
 
 def occurrences(schedule: Schedule, after_ns: int, up_to_ns: int, zone: tzinfo) -> Iterator[int]:
@@ -214,6 +230,10 @@ def scheduled_ns(
     if schedule is None:
         return None
     if schedule.kind is ScheduleKind.CRON and schedule.cron is not None:
+        if previous_end_ns is not None:
+            due = _due_across_a_change_ns(schedule.cron, previous_end_ns, claimed_ns, zone)
+            if due is not None:
+                return due
         due = previous_occurrence_ns(schedule.cron, claimed_ns, zone)
         # The host counts on from the last end: an occurrence before it, or before the job was
         # made, is not what started this run.
