@@ -189,6 +189,8 @@ def by_silence(
     others = (j for j in jobs.values() if j.job_id != job.job_id)
     if not any(_was_silent(j, execution, ledger, span, zone) for j in others):
         return None
+    if known_due_ns is not None:
+        return _served_by(execution, due, None)
     return _outage(due[:-1], None)
 
 
@@ -345,7 +347,9 @@ def _was_silent(
         return False
     if job.runs_left is not None:
         return False
-    previous = _on_schedule(schedule, replace(execution, job_id=job.job_id), ledger, zone)
+    # As it was before anything came back: its own late run may have been claimed just before.
+    before = replace(execution, job_id=job.job_id, claimed_ns=execution.claimed_ns - UP_NS)
+    previous = _on_schedule(schedule, before, ledger, zone)
     if previous is None or previous.finished_ns is None or previous.finished_ns > span[1]:
         return False
     due = schedules.occurrences(schedule, max(previous.finished_ns, span[0] - 1), span[1], zone)

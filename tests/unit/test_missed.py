@@ -215,13 +215,14 @@ def silence(
     *others: Execution,
     known: Job | None = None,
     jobs: dict[str, Job] | None = None,
+    known_due_ns: int | None = None,
 ) -> Outage | None:
     """After runs at 7, 8 and 9 o'clock that were right on an hourly schedule."""
     known = known or job(HOURLY)
     before = [run(MONDAY + n * HOUR + 3 * NS) for n in (-2, -1, 0)]
     ledger = Ledger.of([*before, late, *others], MONDAY - 9 * HOUR)
     return by_silence(
-        known, late, ledger, {"a": known, **(jobs or {})}, known_due_ns=None, zone=UTC
+        known, late, ledger, {"a": known, **(jobs or {})}, known_due_ns=known_due_ns, zone=UTC
     )
 
 
@@ -273,6 +274,26 @@ def test_two_jobs_that_fell_silent_together_were_not_both_paused() -> None:
     """Although the one that comes back first comes right on time."""
     found = silence(ON_TIME, *BEFORE, jobs={"b": job(AT_HALF, job_id="b")})
     assert found == Outage(first_ns=MONDAY + HOUR, last_ns=MONDAY + 6 * HOUR, count=6)
+
+
+def test_the_last_of_those_that_come_back_in_one_tick_fell_silent_with_the_others() -> None:
+    """The others' late runs are in the ledger before its own."""
+    before = [run(MONDAY + n * HOUR + 3 * NS, "b") for n in (-2, -1, 0)]
+    late = run(ON_TIME.claimed_ns - NS // 100, "b")
+
+    found = silence(ON_TIME, *before, late, jobs={"b": job(HOURLY, job_id="b")})
+
+    assert found == Outage(first_ns=MONDAY + HOUR, last_ns=MONDAY + 6 * HOUR, count=6)
+
+
+def test_one_that_comes_right_on_time_stands_for_the_first_time_if_the_host_had_it_due_for_that() -> None:  # fmt: skip
+    found = silence(
+        ON_TIME, *BEFORE, jobs={"b": job(AT_HALF, job_id="b")}, known_due_ns=MONDAY + HOUR
+    )
+
+    assert found == Outage(
+        first_ns=MONDAY + 2 * HOUR, last_ns=MONDAY + 6 * HOUR, count=5, served_ns=MONDAY + HOUR
+    )
 
 
 @pytest.mark.parametrize(
