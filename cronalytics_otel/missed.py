@@ -87,22 +87,29 @@ class Ledger:
         return not any(_alive_between(e, first_ns, last_ns) for e in self.executions)
 
 
-def look(known: Overdue | None, job: Job | None, seen_ns: int) -> Overdue | None:
-    """What is known of an overdue job after one more look at its definition (None: it is gone)."""
-    if known is not None:
-        if job is not None and _same(job.next_run_ns, known.due_ns):
-            if job.enabled and known.changed_ns is None:
-                return replace(
-                    known, until_ns=max(known.until_ns, seen_ns), runs_left=job.runs_left
-                )
-            if known.changed_ns is None:
-                paused_ns = seen_ns if job.paused_ns is None else min(job.paused_ns, seen_ns)
-                return replace(known, until_ns=max(known.until_ns, paused_ns), changed_ns=seen_ns)
-            return known
-        if known.changed_ns == 0:
-            known = None
-        else:
-            return known if known.changed_ns else replace(known, changed_ns=seen_ns)
+def look(known: Sequence[Overdue], job: Job | None, seen_ns: int) -> list[Overdue]:
+    """What is known of a job's overdue times, the oldest first, after one more look at its definition
+    (None: it is gone). Only the last may still be what it is due for."""
+    *before, last = known or (None,)
+    if last is not None and job is not None and _same(job.next_run_ns, last.due_ns):
+        return [*before, _seen_again(last, job, seen_ns)]
+    if last is not None and last.changed_ns is None:
+        last = replace(last, changed_ns=seen_ns)
+    ended = [last] if last is not None and last.changed_ns != 0 else []
+    found = _past_its_time(job, seen_ns)
+    return [*before, *ended, *([found] if found is not None else [])]
+
+
+def _seen_again(known: Overdue, job: Job, seen_ns: int) -> Overdue:
+    if known.changed_ns is not None:
+        return known
+    if job.enabled:
+        return replace(known, until_ns=max(known.until_ns, seen_ns), runs_left=job.runs_left)
+    paused_ns = seen_ns if job.paused_ns is None else min(job.paused_ns, seen_ns)
+    return replace(known, until_ns=max(known.until_ns, paused_ns), changed_ns=seen_ns)
+
+
+def _past_its_time(job: Job | None, seen_ns: int) -> Overdue | None:
     if job is None or job.next_run_ns is None:
         return None
     until_ns = seen_ns if job.enabled else job.paused_ns

@@ -60,17 +60,17 @@ def overdue(due_ns: int, until_ns: int, runs_left: int | None = None, changed_ns
 def test_a_job_past_its_time_by_more_than_a_tick_is_overdue() -> None:
     due = job(next_run_ns=MONDAY)
 
-    assert look(None, due, MONDAY + UP_NS) is None
-    assert look(None, due, MONDAY + UP_NS + 1) == overdue(MONDAY, MONDAY + UP_NS + 1)
+    assert look([], due, MONDAY + UP_NS) == []
+    assert look([], due, MONDAY + UP_NS + 1) == [overdue(MONDAY, MONDAY + UP_NS + 1)]
 
 
 def test_each_further_look_extends_it_until_the_host_has_another_time() -> None:
-    known = look(None, job(next_run_ns=MONDAY), MONDAY + HOUR)
+    known = look([], job(next_run_ns=MONDAY), MONDAY + HOUR)
     known = look(known, job(next_run_ns=MONDAY), MONDAY + DAY)
-    assert known == overdue(MONDAY, MONDAY + DAY)
+    assert known == [overdue(MONDAY, MONDAY + DAY)]
 
     known = look(known, job(next_run_ns=MONDAY + 2 * DAY), MONDAY + DAY + HOUR)
-    assert known == overdue(MONDAY, MONDAY + DAY, changed_ns=MONDAY + DAY + HOUR)
+    assert known == [overdue(MONDAY, MONDAY + DAY, changed_ns=MONDAY + DAY + HOUR)]
     assert look(known, job(next_run_ns=MONDAY + 3 * DAY), MONDAY + 2 * DAY) == known
 
 
@@ -78,19 +78,39 @@ def test_a_pause_ends_it_when_it_was_made_not_when_it_was_seen() -> None:
     paused = job(next_run_ns=MONDAY, enabled=False, paused_ns=MONDAY + 2 * HOUR)
     seen = overdue(MONDAY, MONDAY + 2 * HOUR, changed_ns=MONDAY + DAY)
 
-    assert look(None, paused, MONDAY + DAY) == seen
-    assert look(overdue(MONDAY, MONDAY + HOUR), paused, MONDAY + DAY) == seen
+    assert look([], paused, MONDAY + DAY) == [seen]
+    assert look([overdue(MONDAY, MONDAY + HOUR)], paused, MONDAY + DAY) == [seen]
 
 
 def test_a_job_that_was_paused_before_it_was_due_is_not_overdue() -> None:
-    assert look(None, job(next_run_ns=MONDAY, enabled=False, paused_ns=MONDAY - HOUR), MONDAY + DAY) is None  # fmt: skip
-    assert look(None, job(next_run_ns=MONDAY, enabled=False), MONDAY + DAY) is None
+    assert look([], job(next_run_ns=MONDAY, enabled=False, paused_ns=MONDAY - HOUR), MONDAY + DAY) == []  # fmt: skip
+    assert look([], job(next_run_ns=MONDAY, enabled=False), MONDAY + DAY) == []
 
 
 def test_a_job_that_is_gone_was_overdue_until_it_was_last_seen() -> None:
-    known = look(overdue(MONDAY, MONDAY + HOUR), None, MONDAY + DAY)
+    known = look([overdue(MONDAY, MONDAY + HOUR)], None, MONDAY + DAY)
 
-    assert known == overdue(MONDAY, MONDAY + HOUR, changed_ns=MONDAY + DAY)
+    assert known == [overdue(MONDAY, MONDAY + HOUR, changed_ns=MONDAY + DAY)]
+
+
+def test_a_second_outage_is_seen_although_the_first_is_not_told_yet() -> None:
+    first = overdue(MONDAY, MONDAY + HOUR)
+    again = job(next_run_ns=MONDAY + DAY)
+
+    known = look([first], again, MONDAY + DAY + HOUR)
+    known = look(known, again, MONDAY + DAY + 2 * HOUR)
+
+    assert known == [
+        replace(first, changed_ns=MONDAY + DAY + HOUR),
+        overdue(MONDAY + DAY, MONDAY + DAY + 2 * HOUR),
+    ]
+
+
+def test_what_was_told_is_forgotten_when_the_job_is_due_for_another_time() -> None:
+    told = overdue(MONDAY, MONDAY + HOUR, changed_ns=0)
+
+    assert look([told], job(next_run_ns=MONDAY), MONDAY + DAY) == [told]
+    assert look([told], job(next_run_ns=MONDAY + 2 * DAY), MONDAY + DAY) == []
 
 
 # --- until the run that came late ---------------------------------------------------------------
