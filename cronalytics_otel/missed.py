@@ -24,12 +24,7 @@ from .host.ledger import Execution
 from .host.times import NS, to_datetime
 from .model import Job, Outcome, OutcomeSource, Run, Schedule, ScheduleKind, Trigger
 from .outcome import ErrorType
-
-UP_NS = round(schedules.GRACE_MIN_S * NS)
-"""How late a scheduler that is up may start a run, by its own least grace."""
-
-_SAME_NS = 5 * NS
-"""Between the end of a run in the ledger and the end that its next time is counted from."""
+from .schedule import SAME_NS, UP_NS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,9 +130,9 @@ def before_run(
 
     `anchor_ns` is the end of the run before, from where the host counted on.
     """
-    if execution.claimed_ns < overdue.until_ns - _SAME_NS:
+    if execution.claimed_ns < overdue.until_ns - SAME_NS:
         return None  # it was seen not to have run after it had: the clocks disagree
-    if overdue.changed_ns is not None and execution.claimed_ns > overdue.changed_ns + _SAME_NS:
+    if overdue.changed_ns is not None and execution.claimed_ns > overdue.changed_ns + SAME_NS:
         return without_run(overdue, schedule, anchor_ns=anchor_ns, zone=zone)
     seen = min(overdue.until_ns + UP_NS, execution.claimed_ns)
     if execution.source == "direct":
@@ -266,7 +261,7 @@ def _due_times(
         step_ns = round(schedule.interval_s * NS)
         base_ns = overdue.due_ns - step_ns
         # By the ledger's end if it can be, so that a journal built anew finds the same times.
-        if anchor_ns is not None and abs(anchor_ns - base_ns) <= _SAME_NS:
+        if anchor_ns is not None and abs(anchor_ns - base_ns) <= SAME_NS:
             base_ns = anchor_ns
     elif overdue.due_ns <= limit_ns:
         # Whatever the schedule says: a person can make a job due at once.
@@ -334,7 +329,7 @@ def _follows(schedule: Schedule, earlier: Execution, later: Execution, zone: tzi
     """Whether the later run is the one that was due next after the earlier, and on time."""
     if earlier.finished_ns is None:
         return False
-    up_to_ns = later.claimed_ns + _SAME_NS
+    up_to_ns = later.claimed_ns + SAME_NS
     times = schedules.occurrences(schedule, earlier.finished_ns, up_to_ns, zone)
     due = list(islice(times, 2))
     return len(due) == 1 and later.claimed_ns - due[0] <= UP_NS
@@ -381,4 +376,4 @@ def _claim(execution: Execution) -> int:
 
 
 def _same(a_ns: int | None, b_ns: int) -> bool:
-    return a_ns is not None and abs(a_ns - b_ns) <= _SAME_NS
+    return a_ns is not None and abs(a_ns - b_ns) <= SAME_NS

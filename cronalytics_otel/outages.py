@@ -20,6 +20,7 @@ from .host.times import NS
 from .journal import Journal
 from .missed import Ledger, Outage, Overdue
 from .model import Job, Run
+from .schedule import SAME_NS
 
 PreviousTimes: TypeAlias = Callable[[Execution], tuple[int, int | None] | None]
 """Of an execution, the start of the job's run before it and the time the host counted on from."""
@@ -80,6 +81,14 @@ class Outages:
                 self._overdue[job_id] = seen
             else:
                 self._overdue.pop(job_id, None)
+
+    def saw(self, execution: Execution, due_ns: int) -> bool:
+        """Whether the job was seen past this time, with nothing changed until this run."""
+        return any(
+            abs(overdue.due_ns - due_ns) <= SAME_NS
+            and (overdue.changed_ns is None or execution.claimed_ns <= overdue.changed_ns + SAME_NS)
+            for overdue in self._overdue.get(execution.job_id, ())
+        )
 
     def keep(self) -> None:
         """Writes down what was seen, for the next harvest."""
@@ -182,9 +191,7 @@ class Outages:
             execution,
             self._whole_ledger(),
             self._definitions.now,
-            known_due_ns=self._journal.due_between(
-                job.job_id, anchor_ns, execution.claimed_ns + NS
-            ),
+            known_due_ns=self._definitions.known_due(execution, previous),
             zone=self._zone,
         )
 
@@ -192,7 +199,7 @@ class Outages:
         """Asked of every run, so that the ledger is read for few."""
         if job.schedule is None or execution.source == "direct":
             return False
-        limit_ns = execution.claimed_ns - missed.UP_NS
+        limit_ns = execution.claimed_ns - schedules.UP_NS
         times = schedules.occurrences(job.schedule, anchor_ns, limit_ns, self._zone)
         return next(times, None) is not None
 
@@ -200,7 +207,7 @@ class Outages:
         return self._definitions.at(job_id, at_ns)
 
     def _run_of(self, outage: Outage, job_id: str) -> Run:
-        last_ns = outage.last_ns + missed.UP_NS
+        last_ns = outage.last_ns + schedules.UP_NS
         return missed.run_of(
             outage,
             job_id,

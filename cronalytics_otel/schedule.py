@@ -14,6 +14,12 @@ from .model import Schedule, ScheduleKind, Trigger
 GRACE_MIN_S, GRACE_MAX_S = 120.0, 7200.0
 """The host's bounds on how late a job may be before a run counts as catching up."""
 
+UP_NS = round(GRACE_MIN_S * NS)
+"""How late a scheduler that is up may start a run, by its own least grace."""
+
+SAME_NS = 5 * NS
+"""Between the end of a run in the ledger and the end that its next time is counted from."""
+
 _MINUTE_NS = 60 * NS
 _DAY_NS = 86_400 * NS
 _STEPS_BACK = 10
@@ -102,7 +108,7 @@ def _due_across_a_change_ns(
     if len(clocks) == 1:
         return None
     due_ns = _next_occurrence_ns(expression, previous_end_ns, zone)
-    if due_ns is None or not 0 <= claimed_ns - due_ns <= round(GRACE_MIN_S * NS):
+    if due_ns is None or not 0 <= claimed_ns - due_ns <= UP_NS:
         return None
     return due_ns
 
@@ -249,6 +255,33 @@ def scheduled_ns(
         if claimed_ns - due > round(grace_s(schedule) * NS):
             return None
     return due if due is not None and due <= claimed_ns + NS else None
+
+
+def counts_anew(
+    schedule: Schedule | None, due_ns: int, *, claimed_ns: int, previous_end_ns: int
+) -> bool:
+    """Whether an interval's `next_run_at` was seen before the end of the run before, from where the
+    host then counted on; what a person made due sooner is no such time."""
+    if schedule is None or schedule.kind is not ScheduleKind.INTERVAL or not schedule.interval_s:
+        return False
+    counted_ns = previous_end_ns + round(schedule.interval_s * NS) - SAME_NS
+    return due_ns < counted_ns <= claimed_ns
+
+
+def is_right_on_a_later_time(
+    schedule: Schedule | None, due_ns: int, *, claimed_ns: int, zone: tzinfo
+) -> bool:
+    """Whether the run came so soon after a later occurrence than `due_ns` that one which only comes
+    late would hardly have hit it: one in ten."""
+    if schedule is None or schedule.cron is None or claimed_ns - due_ns <= UP_NS:
+        return False
+    later_ns = previous_occurrence_ns(schedule.cron, claimed_ns, zone)
+    if later_ns is None or later_ns <= due_ns:
+        return False
+    next_ns = _next_occurrence_ns(schedule.cron, later_ns, zone)
+    if next_ns is None:
+        return False
+    return claimed_ns - later_ns <= min(UP_NS, (next_ns - later_ns) // 10)
 
 
 def trigger(

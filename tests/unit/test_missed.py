@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from cronalytics_otel.host.ledger import Execution
 from cronalytics_otel.host.times import NS, ns_of
 from cronalytics_otel.missed import (
-    UP_NS,
     Ledger,
     Outage,
     Overdue,
@@ -25,6 +24,7 @@ from cronalytics_otel.missed import (
 )
 from cronalytics_otel.model import Job, Mode, Outcome, OutcomeSource, Schedule, ScheduleKind
 from cronalytics_otel.outcome import ErrorType
+from cronalytics_otel.schedule import UP_NS
 
 DAY, HOUR, MINUTE = 86_400 * NS, 3_600 * NS, 60 * NS
 MONDAY = ns_of(datetime(2026, 5, 4, 9, tzinfo=UTC))
