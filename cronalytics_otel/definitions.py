@@ -9,11 +9,12 @@ from datetime import tzinfo
 from pathlib import Path
 
 from .host import jobs as jobs_file
+from .host.ledger import Execution
 from .host.sqlite import HostDataError
 from .host.times import NS
 from .journal import Journal
 from .model import Job
-from .schedule import grace_s
+from .schedule import SAME_NS, counts_anew, grace_s
 
 TICK_NS = 60 * NS
 """Between two looks of the host's scheduler: a run may be so much later than the host counts."""
@@ -76,6 +77,35 @@ class Definitions:
         first = self.at(job_id, from_ns)
         later = [job for ns, job in self._history.get(job_id, ()) if from_ns < ns <= to_ns]
         return [first, *later] if first is not None else later
+
+    def changed_schedule(self, job_id: str, at_ns: int) -> Job | None:
+        """The definition that was seen next after a time, if it had another schedule by then."""
+        before = self.at(job_id, at_ns)
+        later = next((job for ns, job in self._history.get(job_id, ()) if ns > at_ns), None)
+        if before is None or later is None or later.schedule == before.schedule:
+            return None
+        return later
+
+    def known_due(
+        self, execution: Execution, previous: tuple[int, int | None] | None
+    ) -> int | None:
+        """What the host had this run due for, as it was seen last. `previous` are the start of the
+        job's run before, and the time that the host counted on from: what it had before is over."""
+        began_ns, end_ns = previous or (0, None)
+        # One that still went on, or was a person's beside this one, has not moved the time yet.
+        ended = end_ns is not None and end_ns <= execution.claimed_ns
+        after_ns = max(began_ns, end_ns - SAME_NS) if end_ns is not None and ended else began_ns
+        due_ns = self._journal.due_between(execution.job_id, after_ns, execution.claimed_ns + NS)
+        if due_ns is None or end_ns is None or not ended:
+            return due_ns
+        job = self.at(execution.job_id, execution.claimed_ns)
+        anew = counts_anew(
+            job.schedule if job else None,
+            due_ns,
+            claimed_ns=execution.claimed_ns,
+            previous_end_ns=end_ns,
+        )
+        return None if anew else due_ns
 
     def told_due(self, job_id: str, began_ns: int) -> int | None:
         """When the host had a run due that no ledger knows: a time that it told before the run, after

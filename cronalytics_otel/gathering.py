@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from .definitions import Definitions
 from .host import state_db
@@ -11,11 +12,12 @@ from .host.ledger import Execution
 from .host.outputs import Output, Outputs, Saved
 from .host.prompts import Prompt
 from .host.state_db import Session
-from .host.times import NS, Zone
+from .host.times import Zone
 from .joining import Facts, Matcher, assemble, last_of
 from .journal import Journal
-from .model import Run
-from .outages import counted_from
+from .model import Job, Run, ScheduleKind
+from .outages import Outages, counted_from
+from .schedule import UP_NS, is_right_on_a_later_time, previous_occurrence_ns
 from .waiting import UNMATCHED_GRACE_NS, is_stale, last_moved_ns
 
 Pair = tuple[Execution | None, Session]
@@ -34,6 +36,7 @@ class Gathering:
         *,
         definitions: Definitions,
         outputs: Outputs,
+        outages: Outages,
     ) -> None:
         self._profile = home.profile
         self._journal = journal
@@ -41,6 +44,7 @@ class Gathering:
         self._now_ns = now_ns
         self._definitions = definitions
         self._outputs = outputs
+        self._outages = outages
         self.matcher = Matcher((), zone.info)
         """Of this harvest's executions."""
 
@@ -110,6 +114,19 @@ class Gathering:
         at_ns = ended_ns if ended_ns is not None else self._now_ns
         job = self._definitions.at(job_id, at_ns)
         previous = self.previous(execution) if execution else None
+        counted_ns = previous[1] if previous else None
+        if execution is None:
+            due_ns = self._definitions.told_due(job_id, began_ns)
+        else:
+            due_ns = self._definitions.known_due(execution, previous)
+            edited = self._edited_before(execution, due_ns)
+            if edited is not None:
+                job, due_ns = edited, None
+                if edited.schedule is None or edited.schedule.kind is ScheduleKind.INTERVAL:
+                    # It counts from the edit, and nobody saw that.
+                    job, counted_ns = replace(edited, created_ns=None), None
+            elif due_ns is not None and not self._still_held(execution, job, due_ns):
+                due_ns = None
         # The output file is read only where the databases leave a question.
         complete = execution is not None and session is not None and job is not None
         return assemble(
@@ -129,17 +146,47 @@ class Gathering:
                 else self._outputs.of_run(
                     job_id, began_ns, at_ns, slack_ns=0 if execution else UNMATCHED_GRACE_NS
                 ),
-                known_due_ns=self._journal.due_between(
-                    job_id, previous[0] if previous else 0, execution.claimed_ns + NS
-                )
-                if execution
-                else self._definitions.told_due(job_id, began_ns),
-                previous_end_ns=previous[1] if previous else None,
+                known_due_ns=due_ns,
+                previous_end_ns=counted_ns,
                 last_activity_ns=active_ns,
             ),
             self._zone.info,
             self._zone.name,
         )
+
+    def _edited_before(self, execution: Execution, due_ns: int | None) -> Job | None:
+        """The definition with another schedule that was seen only after this run, if it explains the
+        run better than what was due by the one before."""
+        if due_ns is None or self._is_sure(execution, due_ns):
+            return None
+        edited = self._definitions.changed_schedule(execution.job_id, execution.claimed_ns)
+        if edited is None or edited.schedule is None or edited.schedule.cron is None:
+            return edited
+        claimed_ns = execution.claimed_ns
+        newest = previous_occurrence_ns(edited.schedule.cron, claimed_ns, self._zone.info)
+        return edited if newest is not None and claimed_ns - newest <= UP_NS else None
+
+    def _still_held(self, execution: Execution, job: Job | None, due_ns: int) -> bool:
+        """Whether a run that came late for what was seen last was due for that.
+
+        What was passed by in a pause was not. Nor, most likely, where the run came right on a later
+        time: a scheduler that was down runs what is overdue whenever it comes back.
+        """
+        if self._is_sure(execution, due_ns):
+            return True
+        then = self._definitions.at(execution.job_id, execution.claimed_ns)
+        if then is not None and not then.enabled:
+            return False
+        return not is_right_on_a_later_time(
+            job.schedule if job else None,
+            due_ns,
+            claimed_ns=execution.claimed_ns,
+            zone=self._zone.info,
+        )
+
+    def _is_sure(self, execution: Execution, due_ns: int) -> bool:
+        """It came on time, or the host was seen to have it overdue."""
+        return execution.claimed_ns - due_ns <= UP_NS or self._outages.saw(execution, due_ns)
 
     def of_output(self, saved: Saved, output: Output) -> Run:
         job = self._definitions.at(saved.job_id, saved.saved_ns)

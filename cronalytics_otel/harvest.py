@@ -94,11 +94,17 @@ class _Harvester:
         self._result = Harvest()
         self._definitions = Definitions(home.jobs, journal, zone.info, now_ns)
         self._outputs = Outputs(home.outputs, zone.info)
+        self._outages = Outages(home, journal, self._definitions, zone.info, zone.name, now_ns)
         self._gathering = Gathering(
-            home, journal, zone, now_ns, definitions=self._definitions, outputs=self._outputs
+            home,
+            journal,
+            zone,
+            now_ns,
+            definitions=self._definitions,
+            outputs=self._outputs,
+            outages=self._outages,
         )
         self._matcher = self._gathering.matcher
-        self._outages = Outages(home, journal, self._definitions, zone.info, zone.name, now_ns)
         self._executions: dict[str, Execution] = {}
         self._leftovers = Leftovers(self._outputs, zone.info, now_ns)
         self._begins_ns: int | None = None

@@ -24,12 +24,7 @@ from .host.ledger import Execution
 from .host.times import NS, to_datetime
 from .model import Job, Outcome, OutcomeSource, Run, Schedule, ScheduleKind, Trigger
 from .outcome import ErrorType
-
-UP_NS = round(schedules.GRACE_MIN_S * NS)
-"""How late a scheduler that is up may start a run, by its own least grace."""
-
-_SAME_NS = 5 * NS
-"""Between the end of a run in the ledger and the end that its next time is counted from."""
+from .schedule import SAME_NS, UP_NS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,22 +82,29 @@ class Ledger:
         return not any(_alive_between(e, first_ns, last_ns) for e in self.executions)
 
 
-def look(known: Overdue | None, job: Job | None, seen_ns: int) -> Overdue | None:
-    """What is known of an overdue job after one more look at its definition (None: it is gone)."""
-    if known is not None:
-        if job is not None and _same(job.next_run_ns, known.due_ns):
-            if job.enabled and known.changed_ns is None:
-                return replace(
-                    known, until_ns=max(known.until_ns, seen_ns), runs_left=job.runs_left
-                )
-            if known.changed_ns is None:
-                paused_ns = seen_ns if job.paused_ns is None else min(job.paused_ns, seen_ns)
-                return replace(known, until_ns=max(known.until_ns, paused_ns), changed_ns=seen_ns)
-            return known
-        if known.changed_ns == 0:
-            known = None
-        else:
-            return known if known.changed_ns else replace(known, changed_ns=seen_ns)
+def look(known: Sequence[Overdue], job: Job | None, seen_ns: int) -> list[Overdue]:
+    """What is known of a job's overdue times, the oldest first, after one more look at its definition
+    (None: it is gone). Only the last may still be what it is due for."""
+    *before, last = known or (None,)
+    if last is not None and job is not None and _same(job.next_run_ns, last.due_ns):
+        return [*before, _seen_again(last, job, seen_ns)]
+    if last is not None and last.changed_ns is None:
+        last = replace(last, changed_ns=seen_ns)
+    ended = [last] if last is not None and last.changed_ns != 0 else []
+    found = _past_its_time(job, seen_ns)
+    return [*before, *ended, *([found] if found is not None else [])]
+
+
+def _seen_again(known: Overdue, job: Job, seen_ns: int) -> Overdue:
+    if known.changed_ns is not None:
+        return known
+    if job.enabled:
+        return replace(known, until_ns=max(known.until_ns, seen_ns), runs_left=job.runs_left)
+    paused_ns = seen_ns if job.paused_ns is None else min(job.paused_ns, seen_ns)
+    return replace(known, until_ns=max(known.until_ns, paused_ns), changed_ns=seen_ns)
+
+
+def _past_its_time(job: Job | None, seen_ns: int) -> Overdue | None:
     if job is None or job.next_run_ns is None:
         return None
     until_ns = seen_ns if job.enabled else job.paused_ns
@@ -128,9 +130,9 @@ def before_run(
 
     `anchor_ns` is the end of the run before, from where the host counted on.
     """
-    if execution.claimed_ns < overdue.until_ns - _SAME_NS:
+    if execution.claimed_ns < overdue.until_ns - SAME_NS:
         return None  # it was seen not to have run after it had: the clocks disagree
-    if overdue.changed_ns is not None and execution.claimed_ns > overdue.changed_ns + _SAME_NS:
+    if overdue.changed_ns is not None and execution.claimed_ns > overdue.changed_ns + SAME_NS:
         return without_run(overdue, schedule, anchor_ns=anchor_ns, zone=zone)
     seen = min(overdue.until_ns + UP_NS, execution.claimed_ns)
     if execution.source == "direct":
@@ -189,6 +191,8 @@ def by_silence(
     others = (j for j in jobs.values() if j.job_id != job.job_id)
     if not any(_was_silent(j, execution, ledger, span, zone) for j in others):
         return None
+    if known_due_ns is not None:
+        return _served_by(execution, due, None)
     return _outage(due[:-1], None)
 
 
@@ -257,7 +261,7 @@ def _due_times(
         step_ns = round(schedule.interval_s * NS)
         base_ns = overdue.due_ns - step_ns
         # By the ledger's end if it can be, so that a journal built anew finds the same times.
-        if anchor_ns is not None and abs(anchor_ns - base_ns) <= _SAME_NS:
+        if anchor_ns is not None and abs(anchor_ns - base_ns) <= SAME_NS:
             base_ns = anchor_ns
     elif overdue.due_ns <= limit_ns:
         # Whatever the schedule says: a person can make a job due at once.
@@ -325,7 +329,7 @@ def _follows(schedule: Schedule, earlier: Execution, later: Execution, zone: tzi
     """Whether the later run is the one that was due next after the earlier, and on time."""
     if earlier.finished_ns is None:
         return False
-    up_to_ns = later.claimed_ns + _SAME_NS
+    up_to_ns = later.claimed_ns + SAME_NS
     times = schedules.occurrences(schedule, earlier.finished_ns, up_to_ns, zone)
     due = list(islice(times, 2))
     return len(due) == 1 and later.claimed_ns - due[0] <= UP_NS
@@ -345,7 +349,9 @@ def _was_silent(
         return False
     if job.runs_left is not None:
         return False
-    previous = _on_schedule(schedule, replace(execution, job_id=job.job_id), ledger, zone)
+    # As it was before anything came back: its own late run may have been claimed just before.
+    before = replace(execution, job_id=job.job_id, claimed_ns=execution.claimed_ns - UP_NS)
+    previous = _on_schedule(schedule, before, ledger, zone)
     if previous is None or previous.finished_ns is None or previous.finished_ns > span[1]:
         return False
     due = schedules.occurrences(schedule, max(previous.finished_ns, span[0] - 1), span[1], zone)
@@ -370,4 +376,4 @@ def _claim(execution: Execution) -> int:
 
 
 def _same(a_ns: int | None, b_ns: int) -> bool:
-    return a_ns is not None and abs(a_ns - b_ns) <= _SAME_NS
+    return a_ns is not None and abs(a_ns - b_ns) <= SAME_NS

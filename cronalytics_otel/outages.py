@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, replace
 from datetime import tzinfo
+from itertools import chain
 from typing import TypeAlias
 
 from . import missed
@@ -19,11 +20,12 @@ from .host.times import NS
 from .journal import Journal
 from .missed import Ledger, Outage, Overdue
 from .model import Job, Run
+from .schedule import SAME_NS
 
 PreviousTimes: TypeAlias = Callable[[Execution], tuple[int, int | None] | None]
 """Of an execution, the start of the job's run before it and the time the host counted on from."""
 
-FACT = "overdue"
+FACT = "outages"
 """The journal's fact that keeps what was seen, from one harvest to the next."""
 
 TELL_AFTER_NS = 120 * NS
@@ -49,20 +51,21 @@ class Outages:
         self._zone = zone
         self._zone_name = zone_name
         self._now_ns = now_ns
-        self._overdue: dict[str, Overdue] = {}
+        self._overdue: dict[str, list[Overdue]] = {}
+        """By job id, the oldest first: a second one may begin before the first is told."""
         self._kept = ""
         self._ledger: Ledger | None = None
 
     def recall(self, facts: Mapping[str, str]) -> bool:
         """Takes what earlier harvests saw; whether one of them may be told now."""
         self._kept = facts.get(FACT, "")
-        for job_id, values in json.loads(self._kept or "{}").items():
-            due_ns, until_ns, runs_left, changed_ns = values
-            self._overdue[job_id] = Overdue(
-                due_ns=due_ns, until_ns=until_ns, runs_left=runs_left, changed_ns=changed_ns
-            )
+        for job_id, seen in json.loads(self._kept or "{}").items():
+            self._overdue[job_id] = [
+                Overdue(due_ns=due_ns, until_ns=until_ns, runs_left=left, changed_ns=changed_ns)
+                for due_ns, until_ns, left, changed_ns in seen
+            ]
         has_ledger = self._home.ledger.exists()
-        return has_ledger and any(map(self._is_settled, self._overdue.values()))
+        return has_ledger and any(map(self._is_settled, chain(*self._overdue.values())))
 
     def look(self, seen_ns: int) -> None:
         """Sees what the definitions, as they were read at this time, say to be past its time.
@@ -73,15 +76,25 @@ class Outages:
             return
         jobs = self._definitions.now
         for job_id in [*self._overdue, *(j for j in jobs if j not in self._overdue)]:
-            seen = missed.look(self._overdue.get(job_id), jobs.get(job_id), seen_ns)
-            if seen is not None:
+            seen = missed.look(self._overdue.get(job_id, ()), jobs.get(job_id), seen_ns)
+            if seen:
                 self._overdue[job_id] = seen
             else:
                 self._overdue.pop(job_id, None)
 
+    def saw(self, execution: Execution, due_ns: int) -> bool:
+        """Whether the job was seen past this time, with nothing changed until this run."""
+        return any(
+            abs(overdue.due_ns - due_ns) <= SAME_NS
+            and (overdue.changed_ns is None or execution.claimed_ns <= overdue.changed_ns + SAME_NS)
+            for overdue in self._overdue.get(execution.job_id, ())
+        )
+
     def keep(self) -> None:
         """Writes down what was seen, for the next harvest."""
-        kept = {job_id: astuple(overdue) for job_id, overdue in sorted(self._overdue.items())}
+        kept = {
+            job: list(map(astuple, seen)) for job, seen in sorted(self._overdue.items()) if seen
+        }
         text = json.dumps(kept) if kept else ""
         if text != self._kept:
             self._journal.set_facts({FACT: text})
@@ -107,30 +120,39 @@ class Outages:
     def settle(self) -> list[Run]:
         """What was missed by jobs that were paused, edited or removed before they could run late."""
         told: dict[str, Run] = {}
-        for job_id, overdue in list(self._overdue.items()):
-            if not self._is_settled(overdue):
-                continue
-            ledger = self._whole_ledger()
-            siblings = ledger.of_job.get(job_id, [])
-            if self._runs_still(siblings):
-                continue  # what it ran for is known when it has ended
-            ran = siblings and siblings[-1].claimed_ns >= overdue.due_ns - NS
-            job = self._job(job_id, overdue.until_ns)
-            if not ran and ledger.covers(overdue.due_ns) and job is not None and job.schedule:
-                outage = missed.without_run(
-                    overdue,
-                    job.schedule,
-                    anchor_ns=counted_from(siblings[-1]) if siblings else None,
-                    zone=self._zone,
-                )
+        for job_id, seen in list(self._overdue.items()):
+            for overdue in filter(self._is_settled, list(seen)):
+                ledger = self._whole_ledger()
+                siblings = ledger.of_job.get(job_id, [])
+                if self._runs_still(siblings):
+                    break  # what it ran for is known when it has ended
+                outage = self._without_run(job_id, overdue, siblings)
                 if outage is not None:
                     never = self._run_of(outage, job_id)
                     told[never.run_id] = never
-            if job_id in self._definitions.now:
-                self._overdue[job_id] = replace(overdue, changed_ns=0)
-            else:
-                del self._overdue[job_id]
+                seen.remove(overdue)
+                if not seen and job_id in self._definitions.now:
+                    seen.append(replace(overdue, changed_ns=0))
         return self._new(told)
+
+    def _without_run(
+        self, job_id: str, overdue: Overdue, siblings: Sequence[Execution]
+    ) -> Outage | None:
+        """What was missed if it never ran for the time that it was overdue for."""
+        told_ns = (overdue.changed_ns or 0) + TELL_AFTER_NS
+        times = (e.claimed_ns for e in siblings)
+        job = self._job(job_id, overdue.until_ns)
+        if any(overdue.due_ns - NS <= claimed_ns <= told_ns for claimed_ns in times):
+            return None
+        if job is None or job.schedule is None or not self._whole_ledger().covers(overdue.due_ns):
+            return None
+        before = [e for e in siblings if e.claimed_ns < overdue.due_ns]
+        return missed.without_run(
+            overdue,
+            job.schedule,
+            anchor_ns=counted_from(before[-1]) if before else None,
+            zone=self._zone,
+        )
 
     # One run.
 
@@ -141,12 +163,13 @@ class Outages:
         if job is None or job.schedule is None:
             return None
         anchor_ns = previous[1] if previous else None
-        overdue = self._overdue.get(execution.job_id)
-        is_first = previous is None or overdue is None or previous[0] < overdue.due_ns
-        if overdue is not None and execution.claimed_ns >= overdue.due_ns - NS and is_first:
+        seen = self._overdue.get(execution.job_id, [])
+        first_of = [o for o in seen if _is_first(execution, previous, o)]
+        if first_of:
+            overdue = first_of[-1]
             if overdue.changed_ns == 0:
                 return None  # told already
-            del self._overdue[execution.job_id]
+            seen.remove(overdue)
             then = self._job(execution.job_id, overdue.until_ns) or job  # it may have been edited
             return missed.before_run(
                 overdue,
@@ -168,9 +191,7 @@ class Outages:
             execution,
             self._whole_ledger(),
             self._definitions.now,
-            known_due_ns=self._journal.due_between(
-                job.job_id, anchor_ns, execution.claimed_ns + NS
-            ),
+            known_due_ns=self._definitions.known_due(execution, previous),
             zone=self._zone,
         )
 
@@ -178,7 +199,7 @@ class Outages:
         """Asked of every run, so that the ledger is read for few."""
         if job.schedule is None or execution.source == "direct":
             return False
-        limit_ns = execution.claimed_ns - missed.UP_NS
+        limit_ns = execution.claimed_ns - schedules.UP_NS
         times = schedules.occurrences(job.schedule, anchor_ns, limit_ns, self._zone)
         return next(times, None) is not None
 
@@ -186,7 +207,7 @@ class Outages:
         return self._definitions.at(job_id, at_ns)
 
     def _run_of(self, outage: Outage, job_id: str) -> Run:
-        last_ns = outage.last_ns + missed.UP_NS
+        last_ns = outage.last_ns + schedules.UP_NS
         return missed.run_of(
             outage,
             job_id,
@@ -219,6 +240,14 @@ class Outages:
                 )
             self._ledger = Ledger.of(page.executions, page.begins_ns)
         return self._ledger
+
+
+def _is_first(
+    execution: Execution, previous: tuple[int, int | None] | None, overdue: Overdue
+) -> bool:
+    """Whether it is the job's first run since it was due for that time."""
+    is_after = execution.claimed_ns >= overdue.due_ns - NS
+    return is_after and (previous is None or previous[0] < overdue.due_ns)
 
 
 def counted_from(execution: Execution) -> int:

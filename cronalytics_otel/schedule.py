@@ -8,11 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 
-from .host.times import NS, ns_of, to_datetime
+from .host.times import NS, ns_of, stamp_ns, to_datetime
 from .model import Schedule, ScheduleKind, Trigger
 
 GRACE_MIN_S, GRACE_MAX_S = 120.0, 7200.0
 """The host's bounds on how late a job may be before a run counts as catching up."""
+
+UP_NS = round(GRACE_MIN_S * NS)
+"""How late a scheduler that is up may start a run, by its own least grace."""
+
+SAME_NS = 5 * NS
+"""Between the end of a run in the ledger and the end that its next time is counted from."""
 
 _MINUTE_NS = 60 * NS
 _DAY_NS = 86_400 * NS
@@ -83,12 +89,28 @@ def previous_occurrence_ns(expression: str, at_ns: int, zone: tzinfo) -> int | N
             if fields.match(to_datetime(candidate_ns, zone)):
                 return candidate_ns
     try:
-        # get_prev is strictly before its start.
-        start = to_datetime(at_ns, zone) + timedelta(microseconds=1)
+        # By the clock on the wall: with a zone, the host's croniter (6) is an hour off where a change
+        # of the clocks lies between. get_prev is strictly before its start.
+        start = to_datetime(at_ns, zone).replace(tzinfo=None) + timedelta(microseconds=1)
         found = croniter(expression, start).get_prev(datetime)
-    except (CroniterError, ValueError, KeyError, AttributeError):
+        moments = stamp_ns(found, zone) if isinstance(found, datetime) else ()
+    except (CroniterError, ValueError, KeyError, AttributeError, OverflowError):
         return None
-    return ns_of(found) if isinstance(found, datetime) else None
+    return max((ns for ns in moments if ns <= at_ns), default=None)
+
+
+def _due_across_a_change_ns(
+    expression: str, previous_end_ns: int, claimed_ns: int, zone: tzinfo
+) -> int | None:
+    """What the host's croniter had due after the run before, if the clocks were changed since and
+    the run came right then: it may be no time of the expression, but an hour beside one."""
+    clocks = {to_datetime(ns, zone).utcoffset() for ns in (previous_end_ns, claimed_ns)}
+    if len(clocks) == 1:
+        return None
+    due_ns = _next_occurrence_ns(expression, previous_end_ns, zone)
+    if due_ns is None or not 0 <= claimed_ns - due_ns <= UP_NS:
+        return None
+    return due_ns
 
 
 def occurrences(schedule: Schedule, after_ns: int, up_to_ns: int, zone: tzinfo) -> Iterator[int]:
@@ -214,6 +236,10 @@ def scheduled_ns(
     if schedule is None:
         return None
     if schedule.kind is ScheduleKind.CRON and schedule.cron is not None:
+        if previous_end_ns is not None:
+            due = _due_across_a_change_ns(schedule.cron, previous_end_ns, claimed_ns, zone)
+            if due is not None:
+                return due
         due = previous_occurrence_ns(schedule.cron, claimed_ns, zone)
         # The host counts on from the last end: an occurrence before it, or before the job was
         # made, is not what started this run.
@@ -229,6 +255,33 @@ def scheduled_ns(
         if claimed_ns - due > round(grace_s(schedule) * NS):
             return None
     return due if due is not None and due <= claimed_ns + NS else None
+
+
+def counts_anew(
+    schedule: Schedule | None, due_ns: int, *, claimed_ns: int, previous_end_ns: int
+) -> bool:
+    """Whether an interval's `next_run_at` was seen before the end of the run before, from where the
+    host then counted on; what a person made due sooner is no such time."""
+    if schedule is None or schedule.kind is not ScheduleKind.INTERVAL or not schedule.interval_s:
+        return False
+    counted_ns = previous_end_ns + round(schedule.interval_s * NS) - SAME_NS
+    return due_ns < counted_ns <= claimed_ns
+
+
+def is_right_on_a_later_time(
+    schedule: Schedule | None, due_ns: int, *, claimed_ns: int, zone: tzinfo
+) -> bool:
+    """Whether the run came so soon after a later occurrence than `due_ns` that one which only comes
+    late would hardly have hit it: one in ten."""
+    if schedule is None or schedule.cron is None or claimed_ns - due_ns <= UP_NS:
+        return False
+    later_ns = previous_occurrence_ns(schedule.cron, claimed_ns, zone)
+    if later_ns is None or later_ns <= due_ns:
+        return False
+    next_ns = _next_occurrence_ns(schedule.cron, later_ns, zone)
+    if next_ns is None:
+        return False
+    return claimed_ns - later_ns <= min(UP_NS, (next_ns - later_ns) // 10)
 
 
 def trigger(

@@ -74,6 +74,25 @@ Hermes's own where it has one.
 
 """
 
+_DUE = """\
+
+## When a run was due
+
+`hermes.cron.run.scheduled_time` is what the host says of the run itself, where it does; else the
+`next_run_at` that jobs.json was last read with before the run, as long as it still held; else what the
+schedule gives. While a gateway has the plugin, each change of jobs.json is read. Where it is read seldom,
+a `next_run_at` may be over by the time of the run:
+
+| since it was read | the run was due for |
+| --- | --- |
+| another run of the job has ended | what follows that end: the host counts on from there |
+| the job was paused | the newest time of its cron expression; for an interval, one after the run before, if that is not too long ago |
+| it was given a cron expression, and the run came within 120 seconds after a time of that | that time |
+| it was given an interval | unknown, and absent: nobody saw from when it counts |
+| nothing was seen; the run came late, and right on a later time of its cron expression (within a tenth of its period, at most 120 seconds) | that later time: the job was paused or moved, unless it was read past its time just before, or the outage is proven as below |
+| nothing was seen; the run came late, at any other time | as read: it catches up |
+"""
+
 _MISSED = """\
 
 ## Missed runs
@@ -183,7 +202,7 @@ def render() -> str:
         sections += [f"{event.meaning}\n\n" for event in sc.EVENTS if event.where is where]
         sections += [_attributes(where), "\n"]
     return "".join(
-        [*sections, _OUTCOMES_HEAD, _outcomes(), _ERRORS_HEAD, _errors(), _MISSED, _HOSTS]
+        [*sections, _OUTCOMES_HEAD, _outcomes(), _ERRORS_HEAD, _errors(), _DUE, _MISSED, _HOSTS]
     )
 
 

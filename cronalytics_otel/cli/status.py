@@ -122,7 +122,7 @@ def _overdue(context: Context) -> tuple[Job, ...]:
         for job in jobs
         if job.enabled
         and (job.schedule is None or job.schedule.kind is not ScheduleKind.ONCE)
-        and missed.look(None, job, context.now_ns) is not None
+        and missed.look((), job, context.now_ns)
     )
 
 

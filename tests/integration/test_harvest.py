@@ -71,6 +71,18 @@ class Place:
                 snapshots=snapshots,
             )
 
+    def sync(self, at: datetime, *, full: bool = False) -> None:
+        self.now = at
+        self.harvest(full=full)
+
+    def change(self, job: str, **fields: object) -> None:
+        """As a person, or the host, changes a job."""
+        self.host.jobs[job] |= fields
+        self.host.write()
+
+    def edit(self, job: str, cron: str) -> None:
+        self.change(job, schedule={"kind": "cron", "expr": cron, "display": cron})
+
     def journal(self) -> Journal:
         return Journal.open(self.home.journal)
 
@@ -246,6 +258,137 @@ def test_a_run_right_on_time_after_an_earlier_one_is_not_late_by_that_one_s_due_
 
     assert place.run(built).trigger is Trigger.SCHEDULE
     assert (place.run(built).lateness_s or 0) < 60
+
+
+def test_what_an_interval_was_due_for_in_mid_run_is_over_with_that_run(place: Place) -> None:
+    """The host moves it when the run begins, and again when it ends."""
+    job = place.host.job("slow", every_minutes=30, created=NINE - timedelta(minutes=30))
+    first = place.host.agent_run(job, NINE, 1200.0, stop_after=Stage.RUNNING)
+    place.change(job, next_run_at=(NINE + timedelta(minutes=30)).isoformat())
+    place.sync(NINE + timedelta(minutes=10))
+    place.host.advance(first)
+    second = place.host.agent_run(job, NINE + timedelta(minutes=50, seconds=5))
+    place.host.write()
+    place.sync(NINE + timedelta(hours=1))
+
+    run = place.run(second)
+    assert run.trigger is Trigger.SCHEDULE
+    assert run.lateness_s == pytest.approx(5, abs=0.1)
+
+
+def test_what_a_cron_job_was_due_for_in_a_run_that_overran_it_is_over(place: Place) -> None:
+    job = place.host.job("slow", cron="*/20 * * * *", created=NINE - timedelta(minutes=5))
+    first = place.host.agent_run(job, NINE, 1800.0, stop_after=Stage.RUNNING)
+    place.change(job, next_run_at=(NINE + timedelta(minutes=20)).isoformat())
+    place.sync(NINE + timedelta(minutes=10))
+    place.host.advance(first)
+    second = place.host.agent_run(job, NINE + timedelta(minutes=45))
+    place.host.write()
+    place.sync(NINE + timedelta(hours=1))
+
+    assert place.run(second).lateness_s == pytest.approx(300, abs=1)
+
+
+def test_what_a_person_made_due_sooner_is_what_the_run_was_due_for(place: Place) -> None:
+    job = place.host.job("digest", every_minutes=300, created=NINE - timedelta(minutes=300))
+    place.host.agent_run(job, NINE)
+    place.host.write()
+    place.change(job, next_run_at=(NINE + timedelta(minutes=30)).isoformat())
+    place.sync(NINE + timedelta(minutes=30, seconds=20))
+    built = place.host.agent_run(job, NINE + timedelta(minutes=30, seconds=40))
+    place.host.write()
+    place.sync(NINE + timedelta(hours=1))
+
+    assert place.run(built).lateness_s == pytest.approx(40, abs=1)
+
+
+HOURS_LATER = NINE + timedelta(hours=7, seconds=10)
+
+
+def hourly(place: Place) -> str:
+    """Seen to be due at ten."""
+    job = place.host.job("hourly", cron="0 * * * *", created=NINE - timedelta(minutes=30))
+    place.host.agent_run(job, NINE)
+    place.host.write()
+    place.sync(NINE + timedelta(minutes=30))
+    return job
+
+
+def run_late(place: Place, job: str, at: datetime = HOURS_LATER) -> Run:
+    built = place.host.agent_run(job, at)
+    place.host.write()
+    place.sync(at + timedelta(minutes=2))
+    return place.run(built)
+
+
+def test_a_run_after_a_pause_was_not_due_before_it(place: Place) -> None:
+    job = hourly(place)
+    place.change(job, enabled=False, state="paused", paused_at=NINE.isoformat())
+    place.sync(NINE + timedelta(minutes=40))
+    place.change(job, enabled=True, state="scheduled", paused_at=None)
+
+    run = run_late(place, job, NINE + timedelta(hours=7, minutes=9))
+
+    assert run.scheduled_ns == epoch_ns(HOURS_LATER.replace(second=0, microsecond=0))
+
+
+def test_a_run_right_on_a_later_time_follows_a_pause_that_nobody_saw(place: Place) -> None:
+    run = run_late(place, hourly(place))
+
+    assert run.trigger is Trigger.SCHEDULE
+    assert run.lateness_s == pytest.approx(10, abs=1)
+
+
+def test_but_one_that_was_seen_past_its_time_just_before_catches_up(place: Place) -> None:
+    job = hourly(place)
+    place.sync(HOURS_LATER - timedelta(seconds=1), full=True)
+
+    run = run_late(place, job)
+
+    assert run.trigger is Trigger.CATCH_UP
+    assert run.scheduled_ns == epoch_ns((NINE + timedelta(hours=1)).replace(microsecond=0))
+
+
+def test_and_so_does_one_that_came_at_no_time_of_its_own(place: Place) -> None:
+    run = run_late(place, hourly(place), NINE + timedelta(hours=7, minutes=9))
+
+    assert run.trigger is Trigger.CATCH_UP
+    assert run.scheduled_ns == epoch_ns((NINE + timedelta(hours=1)).replace(microsecond=0))
+
+
+def test_a_run_right_on_a_schedule_that_was_seen_only_after_it_was_due_by_that(
+    place: Place,
+) -> None:
+    job = hourly(place)
+    place.edit(job, "20 5,12 * * *")
+
+    run = run_late(place, job, NINE + timedelta(hours=7, minutes=20, seconds=10))
+
+    assert run.schedule_expression == "20 5,12 * * *"
+    assert run.trigger is Trigger.SCHEDULE
+    assert run.lateness_s == pytest.approx(10, abs=1)
+
+
+def test_a_run_that_neither_schedule_explains_was_late_by_the_one_that_was_known(
+    place: Place,
+) -> None:
+    job = hourly(place)
+    place.edit(job, "20 5,12 * * *")
+
+    run = run_late(place, job, NINE + timedelta(hours=7, minutes=40))
+
+    assert (run.trigger, run.schedule_expression) == (Trigger.CATCH_UP, "0 * * * *")
+
+
+def test_from_when_an_interval_counts_that_a_job_was_given_meanwhile_is_unknown(
+    place: Place,
+) -> None:
+    job = hourly(place)
+    place.change(job, schedule={"kind": "interval", "minutes": 400, "display": "every 400m"})
+
+    run = run_late(place, job)
+
+    assert (run.scheduled_ns, run.trigger) == (None, Trigger.SCHEDULE)
 
 
 def test_a_delivery_that_failed_is_told(place: Place) -> None:

@@ -218,6 +218,43 @@ def test_a_job_that_was_paused_all_the_time_was_not_missed(place: Place) -> None
     assert place.harvest(BACK + HOUR, before) == []
 
 
+def test_a_second_outage_is_told_when_nobody_looked_between_the_two(place: Place) -> None:
+    """Each was seen before the scheduler's first tick, and the first late run with the second look."""
+    place.harvest(NINE + 2 * DAY + 4 * HOUR)
+    before = JobsSnapshot(epoch_ns(BACK) - 10**9, place.home.jobs.read_text())
+    place.host.agent_run(place.digest, BACK)
+    place.host.write()
+    again = BACK + 4 * DAY + HOUR
+    second = JobsSnapshot(epoch_ns(again) - 10**9, place.home.jobs.read_text())
+    first = place.harvest(again, before, second)
+    place.host.agent_run(place.digest, again)
+    place.host.write()
+
+    missed = place.harvest(again + HOUR)
+
+    assert [told(run) for run in first if run.job_name == "digest"] == [OUTAGES[1]]
+    assert [told(run) for run in missed if run.job_name == "digest"] == [
+        OUTAGES[1],
+        ("digest", "10 09:00:00", "12 09:00:00", 3, True),
+    ]
+    assert place.harvest(again + DAY, full=True) == missed
+
+
+def test_an_outage_that_a_person_ended_is_told_beside_the_next_one(place: Place) -> None:
+    """Moved to another time while it was overdue, and overdue for that one too before it ran."""
+    place.harvest(NINE + 2 * DAY + 4 * HOUR)
+    overdue = JobsSnapshot(epoch_ns(NINE + 3 * DAY + HOUR), place.home.jobs.read_text())
+    place.change_jobs(next_run_at=(NINE + 3 * DAY + 2 * HOUR).isoformat())
+    moved = JobsSnapshot(epoch_ns(NINE + 3 * DAY + 4 * HOUR), place.home.jobs.read_text())
+    missed = place.harvest(NINE + 3 * DAY + 5 * HOUR, overdue, moved)
+    place.host.agent_run(place.digest, NINE + 3 * DAY + 6 * HOUR)
+    place.host.write()
+
+    assert place.harvest(NINE + 3 * DAY + 7 * HOUR) == missed
+    assert [told(run) for run in missed] == [("digest", "05 09:00:00", "05 09:00:00", 1, True)]
+    assert place.latest(place.digest).lateness_s == pytest.approx(4 * 3600, abs=1)
+
+
 def test_an_outage_that_goes_on_is_not_told_yet(place: Place) -> None:
     for day in range(3, 9):
         assert place.harvest(NINE + day * DAY, full=True) == []

@@ -116,7 +116,7 @@ def clone_venv(base: Path, target: Path) -> None:
         ignore=shutil.ignore_patterns(_marker(base).name),
     )
     for script in (target / "bin").iterdir():
-        if script.is_symlink():
+        if script.is_symlink() or script.is_dir():
             continue
         text = script.read_bytes()
         if bytes(base) in text:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from cronalytics_otel.host.ledger import Execution
 from cronalytics_otel.host.times import NS, ns_of
 from cronalytics_otel.missed import (
-    UP_NS,
     Ledger,
     Outage,
     Overdue,
@@ -25,6 +24,7 @@ from cronalytics_otel.missed import (
 )
 from cronalytics_otel.model import Job, Mode, Outcome, OutcomeSource, Schedule, ScheduleKind
 from cronalytics_otel.outcome import ErrorType
+from cronalytics_otel.schedule import UP_NS
 
 DAY, HOUR, MINUTE = 86_400 * NS, 3_600 * NS, 60 * NS
 MONDAY = ns_of(datetime(2026, 5, 4, 9, tzinfo=UTC))
@@ -60,17 +60,17 @@ def overdue(due_ns: int, until_ns: int, runs_left: int | None = None, changed_ns
 def test_a_job_past_its_time_by_more_than_a_tick_is_overdue() -> None:
     due = job(next_run_ns=MONDAY)
 
-    assert look(None, due, MONDAY + UP_NS) is None
-    assert look(None, due, MONDAY + UP_NS + 1) == overdue(MONDAY, MONDAY + UP_NS + 1)
+    assert look([], due, MONDAY + UP_NS) == []
+    assert look([], due, MONDAY + UP_NS + 1) == [overdue(MONDAY, MONDAY + UP_NS + 1)]
 
 
 def test_each_further_look_extends_it_until_the_host_has_another_time() -> None:
-    known = look(None, job(next_run_ns=MONDAY), MONDAY + HOUR)
+    known = look([], job(next_run_ns=MONDAY), MONDAY + HOUR)
     known = look(known, job(next_run_ns=MONDAY), MONDAY + DAY)
-    assert known == overdue(MONDAY, MONDAY + DAY)
+    assert known == [overdue(MONDAY, MONDAY + DAY)]
 
     known = look(known, job(next_run_ns=MONDAY + 2 * DAY), MONDAY + DAY + HOUR)
-    assert known == overdue(MONDAY, MONDAY + DAY, changed_ns=MONDAY + DAY + HOUR)
+    assert known == [overdue(MONDAY, MONDAY + DAY, changed_ns=MONDAY + DAY + HOUR)]
     assert look(known, job(next_run_ns=MONDAY + 3 * DAY), MONDAY + 2 * DAY) == known
 
 
@@ -78,19 +78,39 @@ def test_a_pause_ends_it_when_it_was_made_not_when_it_was_seen() -> None:
     paused = job(next_run_ns=MONDAY, enabled=False, paused_ns=MONDAY + 2 * HOUR)
     seen = overdue(MONDAY, MONDAY + 2 * HOUR, changed_ns=MONDAY + DAY)
 
-    assert look(None, paused, MONDAY + DAY) == seen
-    assert look(overdue(MONDAY, MONDAY + HOUR), paused, MONDAY + DAY) == seen
+    assert look([], paused, MONDAY + DAY) == [seen]
+    assert look([overdue(MONDAY, MONDAY + HOUR)], paused, MONDAY + DAY) == [seen]
 
 
 def test_a_job_that_was_paused_before_it_was_due_is_not_overdue() -> None:
-    assert look(None, job(next_run_ns=MONDAY, enabled=False, paused_ns=MONDAY - HOUR), MONDAY + DAY) is None  # fmt: skip
-    assert look(None, job(next_run_ns=MONDAY, enabled=False), MONDAY + DAY) is None
+    assert look([], job(next_run_ns=MONDAY, enabled=False, paused_ns=MONDAY - HOUR), MONDAY + DAY) == []  # fmt: skip
+    assert look([], job(next_run_ns=MONDAY, enabled=False), MONDAY + DAY) == []
 
 
 def test_a_job_that_is_gone_was_overdue_until_it_was_last_seen() -> None:
-    known = look(overdue(MONDAY, MONDAY + HOUR), None, MONDAY + DAY)
+    known = look([overdue(MONDAY, MONDAY + HOUR)], None, MONDAY + DAY)
 
-    assert known == overdue(MONDAY, MONDAY + HOUR, changed_ns=MONDAY + DAY)
+    assert known == [overdue(MONDAY, MONDAY + HOUR, changed_ns=MONDAY + DAY)]
+
+
+def test_a_second_outage_is_seen_although_the_first_is_not_told_yet() -> None:
+    first = overdue(MONDAY, MONDAY + HOUR)
+    again = job(next_run_ns=MONDAY + DAY)
+
+    known = look([first], again, MONDAY + DAY + HOUR)
+    known = look(known, again, MONDAY + DAY + 2 * HOUR)
+
+    assert known == [
+        replace(first, changed_ns=MONDAY + DAY + HOUR),
+        overdue(MONDAY + DAY, MONDAY + DAY + 2 * HOUR),
+    ]
+
+
+def test_what_was_told_is_forgotten_when_the_job_is_due_for_another_time() -> None:
+    told = overdue(MONDAY, MONDAY + HOUR, changed_ns=0)
+
+    assert look([told], job(next_run_ns=MONDAY), MONDAY + DAY) == [told]
+    assert look([told], job(next_run_ns=MONDAY + 2 * DAY), MONDAY + DAY) == []
 
 
 # --- until the run that came late ---------------------------------------------------------------
@@ -215,13 +235,14 @@ def silence(
     *others: Execution,
     known: Job | None = None,
     jobs: dict[str, Job] | None = None,
+    known_due_ns: int | None = None,
 ) -> Outage | None:
     """After runs at 7, 8 and 9 o'clock that were right on an hourly schedule."""
     known = known or job(HOURLY)
     before = [run(MONDAY + n * HOUR + 3 * NS) for n in (-2, -1, 0)]
     ledger = Ledger.of([*before, late, *others], MONDAY - 9 * HOUR)
     return by_silence(
-        known, late, ledger, {"a": known, **(jobs or {})}, known_due_ns=None, zone=UTC
+        known, late, ledger, {"a": known, **(jobs or {})}, known_due_ns=known_due_ns, zone=UTC
     )
 
 
@@ -273,6 +294,26 @@ def test_two_jobs_that_fell_silent_together_were_not_both_paused() -> None:
     """Although the one that comes back first comes right on time."""
     found = silence(ON_TIME, *BEFORE, jobs={"b": job(AT_HALF, job_id="b")})
     assert found == Outage(first_ns=MONDAY + HOUR, last_ns=MONDAY + 6 * HOUR, count=6)
+
+
+def test_the_last_of_those_that_come_back_in_one_tick_fell_silent_with_the_others() -> None:
+    """The others' late runs are in the ledger before its own."""
+    before = [run(MONDAY + n * HOUR + 3 * NS, "b") for n in (-2, -1, 0)]
+    late = run(ON_TIME.claimed_ns - NS // 100, "b")
+
+    found = silence(ON_TIME, *before, late, jobs={"b": job(HOURLY, job_id="b")})
+
+    assert found == Outage(first_ns=MONDAY + HOUR, last_ns=MONDAY + 6 * HOUR, count=6)
+
+
+def test_one_that_comes_right_on_time_stands_for_the_first_time_if_the_host_had_it_due_for_that() -> None:  # fmt: skip
+    found = silence(
+        ON_TIME, *BEFORE, jobs={"b": job(AT_HALF, job_id="b")}, known_due_ns=MONDAY + HOUR
+    )
+
+    assert found == Outage(
+        first_ns=MONDAY + 2 * HOUR, last_ns=MONDAY + 6 * HOUR, count=5, served_ns=MONDAY + HOUR
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -84,9 +84,10 @@ def test_a_run_right_on_its_occurrence_finds_it(
     """Away from a change of the clocks croniter is the oracle in every zone."""
     if _shifts_near(zone, at_ns):
         return
-    due = croniter(expression, to_datetime(at_ns, zone)).get_next(datetime)
-    if _shifts_near(zone, ns_of(due)):
-        return
+    at = to_datetime(at_ns, zone)
+    due = croniter(expression, at).get_next(datetime)
+    if _shifts_near(zone, ns_of(due)) or due.utcoffset() != at.utcoffset():
+        return  # with a change between the two, the host's croniter is an hour off
 
     assert previous_occurrence_ns(expression, ns_of(due), zone) == ns_of(due)
     assert previous_occurrence_ns(expression, ns_of(due) + 59 * NS, zone) == ns_of(due)
@@ -227,6 +228,7 @@ def due(
     known: int | None = None,
     previous_end: int | None = None,
     created: int | None = None,
+    zone: tzinfo = UTC,
 ) -> int | None:
     return scheduled_ns(
         schedule,
@@ -234,7 +236,7 @@ def due(
         known_due_ns=known,
         previous_end_ns=previous_end,
         created_ns=created,
-        zone=UTC,
+        zone=zone,
     )
 
 
@@ -254,6 +256,22 @@ def test_an_occurrence_that_an_earlier_run_has_served_did_not_start_this_one() -
 
 def test_an_occurrence_before_the_job_was_made_did_not_start_it() -> None:
     assert due(cron("0 9 * * *"), created=NINE_NS + NS) is None
+
+
+@pytest.mark.parametrize(
+    ("last", "hour"), [(datetime(2026, 3, 23, 7), 6), (datetime(2026, 10, 19, 7), 8)]
+)
+def test_a_run_that_the_host_has_an_hour_beside_its_time_when_clocks_change_is_on_time(
+    last: datetime, hour: int
+) -> None:
+    """Each Monday at seven, by croniter 6 as every supported host has it."""
+    end = last.replace(tzinfo=BERLIN, second=20)
+    host = croniter("0 7 * * 1", end).get_next(datetime)
+    assert host.hour == hour
+
+    found = due(cron("0 7 * * 1"), ns_of(host) + 5 * NS, previous_end=ns_of(end), zone=BERLIN)
+
+    assert found == ns_of(host)
 
 
 def test_an_interval_counts_from_the_end_of_the_run_before() -> None:
