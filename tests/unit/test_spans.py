@@ -734,6 +734,24 @@ def test_so_are_they_when_only_the_prompt_was_written_at_its_time() -> None:
     assert spans[0].attributes["hermes.cron.trace.partial"] == "untimed"
 
 
+@pytest.mark.parametrize(("execution_id", "late"), [("e1", None), (None, "untimed")])
+def test_an_answer_within_milliseconds_of_a_result_was_written_late_but_of_a_run_in_the_ledger(
+    execution_id: str | None, late: str | None
+) -> None:
+    """A host with a ledger writes as it goes; the home of another may have been brought up to date."""
+    session = a_session(
+        user(3), asks(8.9, ("c1", "t")), result(8.910, "c1"), answer(8.920)
+    )  # fmt: skip
+    root, *_ = build_trace(a_run(execution_id=execution_id), session)
+    assert root.attributes.get("hermes.cron.trace.partial") == late
+
+
+def test_without_a_ledger_how_long_the_delivery_took_is_not_told() -> None:
+    run = a_run(execution_id=None, delivery_outcome=DeliveryOutcome.DELIVERED)
+    root, *_ = build_trace(run, a_session(user(2), answer(9)))
+    assert sc.HERMES_CRON_RUN_DELIVERY_TIME not in root.attributes
+
+
 def test_one_answer_alone_took_all_the_time_of_its_agent() -> None:
     spans = build_trace(a_run(), a_session(user(8.99), answer(8.992)))
 

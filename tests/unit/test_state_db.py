@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -451,6 +452,40 @@ def test_a_conversation_has_its_messages_in_order_and_its_children(db: Database)
     assert (found.messages[2].tool_call_id, found.messages[2].tool_name) == ("c1", "terminal")
     (child,) = found.children
     assert (child.session_id, child.is_subagent, len(child.messages)) == ("child", True, 1)
+
+
+def asks(name: str) -> str:
+    return json.dumps([{"id": name, "function": {"name": "terminal", "arguments": "{}"}}])
+
+
+def test_what_is_kept_of_a_compressed_conversation_is_no_call_again(db: Database) -> None:
+    """0.17 writes it into the next session, a millisecond apart, with the ids it had."""
+    db.session("root", ended_at=110.0, end_reason="compression", tool_call_count=2)
+    db.session("rest", parent_session_id="root", started_at=110.0, tool_call_count=3)
+    for at, name in ((102.0, "c1"), (104.0, "c2")):
+        db.message("root", "assistant", at, tool_calls=asks(name), finish_reason="tool_calls")
+        db.message("root", "tool", at + 1, "out", tool_call_id=name)
+    db.message("rest", "user", 110.001, "So far …")
+    db.message("rest", "assistant", 110.002, tool_calls=asks("c2"), finish_reason="tool_calls")
+    db.message("rest", "tool", 110.003, "out", tool_call_id="c2")
+    # A model may give an id again.
+    for at, name in ((112.0, "c3"), (114.0, "c1")):
+        db.message("rest", "assistant", at, tool_calls=asks(name), finish_reason="tool_calls")
+
+    (rest,) = db.conversation("root").children
+    assert [m.is_copy for m in rest.messages if m.role == "assistant"] == [True, False, False]
+    with db.reader() as reader:
+        roots = list(reader.sessions(["root"]))
+        assert reader.tool_calls(roots, reader.descendants(roots)) == {"root": 2, "rest": 2}
+
+
+def test_where_nothing_was_compressed_the_host_s_own_count_holds(db: Database) -> None:
+    db.session("root", ended_at=110.0, tool_call_count=7)
+    db.session("agent", source="subagent", parent_session_id="root")
+    db.message("root", "assistant", 102.0, tool_calls=asks("c1"))
+    with db.reader() as reader:
+        roots = list(reader.sessions(["root"]))
+        assert reader.tool_calls(roots, reader.descendants(roots)) == {}
 
 
 @pytest.mark.parametrize(
