@@ -170,6 +170,7 @@ What else each version tells of a run. A dash: absent.
 | trigger, queue time, delivery time | yes | - | - | - | - |
 | scheduled time, lateness | yes | where `next_run_at` was read before the run; lateness from the session's start, of an agent only | as 0.18 | as 0.18 | as 0.18 |
 | auxiliary calls (vision, compression) in tokens and cost | yes | - | - | - | - |
+| turns, tool calls of a compressed conversation | yes | yes | yes | of what was kept: a lower bound | as 0.16 |
 | times of the steps | yes | yes | if seen live; else none (`untimed`), but of an only answer | as 0.17 | as 0.17; of a subagent's none |
 | a subagent's end | its session's, or its last message | as 0.19 | its last message | its last message | its last message |
 | a job's name after it was deleted | as it was seen | as it was seen, else in the session's title or the file | as 0.18 | as it was seen, else in the file | as 0.16 |
