@@ -108,7 +108,9 @@ class Journal:
                     "INSERT OR REPLACE INTO job VALUES (?, ?, ?)",
                     (job.job_id, seen_ns, definition),
                 )
-            if job.next_run_ns is not None:
+            # One before the last run's end was for no run yet: where the clocks are set back, the host's
+            # croniter goes back with them.
+            if job.next_run_ns is not None and job.next_run_ns > (job.last_run_ns or 0):
                 self._connection.execute(
                     "INSERT OR IGNORE INTO due VALUES (?, ?)", (job.job_id, job.next_run_ns)
                 )
