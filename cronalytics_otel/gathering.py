@@ -58,6 +58,10 @@ class Gathering:
         continued = [s.session_id for root in below.values() for s in root if not s.is_subagent]
         tool_calls = reader.messages.tool_calls(everyone, continued)
         prompts = reader.messages.prompts([s.session_id for _, s in pairs if self._prompt_tells(s)])
+        lasts = {s.session_id: last_of(s, below.get(s.session_id, ())) for _, s in pairs}
+        limited: set[str] = set()
+        if reader.messages.are_late:
+            limited = reader.messages.at_turn_limit([s.session_id for s in lasts.values()])
         return [
             self._assembled(
                 reader,
@@ -67,6 +71,7 @@ class Gathering:
                 usage=usage,
                 tool_calls=tool_calls,
                 prompt=prompts.get(session.session_id),
+                at_turn_limit=lasts[session.session_id].session_id in limited,
             )
             for execution, session in pairs
         ]
@@ -99,6 +104,7 @@ class Gathering:
         usage: dict[str, list[tuple[str, state_db.Spending]]] | None = None,
         tool_calls: dict[str, int] | None = None,
         prompt: Prompt | None = None,
+        at_turn_limit: bool = False,
     ) -> Run:
         job_id = execution.job_id if execution else (session.job_id if session else None) or ""
         last = last_of(session, below) if session else None
@@ -125,6 +131,8 @@ class Gathering:
                 usage_rows=usage or {},
                 tool_calls=tool_calls or {},
                 prompt=prompt,
+                writes_late=reader is not None and reader.messages.are_late,
+                at_turn_limit=at_turn_limit,
                 output=None
                 if complete or unended
                 else self._outputs.of_run(

@@ -24,7 +24,8 @@ _TITLE = re.compile(r"# Cron Job: (?P<name>.*?)(?P<failed> \(FAILED\))?")
 _SCHEDULE = re.compile(r"^\*\*Schedule:\*\* (?P<schedule>.+)$", re.MULTILINE)
 _STATUS = re.compile(r"^\*\*Status:\*\* (?P<status>.+)$", re.MULTILINE)
 _SCANNER = re.compile(r"^\*\*Scanner result:\*\* (?P<error>.+)$", re.MULTILINE)
-_ERROR = re.compile(r"^## Error\s+```\n(?P<error>.*?)\n?```\s*\Z", re.MULTILINE | re.DOTALL)
+_ERROR = re.compile(r"(?:\A|.*\n)## Error\s+```\n(?P<error>.*?)\n?```\s*\Z", re.DOTALL)
+"""The last such section: the prompt may hold one too, of a run whose output was given to this one."""
 _EMPTY = re.compile(
     # 0.13, 0.18 and later, 0.16 and 0.17: the host's words for a model that said nothing.
     r"^## Response\n\n(?:\(empty\)|\(No response generated\)"
@@ -222,7 +223,7 @@ def parse(head: str, tail: str) -> Output:
 def _error(body: str, tail: str, *, is_script: bool) -> str | None:
     if is_script:
         return body.strip() or None
-    found = _ERROR.search(tail) or _SCANNER.search(body)
+    found = _ERROR.match(tail) or _SCANNER.search(body)
     return found["error"] if found else None
 
 
