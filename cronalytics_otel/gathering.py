@@ -12,11 +12,11 @@ from .host.outputs import Output, Outputs, Saved
 from .host.prompts import Prompt
 from .host.state_db import Session
 from .host.times import NS, Zone
-from .joining import Facts, Matcher, assemble, last_of
+from .joining import Facts, Matcher, assemble, continued, last_of
 from .journal import Journal
 from .model import Run
 from .outages import counted_from
-from .waiting import UNMATCHED_GRACE_NS, is_stale, last_moved_ns
+from .waiting import DELIVERY_GRACE_NS, UNMATCHED_GRACE_NS, is_stale, last_moved_ns
 
 Pair = tuple[Execution | None, Session]
 """A session, and the execution that it belongs to if there is one."""
@@ -51,13 +51,13 @@ class Gathering:
     def runs_of(self, reader: state_db.Reader, pairs: list[Pair]) -> list[Run]:
         """Runs of these; a session alone whose continuation has not ended is left for later."""
         below = reader.descendants([session for _, session in pairs]) if pairs else {}
-        pairs = [pair for pair in pairs if self._is_over(*pair, below)]
+        pairs = [pair for pair in pairs if self._is_over(reader, *pair, below)]
         everyone = [s.session_id for _, s in pairs]
         everyone += [s.session_id for _, root in pairs for s in below.get(root.session_id, ())]
         usage = reader.usage_rows(everyone)
         continued = [s.session_id for root in below.values() for s in root if not s.is_subagent]
         tool_calls = reader.messages.tool_calls(everyone, continued)
-        prompts = reader.messages.prompts([s.session_id for _, s in pairs if self._prompt_tells(s)])
+        prompts = self._prompts(reader, [s for _, s in pairs if self._prompt_tells(s)], below)
         lasts = {s.session_id: last_of(s, below.get(s.session_id, ())) for _, s in pairs}
         limited: set[str] = set()
         if reader.messages.are_late:
@@ -76,6 +76,22 @@ class Gathering:
             for execution, session in pairs
         ]
 
+    @staticmethod
+    def _prompts(
+        reader: state_db.Reader, roots: Sequence[Session], below: dict[str, list[Session]]
+    ) -> dict[str, Prompt]:
+        """By root id. Hosts before 0.17 write all that was said into the last of the sessions that
+        went on with one another: the first that has anything has the prompt."""
+        chains = {
+            root.session_id: continued(root, below.get(root.session_id, ())) for root in roots
+        }
+        found = reader.messages.prompts([s.session_id for chain in chains.values() for s in chain])
+        told = {
+            root_id: next((found[s.session_id] for s in chain if s.session_id in found), None)
+            for root_id, chain in chains.items()
+        }
+        return {root_id: prompt for root_id, prompt in told.items() if prompt is not None}
+
     def _prompt_tells(self, session: Session) -> bool:
         """Whether its job names skills, a script before the agent, or jobs whose outputs it is given:
         only then is there more in its prompt than its owner's words."""
@@ -83,16 +99,36 @@ class Gathering:
         return job is None or bool(job.skills or job.context_from) or job.has_script
 
     def _is_over(
-        self, execution: Execution | None, session: Session, below: dict[str, list[Session]]
+        self,
+        reader: state_db.Reader,
+        execution: Execution | None,
+        session: Session,
+        below: dict[str, list[Session]],
     ) -> bool:
         if execution is not None or not session.compressed:
             return True
         last = last_of(session, below.get(session.session_id, ()))
         if last.ended_ns is not None or is_stale(last, self._now_ns):
             return True
-        # Hosts before 0.18 never end what they continued under a new id: they only mark the job.
+        # Hosts before 0.18 never end what they continued under a new id: they only mark the job, or
+        # delete it. Without either mark (the owner deleted it) the answer itself must do.
+        moved_ns = last_moved_ns(last)
         job = self._definitions.now.get(session.job_id or "")
-        return job is not None and (job.last_run_ns or 0) >= last_moved_ns(last)
+        if job is not None and (job.last_run_ns or 0) >= moved_ns:
+            return True
+        if job is None and self.saved_after(session.job_id or "", moved_ns):
+            return True
+        return (
+            reader.messages.are_late
+            and last.last_message is not None
+            and last.last_message.is_final
+            and self._now_ns - moved_ns > DELIVERY_GRACE_NS
+        )
+
+    def saved_after(self, job_id: str, done_ns: int) -> bool:
+        """Whether there is a file of a run that was done then: hosts without a ledger save it, and
+        delete a one-shot after that instead of marking it."""
+        return bool(self._outputs.between(job_id, done_ns - NS, done_ns + UNMATCHED_GRACE_NS))
 
     def _assembled(
         self,

@@ -26,18 +26,13 @@ from .host.sqlite import (
     reading,
 )
 from .host.state_db import Session, Watermark
-from .host.times import NS, Zone
+from .host.times import Zone
 from .joining import Matcher
 from .journal import Journal
 from .leftovers import Leftovers
 from .model import Mode, Run
 from .outages import Outages
-from .waiting import (
-    UNMATCHED_GRACE_NS,
-    in_ledger_times,
-    is_abandoned,
-    waited_enough,
-)
+from .waiting import in_ledger_times, is_abandoned, waited_enough
 
 
 @dataclass(slots=True)
@@ -420,13 +415,13 @@ class _Harvester:
     def _waited_enough(self, session: Session) -> bool:
         job_id = session.job_id or ""
         job = self._definitions.now.get(job_id)
-        if job is None and self._begins_ns is None and session.ended_ns is not None:
-            # A one-shot, which an older host deletes instead of marking it, once its answer is saved.
-            saved = self._outputs.between(
-                job_id, session.ended_ns - NS, session.ended_ns + UNMATCHED_GRACE_NS
-            )
-            if saved:
-                return True
+        if (
+            job is None
+            and self._begins_ns is None
+            and session.ended_ns is not None
+            and self._gathering.saved_after(job_id, session.ended_ns)
+        ):
+            return True
         return waited_enough(session, job=job, begins_ns=self._begins_ns, now_ns=self._now_ns)
 
     def _ended_with_one(self, session: Session) -> bool:

@@ -284,6 +284,7 @@ def _ended(facts: Facts, ended_ns: int) -> outcomes.Ended:
         output=facts.output,
         job_status=job_status,
         ended=last is not None and last.ended_ns is not None,
+        writes_late=facts.writes_late,
     )
 
 
@@ -291,12 +292,18 @@ def _last_message(facts: Facts) -> LastMessage | None:
     return last_of(facts.session, facts.below).last_message if facts.session else None
 
 
-def last_of(session: Session, below: Sequence[Session]) -> Session:
-    """The session, or the last of those that went on with it after a compression."""
+def continued(session: Session, below: Sequence[Session]) -> list[Session]:
+    """The session, and those that went on with it one after the other after a compression."""
+    chain = [session]
     for candidate in below:  # parents come first
-        if candidate.parent_id == session.session_id and not candidate.is_subagent:
-            session = candidate
-    return session
+        if candidate.parent_id == chain[-1].session_id and not candidate.is_subagent:
+            chain.append(candidate)
+    return chain
+
+
+def last_of(session: Session, below: Sequence[Session]) -> Session:
+    """The last of these."""
+    return continued(session, below)[-1]
 
 
 def _latest(facts: Facts, ended_ns: int) -> Job | None:

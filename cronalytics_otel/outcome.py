@@ -401,10 +401,12 @@ def from_session(
     output: Output | None,
     job_status: JobStatus | None,
     ended: bool,
+    writes_late: bool = False,
 ) -> Ended:
     """Of a run that the ledger does not know: an older host, or a row that it has pruned.
 
-    Before 0.18 the host takes its own notice of an empty reply for an answer.
+    Before 0.18 (`writes_late`) the host takes its own notice of an empty reply for an answer, and never
+    ends a conversation that it continued under a new id: its messages are there when it is done.
     """
     if output is not None and output.ending is Ending.FAILED:
         return failed(output.error, OutcomeSource.JOB)
@@ -415,7 +417,8 @@ def from_session(
         return _empty_reply(OutcomeSource.JOB)
     if job_status is not None or (output is not None and output.ending is Ending.ANSWERED):
         return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.JOB)
-    if not ended:
+    answered_last = answered and last_message is not None and last_message.is_final
+    if not ended and not (writes_late and answered_last):
         return abandoned(OutcomeSource.INFERRED, "It never ended, and nothing has moved since.")
     if last_message is None:
         return failed(None, OutcomeSource.SESSION)

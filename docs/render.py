@@ -140,7 +140,7 @@ jobs.json `last_status`, where it speaks of this very run.
 | `failure`, skill or script missing | the first message says so, although the ledger says `completed` | the same, although the job's status is `ok` | as 0.18 | as 0.18 |
 | turn limit reached | `completed`: `success` | `ok`: `success` | `error`: `failure`, without its text, which is the answer | as 0.17 |
 | `timeout`, `cancelled`, `budget_exceeded` | the text of a failure | the text of a failure | as 0.18 | as 0.18 |
-| `abandoned` | ledger `unknown`; or its process is certainly gone (`inferred`) | its session has no end and nothing has moved for a day (`inferred`) | as 0.18 | as 0.18 |
+| `abandoned` | ledger `unknown`; or its process is certainly gone (`inferred`) | its session has no end and nothing has moved for a day (`inferred`) | as 0.18, and its last message is no answer | as 0.17 |
 | `skipped` | ledger `completed`, no session, and the file says that the gate said no; without a file, `inferred` | the file says that the gate said no | as 0.18 | as 0.18 |
 | `missed` | [jobs.json and the ledger](#missed-runs) (`inferred`) | not told | not told | not told |
 

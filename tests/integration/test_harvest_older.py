@@ -27,7 +27,30 @@ class Place:
     def __init__(self, path: Path) -> None:
         self.host = HomeBuilder(path, with_ledger=False, shape=SHAPE_0_17)
         self.home = Home(path)
-        self.now = NINE + timedelta(days=1)
+        self.now = NINE + timedelta(days=2)
+
+    def rotated_run(
+        self,
+        job_id: str,
+        *,
+        prompt: str = "Sum up",
+        reply: str | None = "All good.",
+        said_until_then: bool = False,
+    ) -> str:
+        """A run that was compressed half a minute after nine, answered half a minute later, and left
+        no file. Hosts before 0.17 write nothing into its first session (`said_until_then`)."""
+        half, done = NINE + timedelta(seconds=30), NINE + timedelta(seconds=60)
+        root, rest = f"cron_{job_id}_20260504_090000", "20260504_090030_abcdef"
+        self.host.session(
+            root, NINE, source="cron", ended_at=half.timestamp(), end_reason="compression"
+        )
+        self.host.session(rest, half, source="cron", parent_session_id=root)
+        if said_until_then:
+            self.host.message(root, half, "user", prompt)
+        self.host.message(rest, done, "user", prompt)
+        if reply is not None:
+            self.host.message(rest, done, "assistant", reply, finish_reason="stop")
+        return root
 
     def harvest(self) -> Harvest:
         self.host.write()
@@ -36,10 +59,13 @@ class Place:
                 self.home, journal, Zone(info=UTC, name="UTC"), now_ns=epoch_ns(self.now)
             )
 
+    def runs(self) -> list[Run]:
+        with Journal.open(self.home.journal) as journal:
+            return list(journal.views.runs(RunFilter()))
+
     def run(self) -> Run:
         """The only one."""
-        with Journal.open(self.home.journal) as journal:
-            (run,) = journal.views.runs(RunFilter())
+        (run,) = self.runs()
         return run
 
 
@@ -82,3 +108,64 @@ def test_an_error_in_an_output_that_a_run_was_given_is_not_the_run_s_own(place: 
     place.harvest()
 
     assert place.run().error_message == "RuntimeError: HTTP 500: oops"
+
+
+# A conversation that goes on under another id.
+
+
+@pytest.mark.parametrize("said_until_then", [False, True], ids=["0.16", "0.17"])
+def test_what_the_prompt_tells_stands_in_the_session_that_has_it(
+    place: Place, said_until_then: bool
+) -> None:
+    job = place.host.job("digest", every_minutes=30, skills=["gone"])
+    prompt = (
+        "[IMPORTANT: The following skill(s) were listed for this job but could not be found and were "
+        "skipped: gone. Start your response with a brief notice]"
+    )
+    place.rotated_run(job, prompt=prompt, said_until_then=said_until_then)
+    place.harvest()
+
+    assert place.run().error_type == "skill_not_found"
+
+
+def test_without_its_file_and_its_job_a_continued_run_is_known_by_its_answer(place: Place) -> None:
+    job = place.host.job("digest", every_minutes=30)
+    root = place.rotated_run(job)
+    place.host.remove_job(job)
+    place.now = NINE + timedelta(minutes=15)
+    place.harvest()
+    assert place.runs() == []
+    place.now = NINE + timedelta(minutes=17)
+    place.harvest()
+
+    run = place.run()
+    assert (run.session_id, run.ended_ns) == (root, epoch_ns(NINE + timedelta(seconds=60)))
+    assert (run.outcome, run.outcome_source) == (Outcome.SUCCESS, OutcomeSource.SESSION)
+
+
+def test_a_continued_one_shot_is_over_when_its_file_is_there(place: Place) -> None:
+    """The host deletes such a job instead of marking it."""
+    job = place.host.job("once", once_at=NINE)
+    place.rotated_run(job)
+    place.host.remove_job(job)
+    place.now = NINE + timedelta(seconds=90)
+    place.harvest()
+    assert place.runs() == []
+    saved = "# Cron Job: once\n\n**Job ID:** x\n\n## Prompt\n\nSum up\n\n## Response\n\nAll good.\n"
+    place.host.disk.save_output(job, NINE + timedelta(seconds=60), saved)
+    place.harvest()
+
+    run = place.run()
+    assert (run.outcome, run.outcome_source) == (Outcome.SUCCESS, OutcomeSource.JOB)
+
+
+def test_a_continued_run_that_stopped_in_the_midst_is_abandoned(place: Place) -> None:
+    job = place.host.job("digest", every_minutes=30)
+    place.rotated_run(job, reply=None)
+    place.now = NINE + timedelta(hours=1)
+    place.harvest()
+    assert place.runs() == []
+    place.now = NINE + timedelta(days=2)
+    place.harvest()
+
+    assert place.run().outcome is Outcome.ABANDONED

@@ -423,6 +423,15 @@ class HomeBuilder:
         row = {"id": session_id, "source": "cli", "started_at": started.timestamp(), **columns}
         self._later.append(lambda: self.disk.insert("sessions", row))
 
+    def message(
+        self, session_id: str, at: datetime, role: str, content: str, **columns: Any
+    ) -> None:
+        """Add a message to such a session."""
+        row = {"session_id": session_id, "role": role, "content": content, **columns}
+        self._later.append(
+            lambda: self.disk.insert("messages", {**row, "timestamp": at.timestamp()})
+        )
+
     def advance(self, run: BuiltRun, to: Stage = Stage.FINISHED) -> None:
         """Let the host write more of a run that stood still."""
         run.stop_after = to

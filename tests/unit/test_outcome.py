@@ -344,6 +344,16 @@ def test_a_session_that_never_ended_is_abandoned_by_inference() -> None:
     assert (ended.outcome, ended.source) == (Outcome.ABANDONED, OutcomeSource.INFERRED)
 
 
+def test_before_0_18_a_last_answer_is_the_end_though_the_host_never_wrote_one() -> None:
+    final = replace(said("All good."), is_final=True)
+    ended = from_session(last_message=final, output=None, job_status=None, ended=False, writes_late=True)  # fmt: skip
+    assert (ended.outcome, ended.source) == (Outcome.SUCCESS, OutcomeSource.SESSION)
+    for last in (said("I look into it."), replace(said("(empty)"), is_final=True)):
+        ended = from_session(last_message=last, output=None, job_status=None, ended=False, writes_late=True)  # fmt: skip
+        assert ended.outcome is Outcome.ABANDONED
+    assert session(final, ended=False).outcome is Outcome.ABANDONED
+
+
 def test_an_answer_in_the_file_is_the_host_s_word_for_a_success() -> None:
     """It goes before the last message, which a host before 0.18 may not have written."""
     ended = session(said("Do it.", "user"), saved=output(Ending.ANSWERED))
