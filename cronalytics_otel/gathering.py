@@ -186,7 +186,7 @@ class Gathering:
             self._zone.name,
         )
 
-    def of_output(self, saved: Saved, output: Output) -> Run:
+    def of_output(self, reader: state_db.Reader | None, saved: Saved, output: Output) -> Run:
         job = self._definitions.at(saved.job_id, saved.saved_ns)
         return assemble(
             Facts(
@@ -196,6 +196,7 @@ class Gathering:
                 job_now=self._definitions.now.get(saved.job_id),
                 execution=None,
                 session=None,
+                writes_late=reader is not None and reader.messages.are_late,
                 output=output,
                 saved=saved,
                 known_due_ns=self._definitions.told_due(saved.job_id, saved.saved_ns),

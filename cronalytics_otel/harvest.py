@@ -186,7 +186,7 @@ class _Harvester:
                     reader = None
             self._finish(reader, waiting, final, unpaired, open_sessions)
             if self._has_all(reader):
-                self._take_leftovers()
+                self._take_leftovers(reader)
         with self._journal.atomic():
             if page is not None:
                 self._add(self._outages.settle())
@@ -389,12 +389,12 @@ class _Harvester:
             return not self._home.state_db.exists()
         return self._home.ledger.exists() or not reader.has_ledger_beside
 
-    def _take_leftovers(self) -> None:
+    def _take_leftovers(self, reader: state_db.Reader | None) -> None:
         """What has neither an execution nor a session."""
         found = self._leftovers.found(
             self._journal, self._definitions.now, self._journal.open_ids("session")
         )
-        runs = [self._gathering.of_output(saved, output) for saved, output in found]
+        runs = [self._gathering.of_output(reader, saved, output) for saved, output in found]
         with self._journal.atomic():
             self._journal.close_open("output", self._journal.open_ids("output"))
             self._journal.set_open("output", self._leftovers.waiting, self._now_ns)

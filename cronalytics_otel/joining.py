@@ -444,10 +444,10 @@ def _silent(facts: Facts, ended: Outcome) -> bool | None:
     if ended is not Outcome.SUCCESS:
         return None
     if facts.session is not None:
-        return outcomes.is_silent(_last_message(facts))
+        return outcomes.is_silent(_last_message(facts), before_0_18=facts.writes_late)
     if facts.output is not None:
         return facts.output.ending is Ending.SILENT or outcomes.asks_for_silence(
-            *facts.output.printed
+            *facts.output.printed, before_0_18=facts.writes_late
         )
     return None
 
@@ -472,6 +472,9 @@ def _delivery(
     if error is not None:
         return DeliveryOutcome.FAILED, error
     empty = ended.error_type is outcomes.ErrorType.EMPTY_RESPONSE
+    if empty and facts.writes_late:
+        # Before 0.18 the host's notice of it is delivered, and the run marked as good.
+        empty = latest is not None and latest.last_status == "error"
     if silent or empty or ended.outcome is Outcome.SKIPPED:
         return DeliveryOutcome.SUPPRESSED, None
     if latest is None or (facts.job is not None and facts.job.deliver == "origin"):

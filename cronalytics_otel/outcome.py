@@ -443,16 +443,21 @@ def _empty_reply(source: OutcomeSource) -> Ended:
     )
 
 
-def is_silent(last_message: LastMessage | None) -> bool | None:
+def is_silent(last_message: LastMessage | None, *, before_0_18: bool = False) -> bool | None:
     """Whether the agent asked that its answer be not delivered; None without an answer."""
     if not _is_answer(last_message):
         return None
+    if before_0_18:
+        return last_message.has_marker
     return asks_for_silence(last_message.head, last_message.tail)
 
 
-def asks_for_silence(head: str, tail: str) -> bool:
+def asks_for_silence(head: str, tail: str, *, before_0_18: bool = False) -> bool:
     """Whether a text that begins and ends like this is not to be delivered, by the host's own rule: a
-    marker alone, on the first or on the last line, or `[SILENT]` as a prefix."""
+    marker alone, on the first or on the last line, or `[SILENT]` as a prefix. Before 0.18: `[SILENT]`
+    anywhere, and nothing else."""
+    if before_0_18:
+        return any("[SILENT]" in part.upper() for part in (head, tail))
     head, tail = head.strip(), tail.strip()
     if not head:
         return False

@@ -214,10 +214,16 @@ def parse(head: str, tail: str) -> Output:
         schedule=schedule["schedule"] if schedule and schedule["schedule"] != "N/A" else None,
         is_script=is_script,
         error=_error(body, tail, is_script=is_script) if ending is Ending.FAILED else None,
-        printed=(body.removeprefix(_RULE), tail)
+        printed=_printed(title_text, body, tail)
         if is_script and ending is Ending.ANSWERED
         else ("", ""),
     )
+
+
+def _printed(title: str, body: str, tail: str) -> tuple[str, str]:
+    """The tail of a short file has all of it, with the facts that come before what was printed."""
+    is_whole = tail.startswith(title)
+    return body.removeprefix(_RULE), tail.partition(_RULE)[2] if is_whole else tail
 
 
 def _error(body: str, tail: str, *, is_script: bool) -> str | None:

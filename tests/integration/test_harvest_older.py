@@ -13,7 +13,7 @@ from cronalytics_otel.host.home import Home
 from cronalytics_otel.host.times import Zone
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.views import RunFilter
-from cronalytics_otel.model import Outcome, OutcomeSource, Run
+from cronalytics_otel.model import DeliveryOutcome, Outcome, OutcomeSource, Run
 from cronalytics_otel.outcome import ANSWER_FOR_ERROR
 from tests.support.homes import HomeBuilder, epoch_ns
 from tests.support.host_schema import SHAPE_0_17
@@ -169,3 +169,46 @@ def test_a_continued_run_that_stopped_in_the_midst_is_abandoned(place: Place) ->
     place.harvest()
 
     assert place.run().outcome is Outcome.ABANDONED
+
+
+# What was delivered: "[SILENT]" anywhere keeps an answer back, and nothing else does.
+
+
+@pytest.mark.parametrize(
+    ("text", "is_silent"),
+    [
+        ("[SILENT]", True),
+        ("I stay [silent] but here", True),
+        ("Report.\n" + "x" * 9_000 + " [SILENT] " + "x" * 9_000, True),
+        ("NO_REPLY", False),
+        ("3 checked\n\nSILENT", False),
+    ],
+)
+def test_an_answer_is_kept_back_by_the_older_rule(place: Place, text: str, is_silent: bool) -> None:
+    job = place.host.job("digest", every_minutes=30, deliver="telegram:-100")
+    place.host.agent_run(job, NINE, reply=text)
+    place.harvest()
+
+    run = place.run()
+    delivery = DeliveryOutcome.SUPPRESSED if is_silent else DeliveryOutcome.DELIVERED
+    assert (run.outcome, run.silent, run.delivery_outcome) == (Outcome.SUCCESS, is_silent, delivery)
+
+
+@pytest.mark.parametrize(
+    ("printed", "is_silent"),
+    [
+        ("disk ok [Silent] today", True),
+        ("x" * 6_000 + " [SILENT] " + "x" * 3_000, True),
+        ("disk ok", False),
+        ("NO_REPLY", False),
+        ("x" * 6_000, False),
+    ],
+)
+def test_so_is_what_a_script_printed(place: Place, printed: str, is_silent: bool) -> None:
+    job = place.host.job("keep [SILENT]", every_minutes=30, no_agent=True, deliver="telegram:-100")
+    place.host.script_run(job, NINE, output=printed)
+    place.harvest()
+
+    run = place.run()
+    delivery = DeliveryOutcome.SUPPRESSED if is_silent else DeliveryOutcome.DELIVERED
+    assert (run.outcome, run.silent, run.delivery_outcome) == (Outcome.SUCCESS, is_silent, delivery)
