@@ -136,7 +136,7 @@ tell: once they were brought up to date, its older runs are read by the newer ru
 | --- | --- | --- | --- | --- |
 | `success` | ledger `completed` | the file has an answer, or the job's status is `ok`; else the last message is an answer | as 0.18 | as 0.18 |
 | `success`, silent | and the last message is `[SILENT]` or the like; of a script, its file says `silent` | as 0.19 | and the last message has `[SILENT]` anywhere; of a script, what it printed has, or its file says `silent` | as 0.17 |
-| `failure` | ledger `failed`, with its text | the file says `(FAILED)`, `script failed` or `BLOCKED`, or the job's status is `error`, with its text | as 0.18 | as 0.18 |
+| `failure` | ledger `failed`, with its text | the file says `(FAILED)` and ends in its `## Error`, says `script failed` or `BLOCKED`, or the job's status is `error`, with its text | as 0.18 | as 0.18 |
 | `failure`, empty reply | ledger `failed` | the job's status, or the file says `(No response generated)` | the file says `No reply: the model returned empty content`, although the job's status is `ok`; that notice is delivered | the file says `(empty)`, although the job's status is `ok`; that notice is delivered |
 | `failure`, skill or script missing | the first message says so, although the ledger says `completed` | the same, although the job's status is `ok` | as 0.18 | as 0.18 |
 | turn limit reached | `completed`: `success` | `ok`: `success` | `error`: `failure`, without its text, which is the answer | as 0.17 |

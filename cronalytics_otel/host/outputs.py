@@ -20,7 +20,9 @@ from .times import NS, stamp_ns
 
 _HEAD_BYTES = 4_096
 _TAIL_BYTES = 8_192
-_TITLE = re.compile(r"# Cron Job: (?P<name>.*?)(?P<failed> \(FAILED\))?")
+_TITLE = "# Cron Job: "
+_FAILED = " (FAILED)"
+"""After the job's name, whose own end this may be too: what else the file says decides."""
 _SCHEDULE = re.compile(r"^\*\*Schedule:\*\* (?P<schedule>.+)$", re.MULTILINE)
 _STATUS = re.compile(r"^\*\*Status:\*\* (?P<status>.+)$", re.MULTILINE)
 _SCANNER = re.compile(r"^\*\*Scanner result:\*\* (?P<error>.+)$", re.MULTILINE)
@@ -49,7 +51,7 @@ class Ending(StrEnum):
     EMPTY = "empty"
     """`## Response`, and the host's words for a model that said nothing."""
     FAILED = "failed"
-    """`(FAILED)` in the title, `script failed` or `BLOCKED` as status."""
+    """`(FAILED)` in the title and `## Error` at the end, `script failed` or `BLOCKED` as status."""
     GATED = "gated"
     """`Script gate returned wakeAgent=false`."""
     NOTHING = "nothing"
@@ -195,14 +197,15 @@ def _read(path: Path) -> Output | None:
 def parse(head: str, tail: str) -> Output:
     """A title, a paragraph of facts, and the body, which may hold anything."""
     title_text, facts, body = [*head.split("\n\n", 2), "", ""][:3]
-    title = _TITLE.fullmatch(title_text.strip())
+    title = title_text.strip()
     status = _STATUS.search(facts)
     schedule = _SCHEDULE.search(facts)
     is_script = "**Mode:** no_agent" in facts
+    raised = not is_script and title.endswith(_FAILED) and _ends_in_error(title, tail)
     ending = _ending(
         body,
         blank=not head.strip(),
-        failed_title=bool(title and title["failed"]),
+        raised=raised,
         status=status["status"] if status else "",
         is_script=is_script,
     )
@@ -210,7 +213,7 @@ def parse(head: str, tail: str) -> Output:
         ending = Ending.EMPTY
     return Output(
         ending=ending,
-        name=title["name"] if title else None,
+        name=_name(title.removesuffix(_FAILED) if raised else title),
         schedule=schedule["schedule"] if schedule and schedule["schedule"] != "N/A" else None,
         is_script=is_script,
         error=_error(body, tail, is_script=is_script) if ending is Ending.FAILED else None,
@@ -218,6 +221,17 @@ def parse(head: str, tail: str) -> Output:
         if is_script and ending is Ending.ANSWERED
         else ("", ""),
     )
+
+
+def _name(title: str) -> str | None:
+    is_title = title.startswith(_TITLE) and "\n" not in title
+    return title.removeprefix(_TITLE) if is_title else None
+
+
+def _ends_in_error(title: str, tail: str) -> bool:
+    """Of a very long error the end alone is there."""
+    is_whole = tail.startswith(title)
+    return _ERROR.match(tail) is not None or (not is_whole and tail.rstrip().endswith("\n```"))
 
 
 def _printed(title: str, body: str, tail: str) -> tuple[str, str]:
@@ -233,8 +247,8 @@ def _error(body: str, tail: str, *, is_script: bool) -> str | None:
     return found["error"] if found else None
 
 
-def _ending(body: str, *, blank: bool, failed_title: bool, status: str, is_script: bool) -> Ending:
-    if failed_title or status in ("script failed", "BLOCKED"):
+def _ending(body: str, *, blank: bool, raised: bool, status: str, is_script: bool) -> Ending:
+    if raised or status in ("script failed", "BLOCKED"):
         return Ending.FAILED
     if status.startswith("silent"):
         return Ending.SILENT
