@@ -12,13 +12,13 @@ from .host.ledger import Execution
 from .host.outputs import Output, Outputs, Saved
 from .host.prompts import Prompt
 from .host.state_db import Session
-from .host.times import Zone
-from .joining import Facts, Matcher, assemble, last_of
+from .host.times import NS, Zone
+from .joining import Facts, Matcher, assemble, continued, last_of
 from .journal import Journal
 from .model import Job, Run, ScheduleKind
 from .outages import Outages, counted_from
 from .schedule import UP_NS, is_right_on_a_later_time, previous_occurrence_ns
-from .waiting import UNMATCHED_GRACE_NS, is_stale, last_moved_ns
+from .waiting import DELIVERY_GRACE_NS, UNMATCHED_GRACE_NS, is_stale, last_moved_ns
 
 Pair = tuple[Execution | None, Session]
 """A session, and the execution that it belongs to if there is one."""
@@ -55,12 +55,16 @@ class Gathering:
     def runs_of(self, reader: state_db.Reader, pairs: list[Pair]) -> list[Run]:
         """Runs of these; a session alone whose continuation has not ended is left for later."""
         below = reader.descendants([session for _, session in pairs]) if pairs else {}
-        pairs = [pair for pair in pairs if self._is_over(*pair, below)]
+        pairs = [pair for pair in pairs if self._is_over(reader, *pair, below)]
         everyone = [s.session_id for _, s in pairs]
         everyone += [s.session_id for _, root in pairs for s in below.get(root.session_id, ())]
         usage = reader.usage_rows(everyone)
         tool_calls = reader.tool_calls([session for _, session in pairs], below)
-        prompts = reader.messages.prompts([s.session_id for _, s in pairs if self._prompt_tells(s)])
+        prompts = self._prompts(reader, [s for _, s in pairs if self._prompt_tells(s)], below)
+        lasts = {s.session_id: last_of(s, below.get(s.session_id, ())) for _, s in pairs}
+        limited: set[str] = set()
+        if reader.messages.are_late:
+            limited = reader.messages.at_turn_limit([s.session_id for s in lasts.values()])
         return [
             self._assembled(
                 reader,
@@ -70,9 +74,26 @@ class Gathering:
                 usage=usage,
                 tool_calls=tool_calls,
                 prompt=prompts.get(session.session_id),
+                at_turn_limit=lasts[session.session_id].session_id in limited,
             )
             for execution, session in pairs
         ]
+
+    @staticmethod
+    def _prompts(
+        reader: state_db.Reader, roots: Sequence[Session], below: dict[str, list[Session]]
+    ) -> dict[str, Prompt]:
+        """By root id. Hosts before 0.17 write all that was said into the last of the sessions that
+        went on with one another: the first that has anything has the prompt."""
+        chains = {
+            root.session_id: continued(root, below.get(root.session_id, ())) for root in roots
+        }
+        found = reader.messages.prompts([s.session_id for chain in chains.values() for s in chain])
+        told = {
+            root_id: next((found[s.session_id] for s in chain if s.session_id in found), None)
+            for root_id, chain in chains.items()
+        }
+        return {root_id: prompt for root_id, prompt in told.items() if prompt is not None}
 
     def _prompt_tells(self, session: Session) -> bool:
         """Whether its job names skills, a script before the agent, or jobs whose outputs it is given:
@@ -81,16 +102,36 @@ class Gathering:
         return job is None or bool(job.skills or job.context_from) or job.has_script
 
     def _is_over(
-        self, execution: Execution | None, session: Session, below: dict[str, list[Session]]
+        self,
+        reader: state_db.Reader,
+        execution: Execution | None,
+        session: Session,
+        below: dict[str, list[Session]],
     ) -> bool:
         if execution is not None or not session.compressed:
             return True
         last = last_of(session, below.get(session.session_id, ()))
         if last.ended_ns is not None or is_stale(last, self._now_ns):
             return True
-        # Hosts before 0.18 never end what they continued under a new id: they only mark the job.
+        # Hosts before 0.18 never end what they continued under a new id: they only mark the job, or
+        # delete it. Without either mark (the owner deleted it) the answer itself must do.
+        moved_ns = last_moved_ns(last)
         job = self._definitions.now.get(session.job_id or "")
-        return job is not None and (job.last_run_ns or 0) >= last_moved_ns(last)
+        if job is not None and (job.last_run_ns or 0) >= moved_ns:
+            return True
+        if job is None and self.saved_after(session.job_id or "", moved_ns):
+            return True
+        return (
+            reader.messages.are_late
+            and last.last_message is not None
+            and last.last_message.is_final
+            and self._now_ns - moved_ns > DELIVERY_GRACE_NS
+        )
+
+    def saved_after(self, job_id: str, done_ns: int) -> bool:
+        """Whether there is a file of a run that was done then: hosts without a ledger save it, and
+        delete a one-shot after that instead of marking it."""
+        return bool(self._outputs.between(job_id, done_ns - NS, done_ns + UNMATCHED_GRACE_NS))
 
     def _assembled(
         self,
@@ -102,6 +143,7 @@ class Gathering:
         usage: dict[str, list[tuple[str, state_db.Spending]]] | None = None,
         tool_calls: dict[str, int] | None = None,
         prompt: Prompt | None = None,
+        at_turn_limit: bool = False,
     ) -> Run:
         job_id = execution.job_id if execution else (session.job_id if session else None) or ""
         last = last_of(session, below) if session else None
@@ -141,6 +183,8 @@ class Gathering:
                 usage_rows=usage or {},
                 tool_calls=tool_calls or {},
                 prompt=prompt,
+                writes_late=reader is not None and reader.messages.are_late,
+                at_turn_limit=at_turn_limit,
                 output=None
                 if complete or unended
                 else self._outputs.of_run(
@@ -188,7 +232,7 @@ class Gathering:
         """It came on time, or the host was seen to have it overdue."""
         return execution.claimed_ns - due_ns <= UP_NS or self._outages.saw(execution, due_ns)
 
-    def of_output(self, saved: Saved, output: Output) -> Run:
+    def of_output(self, reader: state_db.Reader | None, saved: Saved, output: Output) -> Run:
         job = self._definitions.at(saved.job_id, saved.saved_ns)
         return assemble(
             Facts(
@@ -198,6 +242,7 @@ class Gathering:
                 job_now=self._definitions.now.get(saved.job_id),
                 execution=None,
                 session=None,
+                writes_late=reader is not None and reader.messages.are_late,
                 output=output,
                 saved=saved,
                 known_due_ns=self._definitions.told_due(saved.job_id, saved.saved_ns),

@@ -26,18 +26,13 @@ from .host.sqlite import (
     reading,
 )
 from .host.state_db import Session, Watermark
-from .host.times import NS, Zone
+from .host.times import Zone
 from .joining import Matcher
 from .journal import Journal
 from .leftovers import Leftovers
 from .model import Mode, Run
 from .outages import Outages
-from .waiting import (
-    UNMATCHED_GRACE_NS,
-    in_ledger_times,
-    is_abandoned,
-    waited_enough,
-)
+from .waiting import in_ledger_times, is_abandoned, waited_enough
 
 
 @dataclass(slots=True)
@@ -197,7 +192,7 @@ class _Harvester:
                     reader = None
             self._finish(reader, waiting, final, unpaired, open_sessions)
             if self._has_all(reader):
-                self._take_leftovers()
+                self._take_leftovers(reader)
         with self._journal.atomic():
             if page is not None:
                 self._add(self._outages.settle())
@@ -400,12 +395,12 @@ class _Harvester:
             return not self._home.state_db.exists()
         return self._home.ledger.exists() or not reader.has_ledger_beside
 
-    def _take_leftovers(self) -> None:
+    def _take_leftovers(self, reader: state_db.Reader | None) -> None:
         """What has neither an execution nor a session."""
         found = self._leftovers.found(
             self._journal, self._definitions.now, self._journal.open_ids("session")
         )
-        runs = [self._gathering.of_output(saved, output) for saved, output in found]
+        runs = [self._gathering.of_output(reader, saved, output) for saved, output in found]
         with self._journal.atomic():
             self._journal.close_open("output", self._journal.open_ids("output"))
             self._journal.set_open("output", self._leftovers.waiting, self._now_ns)
@@ -426,13 +421,13 @@ class _Harvester:
     def _waited_enough(self, session: Session) -> bool:
         job_id = session.job_id or ""
         job = self._definitions.now.get(job_id)
-        if job is None and self._begins_ns is None and session.ended_ns is not None:
-            # A one-shot, which an older host deletes instead of marking it, once its answer is saved.
-            saved = self._outputs.between(
-                job_id, session.ended_ns - NS, session.ended_ns + UNMATCHED_GRACE_NS
-            )
-            if saved:
-                return True
+        if (
+            job is None
+            and self._begins_ns is None
+            and session.ended_ns is not None
+            and self._gathering.saved_after(job_id, session.ended_ns)
+        ):
+            return True
         return waited_enough(session, job=job, begins_ns=self._begins_ns, now_ns=self._now_ns)
 
     def _ended_with_one(self, session: Session) -> bool:

@@ -18,7 +18,7 @@ from . import scripts
 from .host.ledger import Execution
 from .host.outputs import Ending, Output, Saved
 from .host.prompts import Prompt
-from .host.state_db import Session, Spending
+from .host.state_db import LastMessage, Session, Spending
 from .host.times import NS
 from .model import (
     CostStatus,
@@ -162,6 +162,10 @@ class Facts:
     """By session id, of those whose own count is none."""
     prompt: Prompt | None = None
     """None when it was not looked at: the job has nothing that the host could tell of there."""
+    writes_late: bool = False
+    """The host is older than 0.18, by its tables: it writes an agent's messages when that is done."""
+    at_turn_limit: bool = False
+    """Such a host asked the agent for a summary: it had no turn left."""
     output: Output | None = None
     saved: Saved | None = None
     """The file of `output`, of a run that left nothing else."""
@@ -175,7 +179,12 @@ def assemble(facts: Facts, zone: tzinfo, zone_name: str | None) -> Run:
     """One run from its facts."""
     started_ns, ended_ns = _times(facts)
     prompt = scripts.own_prompt(facts.prompt, facts.job)
-    said = _ended(facts, ended_ns)
+    said = outcomes.without_answer(
+        _ended(facts, ended_ns),
+        _last_message(facts),
+        at_turn_limit=facts.at_turn_limit,
+        writes_late=facts.writes_late,
+    )
     ended = outcomes.with_prompt_fault(said, prompt)
     schedule = facts.job.schedule if facts.job else None
     kind, expression = _schedule_shown(facts)
@@ -275,15 +284,26 @@ def _ended(facts: Facts, ended_ns: int) -> outcomes.Ended:
         output=facts.output,
         job_status=job_status,
         ended=last is not None and last.ended_ns is not None,
+        writes_late=facts.writes_late,
     )
 
 
-def last_of(session: Session, below: Sequence[Session]) -> Session:
-    """The session, or the last of those that went on with it after a compression."""
+def _last_message(facts: Facts) -> LastMessage | None:
+    return last_of(facts.session, facts.below).last_message if facts.session else None
+
+
+def continued(session: Session, below: Sequence[Session]) -> list[Session]:
+    """The session, and those that went on with it one after the other after a compression."""
+    chain = [session]
     for candidate in below:  # parents come first
-        if candidate.parent_id == session.session_id and not candidate.is_subagent:
-            session = candidate
-    return session
+        if candidate.parent_id == chain[-1].session_id and not candidate.is_subagent:
+            chain.append(candidate)
+    return chain
+
+
+def last_of(session: Session, below: Sequence[Session]) -> Session:
+    """The last of these."""
+    return continued(session, below)[-1]
 
 
 def _latest(facts: Facts, ended_ns: int) -> Job | None:
@@ -424,10 +444,10 @@ def _silent(facts: Facts, ended: Outcome) -> bool | None:
     if ended is not Outcome.SUCCESS:
         return None
     if facts.session is not None:
-        return outcomes.is_silent(last_of(facts.session, facts.below).last_message)
+        return outcomes.is_silent(_last_message(facts), before_0_18=facts.writes_late)
     if facts.output is not None:
         return facts.output.ending is Ending.SILENT or outcomes.asks_for_silence(
-            *facts.output.printed
+            *facts.output.printed, before_0_18=facts.writes_late
         )
     return None
 
@@ -452,6 +472,9 @@ def _delivery(
     if error is not None:
         return DeliveryOutcome.FAILED, error
     empty = ended.error_type is outcomes.ErrorType.EMPTY_RESPONSE
+    if empty and facts.writes_late:
+        # Before 0.18 the host's notice of it is delivered, and the run marked as good.
+        empty = latest is not None and latest.last_status == "error"
     if silent or empty or ended.outcome is Outcome.SKIPPED:
         return DeliveryOutcome.SUPPRESSED, None
     if latest is None or (facts.job is not None and facts.job.deliver == "origin"):

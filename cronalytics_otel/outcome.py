@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeGuard
 
 from .host.ledger import Execution
 from .host.outputs import Ending, Output
@@ -213,6 +214,66 @@ def abandoned(source: OutcomeSource, message: str) -> Ended:
     )
 
 
+ANSWER_FOR_ERROR = (
+    "The agent had no turn left, or was interrupted: Hermes gives its answer for the error."
+)
+_RAISED = "RuntimeError: "
+_RAISED_ELSEWHERE = re.compile(r"(?!RuntimeError)\w*(Error|Exception|Interrupt|Exit): |\[Errno ")
+_HOST_S_ANSWER = re.compile(
+    r"I apologize, but I encountered (repeated errors|an error while processing the model response)"
+    r": Error during |Ollama loaded `|I stopped retrying .{1,200} because it hit the tool-call "
+)
+"""What the host itself puts in the place of an answer: an error's text."""
+_TELLING_CHARS = 40
+"""Two texts that have so many characters at an end in common have them by no coincidence."""
+
+
+def without_answer(
+    ended: Ended, last: LastMessage | None, *, at_turn_limit: bool, writes_late: bool
+) -> Ended:
+    """A failure whose text is what the agent said: that is content, and tells no class.
+
+    Where a run is not completed and has no error, the host raises a `RuntimeError` of the answer.
+    Before 0.18 (`writes_late`) that is every run that used its last turn, be it for the summary that
+    the host asked for (`at_turn_limit`) or for an answer; since then one that was interrupted there.
+    """
+    if ended.source not in (OutcomeSource.LEDGER, OutcomeSource.JOB) or not _is_answer(last):
+        return ended
+    error = ended.error_message
+    if ended.error_type in (None, ErrorType.EMPTY_RESPONSE, ErrorType.ABANDONED):
+        return ended
+    if writes_late and (at_turn_limit or last.is_final):
+        is_answer = error is None or not _RAISED_ELSEWHERE.match(error)
+    else:
+        is_answer = _is_said(error or "", last) and not _HOST_S_ANSWER.match(last.head)
+    if not is_answer:
+        return ended
+    return Ended(
+        outcome=Outcome.FAILURE,
+        source=ended.source,
+        error_type=ErrorType.INCOMPLETE_RESPONSE,
+        error_message=ANSWER_FOR_ERROR,
+    )
+
+
+def _is_said(error: str, last: LastMessage) -> bool:
+    """The host may have put a notice of its own after it, or taken a secret out of the message."""
+    if not error.startswith(_RAISED):
+        return False
+    raised = error.removeprefix(_RAISED).strip()
+    if raised == last.head or raised.startswith(last.head + "\n\n"):
+        return True
+    text, head, tail = (" ".join(part.split()) for part in (raised, last.head, last.tail))
+    return min(len(text), len(head)) >= _TELLING_CHARS and (
+        text[:_TELLING_CHARS] == head[:_TELLING_CHARS]
+        or text[-_TELLING_CHARS:] == tail[-_TELLING_CHARS:]
+    )
+
+
+def _is_answer(last: LastMessage | None) -> TypeGuard[LastMessage]:
+    return last is not None and last.role == "assistant" and last.head.strip() not in _NO_REPLY
+
+
 _EXIT_CODE = re.compile(r"Script exited with code (?P<code>-?\d{1,10})(?=\n|\Z)")
 _STDERR = re.compile(r"\nstderr:\n(?P<stderr>.*?)(?:\nstdout:\n|\Z)", re.DOTALL)
 
@@ -340,25 +401,24 @@ def from_session(
     output: Output | None,
     job_status: JobStatus | None,
     ended: bool,
+    writes_late: bool = False,
 ) -> Ended:
     """Of a run that the ledger does not know: an older host, or a row that it has pruned.
 
-    Before 0.18 the host takes its own notice of an empty reply for an answer.
+    Before 0.18 (`writes_late`) the host takes its own notice of an empty reply for an answer, and never
+    ends a conversation that it continued under a new id: its messages are there when it is done.
     """
     if output is not None and output.ending is Ending.FAILED:
         return failed(output.error, OutcomeSource.JOB)
     if job_status is not None and job_status[0] == "error":
         return failed(job_status[1], OutcomeSource.JOB)
-    answered = (
-        last_message is not None
-        and last_message.role == "assistant"
-        and last_message.head.strip() not in _NO_REPLY
-    )
+    answered = _is_answer(last_message)
     if output is not None and output.ending is Ending.EMPTY and not answered:
         return _empty_reply(OutcomeSource.JOB)
     if job_status is not None or (output is not None and output.ending is Ending.ANSWERED):
         return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.JOB)
-    if not ended:
+    answered_last = answered and last_message is not None and last_message.is_final
+    if not ended and not (writes_late and answered_last):
         return abandoned(OutcomeSource.INFERRED, "It never ended, and nothing has moved since.")
     if last_message is None:
         return failed(None, OutcomeSource.SESSION)
@@ -383,18 +443,21 @@ def _empty_reply(source: OutcomeSource) -> Ended:
     )
 
 
-def is_silent(last_message: LastMessage | None) -> bool | None:
+def is_silent(last_message: LastMessage | None, *, before_0_18: bool = False) -> bool | None:
     """Whether the agent asked that its answer be not delivered; None without an answer."""
-    if last_message is None or last_message.role != "assistant":
+    if not _is_answer(last_message):
         return None
-    if last_message.head.strip() in _NO_REPLY:
-        return None
+    if before_0_18:
+        return last_message.has_marker
     return asks_for_silence(last_message.head, last_message.tail)
 
 
-def asks_for_silence(head: str, tail: str) -> bool:
+def asks_for_silence(head: str, tail: str, *, before_0_18: bool = False) -> bool:
     """Whether a text that begins and ends like this is not to be delivered, by the host's own rule: a
-    marker alone, on the first or on the last line, or `[SILENT]` as a prefix."""
+    marker alone, on the first or on the last line, or `[SILENT]` as a prefix. Before 0.18: `[SILENT]`
+    anywhere, and nothing else."""
+    if before_0_18:
+        return any("[SILENT]" in part.upper() for part in (head, tail))
     head, tail = head.strip(), tail.strip()
     if not head:
         return False

@@ -64,7 +64,9 @@ Hermes calls these runs completed, and they are failures here: a skill was not f
 (`script_blocked`), was not there (`invalid_config`) or could not be run (`permission_denied`).
 `outcome_source` is then `session`. A run that came to its limit of turns is a success, as Hermes
 counts it: it was asked for a summary and gave one; `hermes.cron.run.turn_limit_reached` tells it
-apart. A command that Hermes denies an agent under `approvals.cron_mode` is an answer to the agent,
+apart. Hermes before 0.18 counts a run that used its last turn as failed, and writes the agent's answer
+down as the error: that is content, so a fixed text stands in its place, and the class is
+`incomplete_response`. A command that Hermes denies an agent under `approvals.cron_mode` is an answer to the agent,
 which goes on: no failure of the run.
 
 ## Error types
@@ -146,18 +148,19 @@ _HOSTS = """
 ## Hermes versions
 
 Which facts of the host lead to an outcome. The file is the run's in `cron/output`; the job's status is
-jobs.json `last_status`, where it speaks of this very run.
+jobs.json `last_status`, where it speaks of this very run. Whether the host is older than 0.18, its tables
+tell: once they were brought up to date, its older runs are read by the newer rules.
 
 | outcome | 0.19 | 0.18 | 0.17, 0.16 | 0.13 |
 | --- | --- | --- | --- | --- |
 | `success` | ledger `completed` | the file has an answer, or the job's status is `ok`; else the last message is an answer | as 0.18 | as 0.18 |
-| `success`, silent | and the last message is `[SILENT]` or the like; of a script, its file says `silent` | as 0.19 | as 0.19 | as 0.19 |
-| `failure` | ledger `failed`, with its text | the file says `(FAILED)`, `script failed` or `BLOCKED`, or the job's status is `error`, with its text | as 0.18 | as 0.18 |
-| `failure`, empty reply | ledger `failed` | the job's status, or the file says `(No response generated)` | the file says `No reply: the model returned empty content`, although the job's status is `ok` | the file says `(empty)`, although the job's status is `ok` |
+| `success`, silent | and the last message is `[SILENT]` or the like; of a script, its file says `silent` | as 0.19 | and the last message has `[SILENT]` anywhere; of a script, what it printed has, or its file says `silent` | as 0.17 |
+| `failure` | ledger `failed`, with its text | the file says `(FAILED)` and ends in its `## Error`, says `script failed` or `BLOCKED`, or the job's status is `error`, with its text | as 0.18 | as 0.18 |
+| `failure`, empty reply | ledger `failed` | the job's status, or the file says `(No response generated)` | the file says `No reply: the model returned empty content`, although the job's status is `ok`; that notice is delivered | the file says `(empty)`, although the job's status is `ok`; that notice is delivered |
 | `failure`, skill or script missing | the first message says so, although the ledger says `completed` | the same, although the job's status is `ok` | as 0.18 | as 0.18 |
-| turn limit reached | `completed`: `success` | `ok`: `success` | `error`: `failure` | `error`: `failure` |
+| turn limit reached | `completed`: `success` | `ok`: `success` | `error`: `failure`, without its text, which is the answer | as 0.17 |
 | `timeout`, `cancelled`, `budget_exceeded` | the text of a failure | the text of a failure | as 0.18 | as 0.18 |
-| `abandoned` | ledger `unknown`; or its process is certainly gone (`inferred`) | its session has no end and nothing has moved for a day (`inferred`) | as 0.18 | as 0.18 |
+| `abandoned` | ledger `unknown`; or its process is certainly gone (`inferred`) | its session has no end and nothing has moved for a day (`inferred`) | as 0.18, and its last message is no answer | as 0.17 |
 | `skipped` | ledger `completed`, no session, and the file says that the gate said no; without a file, `inferred` | the file says that the gate said no | as 0.18 | as 0.18 |
 | `missed` | [jobs.json and the ledger](#missed-runs) (`inferred`) | not told | not told | not told |
 

@@ -31,6 +31,12 @@ class Messages:
         self.are_late = not self._has_rewinds
         """Before 0.18 an agent's messages are written down when it is done."""
         self.has_text = {"session_id", "role", "timestamp", "content"} <= self._present
+        self.is_final = (
+            "m.finish_reason = 'stop' AND coalesce(m.tool_calls, '') IN ('', '[]')"
+            if {"finish_reason", "tool_calls"} <= self._present
+            else "NULL"
+        )
+        """SQL, of a message `m`: whether the model came to its end with it."""
 
     def prompts(self, ids: Sequence[str]) -> dict[str, Prompt]:
         """By session id, what its first message tells, which the host itself composes."""
@@ -52,6 +58,20 @@ class Messages:
             )
             for session_id, head, around, whole in rows:
                 found[session_id] = prompts.read(str(head), str(around), str(whole))
+        return found
+
+    def at_turn_limit(self, ids: Sequence[str]) -> set[str]:
+        """The sessions in which the host asked for a summary: the agent had no turn left."""
+        found: set[str] = set()
+        if {"session_id", "role", "content"} <= self._present:
+            for batch in batched(ids):
+                rows = self._connection.execute(
+                    "SELECT DISTINCT session_id FROM messages "  # noqa: S608
+                    f"WHERE session_id IN ({placeholders(len(batch))}) AND role = 'user' "
+                    f"AND substr(content, 1, {len(prompts.TURN_LIMIT)}) = ?",
+                    (*batch, prompts.TURN_LIMIT),
+                )
+                found.update(row[0] for row in rows)
         return found
 
     def last_activity_ns(self, session_id: str) -> int | None:

@@ -20,11 +20,14 @@ from .times import NS, stamp_ns
 
 _HEAD_BYTES = 4_096
 _TAIL_BYTES = 8_192
-_TITLE = re.compile(r"# Cron Job: (?P<name>.*?)(?P<failed> \(FAILED\))?")
+_TITLE = "# Cron Job: "
+_FAILED = " (FAILED)"
+"""After the job's name, whose own end this may be too: what else the file says decides."""
 _SCHEDULE = re.compile(r"^\*\*Schedule:\*\* (?P<schedule>.+)$", re.MULTILINE)
 _STATUS = re.compile(r"^\*\*Status:\*\* (?P<status>.+)$", re.MULTILINE)
 _SCANNER = re.compile(r"^\*\*Scanner result:\*\* (?P<error>.+)$", re.MULTILINE)
-_ERROR = re.compile(r"^## Error\s+```\n(?P<error>.*?)\n?```\s*\Z", re.MULTILINE | re.DOTALL)
+_ERROR = re.compile(r"(?:\A|.*\n)## Error\s+```\n(?P<error>.*?)\n?```\s*\Z", re.DOTALL)
+"""The last such section: the prompt may hold one too, of a run whose output was given to this one."""
 _EMPTY = re.compile(
     # 0.13, 0.18 and later, 0.16 and 0.17: the host's words for a model that said nothing.
     r"^## Response\n\n(?:\(empty\)|\(No response generated\)"
@@ -48,7 +51,7 @@ class Ending(StrEnum):
     EMPTY = "empty"
     """`## Response`, and the host's words for a model that said nothing."""
     FAILED = "failed"
-    """`(FAILED)` in the title, `script failed` or `BLOCKED` as status."""
+    """`(FAILED)` in the title and `## Error` at the end, `script failed` or `BLOCKED` as status."""
     GATED = "gated"
     """`Script gate returned wakeAgent=false`."""
     NOTHING = "nothing"
@@ -194,14 +197,15 @@ def _read(path: Path) -> Output | None:
 def parse(head: str, tail: str) -> Output:
     """A title, a paragraph of facts, and the body, which may hold anything."""
     title_text, facts, body = [*head.split("\n\n", 2), "", ""][:3]
-    title = _TITLE.fullmatch(title_text.strip())
+    title = title_text.strip()
     status = _STATUS.search(facts)
     schedule = _SCHEDULE.search(facts)
     is_script = "**Mode:** no_agent" in facts
+    raised = not is_script and title.endswith(_FAILED) and _ends_in_error(title, tail)
     ending = _ending(
         body,
         blank=not head.strip(),
-        failed_title=bool(title and title["failed"]),
+        raised=raised,
         status=status["status"] if status else "",
         is_script=is_script,
     )
@@ -209,25 +213,42 @@ def parse(head: str, tail: str) -> Output:
         ending = Ending.EMPTY
     return Output(
         ending=ending,
-        name=title["name"] if title else None,
+        name=_name(title.removesuffix(_FAILED) if raised else title),
         schedule=schedule["schedule"] if schedule and schedule["schedule"] != "N/A" else None,
         is_script=is_script,
         error=_error(body, tail, is_script=is_script) if ending is Ending.FAILED else None,
-        printed=(body.removeprefix(_RULE), tail)
+        printed=_printed(title_text, body, tail)
         if is_script and ending is Ending.ANSWERED
         else ("", ""),
     )
 
 
+def _name(title: str) -> str | None:
+    is_title = title.startswith(_TITLE) and "\n" not in title
+    return title.removeprefix(_TITLE) if is_title else None
+
+
+def _ends_in_error(title: str, tail: str) -> bool:
+    """Of a very long error the end alone is there."""
+    is_whole = tail.startswith(title)
+    return _ERROR.match(tail) is not None or (not is_whole and tail.rstrip().endswith("\n```"))
+
+
+def _printed(title: str, body: str, tail: str) -> tuple[str, str]:
+    """The tail of a short file has all of it, with the facts that come before what was printed."""
+    is_whole = tail.startswith(title)
+    return body.removeprefix(_RULE), tail.partition(_RULE)[2] if is_whole else tail
+
+
 def _error(body: str, tail: str, *, is_script: bool) -> str | None:
     if is_script:
         return body.strip() or None
-    found = _ERROR.search(tail) or _SCANNER.search(body)
+    found = _ERROR.match(tail) or _SCANNER.search(body)
     return found["error"] if found else None
 
 
-def _ending(body: str, *, blank: bool, failed_title: bool, status: str, is_script: bool) -> Ending:
-    if failed_title or status in ("script failed", "BLOCKED"):
+def _ending(body: str, *, blank: bool, raised: bool, status: str, is_script: bool) -> Ending:
+    if raised or status in ("script failed", "BLOCKED"):
         return Ending.FAILED
     if status.startswith("silent"):
         return Ending.SILENT

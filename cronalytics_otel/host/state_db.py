@@ -73,6 +73,10 @@ class LastMessage:
     timestamp_ns: int | None
     head: str
     tail: str
+    is_final: bool = False
+    """The model came to its end with it, and called for nothing more."""
+    has_marker: bool = False
+    """`[SILENT]`, in any case, stands somewhere in it: perhaps beyond what is read of it here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,11 +277,12 @@ class Reader:
 
     def _select(self, where: str) -> str:
         if not self.messages.has_text:
-            return f"SELECT s.rowid, {self._columns}, NULL, NULL, NULL, NULL FROM sessions s WHERE {where}"  # noqa: S608
+            return f"SELECT s.rowid, {self._columns}, NULL, NULL, NULL, NULL, NULL, NULL FROM sessions s WHERE {where}"  # noqa: S608
         return (
             f"SELECT s.rowid, {self._columns}, m.role, m.timestamp, "  # noqa: S608
             f"substr(trim(m.content, {_BLANKS}), 1, {_EXCERPT_CHARS}), "
-            f"substr(trim(m.content, {_BLANKS}), -{_EXCERPT_CHARS}) "
+            f"substr(trim(m.content, {_BLANKS}), -{_EXCERPT_CHARS}), {self.messages.is_final}, "
+            "instr(upper(m.content), '[SILENT]') "
             "FROM sessions s LEFT JOIN messages m ON m.rowid = (SELECT rowid FROM messages "
             "WHERE session_id = s.id ORDER BY timestamp DESC LIMIT 1) "
             f"WHERE {where}"
@@ -301,6 +306,7 @@ def _session(row: Row) -> Session | None:
     (
         _, session_id, source, model, parent_id, started, ended, end_reason, tool_calls, fresh, output, cache_read,
         cache_write, reasoning, provider, estimated, actual, cost_status, title, api_calls, role, at, head, tail,
+        is_final, has_marker,
     ) = row  # fmt: skip
     started_ns = epoch_to_ns(started)
     if started_ns is None or not isinstance(session_id, str):
@@ -337,6 +343,8 @@ def _session(row: Row) -> Session | None:
             timestamp_ns=epoch_to_ns(at),
             head=text(head) or "",
             tail=text(tail) or "",
+            is_final=bool(is_final),
+            has_marker=bool(has_marker),
         ),
     )
 

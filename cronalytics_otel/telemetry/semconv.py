@@ -223,7 +223,10 @@ ERROR_MEANING: Final = {
     ErrorType.INVALID_CONFIG: "No model, no provider, no such script or platform, a request that the "
     "provider does not understand, or settings that changed under the job.",
     ErrorType.CONTEXT_OVERFLOW: "The conversation grew beyond what the model takes.",
-    ErrorType.INCOMPLETE_RESPONSE: "The model's answer was cut, or of no use, after all retries.",
+    ErrorType.INCOMPLETE_RESPONSE: (
+        "The model's answer was cut, or of no use, after all retries; or Hermes itself gives the answer "
+        "for the error."
+    ),
     ErrorType.CONTENT_POLICY_BLOCKED: "The provider's content filter stopped the request.",
     ErrorType.SCRIPT_FAILED: "The script ended with another code than 0, or could not be run.",
     ErrorType.SCRIPT_BLOCKED: "Hermes does not run a script outside its `scripts` folder.",

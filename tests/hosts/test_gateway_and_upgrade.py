@@ -1,4 +1,4 @@
-"""An older Hermes that runs by itself, and one that is brought up to date."""
+"""An older Hermes that runs by itself, that is out of turns, and that is brought up to date."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cronalytics_otel.outcome import ANSWER_FOR_ERROR
 from tests.support.collector import FaultyCollector
-from tests.support.fake_llm import FakeModel
+from tests.support.fake_llm import ANSWER, FakeModel
 from tests.support.hermes import HermesHome, JobSpec, hermes_with_plugin
 from tests.support.observed import roots
 from tests.support.venvs import OLDER_HERMES_VERSIONS
@@ -91,3 +92,32 @@ def test_brought_up_to_date_each_run_arrives_once_as_the_version_that_ran_it_tel
         home.plugin("sync")
         assert sources(collector) == {key: 2 * count for key, count in told.items()}
         assert len({root["trace_id"] for root in roots(collector.spans)}) == 4
+
+
+@every_version
+@pytest.mark.parametrize(
+    "calls", [5, 6], ids=["answers on its last turn", "is asked for a summary"]
+)
+def test_no_answer_of_an_agent_that_used_its_last_turn_leaves_as_an_error(
+    version: str, calls: int, model: FakeModel, tmp_path: Path
+) -> None:
+    """Before 0.18 the host calls these runs failed, and gives the answer for the error."""
+    with FaultyCollector() as collector:
+        home = HermesHome.make(
+            tmp_path / "home",
+            hermes_with_plugin(version),
+            model_url=model.url,
+            environment={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint},
+        )
+        home.create_job(JobSpec(name="deep", schedule="every 5m", prompt=f"Dig FAKE:MULTI={calls}"))
+        home.make_due()
+        home.tick()
+        home.plugin("sync")
+        (job,) = home.jobs()
+        (root,) = roots(collector.spans)
+
+    raises = tuple(map(int, version.split("."))) < (0, 18)
+    assert job["last_error"] == (f"RuntimeError: {ANSWER}" if raises else None)
+    assert root["status_message"] == (ANSWER_FOR_ERROR if raises else "")
+    assert root["attributes"].get("error.type") == ("incomplete_response" if raises else None)
+    assert ANSWER not in str(collector.spans)

@@ -278,6 +278,7 @@ class HomeBuilder:
         lag = timedelta(seconds=script_s + min(session_lag_s, (duration_s - script_s) / 3))
         named = timedelta(seconds=script_s) if script_output or script_error else lag / 5
         answered = outcome in _ANSWERED
+        raised = not answered or (outcome == "turn_limit" and error is not None)  # before 0.18
         reply = {"silent": "[SILENT]", "empty": "(empty)"}.get(outcome, reply)
         error = error or _error_text(outcome, record["name"])
         plan = SessionPlan(
@@ -311,11 +312,11 @@ class HomeBuilder:
             shown = "(No response generated)" if outcome == "empty" else reply
             steps += self._report_steps(
                 record, finished, error, delivery_error,
-                f"# Cron Job: {record['name']}{'' if answered else ' (FAILED)'}\n\n"
+                f"# Cron Job: {record['name']}{' (FAILED)' if raised else ''}\n\n"
                 f"**Job ID:** {job_id}\n"
                 f"**Run Time:** {self._local(finished):%Y-%m-%d %H:%M:%S}\n"
                 f"**Schedule:** {record['schedule_display']}\n\n## Prompt\n\n{plan.prompt}\n\n"
-                + (f"## Response\n\n{shown}\n" if answered else f"## Error\n\n```\n{error}\n```\n"),
+                + (f"## Error\n\n```\n{error}\n```\n" if raised else f"## Response\n\n{shown}\n"),
             )  # fmt: skip
         in_ledger = ledger and self.disk.with_ledger
         facts = self._facts(record, started, finished, source, queue_s, in_ledger=in_ledger)
@@ -325,12 +326,13 @@ class HomeBuilder:
         total, status = sum_costs(used.costs)
         # The host alone counts such a run as completed.
         became = Outcome.FAILURE if script_error and answered else _OUTCOMES[outcome]
+        became = Outcome.FAILURE if raised and answered else became
         expected = Expected(
             **facts,
             mode=Mode.AGENT,
             outcome=became,
             session_id=plan.session_id,
-            error_message=error if became is _OUTCOMES[outcome] else script_error,
+            error_message=script_error if script_error and answered else error,
             model=model,
             provider=provider if tokens else None,
             usage=used.tokens.usage if used.tokens else Usage(),
@@ -420,6 +422,15 @@ class HomeBuilder:
         """Add a bare session row: a chat, or one of a kind that `agent_run` does not make."""
         row = {"id": session_id, "source": "cli", "started_at": started.timestamp(), **columns}
         self._later.append(lambda: self.disk.insert("sessions", row))
+
+    def message(
+        self, session_id: str, at: datetime, role: str, content: str, **columns: Any
+    ) -> None:
+        """Add a message to such a session."""
+        row = {"session_id": session_id, "role": role, "content": content, **columns}
+        self._later.append(
+            lambda: self.disk.insert("messages", {**row, "timestamp": at.timestamp()})
+        )
 
     def advance(self, run: BuiltRun, to: Stage = Stage.FINISHED) -> None:
         """Let the host write more of a run that stood still."""

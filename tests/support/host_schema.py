@@ -247,6 +247,10 @@ SHAPE_0_18 = Shape(
     without_tables=frozenset({"session_model_usage"}),
     without_columns={"sessions": ("profile_name",)},
 )
+SHAPE_0_17 = Shape(
+    without_tables=SHAPE_0_18.without_tables,
+    without_columns={**SHAPE_0_18.without_columns, "messages": ("active", "compacted")},
+)
 
 
 def create_state(connection: sqlite3.Connection, shape: Shape = SHAPE_0_19) -> None:

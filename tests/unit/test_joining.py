@@ -30,6 +30,7 @@ from cronalytics_otel.model import (
     Trigger,
     Usage,
 )
+from cronalytics_otel.outcome import EMPTY_REPLY
 
 T0 = 1_777_885_200
 """2026-05-04T09:00:00Z in seconds; the times below are seconds after it."""
@@ -580,6 +581,25 @@ def test_an_empty_reply_was_not_delivered() -> None:
     failed = execution("e1", 0, 20, status="failed", error=error)
     found = run(execution=failed, job_now=later())
     assert found.delivery_outcome is not DeliveryOutcome.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [("ok", DeliveryOutcome.DELIVERED), ("error", DeliveryOutcome.SUPPRESSED), (None, None)],
+)
+def test_before_0_18_the_host_s_notice_of_an_empty_reply_was_delivered(
+    status: str | None, outcome: DeliveryOutcome | None
+) -> None:
+    """Where there is no notice, it marks the run as failed, and delivers nothing."""
+    empty = Output(ending=Ending.EMPTY, name="x", schedule=None, is_script=False, error=None)
+    found = run(
+        execution=None,
+        session=session("s1", 2.5, 19.9, last_message=said("(empty)")),
+        output=empty,
+        job_now=replace(later(), last_status=status, last_error=EMPTY_REPLY) if status else JOB,
+        writes_late=True,
+    )
+    assert (found.error_type, found.delivery_outcome) == ("empty_response", outcome)
 
 
 def test_a_skipped_run_delivered_nothing() -> None:

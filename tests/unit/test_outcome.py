@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from cronalytics_otel.host.outputs import Ending, Output
 from cronalytics_otel.host.state_db import LastMessage
 from cronalytics_otel.model import FAILED_OUTCOMES, Job, Mode, Outcome, OutcomeSource, SkipReason
 from cronalytics_otel.outcome import (
+    ANSWER_FOR_ERROR,
     EMPTY_REPLY,
     Ended,
     ErrorType,
@@ -22,6 +25,7 @@ from cronalytics_otel.outcome import (
     is_of_script,
     is_silent,
     stderr_of,
+    without_answer,
 )
 
 EXCERPT = 200
@@ -340,6 +344,16 @@ def test_a_session_that_never_ended_is_abandoned_by_inference() -> None:
     assert (ended.outcome, ended.source) == (Outcome.ABANDONED, OutcomeSource.INFERRED)
 
 
+def test_before_0_18_a_last_answer_is_the_end_though_the_host_never_wrote_one() -> None:
+    final = replace(said("All good."), is_final=True)
+    ended = from_session(last_message=final, output=None, job_status=None, ended=False, writes_late=True)  # fmt: skip
+    assert (ended.outcome, ended.source) == (Outcome.SUCCESS, OutcomeSource.SESSION)
+    for last in (said("I look into it."), replace(said("(empty)"), is_final=True)):
+        ended = from_session(last_message=last, output=None, job_status=None, ended=False, writes_late=True)  # fmt: skip
+        assert ended.outcome is Outcome.ABANDONED
+    assert session(final, ended=False).outcome is Outcome.ABANDONED
+
+
 def test_an_answer_in_the_file_is_the_host_s_word_for_a_success() -> None:
     """It goes before the last message, which a host before 0.18 may not have written."""
     ended = session(said("Do it.", "user"), saved=output(Ending.ANSWERED))
@@ -359,6 +373,77 @@ def test_an_empty_reply_failed_although_a_host_before_0_18_calls_it_fine(
 def test_an_answer_that_only_ends_like_an_empty_reply_is_an_answer() -> None:
     ended = session(said("The file says:\n\n## Response\n\n(empty)"), saved=output(Ending.EMPTY), status=("ok", None))  # fmt: skip
     assert ended.outcome is Outcome.SUCCESS
+
+
+# The answer in the place of the error.
+
+SUMMARY = "I looked at five hosts. Two of them timed out, for the others see the table."
+
+
+def raised(
+    error: str, last: LastMessage | None, *, at_turn_limit: bool = False, writes_late: bool = False
+) -> Ended:
+    ended = session(last, status=("error", error))
+    return without_answer(ended, last, at_turn_limit=at_turn_limit, writes_late=writes_late)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (SUMMARY, SUMMARY),
+        ("Done", "Done"),
+        ("The", "The\n\n⚠️ The agent stopped: it had no turn left."),
+        (SUMMARY * 9, SUMMARY * 9 + "\n\n⚠️ File-mutation verifier: 1 file was not changed."),
+        (SUMMARY * 9, (SUMMARY * 9)[:500]),
+        ("key=[REDACTED] " + SUMMARY, "key=sk-1234567890 " + SUMMARY),
+        (SUMMARY, f"  {SUMMARY}\n"),
+    ],
+)
+def test_an_error_that_is_what_the_agent_said_tells_nothing_of_it(answer: str, error: str) -> None:
+    ended = raised(f"RuntimeError: {error}", said(answer))
+    assert (ended.outcome, ended.source) == (Outcome.FAILURE, OutcomeSource.JOB)
+    assert ended.error_type is ErrorType.INCOMPLETE_RESPONSE
+    assert ended.error_message == ANSWER_FOR_ERROR
+
+
+def test_before_0_18_any_run_that_failed_with_a_last_answer_raised_it() -> None:
+    """Whatever became of the text on its way: plugins may change it."""
+    error = "RuntimeError: another text altogether"
+    final = replace(said("Short."), is_final=True)
+    assert raised(error, final).error_message == error
+    assert raised(error, final, writes_late=True).error_message == ANSWER_FOR_ERROR
+    limited = raised(error, said("Short."), at_turn_limit=True, writes_late=True)
+    assert limited.error_message == ANSWER_FOR_ERROR
+
+
+@pytest.mark.parametrize(
+    ("error", "last"),
+    [
+        ("RuntimeError: HTTP 500: upstream exploded", said("I look into it.")),
+        ("RuntimeError: Error code: 500", said("Error")),
+        (f"RuntimeError: {SUMMARY}", said(SUMMARY, "tool")),
+        (f"RuntimeError: {SUMMARY}", None),
+        ("RuntimeError: (empty)", said("(empty)")),
+        ("[Errno 28] No space left on device", replace(said(SUMMARY), is_final=True)),
+        ("TimeoutError: Cron job 'x' idle for 600s (limit 600s)", replace(said(SUMMARY), is_final=True)),
+        (EMPTY, replace(said(SUMMARY), is_final=True)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("writes_late", [False, True])
+def test_an_error_of_the_host_stays_as_it_is(
+    error: str, last: LastMessage | None, writes_late: bool
+) -> None:
+    ended = raised(error, last, writes_late=writes_late)
+    assert ended == session(last, status=("error", error))
+
+
+def test_an_error_that_the_host_itself_wrote_in_the_place_of_an_answer_is_one() -> None:
+    text = (
+        "I apologize, but I encountered repeated errors: Error during OpenAI-compatible API call "
+        "#9: HTTP 503: overloaded"
+    )
+    ended = raised(f"RuntimeError: {text}", said(text))
+    assert (ended.error_type, ended.error_message) == (ErrorType.SERVER_ERROR, f"RuntimeError: {text}")  # fmt: skip
 
 
 # An output file alone.

@@ -74,6 +74,24 @@ def test_a_job_named_failed_is_not_for_that_a_failure() -> None:
     assert (found.ending, found.name) == (Ending.ANSWERED, "retry (FAILED) uploads")
 
 
+def test_a_job_whose_name_ends_like_the_host_s_mark_fails_only_when_it_does() -> None:
+    named = ("# Cron Job: nightly", "# Cron Job: retry (FAILED)")
+    for text in (agent().replace(*named), agent(body="x" * 9_000).replace(*named)):
+        found = read(text)
+        assert (found.ending, found.name) == (Ending.ANSWERED, "retry (FAILED)")
+    found = read(agent(failed=True, body="RuntimeError: no").replace(*named))
+    assert (found.ending, found.name, found.error) == (Ending.FAILED, "retry (FAILED)", "RuntimeError: no")  # fmt: skip
+    printed = f"{HEAD}**Mode:** no_agent (script)\n\n---\n\n## Error\n\n```\nno\n```\n".replace(
+        *named
+    )
+    assert (read(printed).ending, read(printed).name) == (Ending.ANSWERED, "retry (FAILED)")
+
+
+def test_an_error_that_is_longer_than_what_is_read_of_the_file_is_one_without_its_text() -> None:
+    found = read(agent(failed=True, body="RuntimeError: " + "no " * 9_000))
+    assert (found.ending, found.name, found.error) == (Ending.FAILED, "nightly", None)
+
+
 def test_a_schedule_that_the_host_did_not_know_is_unknown() -> None:
     assert read(agent(schedule="N/A")).schedule is None
 

@@ -206,6 +206,27 @@ def test_a_long_message_is_read_by_its_ends(db: Database) -> None:
 
 
 @pytest.mark.parametrize(
+    ("columns", "is_final"),
+    [
+        ({"finish_reason": "stop"}, True),
+        ({"finish_reason": "stop", "tool_calls": "[]"}, True),
+        ({"finish_reason": "stop", "tool_calls": '[{"id": "c"}]'}, False),
+        ({"finish_reason": "length"}, False),
+        ({}, False),
+    ],
+)
+def test_a_message_with_which_the_model_came_to_its_end_is_known(
+    db: Database, columns: dict[str, str], is_final: bool
+) -> None:
+    db.session("cron_j_20260504_090002")
+    db.message("cron_j_20260504_090002", "assistant", 120.0, "the answer", **columns)
+
+    last = db.one("cron_j_20260504_090002").last_message
+    assert last is not None
+    assert last.is_final is is_final
+
+
+@pytest.mark.parametrize(
     ("written", "said"),
     [
         ('\0json:[{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {"url": "x"}}]',
