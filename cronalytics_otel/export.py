@@ -181,7 +181,7 @@ class _Exporter:
             except (JournalError, MissingExporterError):
                 raise
             except Exception as error:  # noqa: BLE001 - ours or a library's, and of this one alone
-                self._failed(Receipt(verdict=Verdict.RETRY, reason=_fault(error)))
+                self._failed(Receipt(verdict=Verdict.RETRY, reason=own_fault(error)))
                 break
             self._terms.progress(self._standing.name, self._result.sent)
             if self._runs_a_request < MAX_RUNS:
@@ -333,7 +333,7 @@ def backoff_s(failures: int) -> float:
     return min(BACKOFF_FIRST_S * 2.0 ** min(failures, 16), BACKOFF_MAX_S)
 
 
-def _fault(error: Exception) -> str:
+def own_fault(error: Exception) -> str:
     """In words without the error's own, which may quote a secret; where it was goes into the log."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "nowhere"

@@ -33,6 +33,9 @@ NOTES_WAKE = 1_000
 ERROR_CHARS = 4_000
 """Of an error's text; the rest never leaves."""
 
+_REFUSAL = "ContentPolicyBlocked"
+"""The host's class of a model's own refusal; a provider's has the class of its exception."""
+
 NAMES_KEPT = 2_000
 """Sessions, tasks and approvals that are known to belong to a cron run."""
 
@@ -180,7 +183,9 @@ class Signal:
             exception_type = message = None
             said = told.get("error")
             if isinstance(said, dict):
-                exception_type, message = said.get("type"), said.get("message")
+                exception_type = said.get("type")
+                # Of a refusal in a successful answer the host gives what the model said.
+                message = said.get("message") if exception_type != _REFUSAL else None
                 if isinstance(message, str) and len(message) > ERROR_CHARS:
                     message = message[:ERROR_CHARS]  # a server may answer with a whole page
             kept = (*map(told.get, keys), exception_type, message)

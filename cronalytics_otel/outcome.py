@@ -194,8 +194,17 @@ def classify_api_error(
     return classify(f"HTTP {status_code}: {message}" if status_code else message or "")
 
 
+REFUSED = "the model declined to respond"
+_REFUSAL = re.compile(
+    r"^(RuntimeError: content_policy_blocked: )(?!HTTP \d|Error code|model declined).*", re.DOTALL
+)
+"""A refusal in a successful answer: what follows is what the model said, and no provider's error."""
+
+
 def failed(error: str | None, source: OutcomeSource) -> Ended:
     """A failure with the host's text; a timeout and an interruption are told apart by it."""
+    if error is not None:
+        error = _REFUSAL.sub(r"\1" + REFUSED, error)
     error_type = classify(error) if error else ErrorType.OTHER
     return Ended(
         outcome=_OUTCOME_OF.get(error_type, Outcome.FAILURE),

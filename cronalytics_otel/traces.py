@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .config import Settings
-from .export import BuildTraces
+from .export import BuildTraces, own_fault
 from .host import state_db
 from .host.home import Home
 from .host.sqlite import HostCorruptError, HostSchemaError, reading
@@ -38,15 +39,19 @@ def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTrac
                     continue
                 conversation = (conversations or {}).pop(run.session_id or "", None)
                 pruned = run.session_id is not None and conversation is None
-                yield build_trace(
+                trace = partial(
+                    build_trace,
                     run,
-                    conversation,
-                    steps=Steps.HOST_PRUNED if pruned else Steps.COMPLETE,
                     previous=journal.views.previous(run),
                     sources=journal.views.sources(run),
-                    content=content,
-                    details=details,
                 )
+                steps = Steps.HOST_PRUNED if pruned else Steps.COMPLETE
+                try:
+                    spans = trace(conversation, steps=steps, content=content, details=details)
+                except Exception as error:  # noqa: BLE001 - ours, and of this run's steps alone
+                    own_fault(error)
+                    spans = trace(None, steps=Steps.TRUNCATED)
+                yield spans
 
     return build
 

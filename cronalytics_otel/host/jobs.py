@@ -61,7 +61,7 @@ def _job(raw: Mapping[str, object], zone: tzinfo | None) -> Job | None:
         return None
     return Job(
         job_id=job_id,
-        name=_text(raw.get("name")) or job_id,
+        name=_own_name(raw) or job_id,
         mode=Mode.SCRIPT if raw.get("no_agent") else Mode.AGENT,
         schedule=_schedule(raw, zone),
         skills=_skills(raw),
@@ -75,9 +75,31 @@ def _job(raw: Mapping[str, object], zone: tzinfo | None) -> Job | None:
         last_run_ns=iso_to_ns(raw.get("last_run_at"), zone),
         last_status=_text(raw.get("last_status")),
         last_error=_text(raw.get("last_error")),
-        last_delivery_error=_text(raw.get("last_delivery_error")),
+        last_delivery_error=_without_chats(_text(raw.get("last_delivery_error"))),
         runs_left=_runs_left(raw.get("repeat")),
     )
+
+
+_BORROWED_CHARS = 50
+"""So much of its prompt does Hermes take for the name of a job that was given none."""
+
+
+def _own_name(raw: Mapping[str, object]) -> str | None:
+    """The name that its owner gave it; None where Hermes took the beginning of the prompt: content."""
+    name, prompt = _text(raw.get("name")), raw.get("prompt")
+    borrowed = isinstance(prompt, str) and _text(prompt[:_BORROWED_CHARS]) == name
+    return None if borrowed else name
+
+
+_CHAT = re.compile(r"\b(to|for) ([a-z][\w-]*):(?!//)\S+")
+_THREAD = re.compile(r"\bthread_id \S+ for\b")
+
+
+def _without_chats(error: str | None) -> str | None:
+    """The host's text of a failed delivery, which names the chat beside its platform."""
+    if error is None:
+        return None
+    return _CHAT.sub(r"\1 \2", _THREAD.sub("thread_id for", error))
 
 
 def _runs_left(repeat: object) -> int | None:

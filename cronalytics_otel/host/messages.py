@@ -189,7 +189,7 @@ def _tool_calls(text: object) -> tuple[ToolCall, ...]:
     """OpenAI's shape: `[{"id", "function": {"name", "arguments"}}]`; what is not is passed over."""
     try:
         calls = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     if not isinstance(calls, list):
         return ()

@@ -209,6 +209,7 @@ def move_aside(path: Path, fault: str) -> Repair:
         number += 1
         aside = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
     path.rename(aside)
+    aside.chmod(0o600)
     for suffix in ("-wal", "-shm"):
         side = path.with_name(path.name + suffix)
         if side.exists():

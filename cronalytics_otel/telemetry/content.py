@@ -239,7 +239,8 @@ def _object(text: str) -> _Json:
         return text
     try:
         found = json.loads(text)
-        plain = json.dumps(found, ensure_ascii=False)
+        # Deeper than it will stand in its message: that is still to be written, where this was not.
+        plain = json.dumps([[[[[[[[found]]]]]]]], ensure_ascii=False, allow_nan=False)
     except (ValueError, RecursionError):
         return text
     # What was written in escapes is seen only now.

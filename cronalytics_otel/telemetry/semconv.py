@@ -437,7 +437,7 @@ ATTRIBUTES: Final = (
 
     # The job
     _row(HERMES_CRON_JOB_ID, _STRING, "", "The job.", "ledger `job_id`, else the session id"),
-    _row(HERMES_CRON_JOB_NAME, _STRING, "", "Its name as it was at the run; the id if it has none.", "jobs.json `name`"),
+    _row(HERMES_CRON_JOB_NAME, _STRING, "", "Its name as it was at the run; the id if it has none, or only the beginning of its prompt, which Hermes puts there then.", "jobs.json `name`"),
     _row(HERMES_CRON_JOB_MODE, _STRING, "", "Whether an agent or only a script runs.", "jobs.json `no_agent`", values=Mode),
     _row(HERMES_CRON_JOB_SKILLS, ValueType.STRINGS, "", "The skills that it loads.", "jobs.json `skills`"),
     _row(HERMES_CRON_SCHEDULE_KIND, _STRING, "", "The kind of schedule.", "jobs.json `schedule.kind`", values=ScheduleKind),

@@ -194,7 +194,7 @@ def _skill(call: ToolCall) -> str | None:
         return None
     try:
         arguments = json.loads(call.arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     name = arguments.get("name") if isinstance(arguments, dict) else None
     return name_text(name) if isinstance(name, str) else None

@@ -196,3 +196,23 @@ def test_one_impossible_row_does_not_stop_the_others(
     assert done.report is not None, done.trace
     others = {trace_id_of(run) for run in mixed_home.expected if run is not victim}
     assert others <= outcomes(collector.spans).keys()
+
+
+def test_arguments_that_nest_beyond_all_bounds_hold_up_no_run(
+    mixed_home: HomeBuilder,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    """A model may ask for anything, and Hermes keeps it as it came."""
+    deep = '{"name": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    call = [{"id": "c", "function": {"name": "skill_view", "arguments": deep}}]
+    with closing(sqlite3.connect(mixed_home.disk.state_db)) as connection, connection:
+        connection.execute(
+            "UPDATE messages SET tool_calls = ? WHERE role = 'assistant'", (json.dumps(call),)
+        )
+
+    assert processes.sync(mixed_home.path, environ).report.healthy
+    assert len(roots(collector.spans)) == len(mixed_home.expected)
+    names = {span["name"] for span in collector.spans}
+    assert "execute_tool skill_view" in names

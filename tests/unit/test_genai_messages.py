@@ -122,6 +122,18 @@ def test_arguments_are_an_object_where_they_are_one(written: str, shown: Json) -
     assert arguments_of(written) == shown
 
 
+@pytest.mark.parametrize("written", ['{"x": NaN}', '{"x": 1e999}'])
+def test_arguments_that_json_cannot_say_are_text(written: str) -> None:
+    assert arguments_of(written) == written
+
+
+def test_arguments_of_any_depth_can_be_written() -> None:
+    for depth in range(900, 1_000):
+        call = ToolCall(call_id="c", name="t", arguments='{"x": ' + "[" * depth + "]" * depth + "}")
+        message = Message(role="assistant", timestamp_ns=1, tool_calls=(call,))
+        assert messages_json([message], 10_000) is not None
+
+
 def test_arguments_that_were_cut_are_text() -> None:
     assert arguments_of('{"city": "Rome"}', 10) == '{"city": …'
 

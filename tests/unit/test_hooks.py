@@ -280,6 +280,17 @@ def test_of_an_error_s_page_only_the_beginning_is_kept() -> None:
     }
 
 
+def test_of_a_model_s_own_refusal_the_words_are_not_kept() -> None:
+    """The answer was successful; the host gives what the model said in it for an error's text."""
+    run = Run()
+    said = {"type": "ContentPolicyBlocked", "message": "I would rather not, Ann."}
+    run.fires("api_request_error", error=said, reason="content_policy_blocked")
+    assert known(run.notes()[0]) == {
+        "exception_type": "ContentPolicyBlocked",
+        "reason": "content_policy_blocked",
+    }
+
+
 def test_an_error_in_another_form_is_kept_without_its_text() -> None:
     run = Run()
     run.fires("api_request_error", status_code=500, error="boom")

@@ -31,6 +31,38 @@ def one(**record: Any) -> Job:
     return job
 
 
+@pytest.mark.parametrize(
+    ("name", "prompt", "known_as"),
+    [
+        ("Ask Ann what she thinks of the offer, and then cal", "Ask Ann what she thinks of the offer, and then call her", "abc"),
+        ("Ask Ann what she thinks of the offer, and then", "Ask Ann what she thinks of the offer, and then     " + "x" * 9, "abc"),
+        ("ask Ann", "ask Ann", "abc"),
+        ("ask Ann", "Ask Ann what she thinks", "ask Ann"),
+        ("disk", "", "disk"),
+        (None, "ask Ann", "abc"),
+    ],
+)  # fmt: skip
+def test_the_beginning_of_its_prompt_is_no_name_of_a_job(
+    name: str | None, prompt: str, known_as: str
+) -> None:
+    """Hermes takes it for the name of a job that was given none."""
+    assert one(name=name, prompt=prompt).name == known_as
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("delivery to signal:+4917012345678 failed: timed out", "delivery to signal failed: timed out"),
+        ("live adapter delivery to telegram:-1001234 failed: x; no chat", "live adapter delivery to telegram failed: x; no chat"),
+        ("configured thread_id 17 for telegram:-100:17 was not found", "configured thread_id for telegram was not found"),
+        ("2 media attachment(s) not delivered to matrix:!r:example.org (timed out)", "2 media attachment(s) not delivered to matrix (timed out)"),
+        ("no answer to https://example.org/x for 30 s", "no answer to https://example.org/x for 30 s"),
+    ],
+)  # fmt: skip
+def test_a_failed_delivery_is_told_without_the_chat(error: str, told: str) -> None:
+    assert one(last_delivery_error=error).last_delivery_error == told
+
+
 def test_a_record_of_the_host_becomes_a_job() -> None:
     job = one(
         skills=["news", "mail"], skill="news", model="small", provider="acme", script="gate.py",

@@ -16,9 +16,11 @@ from cronalytics_otel.model import FAILED_OUTCOMES, Job, Mode, Outcome, OutcomeS
 from cronalytics_otel.outcome import (
     ANSWER_FOR_ERROR,
     EMPTY_REPLY,
+    REFUSED,
     Ended,
     ErrorType,
     exit_code,
+    failed,
     from_ledger,
     from_output,
     from_session,
@@ -196,6 +198,19 @@ def test_any_text_is_asked_for_a_script_without_a_crash(text: str | None) -> Non
         exit_code(error)
         stderr_of(error)
         is_of_script(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("RuntimeError: content_policy_blocked: I would rather not, Ann.", f"RuntimeError: content_policy_blocked: {REFUSED}"),
+        ("RuntimeError: content_policy_blocked: HTTP 400: flagged", "RuntimeError: content_policy_blocked: HTTP 400: flagged"),
+        ("RuntimeError: content_policy_blocked: model declined (content_filter)", "RuntimeError: content_policy_blocked: model declined (content_filter)"),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_told_without_what_the_model_said(error: str, told: str) -> None:
+    ended = failed(error, OutcomeSource.LEDGER)
+    assert (ended.error_type, ended.error_message) == (ErrorType.CONTENT_POLICY_BLOCKED, told)
 
 
 @pytest.mark.parametrize(
