@@ -43,7 +43,10 @@ ASKED_MAX_S = 86_400.0
 """A Retry-After beyond a day is taken for a day."""
 
 PROBE_TIMEOUT_S = 0.25
-"""For a destination that did not answer the last time, where the host waits for us (exit)."""
+"""For a destination that was silent the last time, where the host waits for us (exit)."""
+
+FULL_TRY_EVERY = 8
+"""Of so many such tries one has all the time there is: it may be well again, and slower than that."""
 
 WRITE_DOWN_S = 0.2
 """Of the time that is left at exit, what a request leaves to the journal."""
@@ -162,7 +165,10 @@ class _Exporter:
         self._terms = terms
         self._failures = standing.failures
         self._failing = standing.failures > 0
+        self._probes = standing.silent and terms.hurried and standing.failures % FULL_TRY_EVERY > 0
         self._runs_a_request = FIRST_RUNS if self._failing else MAX_RUNS
+        if self._probes:
+            self._runs_a_request = 1  # an answer that comes too late leaves a copy
         self._refused_in_a_row = 0
         self._in_doubt: list[tuple[Entry, Receipt]] = []
         self._result = Delivery()
@@ -295,6 +301,7 @@ class _Exporter:
                 now_ns=now_ns,
                 next_attempt_ns=next_ns,
                 asked_to_wait=asked_s >= own_s,
+                silent=receipt.silent,
             )
         self._result.began_failing = not self._failing
         self._result.error = receipt.reason
@@ -317,7 +324,7 @@ class _Exporter:
     def _timeout_s(self) -> float | None:
         host_waits_s = (self._terms.remaining_s(), self._terms.request_limit_s)
         limits = [max(s - WRITE_DOWN_S, s / 2) for s in host_waits_s if s is not None]
-        if self._failing and self._terms.hurried:
+        if self._failing and self._probes:
             limits.append(PROBE_TIMEOUT_S)
         return min(limits, default=None)
 

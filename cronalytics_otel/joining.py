@@ -367,7 +367,18 @@ def _spent(facts: Facts) -> tuple[Usage | None, float | None, CostStatus | None]
         auxiliary = [spending for task, spending in rows if task]
         usages += [session.spending.usage, *(a.usage for a in auxiliary)]
         priced += [*(own if len(own) > 1 else [session.spending]), *auxiliary]
-    return Usage.sum(usages), *total_cost(priced)
+    cost_usd, status = total_cost(priced)
+    if cost_usd is not None and any(map(_is_unheard, facts.below)):
+        status = CostStatus.PARTIAL
+    return Usage.sum(usages), cost_usd, status
+
+
+def _is_unheard(session: Session) -> bool:
+    """Whether a subagent's row was left as it was made: 0.18 closes its database on those that are
+    still at work in the background when the run ends."""
+    spent = session.spending
+    nothing = not spent.api_calls and not spent.usage.total_tokens and spent.cost_status is None
+    return session.is_subagent and session.ended_ns is None and nothing
 
 
 def total_cost(parts: Sequence[Spending]) -> tuple[float | None, CostStatus | None]:

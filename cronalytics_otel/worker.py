@@ -177,7 +177,7 @@ class Worker:
         Sessions change with every message: they are looked at only where no ledger is.
         """
         ledger = self._home.ledger
-        watched = ledger if ledger.exists() else self._home.state_db
+        watched = ledger if _stat(ledger) != _NOT_THERE else self._home.state_db
         return tuple(
             _stat(path)
             for path in (watched, watched.with_name(watched.name + "-wal"), self._home.jobs)
@@ -201,16 +201,19 @@ class Worker:
         notes, lost = self.signal.take_notes()
         if not notes and not lost:
             return
-        from .details import keep
-
         try:
+            from .details import keep
+
             keep(self._home, notes, lost)
         except Exception:  # noqa: BLE001 - the sync that follows mends it, or meets it too and says it
             self.signal.give_back(notes, lost)
 
     def _sync(self) -> None:
-        from .pipeline import Manner, Senders, SyncBusyError, sync
-
+        try:
+            from .pipeline import Manner, Senders, SyncBusyError, sync
+        except ImportError as error:  # a package that is being replaced just now: at the next beat
+            self._say(error)
+            return
         seen = self._look()
         self._synced_s = time.monotonic()
         try:
@@ -274,7 +277,8 @@ class Worker:
             if destination.refused:
                 self._say_once(
                     f"{destination.name} ({destination.endpoint}) refused runs: {destination.error};"
-                    " `sync --retry-refused` sends them again"
+                    " `sync --retry-refused` sends them again",
+                    kind=f"refused by {destination.name}",  # the server's words may be others each time
                 )
         for problem in report.problems:
             self._say_once(problem)
@@ -325,10 +329,11 @@ class Worker:
     def _say(self, error: BaseException) -> None:
         self._say_once(f"{type(error).__name__}: {error}")
 
-    def _say_once(self, text: str) -> None:
+    def _say_once(self, text: str, *, kind: str | None = None) -> None:
         """A fault stays a while: once per process is enough in the host's log."""
-        if text not in self._said and len(self._said) < 100:
-            self._said.add(text)
+        key = kind or text
+        if key not in self._said and len(self._said) < 100:
+            self._said.add(key)
             log.warning("cronalytics-otel: %s", text)
 
     def _forget_after_fork(self) -> None:
@@ -342,9 +347,12 @@ class Worker:
         self._seen = self._look()
 
 
+_NOT_THERE = (0, 0)
+
+
 def _stat(path: Path) -> tuple[int, int]:
     try:
         stat = path.stat()
-    except OSError:
-        return (0, 0)
+    except OSError:  # gone, or not to be seen just now: a disk of the network, a folder's mode
+        return _NOT_THERE
     return (stat.st_size, stat.st_mtime_ns)

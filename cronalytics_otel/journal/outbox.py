@@ -52,10 +52,12 @@ class Standing:
     next_attempt_ns: int | None
     asked_to_wait: bool
     """`next_attempt_ns` is the server's own Retry-After, not our back-off."""
+    silent: bool = False
+    """It let the last request run out of time."""
 
 
 _ANSWERS = (
-    "failures = 0, failing_since_ns = NULL, next_attempt_ns = NULL, asked_to_wait = 0, "
+    "failures = 0, failing_since_ns = NULL, next_attempt_ns = NULL, asked_to_wait = 0, silent = 0, "
     "last_error = NULL"
 )
 
@@ -131,13 +133,13 @@ class Outbox:
     def standings(self) -> list[Standing]:
         """The destinations in the settings that lack something."""
         rows = self._connection.execute(
-            "SELECT id, name, failures, next_attempt_ns, asked_to_wait FROM destination d "
+            "SELECT id, name, failures, next_attempt_ns, asked_to_wait, silent FROM destination d "
             "WHERE active = 1 AND EXISTS (SELECT 1 FROM outbox WHERE destination_id = d.id) "
             "ORDER BY id"
         )
         return [
             Standing(id=r[0], name=r[1], failures=r[2], next_attempt_ns=r[3],
-                     asked_to_wait=bool(r[4]))
+                     asked_to_wait=bool(r[4]), silent=bool(r[5]))
             for r in rows
         ]  # fmt: skip
 
@@ -217,11 +219,13 @@ class Outbox:
         now_ns: int,
         next_attempt_ns: int,
         asked_to_wait: bool,
+        silent: bool,
     ) -> None:
         self._connection.execute(
             "UPDATE destination SET failures = failures + 1, last_error = ?, next_attempt_ns = ?, "
-            "asked_to_wait = ?, failing_since_ns = coalesce(failing_since_ns, ?) WHERE id = ?",
-            (error, next_attempt_ns, asked_to_wait, now_ns, destination_id),
+            "asked_to_wait = ?, silent = ?, failing_since_ns = coalesce(failing_since_ns, ?) "
+            "WHERE id = ?",
+            (error, next_attempt_ns, asked_to_wait, silent, now_ns, destination_id),
         )
 
     def give_up(self, destination_id: int, before_ns: int) -> int:

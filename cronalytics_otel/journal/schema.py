@@ -129,6 +129,10 @@ CREATE TABLE detail (            -- what hooks told of the calls of a run
 CREATE INDEX detail_by_root ON detail (root_id);
 """
 
+M0003 = """
+ALTER TABLE destination ADD COLUMN silent INTEGER NOT NULL DEFAULT 0 /* to the last request */;
+"""
+
 
 def m0001_first(connection: sqlite3.Connection) -> None:
     _execute(connection, M0001)
@@ -138,6 +142,10 @@ def m0002_whole_trace(connection: sqlite3.Connection) -> None:
     _execute(connection, M0002)
 
 
+def m0003_silent_destinations(connection: sqlite3.Connection) -> None:
+    _execute(connection, M0003)
+
+
 def _execute(connection: sqlite3.Connection, script: str) -> None:
     """Statement by statement: `executescript` would commit the migration's transaction."""
     for statement in script.split(";\n"):
@@ -145,7 +153,11 @@ def _execute(connection: sqlite3.Connection, script: str) -> None:
             connection.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m0001_first, m0002_whole_trace)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    m0001_first,
+    m0002_whole_trace,
+    m0003_silent_destinations,
+)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -179,9 +179,8 @@ def _pem(path: str | None) -> bytes | None:
 def _receipt_of_error(error: Any, clean: Callable[[str], str], limit_s: float) -> Receipt:
     code: grpc.StatusCode = error.code()
     details = error.details() or ""
-    said = (
-        f"no answer within {limit_s:g} s" if code is grpc.StatusCode.DEADLINE_EXCEEDED else details
-    )
+    silent = code is grpc.StatusCode.DEADLINE_EXCEEDED
+    said = f"no answer within {limit_s:g} s" if silent else details
     reason = clean(f"gRPC {code.name}{': ' if said else ''}{said}")
     retry_after_s = _retry_delay_s(error)
     if (status := _HTTP_STATUS.search(details)) is not None:
@@ -193,7 +192,9 @@ def _receipt_of_error(error: Any, clean: Callable[[str], str], limit_s: float) -
     if code in _RETRYABLE or (
         code is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after_s is not None
     ):
-        return Receipt(verdict=Verdict.RETRY, reason=reason, retry_after_s=retry_after_s)
+        return Receipt(
+            verdict=Verdict.RETRY, reason=reason, retry_after_s=retry_after_s, silent=silent
+        )
     verdict = Verdict.DENIED if code in _DENIED else Verdict.REFUSED
     return Receipt(verdict=verdict, reason=reason)
 

@@ -111,7 +111,7 @@ class HttpSender:
             return self._unsent(_encoding_error(readable))
         if isinstance(outcome, Exception):
             reason = self._clean(_explain(outcome, limit_s))
-            return Receipt(verdict=Verdict.RETRY, reason=reason)
+            return Receipt(verdict=Verdict.RETRY, reason=reason, silent=_is_silence(outcome))
         return receipt_of(outcome, sent=len(spans), clean=self._clean, now_s=time.time())
 
     def _unsent(self, error: Exception | None) -> Receipt:
@@ -237,7 +237,7 @@ def _explain(error: Exception, limit_s: float) -> str:
         return f"TLS: the server's certificate was not accepted: {cause.verify_message}"
     if isinstance(cause, SSLError):
         return f"TLS: {cause.reason or cause}"
-    if isinstance(cause, TimeoutError) or isinstance(error, requests.Timeout):
+    if _is_silence(error):
         return f"no answer within {limit_s:g} s"
     if isinstance(cause, http.client.RemoteDisconnected):
         return "the connection was closed without an answer"
@@ -246,6 +246,10 @@ def _explain(error: Exception, limit_s: float) -> str:
     if isinstance(cause, OSError):
         return cause.strerror or str(cause)
     return f"{type(cause or error).__name__}: {cause or error}"
+
+
+def _is_silence(error: Exception) -> bool:
+    return isinstance(_cause(error), TimeoutError) or isinstance(error, requests.Timeout)
 
 
 def _cause(error: BaseException | None) -> BaseException | None:

@@ -42,12 +42,13 @@ def verdict_of_http(status: int) -> Verdict:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """`reason` is one line for people, without secrets; `retry_after_s` as the server asked;
-    `rejected_spans` only with PARTIAL."""
+    `rejected_spans` only with PARTIAL; `silent` when the time ran out without an answer."""
 
     verdict: Verdict
     reason: str = ""
     retry_after_s: float | None = None
     rejected_spans: int = 0
+    silent: bool = False
 
     @property
     def accepted(self) -> bool:

@@ -114,6 +114,7 @@ def fail(outbox: Any, since_ns: int, *, asked_to_wait: bool) -> None:
             now_ns=at_ns,
             next_attempt_ns=NOW_NS + 30 * SECOND,
             asked_to_wait=asked_to_wait,
+            silent=False,
         )
 
 

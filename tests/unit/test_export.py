@@ -32,6 +32,7 @@ DAY_NS = 86_400 * NS
 
 OK = Receipt(verdict=Verdict.ACCEPTED)
 RETRY = Receipt(verdict=Verdict.RETRY, reason="503")
+SILENCE = Receipt(verdict=Verdict.RETRY, reason="no answer within 1.8 s", silent=True)
 REFUSED = Receipt(verdict=Verdict.REFUSED, reason="400")
 TOO_LARGE = Receipt(verdict=Verdict.TOO_LARGE, reason="413")
 DENIED = Receipt(verdict=Verdict.DENIED, reason="401")
@@ -536,14 +537,33 @@ def test_when_the_time_is_over_no_half_of_a_refused_request_is_begun_either(
     assert desk.state.pending + desk.state.refused == 256
 
 
-def test_in_a_hurry_one_that_is_known_to_fail_gets_a_short_try(desks: MakeDesk) -> None:
+def test_in_a_hurry_one_that_was_silent_gets_one_run_and_a_short_try(desks: MakeDesk) -> None:
     desk = desks(3)
-    desk.answer(then=RETRY)
+    desk.answer(then=SILENCE)
     desk.deliver(hurried=True, remaining_s=lambda: 2.0)
     desk.deliver(hurried=True, remaining_s=lambda: 2.0, eager=True)
     desk.deliver(hurried=True, remaining_s=lambda: 0.1, eager=True)
     desk.deliver(hurried=True, eager=True)
     assert desk.backend.timeouts == [1.8, export.PROBE_TIMEOUT_S, 0.05, export.PROBE_TIMEOUT_S]
+    assert [len(request) for request in desk.backend.requests[1:]] == [1, 1, 1]
+
+
+def test_in_a_hurry_one_that_said_no_gets_all_the_time_there_is(desks: MakeDesk) -> None:
+    """It answers; and when it is well again, it may need longer than a short try."""
+    desk = desks(3)
+    desk.answer(RETRY)
+    desk.deliver(hurried=True, remaining_s=lambda: 2.0)
+    desk.deliver(hurried=True, remaining_s=lambda: 2.0, eager=True)
+    assert desk.backend.timeouts == [1.8, 1.8]
+
+
+def test_in_a_hurry_one_that_stays_silent_gets_all_the_time_now_and_then(desks: MakeDesk) -> None:
+    desk = desks(3)
+    desk.answer(then=SILENCE)
+    for _ in range(2 * export.FULL_TRY_EVERY):
+        desk.deliver(hurried=True, remaining_s=lambda: 2.0, eager=True)
+    full = [n for n, limit in enumerate(desk.backend.timeouts) if limit == 1.8]
+    assert full == [0, export.FULL_TRY_EVERY]
 
 
 def test_a_request_leaves_time_to_write_down_its_end(desks: MakeDesk) -> None:
@@ -554,10 +574,12 @@ def test_a_request_leaves_time_to_write_down_its_end(desks: MakeDesk) -> None:
 
 def test_in_a_hurry_one_that_answers_again_gets_all_the_time_that_is_left(desks: MakeDesk) -> None:
     desk = desks(20)
-    desk.answer(RETRY)
+    desk.answer(SILENCE)
     desk.deliver()
     desk.deliver(hurried=True, remaining_s=lambda: 2.0, eager=True)
-    assert desk.backend.timeouts[1:] == [export.PROBE_TIMEOUT_S, 1.8]
+    assert desk.backend.timeouts[1] == export.PROBE_TIMEOUT_S
+    assert set(desk.backend.timeouts[2:]) == {1.8}
+    assert desk.state.pending == 0
 
 
 # Age.

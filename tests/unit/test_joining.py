@@ -463,6 +463,13 @@ def test_subagents_and_auxiliary_calls_are_counted_once_each() -> None:
     assert (found.model, found.provider) == ("big", "acme")
 
 
+def test_what_a_subagent_took_that_the_host_never_wrote_down_makes_the_cost_a_lower_bound() -> None:
+    root = session("s1", 2.5, 19.9, spending=spent("big", 100, 1.0))
+    child = session("c1", 5, None, job=None, is_subagent=True)
+    found = run(session=root, below=[child])
+    assert (found.cost_usd, found.cost_status) == (1.0, CostStatus.PARTIAL)
+
+
 def test_the_model_of_a_run_is_the_one_with_the_most_tokens() -> None:
     root = session("s1", 2.5, 19.9, spending=spent("first", 100, None))
     rows = {"s1": [("", spent("first", 30, None)), ("", spent("second", 70, None))]}

@@ -120,7 +120,9 @@ def test_what_one_server_asked_for_does_not_bind_another_under_the_same_name(
     """A Retry-After of a day, and its owner has moved the destination to a server that answers."""
     journal.outbox.set_destinations({"a": A}, 0)
     add(journal, 1)
-    journal.outbox.failed(1, "429", now_ns=10, next_attempt_ns=10**15, asked_to_wait=True)
+    journal.outbox.failed(
+        1, "429", now_ns=10, next_attempt_ns=10**15, asked_to_wait=True, silent=False
+    )
     journal.outbox.set_destinations({"a": B}, 20)
     found = standing(journal)
     assert (found.failures, found.next_attempt_ns, found.asked_to_wait) == (0, None, False)
@@ -187,7 +189,9 @@ def test_a_receipt_removes_just_what_it_is_for(journal: Journal) -> None:
 
 def test_an_answer_ends_a_failure(journal: Journal) -> None:
     journal.outbox.set_destinations({"a": A}, 0)
-    journal.outbox.failed(1, "no answer", now_ns=10, next_attempt_ns=20, asked_to_wait=True)
+    journal.outbox.failed(
+        1, "no answer", now_ns=10, next_attempt_ns=20, asked_to_wait=True, silent=False
+    )
     journal.outbox.answers(1)
 
     found = state(journal)
@@ -201,7 +205,12 @@ def test_failures_in_a_row_are_counted_from_the_first(journal: Journal) -> None:
     add(journal, 1)
     for now_ns in (10, 20):
         journal.outbox.failed(
-            1, f"at {now_ns}", now_ns=now_ns, next_attempt_ns=now_ns + 5, asked_to_wait=False
+            1,
+            f"at {now_ns}",
+            now_ns=now_ns,
+            next_attempt_ns=now_ns + 5,
+            asked_to_wait=False,
+            silent=False,
         )
     found = state(journal)
     assert (found.failures, found.failing_since_ns, found.next_attempt_ns) == (2, 10, 25)

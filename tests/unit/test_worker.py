@@ -508,6 +508,43 @@ def test_a_fault_is_said_once_and_the_thread_goes_on(
     assert said == ["cronalytics-otel: OSError: disk", "cronalytics-otel: OSError: other"]
 
 
+def test_files_that_cannot_be_seen_for_a_while_do_not_end_the_thread(
+    make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk of the network that is gone; `Path.exists()` raises for most of that."""
+    worker = make(resident=True)
+    worker.start()
+    syncs.wait()
+
+    def gone(*_: object, **__: object) -> None:
+        raise OSError(116, "Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", gone)
+        worker.signal.event.set()
+        wait_for(lambda: not worker.signal.event.is_set())
+    something_runs(home)
+    worker.signal.event.set()
+    syncs.wait()
+    stop(worker)
+
+
+def test_refusals_in_other_words_each_time_are_said_once(
+    make: Make, syncs: Syncs, home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    for n in range(3):
+        syncs.answers.append(report(backend(refused=1, error=f"400: request {n}")))
+    worker = make(resident=True)
+    worker.start()
+    for _ in range(3):
+        syncs.wait()
+        something_runs(home)
+        worker.signal.event.set()
+    syncs.wait()
+    stop(worker)
+    assert ["request 0" in record.getMessage() for record in caplog.records] == [True]
+
+
 def a_call(worker: Worker) -> None:
     worker.signal.hook_for("post_api_request", worker.start)(session_id=CRON, model="m")
 
