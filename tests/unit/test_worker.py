@@ -522,7 +522,7 @@ def test_files_that_cannot_be_seen_for_a_while_do_not_end_the_thread(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "stat", gone)
         worker.signal.event.set()
-        wait_for(lambda: not worker.signal.event.is_set())
+        wait_for(lambda: not worker.signal.event.is_set(), what="the worker to look")
     something_runs(home)
     worker.signal.event.set()
     syncs.wait()
