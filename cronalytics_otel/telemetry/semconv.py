@@ -392,8 +392,8 @@ EVENTS: Final = (
     EventForm(
         where=Where.MODEL_FALLBACK,
         on=(Where.CHAT, Where.AGENT),
-        meaning="Hermes went on with another model, at the begin of its first call. Only of runs seen "
-        "live.",
+        meaning="Hermes went on with another model: when the last call of the one before had failed, else "
+        "at the begin of its first call. Only of runs seen live.",
     ),
     EventForm(
         where=Where.TOOL_APPROVAL,
@@ -535,7 +535,7 @@ ATTRIBUTES: Final = (
     _row(HTTP_RESPONSE_STATUS_CODE, _INT, "", "What the server answered.", "hook `api_request_error`", (Where.EXCEPTION,)),
     _row(EXCEPTION_TYPE, _STRING, "", "The class of the error in the host.", "hook `api_request_error`", (Where.EXCEPTION,)),
     _row(EXCEPTION_MESSAGE, _STRING, "", "Its text; cut, secrets masked.", "hook `api_request_error`", (Where.EXCEPTION,)),
-    _row(HERMES_CRON_RETRY_TIME, _DOUBLE, "s", "How long the attempt took; the first one only, when later ones began is not told.", "hook `api_request_error`", (Where.EXCEPTION,)),
+    _row(HERMES_CRON_RETRY_TIME, _DOUBLE, "s", "How long the attempt took; the first one of an answer only: when later ones began, a fall-back's too, is not told.", "hook `api_request_error`", (Where.EXCEPTION,)),
     _row(HERMES_CRON_RETRY_ATTEMPT, _INT, "{attempt}", "How many attempts had failed before this one.", "hook `api_request_error`", (Where.EXCEPTION,)),
     _row(HERMES_CRON_RETRY_LIMIT, _INT, "{attempt}", "How many attempts Hermes makes.", "hook `api_request_error`", (Where.EXCEPTION,)),
     _row(HERMES_CRON_RETRY_RETRYABLE, ValueType.BOOLEAN, "", "Whether another attempt can help.", "hook `api_request_error`", (Where.EXCEPTION,)),

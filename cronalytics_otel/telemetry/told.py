@@ -111,11 +111,13 @@ class Told:
         asked = Asked()
         while self._attempts and belongs(self._attempts[0], asked):
             attempt = self._attempts.popleft()
+            # The host dates all attempts of an answer at the first one's start.
+            failed_ns = asked.spans[-1][1] if asked.spans else attempt.started_ns
             asked.spans.append((attempt.started_ns, attempt.ended_ns))
-            if (change := self._fallback(attempt)) is not None:
+            if (change := self._fallback(attempt, failed_ns)) is not None:
                 asked.events.append(change)
             if isinstance(attempt, ApiError):
-                asked.events.append(_exception(attempt))
+                asked.events.append(_exception(attempt, failed_ns))
             else:
                 asked.calls.append(attempt)
         return asked
@@ -124,8 +126,8 @@ class Told:
         runs = self._tools.get(call_id)
         return runs.popleft() if runs else None
 
-    def _fallback(self, attempt: ModelCall | ApiError) -> SpanEvent | None:
-        """The host goes on with another model when one does not answer."""
+    def _fallback(self, attempt: ModelCall | ApiError, failed_ns: int) -> SpanEvent | None:
+        """The host goes on with another model when one does not answer; `failed_ns`: when that was."""
         now = (attempt.model, attempt.provider)
         before, self._model = self._model, now
         if before is None or before == now or attempt.model is None:
@@ -136,7 +138,7 @@ class Told:
             sc.HERMES_CRON_FALLBACK_TO_MODEL: name_text(now[0]),
             sc.HERMES_CRON_FALLBACK_TO_PROVIDER: name_text(now[1]),
         }
-        return _event(sc.EVENT_MODEL_FALLBACK, attempt.started_ns, values)
+        return _event(sc.EVENT_MODEL_FALLBACK, max(attempt.started_ns, failed_ns), values)
 
 
 def with_times(messages: Sequence[Message], details: Details) -> list[Message] | None:
@@ -184,7 +186,10 @@ def _by_id(tools: Sequence[ToolRun]) -> dict[str, deque[ToolRun]]:
     return found
 
 
-def _exception(error: ApiError) -> SpanEvent:
+def _exception(error: ApiError, failed_ns: int) -> SpanEvent:
+    """`failed_ns`: when the attempt before it did."""
+    # When a later one began is not told; after a fall-back the host counts from 0 again.
+    is_timed = not error.attempt and error.started_ns >= failed_ns
     error_type = classify_api_error(error.reason, error.status_code, error.message)
     return _event(
         sc.EVENT_EXCEPTION,
@@ -194,10 +199,9 @@ def _exception(error: ApiError) -> SpanEvent:
             sc.HTTP_RESPONSE_STATUS_CODE: error.status_code,
             sc.EXCEPTION_TYPE: name_text(error.exception_type),
             sc.EXCEPTION_MESSAGE: error_text(error.message),
-            # The host tells when the first attempt began, of each.
-            sc.HERMES_CRON_RETRY_TIME: None
-            if error.attempt
-            else max(0, error.ended_ns - error.started_ns) / 1e9,
+            sc.HERMES_CRON_RETRY_TIME: max(0, error.ended_ns - error.started_ns) / 1e9
+            if is_timed
+            else None,
             sc.HERMES_CRON_RETRY_ATTEMPT: error.attempt,
             sc.HERMES_CRON_RETRY_LIMIT: error.max_attempts,
             sc.HERMES_CRON_RETRY_RETRYABLE: error.retryable,

@@ -157,6 +157,24 @@ def test_how_long_a_later_attempt_took_is_not_told() -> None:
     assert times == [0.5, None]
 
 
+def test_a_fall_back_stands_after_the_errors_that_led_to_it() -> None:
+    """The host dates all attempts of an answer alike, and counts from 0 again after a fall-back."""
+    spans = live(
+        a_session(user(2.5), answer(9)),
+        an_error(3, 3.5, attempt=0), an_error(3, 6.5, attempt=1),
+        an_error(3, 6.6, attempt=0, model="fall-back"), a_call(3, 8, model="fall-back"),
+    )  # fmt: skip
+    (chat,) = (span for span in spans if span.name.startswith("chat"))
+    assert [
+        (e.name, e.time_ns, e.attributes.get("hermes.cron.retry.time")) for e in chat.events
+    ] == [
+        ("exception", at(3.5), 0.5),
+        ("exception", at(6.5), None),
+        ("hermes.cron.model_fallback", at(6.5), None),
+        ("exception", at(6.6), None),
+    ]
+
+
 def test_errors_that_nothing_came_of_stand_on_the_agent() -> None:
     spans = live(
         a_session(user(2.5)),
