@@ -85,23 +85,45 @@ _NOTHING = Asked()
 class Told:
     """Hands out what hooks told of one session, in the order of its messages."""
 
-    def __init__(self, details: Details, answers: int) -> None:
-        """`answers`: how many of its messages a model gave, for all that is known."""
+    def __init__(self, details: Details, answers: Sequence[Message]) -> None:
+        """`answers`: those of its messages that a model gave, for all that is known."""
         self._attempts = deque(details.attempts)
-        # As many calls as answers: each has its own, whatever the clocks did.
-        self._in_order = answers > 0 and len(details.calls) == answers
+        calls = details.calls
+        # As many calls as answers: each has its own, whatever the clocks did. Of cut ones none is told.
+        untold = sum(map(_is_cut, answers)) - sum(map(_is_cut, calls))
+        self._in_order = bool(calls) and 0 <= untold == len(answers) - len(calls)
         self._tools = _by_id(details.tools)
         self._model: tuple[str | None, str | None] | None = None
+
+    def given_ns(self, message: Message) -> int:
+        """When it was there: a cut answer, before the call that goes on where it ends. The host writes
+        it down with that one's answer."""
+        if not self._is_untold(message):
+            return message.timestamp_ns
+        call = self._next_call()
+        return message.timestamp_ns if call is None else min(message.timestamp_ns, call.started_ns)
 
     def for_answer(self, message: Message) -> Asked:
         """What was asked of models for this one."""
         if not self._attempts:
             return _NOTHING
+        if self._is_untold(message):
+            before_ns = self.given_ns(message)
+            return self._take(
+                lambda attempt, _: isinstance(attempt, ApiError) and attempt.started_ns < before_ns
+            )
         if not self._in_order:
             return self._take(lambda attempt, _: attempt.started_ns <= message.timestamp_ns)
         if not message.finish_reason:
             return _NOTHING
         return self._take(lambda _, asked: not asked.calls)
+
+    def _is_untold(self, message: Message) -> bool:
+        """The host (0.13 to 0.19) tells of no answer that was cut; should one, it is as any other."""
+        return _is_cut(message) and not ((call := self._next_call()) and _is_cut(call))
+
+    def _next_call(self) -> ModelCall | None:
+        return next((call for call in self._attempts if isinstance(call, ModelCall)), None)
 
     def rest(self) -> Asked:
         """All that nothing came of."""
@@ -139,6 +161,10 @@ class Told:
             sc.HERMES_CRON_FALLBACK_TO_PROVIDER: name_text(now[1]),
         }
         return _event(sc.EVENT_MODEL_FALLBACK, max(attempt.started_ns, failed_ns), values)
+
+
+def _is_cut(answer: Message | ModelCall) -> bool:
+    return answer.finish_reason == "length"
 
 
 def with_times(messages: Sequence[Message], details: Details) -> list[Message] | None:
