@@ -338,7 +338,9 @@ SPANS: Final = (
         kind=SpanKind.CLIENT,
         parent="its agent",
         meaning="From the prompt or the last tool result to the model's answer. Retries and "
-        "rejected answers are inside. The only span that looks like a model call.",
+        "rejected answers are inside. An answer that was cut (`length`) ends, if seen live, where the call "
+        "that goes on begins; of several in a row the first has the time of all. The only span that looks "
+        "like a model call.",
     ),
     SpanForm(
         where=Where.TOOL,
@@ -392,8 +394,8 @@ EVENTS: Final = (
     EventForm(
         where=Where.MODEL_FALLBACK,
         on=(Where.CHAT, Where.AGENT),
-        meaning="Hermes went on with another model, at the begin of its first call. Only of runs seen "
-        "live.",
+        meaning="Hermes went on with another model: when the last call of the one before had failed, else "
+        "at the begin of its first call. Only of runs seen live.",
     ),
     EventForm(
         where=Where.TOOL_APPROVAL,
@@ -518,7 +520,7 @@ ATTRIBUTES: Final = (
     _row(GEN_AI_REQUEST_MODEL, _STRING, "", "The call's model; the session's where the run was not seen live, and absent there when several models had a part in the session.", "hook `post_api_request`, session `model`", (Where.CHAT,)),
     _row(GEN_AI_RESPONSE_MODEL, _STRING, "", "The model that answered, as it names itself. Only of runs seen live.", "hook `post_api_request`", (Where.CHAT,)),
     _row(GEN_AI_RESPONSE_FINISH_REASONS, ValueType.STRINGS, "", "Why the model stopped. Absent on an answer that the host wrote for it.", "message `finish_reason`", (Where.CHAT,)),
-    _row(GEN_AI_USAGE_INPUT_TOKENS, _INT, "{token}", "Input with what came from a cache. Only where the calls' own usage is known: of a run seen live, with rejected answers and all; else of a session of one call. Never divided.", "hook `post_api_request`, `sessions`", (Where.CHAT,)),
+    _row(GEN_AI_USAGE_INPUT_TOKENS, _INT, "{token}", "Input with what came from a cache. Only where the calls' own usage is known: of a run seen live, with rejected answers and all; else of a session of one call. Never divided. None on an answer that was cut (`length`): Hermes neither tells nor counts it.", "hook `post_api_request`, `sessions`", (Where.CHAT,)),
     _row(GEN_AI_USAGE_OUTPUT_TOKENS, _INT, "{token}", "Output with reasoning; the same condition.", "`sessions`", (Where.CHAT,)),
     _row(GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS, _INT, "{token}", "Read from a cache; the same condition.", "`sessions`", (Where.CHAT,)),
     _row(GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS, _INT, "{token}", "Written to a cache; the same condition.", "`sessions`", (Where.CHAT,)),
@@ -535,7 +537,7 @@ ATTRIBUTES: Final = (
     _row(HTTP_RESPONSE_STATUS_CODE, _INT, "", "What the server answered.", "hook `api_request_error`", (Where.EXCEPTION,)),
     _row(EXCEPTION_TYPE, _STRING, "", "The class of the error in the host.", "hook `api_request_error`", (Where.EXCEPTION,)),
     _row(EXCEPTION_MESSAGE, _STRING, "", "Its text; cut, secrets masked.", "hook `api_request_error`", (Where.EXCEPTION,)),
-    _row(HERMES_CRON_RETRY_TIME, _DOUBLE, "s", "How long the attempt took; the first one only, when later ones began is not told.", "hook `api_request_error`", (Where.EXCEPTION,)),
+    _row(HERMES_CRON_RETRY_TIME, _DOUBLE, "s", "How long the attempt took; the first one of an answer only: when later ones began, a fall-back's too, is not told.", "hook `api_request_error`", (Where.EXCEPTION,)),
     _row(HERMES_CRON_RETRY_ATTEMPT, _INT, "{attempt}", "How many attempts had failed before this one.", "hook `api_request_error`", (Where.EXCEPTION,)),
     _row(HERMES_CRON_RETRY_LIMIT, _INT, "{attempt}", "How many attempts Hermes makes.", "hook `api_request_error`", (Where.EXCEPTION,)),
     _row(HERMES_CRON_RETRY_RETRYABLE, ValueType.BOOLEAN, "", "Whether another attempt can help.", "hook `api_request_error`", (Where.EXCEPTION,)),

@@ -36,7 +36,7 @@ class Timeline:
         self._news: list[Message] = []
         self._chat_attributes = step_attributes(sc.SPAN_CHAT, conversation)
         self._tool_attributes = step_attributes(sc.SPAN_EXECUTE_TOOL, conversation)
-        self._told = Told(_NOTHING_TOLD, 0)
+        self._told = Told(_NOTHING_TOLD, ())
         self.turns = 0
         self.untimed = False
 
@@ -53,15 +53,15 @@ class Timeline:
             self.untimed = self._book.untimed = True
             errors = tuple(a for a in details.attempts if isinstance(a, ApiError))
             details = replace(details, attempts=errors)  # which answer is whose cannot be told
-        given = sum(bool(message.finish_reason) for message in messages if not message.is_copy)
+        given = [message for message in messages if message.finish_reason and not message.is_copy]
         self._told = Told(details, given)
-        is_full = 0 < (session.api_calls or 0) <= given
+        is_full = 0 < (session.api_calls or 0) <= len(given)
         chat = _chat_of(session, self._chat_attributes, answers)
         ordinal = 0
         asked_to_end = False
         for message in messages:
             asked_to_end |= message.at_turn_limit
-            at = within(self._now, self._agent.end, message.timestamp_ns)
+            at = within(self._now, self._agent.end, self._told.given_ns(message))
             if message.role == "assistant" and not message.is_copy:
                 if message.finish_reason or not is_full or asked_to_end:
                     self._answer(message, at, chat, (session.session_id, str(ordinal)))

@@ -85,23 +85,45 @@ _NOTHING = Asked()
 class Told:
     """Hands out what hooks told of one session, in the order of its messages."""
 
-    def __init__(self, details: Details, answers: int) -> None:
-        """`answers`: how many of its messages a model gave, for all that is known."""
+    def __init__(self, details: Details, answers: Sequence[Message]) -> None:
+        """`answers`: those of its messages that a model gave, for all that is known."""
         self._attempts = deque(details.attempts)
-        # As many calls as answers: each has its own, whatever the clocks did.
-        self._in_order = answers > 0 and len(details.calls) == answers
+        calls = details.calls
+        # As many calls as answers: each has its own, whatever the clocks did. Of cut ones none is told.
+        untold = sum(map(_is_cut, answers)) - sum(map(_is_cut, calls))
+        self._in_order = bool(calls) and 0 <= untold == len(answers) - len(calls)
         self._tools = _by_id(details.tools)
         self._model: tuple[str | None, str | None] | None = None
+
+    def given_ns(self, message: Message) -> int:
+        """When it was there: a cut answer, before the call that goes on where it ends. The host writes
+        it down with that one's answer."""
+        if not self._is_untold(message):
+            return message.timestamp_ns
+        call = self._next_call()
+        return message.timestamp_ns if call is None else min(message.timestamp_ns, call.started_ns)
 
     def for_answer(self, message: Message) -> Asked:
         """What was asked of models for this one."""
         if not self._attempts:
             return _NOTHING
+        if self._is_untold(message):
+            before_ns = self.given_ns(message)
+            return self._take(
+                lambda attempt, _: isinstance(attempt, ApiError) and attempt.started_ns < before_ns
+            )
         if not self._in_order:
             return self._take(lambda attempt, _: attempt.started_ns <= message.timestamp_ns)
         if not message.finish_reason:
             return _NOTHING
         return self._take(lambda _, asked: not asked.calls)
+
+    def _is_untold(self, message: Message) -> bool:
+        """The host (0.13 to 0.19) tells of no answer that was cut; should one, it is as any other."""
+        return _is_cut(message) and not ((call := self._next_call()) and _is_cut(call))
+
+    def _next_call(self) -> ModelCall | None:
+        return next((call for call in self._attempts if isinstance(call, ModelCall)), None)
 
     def rest(self) -> Asked:
         """All that nothing came of."""
@@ -111,11 +133,13 @@ class Told:
         asked = Asked()
         while self._attempts and belongs(self._attempts[0], asked):
             attempt = self._attempts.popleft()
+            # The host dates all attempts of an answer at the first one's start.
+            failed_ns = asked.spans[-1][1] if asked.spans else attempt.started_ns
             asked.spans.append((attempt.started_ns, attempt.ended_ns))
-            if (change := self._fallback(attempt)) is not None:
+            if (change := self._fallback(attempt, failed_ns)) is not None:
                 asked.events.append(change)
             if isinstance(attempt, ApiError):
-                asked.events.append(_exception(attempt))
+                asked.events.append(_exception(attempt, failed_ns))
             else:
                 asked.calls.append(attempt)
         return asked
@@ -124,8 +148,8 @@ class Told:
         runs = self._tools.get(call_id)
         return runs.popleft() if runs else None
 
-    def _fallback(self, attempt: ModelCall | ApiError) -> SpanEvent | None:
-        """The host goes on with another model when one does not answer."""
+    def _fallback(self, attempt: ModelCall | ApiError, failed_ns: int) -> SpanEvent | None:
+        """The host goes on with another model when one does not answer; `failed_ns`: when that was."""
         now = (attempt.model, attempt.provider)
         before, self._model = self._model, now
         if before is None or before == now or attempt.model is None:
@@ -136,7 +160,11 @@ class Told:
             sc.HERMES_CRON_FALLBACK_TO_MODEL: name_text(now[0]),
             sc.HERMES_CRON_FALLBACK_TO_PROVIDER: name_text(now[1]),
         }
-        return _event(sc.EVENT_MODEL_FALLBACK, attempt.started_ns, values)
+        return _event(sc.EVENT_MODEL_FALLBACK, max(attempt.started_ns, failed_ns), values)
+
+
+def _is_cut(answer: Message | ModelCall) -> bool:
+    return answer.finish_reason == "length"
 
 
 def with_times(messages: Sequence[Message], details: Details) -> list[Message] | None:
@@ -184,7 +212,10 @@ def _by_id(tools: Sequence[ToolRun]) -> dict[str, deque[ToolRun]]:
     return found
 
 
-def _exception(error: ApiError) -> SpanEvent:
+def _exception(error: ApiError, failed_ns: int) -> SpanEvent:
+    """`failed_ns`: when the attempt before it did."""
+    # When a later one began is not told; after a fall-back the host counts from 0 again.
+    is_timed = not error.attempt and error.started_ns >= failed_ns
     error_type = classify_api_error(error.reason, error.status_code, error.message)
     return _event(
         sc.EVENT_EXCEPTION,
@@ -194,10 +225,9 @@ def _exception(error: ApiError) -> SpanEvent:
             sc.HTTP_RESPONSE_STATUS_CODE: error.status_code,
             sc.EXCEPTION_TYPE: name_text(error.exception_type),
             sc.EXCEPTION_MESSAGE: error_text(error.message),
-            # The host tells when the first attempt began, of each.
-            sc.HERMES_CRON_RETRY_TIME: None
-            if error.attempt
-            else max(0, error.ended_ns - error.started_ns) / 1e9,
+            sc.HERMES_CRON_RETRY_TIME: max(0, error.ended_ns - error.started_ns) / 1e9
+            if is_timed
+            else None,
             sc.HERMES_CRON_RETRY_ATTEMPT: error.attempt,
             sc.HERMES_CRON_RETRY_LIMIT: error.max_attempts,
             sc.HERMES_CRON_RETRY_RETRYABLE: error.retryable,

@@ -103,6 +103,86 @@ def test_a_rejected_answer_counts_with_the_one_that_was_taken_in_its_place() -> 
     assert (chat.start_ns, chat.end_ns) == (at(3), at(8))
 
 
+CUT = a_session(
+    user(2.5), answer(8.9, "This is half an", reason="length"), user(8.901, "Go on."),
+    answer(8.902),
+)  # fmt: skip
+"""The host tells of no cut answer, and writes it down with the one that goes on after it."""
+
+
+def test_a_cut_answer_has_the_time_until_the_call_that_goes_on_and_not_that_call() -> None:
+    assert outline(live(CUT, a_call(5.5, 8.8, (1002, 52), finish_reason="stop"))) == tree("""
+        cron nightly digest [server 0..10]
+          invoke_agent hermes [internal 2..9]
+            chat claude-x [client 2.5..5.5]
+            chat claude-x [client 5.5..8.8] in=1002 out=52
+    """)
+
+
+def test_a_cut_answer_keeps_the_errors_before_it_and_the_next_one_its_own() -> None:
+    spans = live(
+        CUT, an_error(2.6, 3, status_code=429), an_error(5.5, 6, status_code=500), a_call(5.5, 8.8)
+    )
+    cut, taken = (span for span in spans if span.name.startswith("chat"))
+    assert [e.attributes["http.response.status_code"] for e in cut.events] == [429]
+    assert [e.attributes["http.response.status_code"] for e in taken.events] == [500]
+    assert (cut.start_ns, cut.end_ns) == (at(2.6), at(5.5))
+
+
+def test_tools_between_cut_answers_keep_their_place() -> None:
+    cut_twice = a_session(
+        user(2.5), answer(4.9, reason="length"), user(4.901), asks(4.902, ("c1", "terminal")),
+        result(6, "c1"), answer(8.9, reason="length"), user(8.901), answer(8.902), api_calls=2,
+    )  # fmt: skip
+    spans = live(
+        cut_twice, a_call(3.5, 4.8, (10, 1)), a_tool("c1", 5, 5.9), a_call(7.5, 8.8, (20, 2))
+    )
+    assert outline(spans) == tree("""
+        cron nightly digest [server 0..10]
+          invoke_agent hermes [internal 2..9]
+            chat claude-x [client 2.5..3.5]
+            chat claude-x [client 3.5..4.8] in=10 out=1
+            execute_tool terminal [internal 5..5.9]
+            chat claude-x [client 6..7.5]
+            chat claude-x [client 7.5..8.8] in=20 out=2
+    """)
+    assert spans[0].attributes[sc.HERMES_CRON_RUN_MODEL_TIME] == pytest.approx(2.3 + 2.8)
+
+
+def test_of_cut_answers_in_a_row_the_first_has_the_time_of_all() -> None:
+    in_a_row = a_session(
+        user(2.5), answer(8.9, reason="length"), user(8.901), answer(8.902, reason="length"),
+        user(8.903), answer(8.904),
+    )  # fmt: skip
+    assert outline(live(in_a_row, a_call(6.5, 8.8))) == tree("""
+        cron nightly digest [server 0..10]
+          invoke_agent hermes [internal 2..9]
+            chat claude-x [client 2.5..6.5]
+            chat claude-x [client 6.5..6.5]
+            chat claude-x [client 6.5..8.8] in=100 out=10
+    """)
+
+
+def test_a_cut_answer_that_nothing_went_on_from_ended_when_it_was_written() -> None:
+    given_up = a_session(
+        user(2.5), asks(4, ("c1", "terminal")), result(6, "c1"), answer(8.9, reason="length")
+    )
+    spans = live(given_up, a_call(2.6, 3.9, (10, 1)), a_tool("c1", 4.1, 5.9))
+    cut = [span for span in spans if span.name.startswith("chat")][-1]
+    assert (cut.start_ns, cut.end_ns) == (at(6), at(8.9))
+
+
+def test_a_host_that_told_of_a_cut_answer_is_believed() -> None:
+    spans = live(
+        a_session(user(2.5), answer(5.1, reason="length"), user(5.2), answer(9)),
+        a_call(2.6, 5, (10, 1), finish_reason="length"),
+        a_call(5.5, 8.8, (20, 2), finish_reason="stop"),
+    )
+    cut, taken = (span for span in spans if span.name.startswith("chat"))
+    assert (cut.start_ns, cut.end_ns, taken.start_ns) == (at(2.6), at(5), at(5.5))
+    assert cut.attributes[sc.GEN_AI_USAGE_INPUT_TOKENS] == 10
+
+
 def test_usage_is_not_half_known() -> None:
     spans = live(TOOL_USE, a_call(3, 3.5, None), a_call(3.6, 3.9), a_call(7, 8))
     first, second = (span for span in spans if span.name.startswith("chat"))
@@ -155,6 +235,24 @@ def test_how_long_a_later_attempt_took_is_not_told() -> None:
     (chat,) = (span for span in spans if span.name.startswith("chat"))
     times = [event.attributes.get("hermes.cron.retry.time") for event in chat.events]
     assert times == [0.5, None]
+
+
+def test_a_fall_back_stands_after_the_errors_that_led_to_it() -> None:
+    """The host dates all attempts of an answer alike, and counts from 0 again after a fall-back."""
+    spans = live(
+        a_session(user(2.5), answer(9)),
+        an_error(3, 3.5, attempt=0), an_error(3, 6.5, attempt=1),
+        an_error(3, 6.6, attempt=0, model="fall-back"), a_call(3, 8, model="fall-back"),
+    )  # fmt: skip
+    (chat,) = (span for span in spans if span.name.startswith("chat"))
+    assert [
+        (e.name, e.time_ns, e.attributes.get("hermes.cron.retry.time")) for e in chat.events
+    ] == [
+        ("exception", at(3.5), 0.5),
+        ("exception", at(6.5), None),
+        ("hermes.cron.model_fallback", at(6.5), None),
+        ("exception", at(6.6), None),
+    ]
 
 
 def test_errors_that_nothing_came_of_stand_on_the_agent() -> None:
