@@ -2,7 +2,8 @@
 
 By shape: the keys of well-known services, PEM blocks, JWTs, URLs with a password. By context: a value
 after a word such as `password` or `Authorization`. It cannot know every secret; what it lets through
-on purpose is prose, numbers, UUIDs and git hashes. It does not decode: a secret in base64 is not seen.
+on purpose is prose, numbers, UUIDs and git hashes. Of encodings it knows JSON's and that of URLs: a
+secret in base64 is not seen.
 
 Every rule is linear in the length of the text, whatever the text is: none can be made to backtrack
 over a long run, since what an agent reads is written by strangers.
@@ -19,6 +20,13 @@ _QUOTE = r"""\\*["'`]"""
 
 _UNMASKED = r"(?!\[masked\]|\*{3})"
 
+_COLOURS = re.compile(
+    r"(?:\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b\n]{0,2048}(?:\x07|\x1b\\)|[()][0-9A-Z])?"
+    r"|(?<!\\)\\+(?:u001[bB]|x1[bB]|0?33|e)\[[0-9;:]{0,64}[mK])+"
+)
+_SHOWN_COLOUR = re.compile(r"\\(?:u001[bB]|x1[bB]|0?33|e)\[")
+"""What makes a terminal's colours, links and movements, also as a JSON text or Python shows it."""
+
 _BLOCKS = re.compile(
     r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
     r".*?(?:-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|\Z)",
@@ -31,19 +39,34 @@ def _cased(*words: str) -> str:
     return "|".join(spelt for word in words for spelt in (word, word.capitalize(), word.upper()))
 
 
-_START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2}))"
-"""Where a word begins: also after the `\n` of a JSON text and the `%20` of a URL."""
+_START = (
+    r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2})"
+    r"|(?<=m)(?:(?<=[\[;]\dm)|(?<=[\[;]\d\dm)))"
+)
+"""Where a word begins: also after the `\n` of a JSON text, the `%20` of a URL, and a colour that lost
+its escape character: `[31m`."""
+
+_RANDOM = r"(?:[A-Za-z]\d|\d[A-Za-z]|[A-Za-z0-9]{16})"
+"""Letters and digits in one piece, or a piece longer than a word: names of jobs have neither."""
+_CASES = r"(?=[a-z0-9]{0,24}[A-Z])"
+"""Small letters and capitals."""
 
 _KEYS = (
     # What a service's keys begin with, and what follows.
     # Models: OpenAI, Anthropic, OpenRouter, DeepSeek, Langfuse; ElevenLabs; then by name
-    ("sk-", r"(?:(?=[A-Za-z_-]{0,64}\d)[\w-]{6,}|[\w-]{16,})"),
+    ("sk-", rf"(?=[A-Za-z0-9_-]{{0,64}}?{_RANDOM})[\w-]{{6,}}"),
     ("sk_", r"[0-9a-f]{32,}"),
-    ("hf_ api_org_ gsk_ r8_", r"[A-Za-z0-9]{16,}"),
+    ("hf_ api_org_ gsk_ r8_", rf"(?:{_CASES}[A-Za-z0-9]{{16,}}|[A-Za-z0-9]{{24,}})"),
     ("xai- pplx- nvapi- pcsk_ lsv2_pt_ lsv2_sk_ sk-or- tvly-", r"[\w-]{12,}"),
     ("fc-", r"[0-9a-f]{24,}"),
     ("BSA", r"[\w-]{24,}"),
-    # Code: GitHub, GitLab, Docker, npm, PyPI, RubyGems, NuGet, CI, Pulumi, Postman, Figma, Atlassian
+    # Together, Cerebras, Fireworks, Bedrock
+    ("tgp_v1_", r"[\w-]{24,}"),
+    ("csk-", r"(?=[a-z]{0,47}\d)[a-z0-9]{24,}"),
+    ("fw_", rf"{_CASES}[A-Za-z0-9]{{20,}}"),
+    ("ABSK", r"[\w+/=-]{32,}"),
+    # Code: GitHub, GitLab, Docker, npm, PyPI, RubyGems, NuGet, CI, Pulumi, Postman, Figma, Atlassian,
+    # Bitbucket
     ("ghp_ gho_ ghu_ ghs_ ghr_ github_pat_", r"\w{16,}"),
     ("glpat- gldt- glrt- glcbt- glptt- glft- glsoat- glimt- dckr_pat_ dckr_oat_", r"[\w-]{16,}"),
     ("npm_", r"[A-Za-z0-9]{24,}"),
@@ -51,51 +74,73 @@ _KEYS = (
     ("rubygems_ bkua_ pul-", r"[0-9a-f]{24,}"),
     ("oy2", r"[a-z0-9]{43}"),
     ("ATATT3 ATCTT3", r"[\w=-]{24,}"),
-    # Clouds: AWS, Alibaba, Google, DigitalOcean, Heroku, Fly, Render, Netlify
+    ("ATBB", r"[A-Za-z0-9]{24,}"),
+    # Clouds: AWS, Alibaba, Google, DigitalOcean, Heroku, Fly, Render, Netlify, Vercel,
+    # Cloudflare
     ("AKIA ASIA ABIA ACCA", r"[A-Z0-9]{12,}"),
     ("LTAI", r"[A-Za-z0-9]{12,}"),
     ("AIza", r"[\w-]{24,}"),
     ("ya29. GOCSPX- 1//0", r"[\w.-]{16,}"),
     ("dop_v1_ doo_v1_ dor_v1_ HRKU- fo1_", r"[\w-]{20,}"),
     ("fm1_ fm1r_ fm2_", r"[\w+/=-]{24,}"),
-    ("rnd_ nfp_", r"[A-Za-z0-9]{24,}"),
-    # Data and secrets: Vault, Databricks, Doppler, Supabase, PlanetScale, age, Tailscale
+    ("rnd_ nfp_", rf"{_CASES}[A-Za-z0-9]{{24,}}"),
+    ("vcp_ vci_ vca_ vcr_ vck_", rf"{_CASES}[A-Za-z0-9]{{20,}}"),
+    ("cfut_ cfat_ cfk_", r"(?=[a-z_]{0,24}[A-Z0-9])\w{24,}"),
+    # Data and secrets: Vault, Databricks, Doppler, Supabase, PlanetScale, age, Neon, Dropbox,
+    # Tailscale
     ("hvs. hvb. hvr. sb_secret_", r"[\w-]{16,}"),
     ("dapi sbp_", r"[0-9a-f]{24,}"),
     ("dp.pt. dp.st. dp.ct. dp.sa. dp.scim. pscale_tkn_ pscale_pw_ pscale_oauth_", r"[\w.-]{24,}"),
     ("AGE-SECRET-KEY-1", r"[A-Z0-9]{24,}"),
+    ("npg_", r"(?=[a-z]{0,24}[A-Z0-9])[A-Za-z0-9]{10,}"),
+    ("sl.", r"(?:u\.)?[\w-]{60,}"),
     ("tskey-", r"[a-z]{1,12}-[\w-]{12,}"),
-    # Watching: Grafana, Sentry, New Relic, PostHog
+    # Watching: Grafana, Sentry, New Relic, PostHog, Honeycomb, Logfire
     ("glsa_ glc_ sntrys_ sntryu_", r"[\w+/=-]{24,}"),
     ("NRAK- phx_", r"[A-Za-z0-9]{20,}"),
-    # Money and shops: Stripe, Square, Shopify, Braintree, Facebook
+    ("eu01xx", r"[0-9a-f]{28,}NRAL"),
+    ("hcaik_ hcbik_ hccik_ hcaic_ hcamk_ hcbmk_", r"[a-z0-9_]{28,}"),
+    ("pylf_v", r"\d_(?:[a-z]{2}_)?[A-Za-z0-9]{24,}"),
+    # Money and shops: Stripe, Square, Shopify, Braintree, Facebook, Plaid, HubSpot
     ("sk_live_ sk_test_ rk_live_ rk_test_ pk_live_ pk_test_ whsec_", r"\w{8,}"),
     ("sq0atp- sq0csp- sq0idp- shpat_ shpss_ shpca_ shppa_", r"[\w-]{16,}"),
     ("access_token$", r"\w{1,16}\$\w{1,32}\$[0-9a-f]{32}"),
     ("EAA", r"[\w-]{40,}"),
-    # Messages: Slack, SendGrid, Twilio, Mailgun, Brevo, Resend
+    ("access-sandbox- access-development- access-production-", r"[0-9a-f-]{32,}"),
+    ("pat-na1- pat-na2- pat-eu1- pat-ap1-", r"[0-9a-f-]{32,}"),
+    # Messages: Slack, SendGrid, Twilio, Mailgun, Brevo, Resend, ntfy, Matrix
     ("xoxa- xoxb- xoxc- xoxd- xoxe- xoxo- xoxp- xoxr- xoxs- xoxe. xapp-", r"[\w.-]{8,}"),
     ("SG.", r"[\w-]{12,}\.[\w-]{12,}"),
     ("SK key-", r"[0-9a-f]{32}"),
     ("xkeysib-", r"[\w-]{32,}"),
     ("re_", r"(?=[A-Za-z_]{0,24}\d)[A-Za-z0-9]{8}_[A-Za-z0-9]{16,}"),
+    ("tk_", r"(?=[a-z]{0,28}\d)[a-z0-9]{29}(?!\w)"),
+    ("syt_", r"[\w=-]{28,}"),
     # Notes: Linear, Notion
     ("lin_api_ lin_oauth_", r"\w{16,}"),
-    ("ntn_ secret_", r"(?=[A-Za-z]{0,24}\d)[A-Za-z0-9]{24,}"),
+    ("ntn_ secret_", r"(?:(?=[A-Za-z]{0,48}\d)[A-Za-z0-9]{24,}|[A-Za-z]{40,})"),
     # A JWT, whole or cut
     ("eyJ", r"(?:[\w-]{8,}(?:\.[\w-]*){1,4}|[\w-]{32,})"),
 )
+
+
+def _by_first_letter() -> str:
+    """The same with one branch a letter: what a text is tried for at every word is then short."""
+    branches: dict[str, list[str]] = {}
+    for prefixes, body in _KEYS:
+        for prefix in prefixes.split():
+            branches.setdefault(prefix[0], []).append(re.escape(prefix[1:]) + body)
+    return "|".join(f"{letter}(?:{'|'.join(rest)})" for letter, rest in branches.items())
+
+
 _SHAPES = re.compile(
-    _START
-    + "(?:"
-    + "|".join(re.escape(prefix) + body for prefixes, body in _KEYS for prefix in prefixes.split())
-    + r"|[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,}"  # Discord
+    _START + "(?:" + _by_first_letter() + r"|[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,}"  # Discord
     r"|\d{8,10}:[\w-]{34,36}(?![\w-])"  # Telegram bots
     r"|pat[A-Za-z0-9]{14}\.[0-9a-f]{32,}"  # Airtable
     r"|[A-Za-z0-9]{14}\.atlasv1\.[\w-]{32,}"  # Terraform
     r"|[\w~.-]{3}\dQ~[\w~.-]{24,}"  # Azure
     r"|[\w-]{11}:APA91b[\w-]{40,}"  # Firebase
-    r"|[0-9a-f]{32}-us\d{1,2}"  # Mailchimp
+    r"|[0-9a-f]{32}(?:-us\d{1,2}|[0-9a-f]{4}NRAL)"  # Mailchimp, New Relic
     r"|s\.(?=[A-Za-z]{0,23}\d)[A-Za-z0-9]{24}(?![\w.])"  # Vault, until 1.9
     ")"
 )
@@ -107,13 +152,15 @@ _HOOK_URLS = re.compile(
     r"(hooks\.slack\.com/(?:services|workflows|triggers)/"
     r"|discord(?:app)?\.com/api/(?:v\d{1,2}/)?webhooks/|api\.telegram\.org/(?:file/)?bot"
     r"|webhook\.office\.com/webhookb2/|hooks\.zapier\.com/hooks/catch/|hc-ping\.com/"
-    r"|maker\.ifttt\.com/trigger/[\w-]{1,64}/(?:json/)?with/key/|open\.feishu\.cn/open-apis/bot/)"
+    r"|maker\.ifttt\.com/trigger/[\w-]{1,64}/(?:json/)?with/key/|open\.feishu\.cn/open-apis/bot/"
+    # Mattermost
+    r"|[\w-]/hooks/(?=[a-z0-9]{26}(?!\w)))"
     rf"{_UNMASKED}[^\s\"'<>\\]+",
     re.IGNORECASE,
 )
 _HOOK_HOSTS = (
     "hooks.slack", "discord", "api.telegram", "webhook.office", "hooks.zapier", "hc-ping",
-    "maker.ifttt", "open.feishu",
+    "maker.ifttt", "open.feishu", "/hooks/",
 )  # fmt: skip
 
 _URL_USERINFO = re.compile(
@@ -128,7 +175,9 @@ _DSN = re.compile(
 """Of Go's database drivers: `user:password@tcp(host)`, without a scheme."""
 
 _URL_QUERY = re.compile(
-    r"([?&](?:[\w.-]{0,40}(?:key|sig|signature|credential|auth)|code|session|pwd)=)"
+    r"([?&](?:[\w.-]{0,40}(?:key|sig|signature|credential|auth)"
+    # A country or a status is no code of OAuth's.
+    r"|code(?!=\w{1,3}(?:[&;#\s\"'<>\\,)\]}]|\Z))|session|pwd)=)"
     rf"{_UNMASKED}[^&;\s\"'<>\\]+",
     re.IGNORECASE,
 )
@@ -136,11 +185,25 @@ _SESSIONS = re.compile(
     rf"((?:phpsessid|jsessionid|connect\.sid|sessionid)=){_UNMASKED}[^&;\s\"'<>\\]+", re.IGNORECASE
 )
 
+_WORD = r"[^\s\"'`\\,;<>]+"
+_STATE = (
+    r"(?!(?:required|optional|missing|none|null|empty|unset|invalid|expired|failed|denied|refused"
+    r"|rejected|forbidden|unauthori[sz]ed|not|is|was)(?:[\s.,;!?)\]}\"'`\\<]|\Z))"
+)
+_PARAMETER = rf"[A-Za-z][\w-]{{0,31}}=(?:{_QUOTE}[^\"'`\\\n]{{0,512}}(?:{_QUOTE})?|[^\s\"'`\\,<>]+)"
+_PARAMETERS = rf"{_PARAMETER}(?:(?:,\s*+|\s++){_PARAMETER})*+"
+"""Of Digest or AWS: `Credential=x, SignedHeaders=host;date, Signature=y`."""
+
 _HEADERS = re.compile(
     rf"(authorization(?:{_QUOTE})?\s*+[:=]\s*+(?:{_QUOTE})?+"
-    rf"(?:(?:bearer|basic|token|digest|apikey|aws4-hmac-sha256|negotiate)\s++)?+)"
-    rf"{_UNMASKED}[^\s\"'`\\,;<>]+"
-    rf"|((?:set-)?cookie(?:{_QUOTE})?\s*+:\s*+(?:{_QUOTE})?+){_UNMASKED}[^\n\"'`\\<>]+",
+    r"(?P<scheme>(?:bearer|basic|token|digest|apikey|aws4-hmac-sha256|negotiate)\s++)?+)"
+    # With a scheme that is not known, the word after it is the secret.
+    rf"{_UNMASKED}{_STATE}(?:{_PARAMETERS}|{_WORD}"
+    rf"(?(scheme)|(?:[ \t]++(?:{_PARAMETERS}"
+    rf"|(?={_WORD[:-1]}{{6}})(?=[^\s\"'`\\,;<>\d]{{0,64}}\d|{_WORD[:-1]}{{16}}){_WORD}))?+))"
+    rf"|((?:set-)?cookie(?:{_QUOTE})?\s*+:\s*+(?:{_QUOTE})?+){_UNMASKED}[^\n\"'`\\<>]+"
+    rf"|(x-honeycomb-team(?:(?:{_QUOTE})?\s*+[:=]\s*+(?:{_QUOTE})?+|{_QUOTE},\s*+[bu]?{_QUOTE}))"
+    rf"{_UNMASKED}{_WORD}",
     re.IGNORECASE,
 )
 
@@ -153,6 +216,8 @@ _SCHEMES = re.compile(
     r"|(basic\s++)(?:(?=[A-Za-z+/]*\d)[A-Za-z0-9+/]{12,}={0,2}|[A-Za-z0-9+/]{6,}={1,2})",
     re.IGNORECASE,
 )
+_NAME = re.compile(r"[Bb]asic\s+(?:[A-Z]?[a-z]{3,}+|(?:19|20)\d\d)++\Z")
+"""`Basic Weekly2024Report`: words and a year."""
 
 _SPOKEN = re.compile(
     # SQL, and a .netrc: a word, a blank, the value.
@@ -163,14 +228,29 @@ _SPOKEN = re.compile(
 )
 
 _FLAGS = re.compile(
-    r"((?<![\w-])--(?!-)[\w-]{0,40}(?:passw(?:or)?d|passphrase|(?<!by)pass|token|secret|api-?key)"
+    r"((?<![\w-])--(?!-)[\w-]{0,40}"
+    r"(?:passw(?:or)?d|passphrase|(?<!by)pass|(?<!max-)(?<!min-)token|secret|api-?key)"
     r"\s++[\"']?)"
-    rf"(?![-|&;<>]|\d(?:\s|\Z)){_UNMASKED}[^\s\"'\\]+"
-    rf"|((?:\s-u|--user)\s++[\"']?)(?!\d+:\d+\b){_UNMASKED}[^\s:\"'\\]{{1,256}}:[^\s\"'\\]+",
+    rf"(?![-|&;<>]|\d(?:\s|\Z)){_UNMASKED}[^\s\"'\\]+",
     re.IGNORECASE,
 )
 
 _NEXT = rf"{_QUOTE},\s*+{_QUOTE}"
+_USERS = re.compile(
+    # `-u me:x`, and of curl also `-sSu me:x`, `-ume:x`, `['-u', 'me:x']`.
+    rf"(-(?:(?<=[\s\"']-)(?P<letters>[A-Za-z#]{{0,8}}?)[uU]|-(?:proxy-)?user(?=[\s=\"'\\]))"
+    rf"(?P<gap>{_NEXT}|\s++|=)?+)"
+    rf"(?!\d+:\d+\b)(?:(?P<quote>{_QUOTE}){_UNMASKED}(?P<user>[^\s:\"'\\]{{1,256}}):[^\n]{{1,256}}?(?P=quote)"
+    rf"|\\*[\"']?{_UNMASKED}(?P<bare>[^\s:\"'\\]{{1,256}}):(?P<password>[^\s\"'\\]++))"
+)
+_CURL = re.compile(r"curl(?![\w-])(?:[^\n|;&]|(?<=\\)\n|[;&](?![\s&]))*\Z")
+"""The same command, on more than one line."""
+_NO_USERS = re.compile(
+    r"\b(?:systemctl|journalctl)\s[^\n|;&]{0,160}\Z|\b(?:python[\d.]{0,5}|sort|uvicorn)\s+\Z"
+)
+"""Of these, `-u` is a unit, or for unbuffered or unique."""
+_GROUPS = re.compile(r"\b(?:docker|podman|ls|chown|install)\s[^\n|;&]{0,160}\Z")
+"""Of these, a user and a group."""
 _SHORT_FLAGS = re.compile(
     # In a shell's line, or as Python shows a list: `['sshpass', '-p', 'x']`.
     _START + r"(sshpass\s++(?:-v\s++)?+-p\s*+"
@@ -206,22 +286,39 @@ _KEY = re.compile(
     r"|passphrase|Passphrase|PASSPHRASE|passcode|Passcode|PASSCODE|pwd|Pwd|PWD"
     r"|credentials?|Credentials?|CREDENTIALS?|token|Token|TOKEN"
     r"|pass|Pass|PASS|auth|Auth|AUTH)"
-    r"(?:[_-]?(?:[iI][dD]|\d{1,2}|hash|HASH|value|VALUE|base64|BASE64))?"
-    rf"(?:\s(?:provided|given|supplied))?(?P<quote>{_QUOTE})?\s*+(?::=|=>|[:=])\s*+"
+    r"(?:[_-]?(?:(?P<id>[iI][dD])|\d{1,2}|hash|HASH|value|VALUE|base64|BASE64))?"
+    rf"(?:\s(?:provided|given|supplied))?(?P<quote>{_QUOTE})?"
+    rf"(?:\s*+(?::=|=>|[:=])\s*+"
+    # `{"name": "DB_PASSWORD", "value": "x"}`
+    rf"|[,;]?(?:\s|\\+n)*+(?:{_QUOTE})?[vV]alue(?:{_QUOTE})?\s*+[:=]\s*+"
+    # `["--password", "x"]`, `("X-API-Key", "x")`
+    rf"|(?P<pair>,\s*+)(?=[bu]?{_QUOTE})"
+    # `<password>x</password>`
+    r"|(?P<tag>[\w.-]{0,16}(?:\s[^<>\n]{0,128})?>)(?=[^\s<>][^<>]{0,512}<\\*/))"
 )
+_OPENED_PAIR = re.compile(
+    rf"(?:[(\[]\s*+[bu]?{_QUOTE}(?!-)[\w-]{{0,48}}|(?P<flag>{_QUOTE}--?[\w-]{{0,48}}))\Z"
+)
+_CLOSED_PAIR = re.compile(rf"{_QUOTE}\s*+[)\]]")
+_OPENED_TAG = re.compile(r"<(?P<name>[\w:.-]{0,48})\Z")
+_OF_AWS = re.compile(r":\d{12}:\Z")
+"""`arn:aws:secretsmanager:eu-west-1:123456789012:secret:name`"""
 _STRONG_KEY = re.compile(
     r"(?:api|access|account|private|signing|encryption|shared|secret|auth|master|subscription|functions"
-    r"|storage|hmac|integration|webhook|deploy|admin|service)[ _-]?\Z",
+    r"|storage|hmac|integration|webhook|deploy|admin|service|application|ingest(?:ion)?|license|insert|write)"
+    r"[ _-]?\Z",
     re.IGNORECASE,
 )
 _STRONG_TOKEN = re.compile(
     r"(?:access|auth|refresh|bearer|bot|id|session|api|oauth|csrf|xsrf|personal|push|device|app|"
-    r"user|service|deploy|webhook|security)[ _-]?\Z",
+    r"user|service|deploy|webhook|security|private|vault|consul|job)[ _-]?\Z",
     re.IGNORECASE,
 )
 _IN_BARE = r"""[^\s"'`\\,;&<>()\[\]{}]"""
 _NO_PASS = re.compile(r"(?:by|com|sur|tres|under|over)\Z", re.IGNORECASE)
 """`bypass`, `compass` and the like."""
+_SENTENCE = re.compile(r"[A-Za-z]{1,16} [a-z]{2}")
+"""`sshpass: command not found`"""
 _PART_OF_NAME = re.compile(r"[A-Za-z0-9_]\Z")
 _NO_PASSWORD = re.compile(rf"=|\d{{1,3}}(?:[./]\d+)?[%.:]*(?!{_IN_BARE})")
 """A comparison, a count: `pass == x`, `pass=12`."""
@@ -242,28 +339,88 @@ _MIXED = re.compile(rf"(?=\d{{0,64}}[A-Za-z])(?={_IN_BARE}{{6}})(?:(?!\d){_IN_BA
 _BASE64 = re.compile(
     r"(?=[^A-Z]{0,16}[A-Z])(?=[^a-z]{0,16}[a-z])[A-Za-z0-9+/_-]{16,64}+={0,2}+(?!\()"
 )
-_OPENING = re.compile(_QUOTE)
+_OPENING = re.compile(
+    # Of Python, also `b'x'` and three quotes; of a shell, `$'x'`.
+    r"(?:(?:[bBrRuUfF]{1,2}|\$)(?=\\*[\"'][^\s,;:)}\]]))?"
+    rf"(?P<quote>(?P<one>\\*[\"'])(?P=one){{2}}|{_QUOTE})"
+)
+_CLOSING = re.compile(rf"(?<!\\){_QUOTE}")
 _BARE = re.compile(rf"{_IN_BARE}+")
 _NO_SECRET = re.compile(
-    r"(?:true|false|null|none|nil|undefined|yes|no|required|optional|\*+|\[masked\]?)\Z",
+    r"(?:true|false|null|none|nil|undefined|yes|no|required|optional|missing|invalid|expired"
+    r"|empty|unset|\*+|\[masked\]?)\Z",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"\d+(?:\.\d+)?\Z")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?[kKM]?\Z")
 _TOKEN_LIKE = re.compile(r"(?=.{6})(?:[^\s\d]{0,64}\d|\S{16})")
+
+
+_TELLING_PERCENT = re.compile(r"%(?:25){0,3}(?:3[adAD]|2[027]|40)")
+_NOT_ENCODED = " \n\t\r\"'`<>\\"
+_REST = re.compile(rf"[^{re.escape(_NOT_ENCODED)}]*+")
+_TELLING_WORDS = (
+    "key", "secret", "pass", "pwd", "credential", "token", "auth", "bearer", "cookie", "sess", "code", "sig",
+    "identified", "%40", "%2540", "%252540", "%25252540",
+)  # fmt: skip
+"""What a rule that goes by the context may look for."""
+_PERCENT = re.compile(r"%(?:25){0,3}(?:3[adAD]|2[027]|40)")
+_PERCENT = re.compile(r"%(?:25){0,3}(0[9aAdD]|2[0-9a-fA-F]|3[0-9a-fA-F]|40|5[bdfBDF]|7[b-eB-E])")
 
 
 def mask(text: str) -> str:
     """`text` with every secret that is recognised, and every e-mail address, as `[masked]`.
 
-    Key and punctuation around a value stay, so that an error still reads: `password=[masked]`.
+    Key and punctuation around a value stay, so that an error still reads: `password=[masked]`. The
+    colours of a terminal go: the end of one would pass for the beginning of a word.
     """
+    if "\\" in text:
+        if "\\u00" in text:
+            text = _ESCAPED.sub(_unescaped, text)
+        if "\\/" in text and _ESCAPED_URL.search(text):
+            text = _ESCAPED_SLASH.sub("/", text)
+        if _SHOWN_COLOUR.search(text):
+            text = _COLOURS.sub(_uncoloured, text)
+    if "\x1b" in text:
+        text = _COLOURS.sub(_uncoloured, text)
+    return _masked(_mask_encoded(text) if "%" in text else text)
+
+
+def _uncoloured(match: re.Match[str]) -> str:
+    """Nothing, since a word may have been coloured in part; a blank before a key known by its form."""
+    end = match.end()
+    glued = match.string[max(0, match.start() - 1) : match.start()].isalnum()
+    return " " if glued and _SHAPES.match(match.string[end : end + 256]) else ""
+
+
+def _mask_encoded(text: str) -> str:
+    """What is encoded as in a URL is shown decoded when there is a secret in it."""
+    pieces: list[str] = []
+    done = 0
+    for percent in _TELLING_PERCENT.finditer(text):
+        at = percent.start()
+        if at < done:
+            continue
+        start = max(done, max([text.rfind(char, done, at) for char in _NOT_ENCODED]) + 1)
+        rest = _REST.match(text, at)
+        end = rest.end() if rest else at
+        run = text[start:end]
+        if any(map(run.lower().__contains__, _TELLING_WORDS)):
+            plain = _masked(run)
+            masked = _masked(_PERCENT.sub(_decoded, plain))
+            run = masked if masked.count(MASK) > plain.count(MASK) else plain
+        pieces += (text[done:start], run)
+        done = end
+    return "".join((*pieces, text[done:])) if pieces else text
+
+
+def _decoded(match: re.Match[str]) -> str:
+    """With nothing that would end the string of a JSON text."""
+    char = chr(int(match[1], 16))
+    return " " if char < " " else char.replace('"', "'")
+
+
+def _masked(text: str) -> str:
     has = text.lower().__contains__
-    if has("\\u00"):
-        text = _ESCAPED.sub(_unescaped, text)
-        has = text.lower().__contains__
-    if has("\\/") and _ESCAPED_URL.search(text):
-        text = _ESCAPED_SLASH.sub("/", text)
-        has = text.lower().__contains__
     if has("private key"):
         text = _BLOCKS.sub(MASK, text)
     if has("://"):
@@ -272,17 +429,19 @@ def mask(text: str) -> str:
         text = _DSN.sub(MASK, text)
     if any(map(has, _HOOK_HOSTS)):
         text = _HOOK_URLS.sub(rf"\1{MASK}", text)
-    if has("authorization") or has("cookie"):
+    if has("authorization") or has("cookie") or has("honeycomb-team"):
         text = _HEADERS.sub(_keep_key, text)
     if has("bearer") or has("basic"):
-        text = _SCHEMES.sub(_keep_key, text)
+        text = _SCHEMES.sub(_mask_credentials, text)
     if any(map(has, ("key", "secret", "pass", "pwd", "credential", "token", "auth"))):
         text = _mask_assignments(text)
         text = _NEAR.sub(rf"\1{MASK}", text)
     if has("password") or has("identified"):
         text = _SPOKEN.sub(rf"\1{MASK}", text)
-    if has("--") or has(" -u"):
-        text = _FLAGS.sub(_keep_key, text)
+    if has("--"):
+        text = _FLAGS.sub(rf"\1{MASK}", text)
+    if has("curl") or has("-u"):
+        text = _USERS.sub(_mask_user, text)
     if has("-p"):
         text = _SHORT_FLAGS.sub(rf"\1{MASK}", text)
     if has("="):
@@ -327,6 +486,23 @@ def _keep_key(match: re.Match[str]) -> str:
     return f"{match[match.lastindex or 0]}{MASK}"
 
 
+def _mask_credentials(match: re.Match[str]) -> str:
+    return match[0] if _NAME.match(match[0]) else _keep_key(match)
+
+
+def _mask_user(match: re.Match[str]) -> str:
+    """Of curl in all its forms; of others only what means nothing else."""
+    before = match.string[max(0, match.start() - 1024) : match.start()]
+    if not _CURL.search(before):
+        if match["letters"] or not match["gap"] or _NO_USERS.search(before):
+            return match[0]
+        if match["bare"] == match["password"] and _GROUPS.search(before):
+            return match[0]
+    quote = match["quote"] or ""
+    opened = "" if quote else match[0][len(match[1]) : match.start("bare") - match.start()]
+    return f"{match[1]}{opened}{quote}{MASK}{quote}"
+
+
 def _mask_assignments(text: str) -> str:
     """`key=value`, `key: value`, `"key": "value"` where the key names a secret."""
     pieces: list[str] = []
@@ -334,15 +510,20 @@ def _mask_assignments(text: str) -> str:
     for key in _KEY.finditer(text):
         if key.start() < done:
             continue
-        opening = _OPENING.match(text, key.end())
+        opening = None if key["tag"] else _OPENING.match(text, key.end())
         start = opening.end() if opening else key.end()
         if not _may_be_secret(text, key, start, quoted=opening is not None):
             continue
-        end = _quoted_end(text, start, opening[0]) if opening else _bare_end(text, start)
+        if opening:
+            end = _quoted_end(text, start, opening["quote"])
+        else:
+            end = text.index("<", start) if key["tag"] else _bare_end(text, start)
         if end == start or _NO_SECRET.match(text, start, min(end, start + _HEAD)):
             continue
+        if key["pair"] and not _is_pair(text, key, start, end):
+            continue
         # JSON stays JSON: a bare number beside a quoted key becomes a quoted mask.
-        quote = "" if opening else key["quote"] or ""
+        quote = "" if opening or key["tag"] else key["quote"] or ""
         pieces += (text[done:start], quote, MASK, quote)
         done = end
     return "".join((*pieces, text[done:])) if pieces else text
@@ -356,6 +537,12 @@ def _may_be_secret(text: str, key: re.Match[str], start: int, *, quoted: bool) -
     """By the key and the head of the value that begins at `start`."""
     word = key["word"].lower()
     before = text[max(0, key.start() - 16) : key.start()]
+    if key["tag"] and not _is_tag(text, key):
+        return False
+    if word == "secret":
+        # The name of one: `secret_id: db-main`.
+        name = key["id"] and not _MIXED.match(text, start, start + _HEAD)
+        return not name and _OF_AWS.search(before) is None
     if word == "key":
         return _STRONG_KEY.search(before) is not None
     if word == "pwd":
@@ -377,6 +564,8 @@ def _may_be_secret(text: str, key: re.Match[str], start: int, *, quoted: bool) -
 
 def _may_be_pass(text: str, key: re.Match[str], before: str, start: int, *, quoted: bool) -> bool:
     """`DB_PASS=x`, `dbPass: x`; but `pass: x` is also a word of test reports and of prose."""
+    if before.endswith("ssh") and "=" not in key[0] and _SENTENCE.match(text, start):
+        return False
     if _NO_PASS.search(before) or _NO_PASSWORD.match(text, start):
         return False
     if quoted or "=" in key[0] or _PART_OF_NAME.search(before):
@@ -402,14 +591,44 @@ def _may_be_auth(text: str, key: re.Match[str], before: str, start: int) -> bool
     return _BASE64.match(text, start, start + _HEAD) is not None
 
 
+def _is_tag(text: str, key: re.Match[str]) -> bool:
+    """Closed by the same name."""
+    opened = _OPENED_TAG.search(text, max(0, key.start() - 64), key.start())
+    if opened is None:
+        return False
+    end = text[(at := text.index("<", key.end())) : at + 256].replace("\\", "")
+    return end.startswith(f"</{opened['name']}{key['word']}")
+
+
+def _is_pair(text: str, key: re.Match[str], start: int, end: int) -> bool:
+    """A name and its value, and no more; or an option and what follows it."""
+    opened = _OPENED_PAIR.search(text, max(0, key.start() - 64), key.start())
+    if opened is None or not key["quote"]:
+        return False
+    return (
+        not text.startswith("-", start) if opened["flag"] else bool(_CLOSED_PAIR.match(text, end))
+    )
+
+
 def _bare_end(text: str, start: int) -> int:
     value = _BARE.match(text, start)
     return value.end() if value else start
 
 
 def _quoted_end(text: str, start: int, quote: str) -> int:
-    """Where the quote closes, else the end of the line."""
-    closing = text.find(quote, start)
-    end = len(text) if closing < 0 else closing
+    """Where the quote closes, else the end of the line. A quote behind more backslashes than the one
+    that opened is part of the value, unless they come in pairs and no word goes on."""
+    end, mark, depth = len(text), quote[-1], len(quote)
+    if quote.count(mark) > 1:
+        closing = text.find(quote, start)
+        end = end if closing < 0 else closing
+    else:
+        for found in _CLOSING.finditer(text, start):
+            more = len(found[0]) - depth
+            if found[0][-1] != mark or more < 0 or more % (2 * depth):
+                continue
+            if not more or not text[found.end() : found.end() + 1].isalnum():
+                end = found.end() - depth
+                break
     newline = text.find("\n", start, end)
     return end if newline < 0 else newline

@@ -121,6 +121,43 @@ SECRETS_IN_CONTEXT = [
     ("Command '['mysql', '-u', 'root', '-p{}']' returned 1", "S3cretPass"),
     ("tool --pass {}", "hunter2"),
     ("smtp://{}@mailhost:587", "me@gmail.com:abcdwxyz1234"),
+    ("Authorization: Bot {}", "abcdefghijklmnopqrst"),
+    ("Authorization: SSWS {}, retried", "00a1b2c3d4"),
+    ("Authorization: DeepL-Auth-Key {}", "9f3ac27b-e1d8-4546-af1b-7c92d3e8065f:fx"),
+    ("Authorization: Klaviyo-API-Key {}", "pk_9f3ac27be1d80546"),
+    (
+        'Authorization: Hawk id="dh37", ts="1", mac="{}"',
+        "6R4rV5iE+NPoym+WwjeHzjAGXUtLNIxmo1vpMofpLAE=",
+    ),
+    ("curl -su {} https://x.example", "u:pw"),
+    ("curl -u{} https://x.example", "u:pw"),
+    ("curl 'https://x.example/?a=1&b=2' \\\n -su {}", "u:pw"),
+    ("curl -u '{}' https://x.example", "u:my pw"),
+    ("curl --user={} https://x.example", "u:pw"),
+    ("curl --proxy-user {} https://x.example", "u:pw"),
+    ("curl -u {} https://x.example", "root:root"),
+    ('["curl","-u","{}"]', "u:pw"),
+    ('["--password","{}"]', "x1"),
+    ("cmd['tool', '--api-key', '{}', '-v']", "x1"),
+    ('("X-API-Key","{}")', "x1"),
+    ("[(b'x-api-key', b'{}')]", "x1"),
+    ("<password>{}</password>", "hunter2"),
+    ("<db:apiKey type='a'>{}</db:apiKey>", "hunter2"),
+    ('<add key="Password" value="{}" />', "hunter2"),
+    ('{{"name": "DB_PASSWORD", "value": "{}"}}', "hunter2"),
+    ("- name: DB_PASSWORD\n  value: {}", "hunter2"),
+    ("https://x.example/?next=password%3D{}", "hunter2"),
+    ("https://x.example/?next=password%253D{}", "hunter2"),
+    ("Authorization%3A%20Bearer%20{}", "abcdefgh1"),
+    ("%22password%22%3A%22{}%22", "hunter2"),
+    ("https%3A%2F%2Fme%3A{}%40x.example%2F", "hunter2"),
+    ("password=b'{}'", "hunter2"),
+    ("PASSWORD=$'{}'", "hunter2"),
+    ('password = """{}"""', "hunter2"),
+    ("X-Vault-Token: {}", "abcdefghijk"),
+    ("secret_id: {}", "9f3ac27b-e1d8-4546-af1b-7c92d3e8065f"),
+    ("sshPass: {}", "swordfish"),
+    ("\x1b[1mpassword\x1b[0m: {}", "swordfish"),
     ("https://hooks.slack.com/services/{}", "T000/B000/XXXX"),
     ("https://discord.com/api/webhooks/{}", "123/abc"),
     ("https://api.telegram.org/bot{}", "12:ab/sendMessage"),
@@ -177,6 +214,19 @@ ORDINARY = [
     r'{"path": "C:\\dir\\new", "re": "\\d+\\/\\d+", "text": "caf\u00e9 \u2026"}',
     "toolu_01A09q90qw90lq917835lq9, call_VSPygqKTWdrhaFErNvMV18Yl, chatcmpl-9J3uIL87gldCFtiIbyaOvTeYBRA3l",
     "req_011CSHoEeqs5C35K2UUqR7Fy, resp_68b1f0c2d3e4819f9a7b, msg_01XFDUDYJgAACzvnptvVoYEL",
+    "sk-learn-nightly-benchmark, sk-assessment-of-everything-weekly, task-sk-2024-report",
+    "api_org_membershipreport1, r8_reviewsoftheweek12345, nfp_payrollsreport2024monthly123",
+    "Basic Weekly2024Report, fw_update_for_routers, pat-na1-report, sl.something.long",
+    "arn:aws:secretsmanager:us-east-1:123456789012:secret:my-db-AbCdEf, secret_id: db-main",
+    "token=12.5k, --max-token 4096, ?code=404, https://example.com/?q=monkey&code=de",
+    "docker run --user node:node x\npython -u script.py:main",
+    "sort -u file:1, systemctl --user -u foo:bar, journalctl --user -u hermes:gateway",
+    "Authorization: required, Authorization: none, credentials: missing, authorization: not found",
+    "sshpass: command not found, https://x.example/hooks/pre-commit",
+    "['--password', '--host'], required: ['user', 'password'], ('password', 'user', 'x')",
+    "https://example.com/?u=https%3A%2F%2Fa.example%2Fb%3Fc%3Dd, 100%, a%20b%3D",
+    '{"a": "<password>", "b": "x</y>"}, PromisedPassword>x</a>',
+    "<token>identifier</token>, List<Token>, token value: identifier",
     "naïve café 日本語 🚀",
     "",
 ]
@@ -219,6 +269,47 @@ def test_what_stands_around_a_secret_stays_readable() -> None:
     )
     assert mask("postgres://bob:pw@db:5432/app refused") == f"postgres://{MASK}@db:5432/app refused"
     assert mask("Authorization: Bearer abcdefgh") == f"Authorization: Bearer {MASK}"
+
+
+def test_a_quote_inside_a_value_does_not_end_it() -> None:
+    value = 'Hun"ter2xyz\\'
+    once = json.dumps({"password": value, "n": 1})
+    twice = json.dumps({"text": once})
+    assert json.loads(mask(once)) == {"password": MASK, "n": 1}
+    assert json.loads(json.loads(mask(twice))["text"]) == {"password": MASK, "n": 1}
+    assert mask(r"password='Hun\'ter2xyz' x") == f"password='{MASK}' x"
+
+
+@pytest.mark.parametrize("escape", ["\x1b", r"\x1b", r"\u001b", r"\033"])
+def test_colours_go_and_hide_no_key(escape: str) -> None:
+    key = BARE_SECRETS["github classic"]
+    assert mask(f"{escape}[1;31m{key}{escape}[0m refused") == f"{MASK} refused"
+    assert mask(f"done{escape}[31m{key}") == f"done {MASK}"
+    assert mask(f"gr{escape}[01;31m{escape}[Kep{escape}[m: x") == "grep: x"
+
+
+def test_a_colour_that_lost_its_escape_character_hides_no_key() -> None:
+    assert mask(f"[31m{BARE_SECRETS['slack bot']}[0m") == f"[31m{MASK}[0m"
+
+
+def test_of_a_header_with_an_unknown_scheme_what_follows_stays() -> None:
+    assert mask("Authorization: Bot abcdefgh12345678, retried twice") == (
+        f"Authorization: {MASK}, retried twice"
+    )
+    assert mask("Authorization: Bearer abcdefgh refused for run 12345678") == (
+        f"Authorization: Bearer {MASK} refused for run 12345678"
+    )
+
+
+def test_what_is_encoded_is_decoded_only_where_a_secret_is_in_it() -> None:
+    assert mask("https://a.example/x%20y%3Dz https://b.example/?n=password%3Dhunter2%26b") == (
+        f"https://a.example/x%20y%3Dz https://b.example/?n=password={MASK}&b"
+    )
+
+
+def test_a_value_is_masked_as_a_whole_before_it_is_decoded() -> None:
+    text = "https://a.example/?password=hunter2%26swordfish&next=password%3Dhunter3"
+    assert mask(text) == f"https://a.example/?password={MASK}&next=password={MASK}"
 
 
 def test_json_stays_json() -> None:
@@ -264,7 +355,10 @@ def test_a_huge_text_is_shortened_before_it_is_masked(monkeypatch: pytest.Monkey
      "hvs.", "lin_api_", "\\", " ", "1", "x", "@", "-----BEGIN A ", "-----BEGIN PRIVATE KEY", "\\u002",
      "\\u003d", "\\/", ":\\/\\/", "login a password ", "identified by '", "a:b@tcp", "a:", "@a.", "a@b.c",
      "pat", "s.", "s.a1", "eyJ.", "eyJa", "xoxb-", "MTE.", "re_1", "access_token$a", "%20", ".atlasv1.",
-     "Q~", "1Q~", "sk-", "sk-1", "a.", "-a", "\\n", "://:", "a:APA91b", "cookie: ", "bearer ", "token is "],
+     "Q~", "1Q~", "sk-", "sk-1", "a.", "-a", "\\n", "://:", "a:APA91b", "cookie: ", "bearer ", "token is ",
+     "password='\\", 'password=\\"', "password: '****\\", "<password>", "<password ", "-u", "curl -u a", "-u 'a:",
+     "%3D", "%25", "password%3D", "\x1b[", "\x1b]", "\\x1b[", "a\x1b[0m", "Authorization: a='", "authorization: a b=",
+     "a=b, ", "Basic Abcdef", "secret value", "('password','", "password\\n", "sk-a-", "[31m", "password=$'"],
 )  # fmt: skip
 def test_a_secret_is_found_after_100_000_characters_of_whatever_a_stranger_wrote(unit: str) -> None:
     """With a rule that is not linear in the text's length this does not come to an end."""
