@@ -58,6 +58,7 @@ just now: it waits."""
 
 _Pair = tuple[Entry, list[Span]]
 
+_MOST_TOLD = 256
 _told: set[str] = set()
 """The faults of ours whose traceback is in this process's log."""
 
@@ -107,8 +108,8 @@ class Terms:
     since_ns: int = 0
     eager: bool = False
     hurried: bool = False
-    """The host waits, or may leave at any time: a destination that is known to fail gets one short
-    try."""
+    """The host waits, or may leave at any time: a destination that was silent the last time gets a
+    short try with one run, as a rule."""
     request_limit_s: float | None = None
     """In a process that leaves by itself: a request must be over, and its end written down, within
     the time that the host waits for us."""
@@ -345,7 +346,7 @@ def own_fault(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "nowhere"
     reason = f"a fault of cronalytics-otel itself ({type(error).__name__} in {where}): report it"
-    if reason not in _told and len(_told) < MAX_RUNS:
+    if reason not in _told and len(_told) < _MOST_TOLD:
         _told.add(reason)
         log.warning("cronalytics-otel: %s\n%s", reason, "".join(traceback.format_list(frames)))
     return reason

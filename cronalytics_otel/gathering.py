@@ -61,10 +61,7 @@ class Gathering:
         usage = reader.usage_rows(everyone)
         tool_calls = reader.tool_calls([session for _, session in pairs], below)
         prompts = self._prompts(reader, [s for _, s in pairs if self._prompt_tells(s)], below)
-        lasts = {s.session_id: last_of(s, below.get(s.session_id, ())) for _, s in pairs}
-        limited: set[str] = set()
-        if reader.messages.are_late:
-            limited = reader.messages.at_turn_limit([s.session_id for s in lasts.values()])
+        limited = self._at_turn_limit(reader, [s for _, s in pairs], below)
         return [
             self._assembled(
                 reader,
@@ -74,10 +71,22 @@ class Gathering:
                 usage=usage,
                 tool_calls=tool_calls,
                 prompt=prompts.get(session.session_id),
-                at_turn_limit=lasts[session.session_id].session_id in limited,
+                at_turn_limit=session.session_id in limited,
             )
             for execution, session in pairs
         ]
+
+    @staticmethod
+    def _at_turn_limit(
+        reader: state_db.Reader, roots: Sequence[Session], below: dict[str, list[Session]]
+    ) -> set[str]:
+        """The roots that a host before 0.18 asked, at their end, for a summary; of a later one it is no
+        question."""
+        if not reader.messages.are_late:
+            return set()
+        lasts = {s.session_id: last_of(s, below.get(s.session_id, ())).session_id for s in roots}
+        limited = reader.messages.at_turn_limit(list(lasts.values()))
+        return {root_id for root_id, last_id in lasts.items() if last_id in limited}
 
     @staticmethod
     def _prompts(

@@ -25,7 +25,6 @@ READ_AT_ONCE, READ_AT_ONCE_WITH_CONTENT = 256, 16
 def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTraces:
     """Builds traces as they are sent: the root from the journal, the steps from the host."""
     from .telemetry.semconv import Steps
-    from .telemetry.spans import build_trace
 
     content = content_policy(settings)
 
@@ -39,12 +38,7 @@ def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTrac
                     continue
                 conversation = (conversations or {}).pop(run.session_id or "", None)
                 pruned = run.session_id is not None and conversation is None
-                trace = partial(
-                    build_trace,
-                    run,
-                    previous=journal.views.previous(run),
-                    sources=journal.views.sources(run),
-                )
+                trace = _linked(journal, run)
                 steps = Steps.HOST_PRUNED if pruned else Steps.COMPLETE
                 try:
                     spans = trace(conversation, steps=steps, content=content, details=details)
@@ -117,15 +111,20 @@ def read_conversations(
 def trace_of(home: Home, settings: Settings, journal: Journal, run: Run) -> list[Span]:
     """The spans of this run as they would be sent now; without its steps where they cannot be read."""
     from .telemetry.semconv import Steps
-    from .telemetry.spans import build_trace
 
     (trace,) = trace_builder(home, settings, journal)([Entry(0, run)])
     if trace is not None:
         return trace
-    return build_trace(
+    return _linked(journal, run)(None, steps=Steps.HOST_PRUNED)
+
+
+def _linked(journal: Journal, run: Run) -> partial[list[Span]]:
+    """`build_trace` of this run, with the runs that it links to."""
+    from .telemetry.spans import build_trace
+
+    return partial(
+        build_trace,
         run,
-        None,
-        steps=Steps.HOST_PRUNED,
         previous=journal.views.previous(run),
         sources=journal.views.sources(run),
     )

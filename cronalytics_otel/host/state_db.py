@@ -76,7 +76,8 @@ class LastMessage:
     is_final: bool = False
     """The model came to its end with it, and called for nothing more."""
     has_marker: bool = False
-    """`[SILENT]`, in any case, stands somewhere in it: perhaps beyond what is read of it here."""
+    """`[SILENT]`, in any case, stands somewhere in it: perhaps beyond what is read of it here. Only
+    asked where that decides (before 0.18)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,11 +279,13 @@ class Reader:
     def _select(self, where: str) -> str:
         if not self.messages.has_text:
             return f"SELECT s.rowid, {self._columns}, NULL, NULL, NULL, NULL, NULL, NULL FROM sessions s WHERE {where}"  # noqa: S608
+        # Asked of hosts before 0.18 alone: a long answer is read whole for it.
+        marker = "instr(upper(m.content), '[SILENT]')" if self.messages.are_late else "0"
         return (
             f"SELECT s.rowid, {self._columns}, m.role, m.timestamp, "  # noqa: S608
             f"substr(trim(m.content, {_BLANKS}), 1, {_EXCERPT_CHARS}), "
             f"substr(trim(m.content, {_BLANKS}), -{_EXCERPT_CHARS}), {self.messages.is_final}, "
-            "instr(upper(m.content), '[SILENT]') "
+            f"{marker} "
             "FROM sessions s LEFT JOIN messages m ON m.rowid = (SELECT rowid FROM messages "
             "WHERE session_id = s.id ORDER BY timestamp DESC LIMIT 1) "
             f"WHERE {where}"

@@ -126,6 +126,16 @@ def stop(worker: Worker) -> None:
         assert not thread.is_alive()
 
 
+def syncs_again(worker: Worker, syncs: Syncs, home: Home, *, times: int) -> None:
+    """After its first sync one for each change; then it is stopped."""
+    for _ in range(times):
+        syncs.wait()
+        something_runs(home)
+        worker.signal.event.set()
+    syncs.wait()
+    stop(worker)
+
+
 def something_runs(home: Home) -> None:
     """The host writes to its ledger."""
     with home.ledger.open("ab") as file:
@@ -498,12 +508,7 @@ def test_a_fault_is_said_once_and_the_thread_goes_on(
     syncs.answers = [OSError("disk"), OSError("disk"), OSError("other")]
     worker = make(resident=True)
     worker.start()
-    for _ in range(3):
-        syncs.wait()
-        something_runs(home)
-        worker.signal.event.set()
-    syncs.wait()
-    stop(worker)
+    syncs_again(worker, syncs, home, times=3)
     said = [r.getMessage() for r in caplog.records]
     assert said == ["cronalytics-otel: OSError: disk", "cronalytics-otel: OSError: other"]
 
@@ -536,12 +541,7 @@ def test_refusals_in_other_words_each_time_are_said_once(
         syncs.answers.append(report(backend(refused=1, error=f"400: request {n}")))
     worker = make(resident=True)
     worker.start()
-    for _ in range(3):
-        syncs.wait()
-        something_runs(home)
-        worker.signal.event.set()
-    syncs.wait()
-    stop(worker)
+    syncs_again(worker, syncs, home, times=3)
     assert ["request 0" in record.getMessage() for record in caplog.records] == [True]
 
 
@@ -712,12 +712,7 @@ def test_the_jobs_of_before_the_first_run_go_to_the_first_sync_that_succeeds(
     worker = make(resident=True)
     worker.start()
     home.jobs.write_text('{"jobs": ["later"]}')
-    for _ in range(3):
-        syncs.wait()
-        something_runs(home)
-        worker.signal.event.set()
-    syncs.wait()
-    stop(worker)
+    syncs_again(worker, syncs, home, times=3)
     texts = [[snapshot.text for snapshot in seen] for seen in syncs.snapshots]
     assert texts[:4] == [['{"jobs": ["before"]}']] * 3 + [[]]
 
