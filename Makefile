@@ -54,17 +54,17 @@ test-unit: setup ## The fast tests: no host, no network, no process
 	$(BIN)/pytest tests/unit $(ARGS)
 
 test-host: downloads ## The tests that drive a real Hermes
-	$(BIN)/pytest $(PARALLEL) tests/host $(ARGS)
+	$(BIN)/pytest $(PARALLEL) tests/hermes $(ARGS)
 
 test-hosts: setup ## The tests that drive every supported version of Hermes, 0.13 to 0.19
 	@$(BIN)/python -m tests.support.venvs --all-hosts
-	$(BIN)/pytest $(PARALLEL) -m '' tests/host tests/hosts $(ARGS)
+	$(BIN)/pytest $(PARALLEL) -m '' tests/hermes tests/hermes_versions $(ARGS)
 
-golden: downloads ## Write the reviewed traces of the thirteen jobs anew (tests/host/golden)
-	WRITE_GOLDEN=1 $(BIN)/pytest -q tests/host/test_thirteen_jobs.py -k reviewed
+golden: downloads ## Write the reviewed traces of the thirteen jobs anew (tests/hermes/golden)
+	WRITE_GOLDEN=1 $(BIN)/pytest -q tests/hermes/test_thirteen_jobs.py -k reviewed
 
 missed-years: downloads ## Sweep: years of the host's scheduler against what is told as missed (slow)
-	MISSED_YEARS=12 $(BIN)/pytest -n auto tests/host/test_missed_year.py $(ARGS)
+	MISSED_YEARS=12 $(BIN)/pytest -n auto tests/hermes/test_missed_year.py $(ARGS)
 
 search: setup ## Look for new counter-examples to the properties that the tests hold (slow)
 	SEARCH=20 $(BIN)/pytest $(PARALLEL) --timeout 3600 -m hypothesis $(ARGS)

@@ -15,15 +15,15 @@ from bench.lines import Bench, Line
 from bench.sinks import sink
 from bench.timing import Pair, paired, seconds
 from cronalytics_otel.config import load_settings
-from cronalytics_otel.export import MAX_SPANS
+from cronalytics_otel.export.exporter import MAX_SPANS
+from cronalytics_otel.export.otlp.sender import Sender, open_sender, span_converter
+from cronalytics_otel.export.traces import trace_builder
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.outbox import Entry
-from cronalytics_otel.journal.views import RunFilter
+from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import Span
-from cronalytics_otel.pipeline import sync
-from cronalytics_otel.telemetry.otlp import Sender, open_sender, span_converter
-from cronalytics_otel.traces import trace_builder
+from cronalytics_otel.sync import sync
 from tests.support.large_homes import Size, large_home
 
 RESOURCE = {"service.name": "hermes-cron", "service.instance.id": "bench", "host.name": "bench"}

@@ -17,7 +17,7 @@ from bench.lines import Bench, Line
 from bench.timing import paired, run_process, seconds, summary
 from cronalytics_otel.config import load_settings
 from cronalytics_otel.host.home import Home
-from cronalytics_otel.pipeline import Senders, sync
+from cronalytics_otel.sync import Senders, sync
 from tests.support.large_homes import LargeHome, Size, large_home
 
 NOBODY = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}

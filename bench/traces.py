@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from bench.lines import Bench, Line
 from bench.timing import paired, seconds
+from cronalytics_otel.export.otlp.sender import span_converter
 from cronalytics_otel.model import (
     Conversation,
     Details,
@@ -24,8 +25,7 @@ from cronalytics_otel.model import (
     ToolRun,
     Usage,
 )
-from cronalytics_otel.telemetry.otlp import span_converter
-from cronalytics_otel.telemetry.spans import build_trace
+from cronalytics_otel.telemetry.traces.trace import build_trace
 
 RESOURCE = {"service.name": "hermes-cron", "service.instance.id": "bench", "host.name": "bench"}
 TURNS = 100

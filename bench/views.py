@@ -14,7 +14,7 @@ from bench.lines import Bench, Line
 from bench.timing import paired, run_process
 from cronalytics_otel.config import load_settings
 from cronalytics_otel.host.home import Home
-from cronalytics_otel.pipeline import sync
+from cronalytics_otel.sync import sync
 from tests.support.large_homes import Size, large_home
 
 CHECKOUT = Path(__file__).resolve().parents[1]

@@ -15,8 +15,8 @@ from .host.home import Home
 
 if TYPE_CHECKING:
     from .config import Settings
-    from .definitions import JobsSnapshot
-    from .pipeline import Senders, SyncReport
+    from .harvest.job_history import JobsSnapshot
+    from .sync import Senders, SyncReport
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +192,7 @@ class Worker:
             return None
 
     def _snapshots(self) -> list[JobsSnapshot]:
-        from .definitions import JobsSnapshot
+        from .harvest.job_history import JobsSnapshot
 
         return [JobsSnapshot(*self._jobs_before)] if self._jobs_before else []
 
@@ -202,7 +202,7 @@ class Worker:
         if not notes and not lost:
             return
         try:
-            from .details import keep
+            from .harvest.observations import keep
 
             keep(self._home, notes, lost)
         except Exception:  # noqa: BLE001 - the sync that follows mends it, or meets it too and says it
@@ -210,7 +210,7 @@ class Worker:
 
     def _sync(self) -> None:
         try:
-            from .pipeline import Manner, Senders, SyncBusyError, sync
+            from .sync import Manner, Senders, SyncBusyError, sync
         except ImportError as error:  # a package that is being replaced just now: at the next beat
             self._say(error)
             return

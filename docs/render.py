@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a script, not a package
-"""Renders docs/telemetry.md from the registry in cronalytics_otel/telemetry/semconv.py.
+"""Renders docs/telemetry.md from the registry in cronalytics_otel/telemetry/semconv/__init__.py.
 
 python docs/render.py            writes it
 python docs/render.py --check    exits with 1 when the file is not what would be written
@@ -21,7 +21,7 @@ TARGET = Path(__file__).with_name("telemetry.md")
 _HEAD = """\
 # What is sent
 
-<!-- Rendered from cronalytics_otel/telemetry/semconv.py by `python docs/render.py`: edit there. -->
+<!-- Rendered from cronalytics_otel/telemetry/semconv/__init__.py by `python docs/render.py`: edit there. -->
 
 One run of a job is one trace. Names without a convention of OpenTelemetry's begin with
 `hermes.cron.`. A value that is not known is absent, never 0 or empty. No name is also the beginning

@@ -7,6 +7,7 @@ from typing import TypeVar
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from cronalytics_otel.domain.outcome import ErrorType
 from cronalytics_otel.model import (
     ApiError,
     Approval,
@@ -28,7 +29,6 @@ from cronalytics_otel.model import (
     Trigger,
     Usage,
 )
-from cronalytics_otel.outcome import ErrorType
 
 _T = TypeVar("_T")
 

@@ -114,23 +114,23 @@ def _home(explicit: str | None) -> Home:
 def _dispatch(args: argparse.Namespace, context: Context) -> ExitStatus:
     match getattr(args, COMMAND_DEST):
         case "status":
-            from .status import run as status
+            from .commands.status import run as status
 
             return status(context)
         case "doctor":
-            from .doctor import run as doctor
+            from .commands.doctor import run as doctor
 
             return doctor(context)
         case "sync":
-            from .sync import run as sync
+            from .commands.sync import run as sync
 
             return sync(args, context)
         case "runs":
-            from .runs import run as runs
+            from .commands.runs import run as runs
 
             return runs(args, context)
         case "trace":
-            from .trace import run as trace
+            from .commands.trace import run as trace
 
             return trace(args, context)
         case unknown:

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from .. import __version__
-from ..host.times import ns_of
 from ..model import Mode, Outcome
+from ..model.times import ns_of
 
 COMMAND_DEST = "cronalytics_command"
 """Not `command`: in the host's parser that is its own."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from ..host.times import NS, to_datetime
 from ..model import CostStatus
+from ..model.times import NS, to_datetime
 
 UNKNOWN = "\N{EN DASH}"
 

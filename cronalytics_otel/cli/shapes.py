@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..host.times import NS
 from ..model import AttributeValue, Run, Span, TimeSource
+from ..model.times import NS
 from ..telemetry import ids
 from . import formats
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from ..host.times import NS
 from ..model import AttributeValue, Span, TimeSource
+from ..model.times import NS
 from ..telemetry import semconv as sc
 from . import formats
 from .table import GAP

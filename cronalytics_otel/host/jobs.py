@@ -9,8 +9,8 @@ from datetime import tzinfo
 from pathlib import Path
 
 from ..model import Job, Mode, Schedule, ScheduleKind
+from ..model.times import iso_to_ns
 from .sqlite import HostDataError
-from .times import iso_to_ns
 
 _CRON_FIELDS = (5, 6)
 _MAX_MINUTES = 1e9

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..model import DeliveryOutcome
+from ..model.times import iso_to_ns
 from .sqlite import HostDataError, Row, batched, columns_of, placeholders, select_list
-from .times import iso_to_ns
 
 TERMINAL = frozenset({"completed", "failed", "unknown"})
 OPEN = frozenset({"claimed", "running"})

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..model import Message, ToolCall
+from ..model.times import epoch_to_ns
 from . import prompts
 from .prompts import Prompt
 from .sqlite import Row, batched, columns_of, placeholders
-from .times import epoch_to_ns
 from .values import text as as_text
 
 _PASSAGE_CHARS, _BEFORE_CHARS = 2_500, 8

@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ..model import OUTPUT_ID
-from .times import NS, stamp_ns
+from ..model.times import NS, stamp_ns
 
 _HEAD_BYTES = 4_096
 _TAIL_BYTES = 8_192

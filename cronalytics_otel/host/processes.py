@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .times import NS
+from ..model.times import NS
 
 _PROC = Path("/proc")
 _SLACK_NS = 2 * NS

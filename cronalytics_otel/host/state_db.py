@@ -15,9 +15,9 @@ from datetime import tzinfo
 from pathlib import Path
 
 from ..model import Conversation, CostStatus, Message, Usage
+from ..model.times import epoch_to_ns, wall_clock_ns
 from .messages import Calls, Messages, repeats_marked
 from .sqlite import Row, batched, columns_of, placeholders, select_list
-from .times import epoch_to_ns, wall_clock_ns
 from .values import MAX_COUNT, text, usage
 
 CRON_SESSION = re.compile(r"^cron_(?P<job>.+)_(?P<date>\d{8})_(?P<time>\d{6})$")

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .database import JournalError, Repair, move_aside
-from .store import Journal
+from .journal import Journal
 
 __all__ = ["Journal", "JournalError", "Repair", "move_aside"]

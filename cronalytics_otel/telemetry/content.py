@@ -13,8 +13,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TypeAlias, cast
 
-from ..masking import mask
 from ..model import Conversation, Message, Run
+from ..redaction import mask
 
 TRACE_BYTES = 3_000_000
 """Of what was said, in one trace: collectors take 4 MiB a request, and a trace is never split."""

@@ -22,8 +22,8 @@ from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from cronalytics_otel.config import Destination
-from cronalytics_otel.telemetry.otlp import MissingExporterError, Sender, open_sender
-from cronalytics_otel.telemetry.receipt import Receipt, Verdict
+from cronalytics_otel.export.acknowledgement import Receipt, Verdict
+from cronalytics_otel.export.otlp.sender import MissingExporterError, Sender, open_sender
 from tests.support.collector import Answer, GrpcCollector, grpc_status, hang, ok, partial
 from tests.support.spans import TRACE_ID, make_span, make_spans
 from tests.support.venvs import CHECKOUT
@@ -396,7 +396,7 @@ def test_without_the_extra_the_error_says_how_to_install_it(
     sender_to: OpenSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The import fails as it does where the extra was never installed."""
-    monkeypatch.delitem(sys.modules, "cronalytics_otel.telemetry.otlp_grpc", raising=False)
+    monkeypatch.delitem(sys.modules, "cronalytics_otel.export.otlp.grpc", raising=False)
     monkeypatch.setitem(sys.modules, "grpc", None)
     with pytest.raises(MissingExporterError, match=r"pip install 'cronalytics-otel\[grpc\]'"):
         sender_to("http://127.0.0.1:4317")

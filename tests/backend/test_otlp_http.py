@@ -19,10 +19,10 @@ import trustme
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from cronalytics_otel.config import Destination, load_settings
+from cronalytics_otel.export.acknowledgement import Receipt, Verdict
+from cronalytics_otel.export.otlp.http import parse_retry_after
+from cronalytics_otel.export.otlp.sender import Sender, open_sender
 from cronalytics_otel.model import SpanEvent, SpanKind, SpanLink
-from cronalytics_otel.telemetry.otlp import Sender, open_sender
-from cronalytics_otel.telemetry.otlp_http import parse_retry_after
-from cronalytics_otel.telemetry.receipt import Receipt, Verdict
 from tests.support.collector import (
     PROTOBUF,
     Answer,

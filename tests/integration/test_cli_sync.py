@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cronalytics_otel.cli.sync import _Lines
+from cronalytics_otel.cli.commands.sync import _Lines
 from cronalytics_otel.cli.terminal import Terminal
 from cronalytics_otel.lock import sole_syncer
 from tests.support.cli import Cli, commands

@@ -17,7 +17,7 @@ from cronalytics_otel.config import load_settings
 from cronalytics_otel.hooks import HOOKS, Signal
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.lock import SyncBusyError, sole_syncer
-from cronalytics_otel.pipeline import SyncReport, sync
+from cronalytics_otel.sync import SyncReport, sync
 from tests.support.collector import Answer, FaultyCollector, SpanDict, hang, ok, status
 from tests.support.fault_checks import (
     assert_all_there,

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cronalytics_otel import traces
 from cronalytics_otel.config import load_settings
+from cronalytics_otel.export import traces
 from cronalytics_otel.host import state_db
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.model import Conversation
-from cronalytics_otel.pipeline import SyncReport, sync
+from cronalytics_otel.sync import SyncReport, sync
 from tests.support.cli import Cli
 from tests.support.cli import commands as commands_in
 from tests.support.collector import FaultyCollector, SpanDict, html, status

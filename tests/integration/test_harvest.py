@@ -11,15 +11,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cronalytics_otel import harvest as harvesting
-from cronalytics_otel import waiting
-from cronalytics_otel.definitions import JobsSnapshot
 from cronalytics_otel.harvest import Harvest, harvest
+from cronalytics_otel.harvest import harvester as harvesting
+from cronalytics_otel.harvest import readiness as waiting
+from cronalytics_otel.harvest.job_history import JobsSnapshot
 from cronalytics_otel.host import ledger, state_db
 from cronalytics_otel.host.home import Home
-from cronalytics_otel.host.times import NS, Zone
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.views import RunFilter
+from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import (
     CostStatus,
     DeliveryOutcome,
@@ -29,6 +28,7 @@ from cronalytics_otel.model import (
     ScheduleKind,
     Trigger,
 )
+from cronalytics_otel.model.times import NS, Zone
 from tests.support.homes import (
     Auxiliary,
     BuiltRun,

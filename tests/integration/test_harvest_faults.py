@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from cronalytics_otel import waiting
 from cronalytics_otel.harvest import Harvest, harvest
+from cronalytics_otel.harvest import readiness as waiting
 from cronalytics_otel.host.home import Home
-from cronalytics_otel.host.times import Zone
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.views import RunFilter
+from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import Outcome, Run
+from cronalytics_otel.model.times import Zone
 from tests.support.home_facts import Row
 from tests.support.homes import HomeBuilder, Stage, epoch_ns
 

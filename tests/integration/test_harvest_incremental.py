@@ -16,14 +16,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from cronalytics_otel import waiting
-from cronalytics_otel.definitions import JobsSnapshot
 from cronalytics_otel.harvest import harvest
+from cronalytics_otel.harvest import readiness as waiting
+from cronalytics_otel.harvest.job_history import JobsSnapshot
 from cronalytics_otel.host.home import Home
-from cronalytics_otel.host.times import Zone
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.views import RunFilter
+from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import Outcome, Run
+from cronalytics_otel.model.times import Zone
 from tests.support.homes import BuiltRun, HomeBuilder, Stage, Subagent, epoch_ns
 
 NINE = datetime(2026, 5, 4, 9, 0, 0, 123456, tzinfo=UTC)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from cronalytics_otel.domain.outcome import ANSWER_FOR_ERROR
 from cronalytics_otel.harvest import Harvest, harvest
 from cronalytics_otel.host.home import Home
-from cronalytics_otel.host.times import Zone
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.views import RunFilter
+from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import DeliveryOutcome, Outcome, OutcomeSource, Run
-from cronalytics_otel.outcome import ANSWER_FOR_ERROR
+from cronalytics_otel.model.times import Zone
 from tests.support.homes import HomeBuilder, epoch_ns
 from tests.support.host_schema import SHAPE_0_17
 

@@ -9,21 +9,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cronalytics_otel import harvest as harvesting
 from cronalytics_otel.harvest import Harvest, harvest
+from cronalytics_otel.harvest import harvester as harvesting
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.host.outputs import Output, Outputs, Saved
-from cronalytics_otel.host.times import Zone
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.views import RunFilter
-from cronalytics_otel.model import (
-    DeliveryOutcome,
-    Mode,
-    Outcome,
-    OutcomeSource,
-    Run,
-    TimeSource,
-)
+from cronalytics_otel.journal.queries import RunFilter
+from cronalytics_otel.model import DeliveryOutcome, Mode, Outcome, OutcomeSource, Run, TimeSource
+from cronalytics_otel.model.times import Zone
 from tests.support.homes import HomeBuilder, Stage, epoch_ns
 
 NINE = datetime(2026, 5, 4, 9, 0, 0, 123456, tzinfo=UTC)

@@ -9,19 +9,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cronalytics_otel import waiting
 from cronalytics_otel.config import Settings
-from cronalytics_otel.definitions import JobsSnapshot
+from cronalytics_otel.export.traces import trace_of
 from cronalytics_otel.harvest import harvest
+from cronalytics_otel.harvest import readiness as waiting
+from cronalytics_otel.harvest.job_history import JobsSnapshot
+from cronalytics_otel.harvest.overdue import FACT
 from cronalytics_otel.host.home import Home
-from cronalytics_otel.host.times import Zone
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.views import RunFilter
+from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import Outcome, Run, Span, Trigger
-from cronalytics_otel.outages import FACT
+from cronalytics_otel.model.times import Zone
 from cronalytics_otel.telemetry import ids
 from cronalytics_otel.telemetry import semconv as sc
-from cronalytics_otel.traces import trace_of
 from tests.support.homes import HomeBuilder, Stage, epoch_ns
 
 NINE = datetime(2026, 11, 2, 9, 0, 0, 200000, tzinfo=UTC)

@@ -12,7 +12,7 @@ from typing import Protocol
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.outbox import DestinationState
-from cronalytics_otel.journal.views import RunFilter
+from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import Run
 from cronalytics_otel.telemetry import ids
 from tests.support.collector import SpanDict

@@ -176,8 +176,6 @@ class SyncProcesses:
 
 
 def main() -> None:
-    import cronalytics_otel.pipeline
-    import cronalytics_otel.telemetry.otlp_http  # noqa: F401 - each sync would do it
 
     if threading.active_count() != 1:
         raise AssertionError("a process with threads must not be forked for a clean start")
@@ -218,7 +216,7 @@ def _peak_bytes() -> int:
 def _outcome(call: SyncCall) -> dict[str, Any]:
     from cronalytics_otel.config import load_settings
     from cronalytics_otel.host.home import Home
-    from cronalytics_otel.pipeline import Manner, SyncRequest, sync
+    from cronalytics_otel.sync import Manner, SyncRequest, sync
 
     _prepare_death(call)
     if call.largest_file_bytes is not None:
@@ -250,8 +248,8 @@ def _outcome(call: SyncCall) -> dict[str, Any]:
 def _prepare_death(call: SyncCall) -> None:
     import sqlite3
 
+    from cronalytics_otel.export.otlp.http import HttpSender
     from cronalytics_otel.host.home import Home
-    from cronalytics_otel.telemetry.otlp_http import HttpSender
 
     if call.die_before_statement is not None:
         journal = str(Home(Path(call.home).resolve()).journal)

@@ -155,9 +155,9 @@ def _raise_once(name: str, error: str) -> None:
     """Have the next call of `owner.method` raise; the one after it is the real one."""
     import builtins
 
-    from cronalytics_otel import pipeline
+    from cronalytics_otel import sync as pipeline
+    from cronalytics_otel.export.otlp.http import HttpSender
     from cronalytics_otel.journal import Journal
-    from cronalytics_otel.telemetry.otlp_http import HttpSender
 
     owners = {"Journal": Journal, "HttpSender": HttpSender, "pipeline": pipeline}
     owner_name, method = name.split(".")

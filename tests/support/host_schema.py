@@ -1,6 +1,6 @@
 """The tables of Hermes 0.19.0, as its own code makes them (taken from a real home's sqlite_master).
 
-`tests/host` compares them with a real Hermes: `table_columns` of a generated database must equal
+`tests/hermes` compares them with a real Hermes: `table_columns` of a generated database must equal
 that of a database that the host made.
 """
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cronalytics_otel.masking import MASK, mask
 from cronalytics_otel.model import Message, Outcome, ToolCall
+from cronalytics_otel.redaction import MASK, mask
 from cronalytics_otel.telemetry.content import (
     _HOST_ID,
     ERROR_TEXT_CHARS,

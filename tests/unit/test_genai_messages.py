@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from cronalytics_otel.model import Conversation, Message, Run, Span, ToolCall
 from cronalytics_otel.telemetry import semconv as sc
 from cronalytics_otel.telemetry.content import ContentMode, ContentPolicy, messages_json
-from cronalytics_otel.telemetry.spans import build_trace
+from cronalytics_otel.telemetry.traces.trace import build_trace
 from tests import strategies
 from tests.support.traces import a_run, a_session, a_subagent, answer, asks, result, user
 

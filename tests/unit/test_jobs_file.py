@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from cronalytics_otel.host import jobs
 from cronalytics_otel.host.sqlite import HostDataError
-from cronalytics_otel.host.times import ns_of
 from cronalytics_otel.model import Job, Mode, Schedule, ScheduleKind
+from cronalytics_otel.model.times import ns_of
 
 PATH = Path("/home/me/.hermes/cron/jobs.json")
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cronalytics_otel.journal import Journal, JournalError
+from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.journal.records import (
     RUN_COLUMNS,
     job_from_json,
@@ -19,7 +20,6 @@ from cronalytics_otel.journal.records import (
     run_from_row,
     run_to_row,
 )
-from cronalytics_otel.journal.views import RunFilter
 from cronalytics_otel.model import Job, Mode, Run, Schedule, ScheduleKind
 from tests.strategies import names, runs, texts
 from tests.support.cli import DIGEST, RUNS

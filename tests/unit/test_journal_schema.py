@@ -13,8 +13,8 @@ import pytest
 import time_machine
 
 from cronalytics_otel.journal import Journal, JournalError, move_aside, records, schema
+from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.journal.schema import m0001_first, migrate
-from cronalytics_otel.journal.views import RunFilter
 from cronalytics_otel.model import Outcome
 from tests.support.cli import DIGEST
 

@@ -14,8 +14,8 @@ import pytest
 from cronalytics_otel.host import ledger
 from cronalytics_otel.host.ledger import Execution, LedgerPage
 from cronalytics_otel.host.sqlite import HostSchemaError, reading
-from cronalytics_otel.host.times import ns_of
 from cronalytics_otel.model import DeliveryOutcome
+from cronalytics_otel.model.times import ns_of
 from tests.support.host_schema import LEDGER
 
 NINE = "2026-05-04T09:00:00.000001+00:00"

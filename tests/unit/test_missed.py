@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cronalytics_otel.host.ledger import Execution
-from cronalytics_otel.host.times import NS, ns_of
-from cronalytics_otel.missed import (
+from cronalytics_otel.domain.missed import (
     Ledger,
     Outage,
     Overdue,
@@ -22,9 +20,11 @@ from cronalytics_otel.missed import (
     run_of,
     without_run,
 )
+from cronalytics_otel.domain.outcome import ErrorType
+from cronalytics_otel.domain.schedule import UP_NS
+from cronalytics_otel.host.ledger import Execution
 from cronalytics_otel.model import Job, Mode, Outcome, OutcomeSource, Schedule, ScheduleKind
-from cronalytics_otel.outcome import ErrorType
-from cronalytics_otel.schedule import UP_NS
+from cronalytics_otel.model.times import NS, ns_of
 
 DAY, HOUR, MINUTE = 86_400 * NS, 3_600 * NS, 60 * NS
 MONDAY = ns_of(datetime(2026, 5, 4, 9, tzinfo=UTC))

@@ -8,12 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cronalytics_otel import outcome as outcomes
-from cronalytics_otel.host.ledger import Execution
-from cronalytics_otel.host.outputs import Ending, Output
-from cronalytics_otel.host.state_db import LastMessage
-from cronalytics_otel.model import FAILED_OUTCOMES, Job, Mode, Outcome, OutcomeSource, SkipReason
-from cronalytics_otel.outcome import (
+from cronalytics_otel.domain import outcome as outcomes
+from cronalytics_otel.domain.outcome import (
     ANSWER_FOR_ERROR,
     EMPTY_REPLY,
     REFUSED,
@@ -29,6 +25,10 @@ from cronalytics_otel.outcome import (
     stderr_of,
     without_answer,
 )
+from cronalytics_otel.host.ledger import Execution
+from cronalytics_otel.host.outputs import Ending, Output
+from cronalytics_otel.host.state_db import LastMessage
+from cronalytics_otel.model import FAILED_OUTCOMES, Job, Mode, Outcome, OutcomeSource, SkipReason
 
 EXCERPT = 200
 """As long as the head and the tail of a message that state_db reads."""

@@ -14,7 +14,7 @@ import pytest
 
 from cronalytics_otel.host import processes
 from cronalytics_otel.host.processes import booted_since, owner_is_gone
-from cronalytics_otel.host.times import NS
+from cronalytics_otel.model.times import NS
 
 
 def start_ticks(pid: int) -> int:

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from cronalytics_otel.host.times import NS, ns_of, to_datetime
-from cronalytics_otel.model import Schedule, ScheduleKind, Trigger
-from cronalytics_otel.schedule import (
+from cronalytics_otel.domain.schedule import (
     grace_s,
     occurrences,
     previous_occurrence_ns,
     scheduled_ns,
     trigger,
 )
+from cronalytics_otel.model import Schedule, ScheduleKind, Trigger
+from cronalytics_otel.model.times import NS, ns_of, to_datetime
 
 ZONES = [ZoneInfo(n) for n in ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")]
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cronalytics_otel import scripts
+from cronalytics_otel.domain import scripts
+from cronalytics_otel.domain.outcome import Ended
 from cronalytics_otel.host.ledger import Execution
 from cronalytics_otel.host.prompts import FedOutput, Prompt
 from cronalytics_otel.host.state_db import Session, Spending
-from cronalytics_otel.host.times import NS, ns_of
 from cronalytics_otel.model import Feed, Job, Mode, Outcome, OutcomeSource, Usage
-from cronalytics_otel.outcome import Ended
+from cronalytics_otel.model.times import NS, ns_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 RAN = Prompt(script_ran=True)

@@ -16,7 +16,7 @@ import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from cronalytics_otel.config import Settings, load_settings
-from cronalytics_otel.masking import MASK, mask
+from cronalytics_otel.export.otlp.sender import span_converter
 from cronalytics_otel.model import (
     ApiError,
     AttributeValue,
@@ -33,6 +33,7 @@ from cronalytics_otel.model import (
     ToolCall,
     Trigger,
 )
+from cronalytics_otel.redaction import MASK, mask
 from cronalytics_otel.telemetry import semconv as sc
 from cronalytics_otel.telemetry.content import (
     error_text,
@@ -41,9 +42,8 @@ from cronalytics_otel.telemetry.content import (
     name_text,
     value_text,
 )
-from cronalytics_otel.telemetry.otlp import span_converter
 from cronalytics_otel.telemetry.resource import resource_attributes
-from cronalytics_otel.telemetry.spans import build_trace
+from cronalytics_otel.telemetry.traces.trace import build_trace
 from tests.support.filled import filled, filled_arguments
 from tests.support.secrets import SECRETS, Secret
 from tests.support.traces import FULL, at

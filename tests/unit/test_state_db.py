@@ -20,13 +20,7 @@ from cronalytics_otel.host.sqlite import (
     HostSchemaError,
     reading,
 )
-from cronalytics_otel.host.state_db import (
-    CHUNK,
-    CRON_SESSION,
-    Reader,
-    Session,
-    Watermark,
-)
+from cronalytics_otel.host.state_db import CHUNK, CRON_SESSION, Reader, Session, Watermark
 from cronalytics_otel.model import Conversation, CostStatus, ToolCall, Usage
 from tests.support.host_schema import STATE_INDEXES, STATE_TABLES
 

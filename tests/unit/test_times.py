@@ -10,7 +10,7 @@ import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cronalytics_otel.host.times import epoch_to_ns, iso_to_ns, ns_of, to_datetime, wall_clock_ns
+from cronalytics_otel.model.times import epoch_to_ns, iso_to_ns, ns_of, to_datetime, wall_clock_ns
 
 BERLIN = ZoneInfo("Europe/Berlin")
 offsets = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

@@ -8,17 +8,11 @@ from dataclasses import replace
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
-from cronalytics_otel.model import (
-    Conversation,
-    DeliveryOutcome,
-    Outcome,
-    Span,
-    ToolCall,
-)
+from cronalytics_otel.export.otlp.sender import span_converter
+from cronalytics_otel.model import Conversation, DeliveryOutcome, Outcome, Span, ToolCall
 from cronalytics_otel.telemetry import semconv as sc
 from cronalytics_otel.telemetry.content import ContentMode, ContentPolicy
-from cronalytics_otel.telemetry.otlp import span_converter
-from cronalytics_otel.telemetry.spans import build_trace
+from cronalytics_otel.telemetry.traces.trace import build_trace
 from tests.support.traces import (
     FULL,
     a_run,

@@ -5,17 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cronalytics_otel.model import (
-    AttributeValue,
-    Conversation,
-    Details,
-    Run,
-    Span,
-    SpanEvent,
-)
+from cronalytics_otel.model import AttributeValue, Conversation, Details, Run, Span, SpanEvent
 from cronalytics_otel.telemetry import semconv as sc
 from cronalytics_otel.telemetry.content import ContentMode, ContentPolicy
-from cronalytics_otel.telemetry.spans import build_trace
+from cronalytics_otel.telemetry.traces.trace import build_trace
 from tests import strategies
 from tests.support.traces import (
     FULL,

@@ -18,14 +18,15 @@ from typing import Any
 
 import pytest
 
-from cronalytics_otel import hooks, pipeline
+from cronalytics_otel import hooks
+from cronalytics_otel import sync as pipeline
 from cronalytics_otel import worker as working
-from cronalytics_otel.export import Delivery
+from cronalytics_otel.export.exporter import Delivery
 from cronalytics_otel.hooks import Signal
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal, Repair
 from cronalytics_otel.lock import SyncBusyError
-from cronalytics_otel.pipeline import DestinationReport, Manner, SyncReport
+from cronalytics_otel.sync import DestinationReport, Manner, SyncReport
 from cronalytics_otel.worker import Worker
 from tests.support.waiting import wait_for
 

@@ -1,0 +1,8 @@
+"""The user's settings, from config.yaml, .env and the environment."""
+
+from __future__ import annotations
+
+from .destinations import Destination, safe_url
+from .settings import Content, Settings, load_settings
+
+__all__ = ["Content", "Destination", "Settings", "load_settings", "safe_url"]

@@ -1,0 +1,478 @@
+"""How a run ended: decided from what the host wrote, never from a hook. Pure functions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeGuard
+
+from ..host.ledger import Execution
+from ..host.outputs import Ending, Output
+from ..host.prompts import Prompt
+from ..host.state_db import LastMessage
+from ..model import Job, Mode, Outcome, OutcomeSource, SkipReason
+
+_NO_REPLY = frozenset({"", "(empty)"})
+"""What the host keeps as the message of a model that said nothing."""
+
+_SILENCE = frozenset({"[SILENT]", "SILENT", "NO_REPLY", "NO REPLY"})
+
+
+class ErrorType(StrEnum):
+    """`error.type`: one closed list. The host's own classes where it has one."""
+
+    AUTH_FAILED = "auth_failed"
+    RATE_LIMITED = "rate_limited"
+    TIMEOUT = "timeout"
+    NETWORK_ERROR = "network_error"
+    SERVER_ERROR = "server_error"
+    DISPATCH_FAILED = "dispatch_failed"
+    INTERRUPTED = "interrupted"
+    EMPTY_RESPONSE = "empty_response"
+    INVALID_CONFIG = "invalid_config"
+    CONTEXT_OVERFLOW = "context_overflow"
+    INCOMPLETE_RESPONSE = "incomplete_response"
+    CONTENT_POLICY_BLOCKED = "content_policy_blocked"
+    SCRIPT_FAILED = "script_failed"
+    SCRIPT_BLOCKED = "script_blocked"
+    PERMISSION_DENIED = "permission_denied"
+    SECURITY_CHECK_FAILED = "security_check_failed"
+    SKILL_NOT_FOUND = "skill_not_found"
+    BUDGET_EXCEEDED = "budget_exceeded"
+    ABANDONED = "abandoned"
+    SCHEDULER_DOWN = "scheduler_down"
+    """Of a missed run: nothing at all was started meanwhile."""
+    NOT_STARTED = "not_started"
+    """Of a missed run: other jobs were started, or that is not known any more."""
+    TOOL_ERROR = "tool_error"
+    TOOL_BLOCKED = "tool_blocked"
+    OTHER = "_OTHER"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What is known of a run's end. `error_message` is the host's own text, whole."""
+
+    outcome: Outcome
+    source: OutcomeSource
+    error_type: ErrorType | None = None
+    error_message: str | None = None
+    skip_reason: SkipReason | None = None
+
+
+_JOB_NAME = re.compile(r"\bCron (?:job|watchdog) '[^']*'")
+"""Taken out before the text is looked at: a job may be called anything."""
+
+# First match wins: the host's own texts (0.19) from their beginning, before what a provider, a
+# script or a model may have put into them.
+_CLASSES: tuple[tuple[re.Pattern[str], ErrorType], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), error_type)
+    for pattern, error_type in (
+        (r"^Script timed out", ErrorType.TIMEOUT),
+        (
+            r"^(Script execution failed: |PermissionError: )?\[(Errno 1|Errno 13|WinError 5)\]",
+            ErrorType.PERMISSION_DENIED,
+        ),
+        (r"^Script exited with code|^Script execution failed", ErrorType.SCRIPT_FAILED),
+        (r"^Blocked: script path", ErrorType.SCRIPT_BLOCKED),
+        (r"^Blocked: |blocked for safety", ErrorType.SECURITY_CHECK_FAILED),
+        (
+            r"^Script not found|^Script path is not|^Cannot run \.|no script is set",
+            ErrorType.INVALID_CONFIG,
+        ),
+        (
+            (
+                r"^Interrupted by gateway|^RuntimeError: Operation interrupted"
+                r"|^(RuntimeError: )?[^:]{0,40}interrupted during retry|^KeyboardInterrupt"
+            ),
+            ErrorType.INTERRUPTED,
+        ),
+        (r"^Dispatch claim rejected|^Executor dispatch failed", ErrorType.DISPATCH_FAILED),
+        (r"^Agent completed but produced empty response", ErrorType.EMPTY_RESPONSE),
+        (r"^TimeoutError:\s+idle for \d+s \(limit", ErrorType.TIMEOUT),
+        (r"Skipped to prevent unintended spend", ErrorType.INVALID_CONFIG),
+        (
+            # The host's own list of what means that there is no money left (error_classifier.py).
+            (
+                r"budget (was )?exceeded|exceeded .{0,40}budget|\bHTTP 402\b|error code: 402\b"
+                r"|payment required|insufficient[ _](credits|quota|balance)|credit balance"
+                r"|credits (have been )?exhausted|no usable credits|top up your credits"
+                r"|billing hard limit|exceeded your current quota|out of (funds|extra usage)"
+                r"|balance_depleted|spending.limit|billing_not_active"
+            ),
+            ErrorType.BUDGET_EXCEEDED,
+        ),
+        (r"^RuntimeError: content_policy_blocked", ErrorType.CONTENT_POLICY_BLOCKED),
+        (
+            (
+                r"^RuntimeError: (Context (overflow|length exceeded)|Request payload too large"
+                r"|max_tokens exceeds)|\bHTTP 413\b"
+            ),
+            ErrorType.CONTEXT_OVERFLOW,
+        ),
+        (
+            (
+                r"^RuntimeError: (First response|Response) (remained )?truncated"
+                r"|^RuntimeError: (Incomplete REASONING|Model generated invalid tool call"
+                r"|Codex response remained|Stream repeatedly dropped|Model used all output tokens"
+                r"|I reached the iteration limit)"
+            ),
+            ErrorType.INCOMPLETE_RESPONSE,
+        ),
+        (
+            (
+                r"\bHTTP 40[13]\b|error code: 40[13]\b|invalid api key|incorrect api key"
+                r"|unauthori[sz]ed|re-authenticate"
+            ),
+            ErrorType.AUTH_FAILED,
+        ),
+        (r"\bHTTP 429\b|error code: 429\b|rate.?limit|too many requests", ErrorType.RATE_LIMITED),
+        (
+            r"\bHTTP 5\d\d\b|error code: 5\d\d\b|internal server error|overloaded",
+            ErrorType.SERVER_ERROR,
+        ),
+        (r"^TimeoutError|timed out|\btimeout\b", ErrorType.TIMEOUT),
+        (
+            (
+                r"connection (error|refused|reset|aborted)|ConnectionError|ConnectError"
+                r"|name or service not known|network is unreachable|certificate.verify.failed"
+            ),
+            ErrorType.NETWORK_ERROR,
+        ),
+        (
+            (
+                r"no (inference provider|api key|provider|model)\b|not configured|\bHTTP 40[04]\b"
+                r"|has no model|model .{0,80}not found|^no delivery target|^unknown platform"
+            ),
+            ErrorType.INVALID_CONFIG,
+        ),
+        (r"^RuntimeError: Invalid API response", ErrorType.INCOMPLETE_RESPONSE),
+    )
+)
+
+_OUTCOME_OF = {
+    ErrorType.TIMEOUT: Outcome.TIMEOUT,
+    ErrorType.INTERRUPTED: Outcome.CANCELLED,
+    ErrorType.BUDGET_EXCEEDED: Outcome.BUDGET_EXCEEDED,
+}
+
+
+def classify(error: str) -> ErrorType:
+    """The class of an error text of the host."""
+    text = _JOB_NAME.sub("", error)
+    for pattern, error_type in _CLASSES:
+        if pattern.search(text):
+            return error_type
+    return ErrorType.OTHER
+
+
+_REASONS = {
+    "auth": ErrorType.AUTH_FAILED,
+    "auth_permanent": ErrorType.AUTH_FAILED,
+    "rate_limit": ErrorType.RATE_LIMITED,
+    "upstream_rate_limit": ErrorType.RATE_LIMITED,
+    "overloaded": ErrorType.SERVER_ERROR,
+    "server_error": ErrorType.SERVER_ERROR,
+    "timeout": ErrorType.TIMEOUT,
+    "ssl_cert_verification": ErrorType.NETWORK_ERROR,
+    "model_not_found": ErrorType.INVALID_CONFIG,
+    "billing": ErrorType.BUDGET_EXCEEDED,
+    "context_overflow": ErrorType.CONTEXT_OVERFLOW,
+    "payload_too_large": ErrorType.CONTEXT_OVERFLOW,
+    "content_policy_blocked": ErrorType.CONTENT_POLICY_BLOCKED,
+}
+"""The host's own classes of a failed model call (agent/error_classifier.py); the others go by text."""
+
+
+def classify_api_error(
+    reason: str | None, status_code: int | None, message: str | None
+) -> ErrorType:
+    """The class of a failed model call: by the host's own, else by status and text."""
+    if (known := _REASONS.get(reason or "")) is not None:
+        return known
+    return classify(f"HTTP {status_code}: {message}" if status_code else message or "")
+
+
+REFUSED = "the model declined to respond"
+_REFUSAL = re.compile(
+    r"^(RuntimeError: content_policy_blocked: )(?!HTTP \d|Error code|model declined).*", re.DOTALL
+)
+"""A refusal in a successful answer: what follows is what the model said, and no provider's error."""
+
+
+def failed(error: str | None, source: OutcomeSource) -> Ended:
+    """A failure with the host's text; a timeout and an interruption are told apart by it."""
+    if error is not None:
+        error = _REFUSAL.sub(r"\1" + REFUSED, error)
+    error_type = classify(error) if error else ErrorType.OTHER
+    return Ended(
+        outcome=_OUTCOME_OF.get(error_type, Outcome.FAILURE),
+        source=source,
+        error_type=error_type,
+        error_message=error,
+    )
+
+
+def abandoned(source: OutcomeSource, message: str) -> Ended:
+    return Ended(
+        outcome=Outcome.ABANDONED,
+        source=source,
+        error_type=ErrorType.ABANDONED,
+        error_message=message,
+    )
+
+
+ANSWER_FOR_ERROR = (
+    "The agent had no turn left, or was interrupted: Hermes gives its answer for the error."
+)
+_RAISED = "RuntimeError: "
+_RAISED_ELSEWHERE = re.compile(r"(?!RuntimeError)\w*(Error|Exception|Interrupt|Exit): |\[Errno ")
+_HOST_S_ANSWER = re.compile(
+    r"I apologize, but I encountered (repeated errors|an error while processing the model response)"
+    r": Error during |Ollama loaded `|I stopped retrying .{1,200} because it hit the tool-call "
+)
+"""What the host itself puts in the place of an answer: an error's text."""
+_TELLING_CHARS = 40
+"""Two texts that have so many characters at an end in common have them by no coincidence."""
+
+
+def without_answer(
+    ended: Ended, last: LastMessage | None, *, at_turn_limit: bool, writes_late: bool
+) -> Ended:
+    """A failure whose text is what the agent said: that is content, and tells no class.
+
+    Where a run is not completed and has no error, the host raises a `RuntimeError` of the answer.
+    Before 0.18 (`writes_late`) that is every run that used its last turn, be it for the summary that
+    the host asked for (`at_turn_limit`) or for an answer; since then one that was interrupted there.
+    """
+    if ended.source not in (OutcomeSource.LEDGER, OutcomeSource.JOB) or not _is_answer(last):
+        return ended
+    error = ended.error_message
+    if ended.error_type in (None, ErrorType.EMPTY_RESPONSE, ErrorType.ABANDONED):
+        return ended
+    if writes_late and (at_turn_limit or last.is_final):
+        is_answer = error is None or not _RAISED_ELSEWHERE.match(error)
+    else:
+        is_answer = _is_said(error or "", last) and not _HOST_S_ANSWER.match(last.head)
+    if not is_answer:
+        return ended
+    return Ended(
+        outcome=Outcome.FAILURE,
+        source=ended.source,
+        error_type=ErrorType.INCOMPLETE_RESPONSE,
+        error_message=ANSWER_FOR_ERROR,
+    )
+
+
+def _is_said(error: str, last: LastMessage) -> bool:
+    """The host may have put a notice of its own after it, or taken a secret out of the message."""
+    if not error.startswith(_RAISED):
+        return False
+    raised = error.removeprefix(_RAISED).strip()
+    if raised == last.head or raised.startswith(last.head + "\n\n"):
+        return True
+    text, head, tail = (" ".join(part.split()) for part in (raised, last.head, last.tail))
+    return min(len(text), len(head)) >= _TELLING_CHARS and (
+        text[:_TELLING_CHARS] == head[:_TELLING_CHARS]
+        or text[-_TELLING_CHARS:] == tail[-_TELLING_CHARS:]
+    )
+
+
+def _is_answer(last: LastMessage | None) -> TypeGuard[LastMessage]:
+    return last is not None and last.role == "assistant" and last.head.strip() not in _NO_REPLY
+
+
+_EXIT_CODE = re.compile(r"Script exited with code (?P<code>-?\d{1,10})(?=\n|\Z)")
+_STDERR = re.compile(r"\nstderr:\n(?P<stderr>.*?)(?:\nstdout:\n|\Z)", re.DOTALL)
+
+
+def exit_code(error: str | None) -> int | None:
+    """Of the script whose error this is; negative is the number of the signal that ended it. None
+    where it never ran, or did not end by itself."""
+    found = _EXIT_CODE.match(error or "")
+    return int(found["code"]) if found is not None else None
+
+
+def stderr_of(error: str | None) -> str | None:
+    """What the script wrote there, from the host's text of its error."""
+    found = _STDERR.search(error or "") if exit_code(error) is not None else None
+    return found["stderr"].strip() or None if found is not None else None
+
+
+def without_stdout(error: str | None) -> str | None:
+    """The host's text of a script's error without what the script printed: that is no error."""
+    if error is None or exit_code(error) is None:
+        return error
+    return error.partition("\nstdout:\n")[0]
+
+
+def is_of_script(error: str | None) -> bool:
+    """Whether it is the host's text for a script that failed, could not be run, or may not be."""
+    return _OF_SCRIPT.match(error or "") is not None
+
+
+_OF_SCRIPT = re.compile(
+    r"Script (timed out|exited with code|execution failed|not found|path is not)"
+    r"|Blocked: script path|Cannot run \.sh"
+)
+
+EMPTY_REPLY = (
+    "Agent completed but produced empty response (model error, timeout, or misconfiguration)"
+)
+"""The host's own text, so that one query finds these runs, whoever noticed."""
+
+
+def with_prompt_fault(ended: Ended, prompt: Prompt | None) -> Ended:
+    """A success for the host is a failure for us when the agent began without what its job names: a
+    skill that was not found, or the data of a script that failed or was blocked."""
+    if prompt is None or ended.outcome is not Outcome.SUCCESS:
+        return ended
+    error_type, error = None, prompt.script_error
+    if prompt.missing_skills is not None:
+        error_type = ErrorType.SKILL_NOT_FOUND
+        error = f"Skill(s) not found and skipped: {prompt.missing_skills}"
+    if error is None:
+        return ended
+    return Ended(
+        outcome=Outcome.FAILURE,
+        source=OutcomeSource.SESSION,
+        error_type=error_type or classify(error),
+        error_message=error,
+    )
+
+
+_SKIPPED = {
+    Ending.GATED: SkipReason.WAKE_AGENT_FALSE,
+    Ending.NOTHING: SkipReason.NO_OUTPUT,
+}
+
+OWNER_GONE = "The process that ran it is gone, and it never wrote how the run ended."
+
+
+def from_ledger(
+    execution: Execution,
+    *,
+    job: Job | None,
+    has_session: bool,
+    output: Output | None,
+) -> Ended:
+    """Of an execution in a final state, or (`abandoned`) one whose owner is gone.
+
+    The ledger says `completed` of an agent job whose gate script said no: no session then exists,
+    and the output file says so. Without that file, a job that has a gate and left no session was
+    gated too, but that is inferred.
+    """
+    if execution.status == "failed":
+        return failed(execution.error, OutcomeSource.LEDGER)
+    if execution.status == "unknown":
+        return abandoned(OutcomeSource.LEDGER, execution.error or OWNER_GONE)
+    if not execution.terminal:
+        return abandoned(OutcomeSource.INFERRED, OWNER_GONE)
+    if has_session or (job is not None and job.mode is Mode.SCRIPT):
+        return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.LEDGER)
+    if output is not None:
+        reason = _SKIPPED.get(output.ending)
+        return Ended(
+            outcome=Outcome.SKIPPED if reason else Outcome.SUCCESS,
+            source=OutcomeSource.LEDGER,
+            skip_reason=reason,
+        )
+    if job is not None and job.has_script:
+        return Ended(outcome=Outcome.SKIPPED, source=OutcomeSource.INFERRED)
+    return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.LEDGER)
+
+
+JobStatus = tuple[str, str | None]
+"""jobs.json's (`last_status`, `last_error`), when it speaks of the very run."""
+
+
+def from_output(output: Output, *, job: Job | None, job_status: JobStatus | None) -> Ended:
+    """Of a run that left an output file and nothing else, on a host without a ledger."""
+    if output.ending is Ending.FAILED:
+        return failed(output.error, OutcomeSource.JOB)
+    if job_status is not None and job_status[0] == "error":
+        return failed(job_status[1], OutcomeSource.JOB)
+    if output.ending is Ending.EMPTY:
+        return _empty_reply(OutcomeSource.JOB)
+    is_agent = job is None or job.mode is Mode.AGENT
+    reason = _SKIPPED.get(output.ending) if is_agent else None
+    return Ended(
+        outcome=Outcome.SKIPPED if reason else Outcome.SUCCESS,
+        source=OutcomeSource.JOB,
+        skip_reason=reason,
+    )
+
+
+def from_session(
+    *,
+    last_message: LastMessage | None,
+    output: Output | None,
+    job_status: JobStatus | None,
+    ended: bool,
+    writes_late: bool = False,
+) -> Ended:
+    """Of a run that the ledger does not know: an older host, or a row that it has pruned.
+
+    Before 0.18 (`writes_late`) the host takes its own notice of an empty reply for an answer, and never
+    ends a conversation that it continued under a new id: its messages are there when it is done.
+    """
+    if output is not None and output.ending is Ending.FAILED:
+        return failed(output.error, OutcomeSource.JOB)
+    if job_status is not None and job_status[0] == "error":
+        return failed(job_status[1], OutcomeSource.JOB)
+    answered = _is_answer(last_message)
+    if output is not None and output.ending is Ending.EMPTY and not answered:
+        return _empty_reply(OutcomeSource.JOB)
+    if job_status is not None or (output is not None and output.ending is Ending.ANSWERED):
+        return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.JOB)
+    answered_last = answered and last_message is not None and last_message.is_final
+    if not ended and not (writes_late and answered_last):
+        return abandoned(OutcomeSource.INFERRED, "It never ended, and nothing has moved since.")
+    if last_message is None:
+        return failed(None, OutcomeSource.SESSION)
+    if answered:
+        return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.SESSION)
+    if last_message.role == "assistant":
+        return _empty_reply(OutcomeSource.SESSION)
+    return Ended(
+        outcome=Outcome.FAILURE,
+        source=OutcomeSource.SESSION,
+        error_type=ErrorType.OTHER,
+        error_message="The session ended without an answer of the model.",
+    )
+
+
+def _empty_reply(source: OutcomeSource) -> Ended:
+    return Ended(
+        outcome=Outcome.FAILURE,
+        source=source,
+        error_type=ErrorType.EMPTY_RESPONSE,
+        error_message=EMPTY_REPLY,
+    )
+
+
+def is_silent(last_message: LastMessage | None, *, before_0_18: bool = False) -> bool | None:
+    """Whether the agent asked that its answer be not delivered; None without an answer."""
+    if not _is_answer(last_message):
+        return None
+    if before_0_18:
+        return last_message.has_marker
+    return asks_for_silence(last_message.head, last_message.tail)
+
+
+def asks_for_silence(head: str, tail: str, *, before_0_18: bool = False) -> bool:
+    """Whether a text that begins and ends like this is not to be delivered, by the host's own rule: a
+    marker alone, on the first or on the last line, or `[SILENT]` as a prefix. Before 0.18: `[SILENT]`
+    anywhere, and nothing else."""
+    if before_0_18:
+        return any("[SILENT]" in part.upper() for part in (head, tail))
+    head, tail = head.strip(), tail.strip()
+    if not head:
+        return False
+    lines = {head, head.splitlines()[0], tail.splitlines()[-1] if tail else ""}
+    return head.upper().startswith("[SILENT]") or any(map(_is_marker, lines))
+
+
+def _is_marker(line: str) -> bool:
+    return " ".join(line.upper().split()) in _SILENCE

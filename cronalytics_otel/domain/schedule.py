@@ -1,0 +1,297 @@
+"""When a job was due: occurrences, lateness, what started a run. Pure functions."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from functools import lru_cache
+
+from ..model import Schedule, ScheduleKind, Trigger
+from ..model.times import NS, ns_of, stamp_ns, to_datetime
+
+GRACE_MIN_S, GRACE_MAX_S = 120.0, 7200.0
+"""The host's bounds on how late a job may be before a run counts as catching up."""
+
+UP_NS = round(GRACE_MIN_S * NS)
+"""How late a scheduler that is up may start a run, by its own least grace."""
+
+SAME_NS = 5 * NS
+"""Between the end of a run in the ledger and the end that its next time is counted from."""
+
+_MINUTE_NS = 60 * NS
+_DAY_NS = 86_400 * NS
+_STEPS_BACK = 10
+"""Minutes to look back for an occurrence before the calendar is asked: ticks come each minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """A plain cron expression as sets; `None` means every value."""
+
+    minutes: frozenset[int] | None
+    hours: frozenset[int] | None
+    days: frozenset[int] | None
+    months: frozenset[int] | None
+    weekdays: frozenset[int] | None
+    seconds: frozenset[int] | None = frozenset((0,))
+
+    def match(self, moment: datetime) -> bool:
+        """To the minute."""
+        in_day = _in(moment.minute, self.minutes) and _in(moment.hour, self.hours)
+        return in_day and self.match_day(moment)
+
+    def match_day(self, moment: datetime) -> bool:
+        if not _in(moment.month, self.months):
+            return False
+        by_day = _in(moment.day, self.days)
+        by_weekday = _in(moment.isoweekday() % 7, self.weekdays)
+        # Cron's own rule: both given means either.
+        both = self.days is not None and self.weekdays is not None
+        return (by_day or by_weekday) if both else (by_day and by_weekday)
+
+
+def _in(value: int, allowed: frozenset[int] | None) -> bool:
+    return allowed is None or value in allowed
+
+
+@lru_cache(maxsize=512)
+def _plain_fields(expression: str) -> _Fields | None:
+    """None for what sets cannot say (`L`, `#`, years) and for what is no expression."""
+    from croniter import croniter
+    from croniter.croniter import CroniterError
+
+    try:
+        expanded, nth_weekday = croniter.expand(expression)
+    except (CroniterError, ValueError, KeyError, AttributeError):
+        return None
+    if len(expanded) not in (5, 6) or nth_weekday or any("l" in field for field in expanded):
+        return None
+    sets = [None if "*" in f else frozenset(v for v in f if isinstance(v, int)) for f in expanded]
+    return _Fields(*sets)
+
+
+def previous_occurrence_ns(expression: str, at_ns: int, zone: tzinfo) -> int | None:
+    """The newest occurrence at or before `at_ns`; None when the expression means nothing.
+
+    A run is claimed within a minute or two of its occurrence, so a look at the minutes just past
+    mostly finds it, a hundred times faster than the calendar does.
+    """
+    from croniter import croniter
+    from croniter.croniter import CroniterError
+
+    fields = _plain_fields(expression)
+    if fields is not None and fields.seconds == frozenset((0,)):
+        # By the clock that never jumps: local time repeats an hour in autumn.
+        minute_ns = at_ns - at_ns % _MINUTE_NS
+        for candidate_ns in range(minute_ns, minute_ns - _STEPS_BACK * _MINUTE_NS, -_MINUTE_NS):
+            if fields.match(to_datetime(candidate_ns, zone)):
+                return candidate_ns
+    try:
+        # By the clock on the wall: with a zone, the host's croniter (6) is an hour off where a change
+        # of the clocks lies between. get_prev is strictly before its start.
+        start = to_datetime(at_ns, zone).replace(tzinfo=None) + timedelta(microseconds=1)
+        found = croniter(expression, start).get_prev(datetime)
+        moments = stamp_ns(found, zone) if isinstance(found, datetime) else ()
+    except (CroniterError, ValueError, KeyError, AttributeError, OverflowError):
+        return None
+    return max((ns for ns in moments if ns <= at_ns), default=None)
+
+
+def _due_across_a_change_ns(
+    expression: str, previous_end_ns: int, claimed_ns: int, zone: tzinfo
+) -> int | None:
+    """What the host's croniter had due after the run before, if the clocks were changed since and
+    the run came right then: it may be no time of the expression, but an hour beside one."""
+    clocks = {to_datetime(ns, zone).utcoffset() for ns in (previous_end_ns, claimed_ns)}
+    if len(clocks) == 1:
+        return None
+    due_ns = _next_occurrence_ns(expression, previous_end_ns, zone)
+    if due_ns is None or not 0 <= claimed_ns - due_ns <= UP_NS:
+        return None
+    return due_ns
+
+
+def occurrences(schedule: Schedule, after_ns: int, up_to_ns: int, zone: tzinfo) -> Iterator[int]:
+    """When the host would run the job in `(after, up_to]`, if each run took no time; in order.
+
+    An interval counts from `after`, as the host counts from a run's end.
+    """
+    if schedule.kind is ScheduleKind.CRON and schedule.cron is not None:
+        yield from _cron_occurrences(schedule.cron, after_ns, up_to_ns, zone)
+    elif schedule.kind is ScheduleKind.INTERVAL and schedule.interval_s:
+        step_ns = max(1, round(schedule.interval_s * NS))
+        yield from range(after_ns + step_ns, up_to_ns + 1, step_ns)
+    elif schedule.once_at_ns is not None and after_ns < schedule.once_at_ns <= up_to_ns:
+        yield schedule.once_at_ns
+
+
+def _cron_occurrences(expression: str, after_ns: int, up_to_ns: int, zone: tzinfo) -> Iterator[int]:
+    """Day by day: on a day of the clock that never jumps by arithmetic (an outage of a month holds
+    43,200 minutes), around a change of the clocks one by one from croniter, as the host asks it."""
+    daily = _times_of_day(expression)
+    while after_ns < up_to_ns:
+        local = to_datetime(after_ns + 1, zone)
+        midnight_ns = _ns_or_last(datetime.combine(local.date() + timedelta(1), time(), zone))
+        if daily is None or not _is_even(local, zone):
+            found = _next_occurrence_ns(expression, after_ns, zone)
+            if found is None or found > up_to_ns:
+                return
+            yield found
+            after_ns = found
+            continue
+        fields, seconds = daily
+        if fields.match_day(local):
+            day_ns = midnight_ns - _DAY_NS
+            first = bisect_right(seconds, (after_ns - day_ns) / NS)
+            last = bisect_right(seconds, (up_to_ns - day_ns) / NS)
+            yield from (day_ns + second * NS for second in seconds[first:last])
+        after_ns = midnight_ns - 1
+
+
+def _is_even(local: datetime, zone: tzinfo) -> bool:
+    """Whether no change of the clocks is near: not on this day, nor on its neighbours."""
+    noon = datetime.combine(local.date(), time(12), zone)
+    days = (-2, -1, 0, 1, 2)
+    try:
+        return len({(noon + timedelta(days=day)).utcoffset() for day in days}) == 1
+    except OverflowError:
+        return False
+
+
+def _ns_or_last(moment: datetime) -> int:
+    return ns_of(moment.astimezone(UTC))
+
+
+@lru_cache(maxsize=64)
+def _times_of_day(expression: str) -> tuple[_Fields, tuple[int, ...]] | None:
+    """A plain expression's days, and the seconds after midnight at which it is due on each."""
+    fields = _plain_fields(expression)
+    if fields is None:
+        return None
+    every = range(60)
+    seconds = tuple(
+        (hour * 60 + minute) * 60 + second
+        for hour in sorted(range(24) if fields.hours is None else fields.hours)
+        for minute in sorted(every if fields.minutes is None else fields.minutes)
+        for second in sorted(every if fields.seconds is None else fields.seconds)
+    )
+    return fields, seconds
+
+
+def _next_occurrence_ns(expression: str, after_ns: int, zone: tzinfo) -> int | None:
+    """As the host's `compute_next_run` asks for it; None when there is none."""
+    from croniter import croniter
+    from croniter.croniter import CroniterError
+
+    try:
+        found = croniter(expression, to_datetime(after_ns, zone)).get_next(datetime)
+    except (CroniterError, ValueError, KeyError, AttributeError, OverflowError):
+        return None
+    # croniter may stand still, or go back, where a local time comes twice.
+    return ns if isinstance(found, datetime) and (ns := ns_of(found)) > after_ns else None
+
+
+@lru_cache(maxsize=512)
+def grace_s(schedule: Schedule) -> float:
+    """How late a run may start and still be on time, by the host's rule: half a period, bounded.
+
+    A cron expression's period is that of two occurrences in a row; the host takes those after
+    now, we those of a fixed day, so that a run's trigger does not depend on when it is read.
+    """
+    if schedule.kind is ScheduleKind.INTERVAL and schedule.interval_s is not None:
+        return min(max(schedule.interval_s / 2, GRACE_MIN_S), GRACE_MAX_S)
+    if schedule.kind is ScheduleKind.CRON and schedule.cron is not None:
+        from croniter import croniter
+        from croniter.croniter import CroniterError
+
+        try:
+            times = croniter(schedule.cron, datetime(2026, 1, 5))  # noqa: DTZ001 - a wall clock
+            first, second = times.get_next(float), times.get_next(float)
+        except (CroniterError, ValueError, KeyError, AttributeError):
+            return GRACE_MIN_S
+        return min(max((second - first) / 2, GRACE_MIN_S), GRACE_MAX_S)
+    return GRACE_MIN_S
+
+
+def scheduled_ns(
+    schedule: Schedule | None,
+    *,
+    claimed_ns: int,
+    known_due_ns: int | None,
+    previous_end_ns: int | None,
+    created_ns: int | None,
+    zone: tzinfo,
+) -> int | None:
+    """When the run claimed at `claimed_ns` was due; None when nothing tells.
+
+    The host's own `next_run_at` (`known_due_ns`) if it was seen; else a cron expression's newest
+    occurrence, an interval after the previous run's end (or the job's creation), a one-shot's time.
+    A job that was paused counts its interval anew from when it goes on, and nothing tells that time:
+    a run that would be too late was due for another.
+    """
+    if known_due_ns is not None:
+        return known_due_ns
+    if schedule is None:
+        return None
+    if schedule.kind is ScheduleKind.CRON and schedule.cron is not None:
+        if previous_end_ns is not None:
+            due = _due_across_a_change_ns(schedule.cron, previous_end_ns, claimed_ns, zone)
+            if due is not None:
+                return due
+        due = previous_occurrence_ns(schedule.cron, claimed_ns, zone)
+        # The host counts on from the last end: an occurrence before it, or before the job was
+        # made, is not what started this run.
+        served = max(previous_end_ns or 0, created_ns or 0)
+        return due if due is not None and due > served else None
+    if schedule.kind is ScheduleKind.ONCE:
+        due = schedule.once_at_ns
+    else:
+        base = previous_end_ns if previous_end_ns is not None else created_ns
+        if base is None or schedule.interval_s is None:
+            return None
+        due = base + round(schedule.interval_s * NS)
+        if claimed_ns - due > round(grace_s(schedule) * NS):
+            return None
+    return due if due is not None and due <= claimed_ns + NS else None
+
+
+def counts_anew(
+    schedule: Schedule | None, due_ns: int, *, claimed_ns: int, previous_end_ns: int
+) -> bool:
+    """Whether an interval's `next_run_at` was seen before the end of the run before, from where the
+    host then counted on; what a person made due sooner is no such time."""
+    if schedule is None or schedule.kind is not ScheduleKind.INTERVAL or not schedule.interval_s:
+        return False
+    counted_ns = previous_end_ns + round(schedule.interval_s * NS) - SAME_NS
+    return due_ns < counted_ns <= claimed_ns
+
+
+def is_right_on_a_later_time(
+    schedule: Schedule | None, due_ns: int, *, claimed_ns: int, zone: tzinfo
+) -> bool:
+    """Whether the run came so soon after a later occurrence than `due_ns` that one which only comes
+    late would hardly have hit it: one in ten."""
+    if schedule is None or schedule.cron is None or claimed_ns - due_ns <= UP_NS:
+        return False
+    later_ns = previous_occurrence_ns(schedule.cron, claimed_ns, zone)
+    if later_ns is None or later_ns <= due_ns:
+        return False
+    next_ns = _next_occurrence_ns(schedule.cron, later_ns, zone)
+    if next_ns is None:
+        return False
+    return claimed_ns - later_ns <= min(UP_NS, (next_ns - later_ns) // 10)
+
+
+def trigger(
+    source: str, schedule: Schedule | None, *, claimed_ns: int, due_ns: int | None
+) -> Trigger:
+    """What started a run of the ledger: `direct` is a person's `hermes cron run`."""
+    if source == "direct":
+        return Trigger.MANUAL
+    if schedule is not None and due_ns is not None:
+        late_s = (claimed_ns - due_ns) / NS
+        if late_s > grace_s(schedule):
+            return Trigger.CATCH_UP
+    return Trigger.SCHEDULE

@@ -1,0 +1,66 @@
+"""What a run was given: its script's result, and the outputs of other jobs. Pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import tzinfo
+
+from ..host.ledger import Execution
+from ..host.prompts import Prompt
+from ..host.state_db import CRON_SESSION, Session
+from ..model import Feed, Job, Mode, Outcome
+from ..model.times import NS, wall_clock_ns
+from . import outcome as outcomes
+
+
+def own_prompt(prompt: Prompt | None, job: Job | None) -> Prompt | None:
+    """An output that the run was fed may tell of its own run's script: the definition knows better."""
+    if prompt is not None and prompt.fed and job is not None and not job.has_script:
+        return replace(prompt, script_ran=False, script_error=None)
+    return prompt
+
+
+def exit_code(prompt: Prompt | None, ended: outcomes.Ended, mode: Mode | None) -> int | None:
+    """The host calls a script good, and asks its gate, only when it exited with 0."""
+    if prompt is not None and prompt.script_ran:
+        error = prompt.script_error
+        return 0 if error is None else outcomes.exit_code(error)
+    if ended.outcome is Outcome.SKIPPED:
+        return 0
+    if mode is Mode.SCRIPT:
+        is_good = ended.outcome is Outcome.SUCCESS
+        return 0 if is_good else outcomes.exit_code(ended.error_message)
+    return None
+
+
+def ended_ns(
+    prompt: Prompt | None, execution: Execution | None, session: Session | None, zone: tzinfo
+) -> int | None:
+    """When the script before the agent was done: the host then names the session by the wall clock,
+    in whole seconds.
+
+    None when the start is not known (no ledger), and when that time is not within the run: the
+    home was in another time zone then.
+    """
+    if prompt is None or not prompt.script_ran or execution is None or session is None:
+        return None
+    name = CRON_SESSION.match(session.session_id)
+    stamp = f"{name['date']}_{name['time']}" if name is not None else ""
+    times = wall_clock_ns(stamp, "%Y%m%d_%H%M%S", zone)
+    at_ns = min(times, key=lambda at: abs(at - session.started_ns), default=None)
+    if at_ns is None or not execution.began_ns - NS < at_ns <= session.started_ns:
+        return None
+    return max(at_ns, execution.began_ns)
+
+
+def fed_by(prompt: Prompt | None, session: Session | None, zone: tzinfo) -> tuple[Feed, ...]:
+    """What was saved after the session began cannot have stood in its prompt."""
+    if prompt is None or session is None:
+        return ()
+    found = []
+    for output in prompt.fed:
+        times = wall_clock_ns(output.saved, "%Y-%m-%d %H:%M:%S", zone)
+        saved_ns = max((at for at in times if at <= session.started_ns), default=None)
+        if saved_ns is not None:
+            found.append(Feed(job_id=output.job_id, saved_ns=saved_ns))
+    return tuple(found)

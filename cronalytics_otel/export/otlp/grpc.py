@@ -1,0 +1,217 @@
+"""OTLP over gRPC (the `grpc` extra), with a receipt.
+
+The official gRPC exporter hides the server's response, and with it `partial_success`, retries
+in the caller's thread, and has no public argument to look in between. So the official stub is
+called here on a channel of our own, with spans of the official encoder, and with the official
+exporter's rules for endpoint, TLS and credentials. Nothing is read from the environment but
+the proxy variables that gRPC itself reads.
+
+gRPC's C core writes some faults (a failed TLS handshake) to stderr by itself; only the
+environment variable GRPC_VERBOSITY=NONE silences it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlparse
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.exporter.otlp.proto.grpc.version import __version__ as exporter_version
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+
+from ..acknowledgement import Receipt, Verdict, verdict_of_http
+from .sender import one_liner, receipt_of_success, says_too_large
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from ...config import Destination
+    from ...model import Span
+
+_RETRYABLE: Final = frozenset(
+    {
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+"""The OTLP specification's; RESOURCE_EXHAUSTED is one only when it comes with a RetryInfo."""
+
+_SIZE_STATUS: Final = frozenset({grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.OUT_OF_RANGE})
+"""What servers call a message that is larger than they take."""
+
+_CHANNEL_OPTIONS: Final = (
+    ("grpc.primary_user_agent", f"OTel-OTLP-Exporter-Python/{exporter_version}"),
+    # Channels to one target share their connections, and the back-off of up to two minutes of
+    # a target that was down: ours asks anew at each send, the outbox knows when.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+_DENIED: Final = frozenset(
+    {
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.NOT_FOUND,
+    }
+)
+"""The key or the address is wrong: the next request would fare no better."""
+
+
+_HTTP_STATUS: Final = re.compile(r"Received http2 header with status: (\d+)")
+"""gRPC's own words for an HTTP status that is not 200: a proxy's, or another service's."""
+
+_NOT_OF_THE_SERVICE: Final = re.compile(
+    r"Stream removed|RST_STREAM|No status received|Exception deserializing response|"
+    r"Compression bit set|CLIENT: Received|Failed to create channel|Invalid metadata"
+)
+"""gRPC's own words for an answer that broke off, that cannot be read, or that is none of gRPC, and
+for what it did not even try. It calls them UNKNOWN, INTERNAL or RESOURCE_EXHAUSTED, as servers do
+what they refuse."""
+
+
+class GrpcSender:
+    """A `Sender` for grpc."""
+
+    def __init__(self, destination: Destination, convert: Callable[[Span], ReadableSpan]) -> None:
+        self._destination = destination
+        self._convert = convert
+        self._clean = one_liner(destination)
+        self._channel: grpc.Channel | None = None
+
+    def send(self, spans: Sequence[Span], *, timeout_s: float | None = None) -> Receipt:
+        limit_s = self._destination.timeout_s
+        if timeout_s is not None:
+            limit_s = min(limit_s, timeout_s)
+        try:
+            request = encode_spans([self._convert(span) for span in spans])
+        except Exception as error:  # noqa: BLE001 whatever it is, it goes into the receipt
+            reason = self._clean(f"cannot be encoded: {error}")
+            return Receipt(verdict=Verdict.REFUSED, reason=reason)
+        try:
+            if self._channel is None:
+                self._channel = _open_channel(self._destination)
+            stub = TraceServiceStub(self._channel)  # type: ignore[no-untyped-call]
+            response = stub.Export(request, metadata=self._destination.headers, timeout=limit_s)
+        except grpc.RpcError as error:
+            self.close()  # a channel that failed waits by itself before it connects again
+            return _receipt_of_error(error, self._clean, limit_s)
+        except _UnusableFileError as error:
+            return Receipt(verdict=Verdict.RETRY, reason=self._clean(str(error)))
+        except (OSError, ValueError, TypeError) as error:  # a certificate file, a header
+            reason = self._clean(f"{type(error).__name__}: {error}")
+            return Receipt(verdict=Verdict.RETRY, reason=reason)
+        if response is None:  # status 0 alone, of a proxy: no service's answer
+            reason = "gRPC OK, but without an answer: is this an OTLP endpoint?"
+            return Receipt(verdict=Verdict.RETRY, reason=reason)
+        partial = response.partial_success
+        message = self._clean(partial.error_message)
+        return receipt_of_success(partial.rejected_spans, message, sent=len(spans))
+
+    def close(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+
+def _open_channel(destination: Destination) -> grpc.Channel:
+    """The official exporter's rules: `https` is TLS, `http` is not, a bare target is TLS unless
+    `insecure` says otherwise. Raises OSError for a certificate file that cannot be read, and
+    `_UnusableFileError` for what may not be handed to gRPC."""
+    url = urlparse(destination.endpoint)
+    insecure = destination.insecure
+    if url.scheme == "https":
+        insecure = False
+    elif insecure is None:
+        insecure = url.scheme == "http"
+    target = url.netloc or destination.endpoint
+    compression = (
+        grpc.Compression.Gzip
+        if destination.compression == "gzip"
+        else grpc.Compression.NoCompression
+    )
+    if insecure:
+        return grpc.insecure_channel(target, options=_CHANNEL_OPTIONS, compression=compression)
+    authority = _pem(destination.certificate)
+    key, chain = _pem(destination.client_key), _pem(destination.client_certificate)
+    if (key is None) != (chain is None):
+        # gRPC's C core ends the process (SIGABRT), and Hermes with it, when it is given half a pair.
+        raise _UnusableFileError(
+            f"the client certificate {destination.client_certificate} has no key: set client_key"
+            " too (it may be the same file); gRPC was not tried without"
+            if key is None
+            else f"the client key {destination.client_key} has no certificate: set"
+            " client_certificate too; gRPC was not tried without"
+        )
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=authority, private_key=key, certificate_chain=chain
+    )
+    return grpc.secure_channel(
+        target, credentials, options=_CHANNEL_OPTIONS, compression=compression
+    )
+
+
+class _UnusableFileError(Exception):
+    """A certificate or key that must not reach gRPC; the text says which, and what to do."""
+
+
+def _pem(path: str | None) -> bytes | None:
+    """The file's content. To gRPC an empty one is none at all: half of a pair, which ends the
+    process, or in place of an authority all those of the system."""
+    if path is None:
+        return None
+    content = Path(path).read_bytes()
+    if b"-----BEGIN " not in content:
+        raise _UnusableFileError(f"{path} holds no PEM (-----BEGIN …): put the right file there")
+    return content
+
+
+def _receipt_of_error(error: Any, clean: Callable[[str], str], limit_s: float) -> Receipt:
+    code: grpc.StatusCode = error.code()
+    details = error.details() or ""
+    silent = code is grpc.StatusCode.DEADLINE_EXCEEDED
+    said = f"no answer within {limit_s:g} s" if silent else details
+    reason = clean(f"gRPC {code.name}{': ' if said else ''}{said}")
+    retry_after_s = _retry_delay_s(error)
+    if (status := _HTTP_STATUS.search(details)) is not None:
+        return Receipt(verdict=verdict_of_http(int(status[1])), reason=reason)
+    if _NOT_OF_THE_SERVICE.search(details):
+        return Receipt(verdict=Verdict.RETRY, reason=reason)
+    if code in _SIZE_STATUS and says_too_large(details):
+        return Receipt(verdict=Verdict.TOO_LARGE, reason=reason)
+    if code in _RETRYABLE or (
+        code is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after_s is not None
+    ):
+        return Receipt(
+            verdict=Verdict.RETRY, reason=reason, retry_after_s=retry_after_s, silent=silent
+        )
+    verdict = Verdict.DENIED if code in _DENIED else Verdict.REFUSED
+    return Receipt(verdict=verdict, reason=reason)
+
+
+def _retry_delay_s(error: Any) -> float | None:
+    """The RetryInfo of the status details, or by itself in the trailer the exporter reads."""
+    trailers = dict(error.trailing_metadata() or ())
+    try:
+        if alone := trailers.get("google.rpc.retryinfo-bin"):
+            return _seconds(RetryInfo.FromString(alone))
+        for detail in Status.FromString(trailers.get("grpc-status-details-bin", b"")).details:
+            if detail.Is(RetryInfo.DESCRIPTOR):
+                return _seconds(RetryInfo.FromString(detail.value))
+    except DecodeError:
+        pass  # what the server added cannot be read: its status stands without it
+    return None
+
+
+def _seconds(info: Any) -> float:
+    return max(0.0, float(info.retry_delay.seconds + info.retry_delay.nanos / 1e9))

@@ -1,0 +1,7 @@
+"""From Hermes's files into the journal: what is new, and what was still open."""
+
+from __future__ import annotations
+
+from .harvester import Harvest, harvest
+
+__all__ = ["Harvest", "harvest"]

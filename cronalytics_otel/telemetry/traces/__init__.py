@@ -1,0 +1,3 @@
+"""A run and its steps as spans. Pure functions."""
+
+from __future__ import annotations
