@@ -12,19 +12,23 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import lru_cache
 
-from ..host.ledger import Execution
-from ..host.outputs import Ending, Output, Saved
-from ..host.prompts import Prompt
-from ..host.state_db import LastMessage, Session, Spending
 from ..model import (
     CostStatus,
     DeliveryOutcome,
+    Ending,
+    Execution,
     Job,
+    LastMessage,
     Mode,
+    ModelUsage,
     Outcome,
+    Output,
+    OutputFile,
+    Prompt,
     Run,
     Schedule,
     ScheduleKind,
+    Session,
     Trigger,
     Usage,
 )
@@ -88,7 +92,7 @@ class Matcher:
         return self._take(min(holding, key=_end_of) if holding else running[-1])
 
     def _begun_before_call(self, running: list[Execution], session: Session) -> list[Execution]:
-        called_ns = max(session.stamps_ns(self._zone), default=None)
+        called_ns = max(session.called_ns(self._zone), default=None)
         if called_ns is None:
             return running
         # All of them where the wall clock is of another zone than it was then.
@@ -157,7 +161,7 @@ class Facts:
     session: Session | None
     below: Sequence[Session] = ()
     """Subagents and continuations."""
-    usage_rows: dict[str, list[tuple[str, Spending]]] = field(default_factory=dict)
+    usage_rows: dict[str, list[tuple[str, ModelUsage]]] = field(default_factory=dict)
     tool_calls: Mapping[str, int] = field(default_factory=dict)
     """By session id, of those whose own count is none."""
     prompt: Prompt | None = None
@@ -167,7 +171,7 @@ class Facts:
     at_turn_limit: bool = False
     """Such a host asked the agent for a summary: it had no turn left."""
     output: Output | None = None
-    saved: Saved | None = None
+    saved: OutputFile | None = None
     """The file of `output`, of a run that left nothing else."""
     known_due_ns: int | None = None
     previous_end_ns: int | None = None
@@ -360,7 +364,7 @@ def _spent(facts: Facts) -> tuple[Usage | None, float | None, CostStatus | None]
     if facts.session is None:
         return None, None, None
     usages: list[Usage] = []
-    priced: list[Spending] = []
+    priced: list[ModelUsage] = []
     for session in (facts.session, *facts.below):
         rows = facts.usage_rows.get(session.session_id, ())
         own = [spending for task, spending in rows if not task]
@@ -381,7 +385,7 @@ def _is_unheard(session: Session) -> bool:
     return session.is_subagent and session.ended_ns is None and nothing
 
 
-def total_cost(parts: Sequence[Spending]) -> tuple[float | None, CostStatus | None]:
+def total_cost(parts: Sequence[ModelUsage]) -> tuple[float | None, CostStatus | None]:
     """The sum of what is known; `partial` when a part that took tokens has no known cost."""
     known = [p for p in parts if p.cost_usd is not None]
     unknown = [p for p in parts if p.cost_usd is None and (p.cost_status or p.usage.total_tokens)]

@@ -19,8 +19,7 @@ from datetime import tzinfo
 from hashlib import blake2b
 from itertools import islice
 
-from ..host.ledger import Execution
-from ..model import Job, Outcome, OutcomeSource, Run, Schedule, ScheduleKind, Trigger
+from ..model import Execution, Job, Outcome, OutcomeSource, Run, Schedule, ScheduleKind, Trigger
 from ..model.times import NS, to_datetime
 from . import schedule as schedules
 from .outcome import ErrorType

@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeGuard
 
-from ..host.ledger import Execution
-from ..host.outputs import Ending, Output
-from ..host.prompts import Prompt
-from ..host.state_db import LastMessage
-from ..model import Job, Mode, Outcome, OutcomeSource, SkipReason
+from ..model import (
+    Ending,
+    Execution,
+    Job,
+    LastMessage,
+    Mode,
+    Outcome,
+    OutcomeSource,
+    Output,
+    Prompt,
+    SkipReason,
+)
 
 _NO_REPLY = frozenset({"", "(empty)"})
 """What the host keeps as the message of a model that said nothing."""

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import tzinfo
 
-from ..host.ledger import Execution
-from ..host.prompts import Prompt
-from ..host.state_db import CRON_SESSION, Session
-from ..model import Feed, Job, Mode, Outcome
+from ..model import Execution, Feed, Job, Mode, Outcome, Prompt, Session
 from ..model.times import NS, wall_clock_ns
 from . import outcome as outcomes
 
@@ -44,9 +41,7 @@ def ended_ns(
     """
     if prompt is None or not prompt.script_ran or execution is None or session is None:
         return None
-    name = CRON_SESSION.match(session.session_id)
-    stamp = f"{name['date']}_{name['time']}" if name is not None else ""
-    times = wall_clock_ns(stamp, "%Y%m%d_%H%M%S", zone)
+    times = session.called_ns(zone)
     at_ns = min(times, key=lambda at: abs(at - session.started_ns), default=None)
     if at_ns is None or not execution.began_ns - NS < at_ns <= session.started_ns:
         return None

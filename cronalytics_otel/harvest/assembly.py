@@ -9,12 +9,19 @@ from ..domain.matching import Facts, Matcher, assemble, continued, last_of
 from ..domain.schedule import UP_NS, is_right_on_a_later_time, previous_occurrence_ns
 from ..host import state_db
 from ..host.home import Home
-from ..host.ledger import Execution
-from ..host.outputs import Output, Outputs, Saved
-from ..host.prompts import Prompt
-from ..host.state_db import Session
+from ..host.outputs import Outputs
 from ..journal import Journal
-from ..model import Job, Run, ScheduleKind
+from ..model import (
+    Execution,
+    Job,
+    ModelUsage,
+    Output,
+    OutputFile,
+    Prompt,
+    Run,
+    ScheduleKind,
+    Session,
+)
 from ..model.times import NS, Zone
 from .job_history import Definitions
 from .overdue import Outages, counted_from
@@ -149,7 +156,7 @@ class Gathering:
         session: Session | None,
         *,
         below: Sequence[Session] = (),
-        usage: dict[str, list[tuple[str, state_db.Spending]]] | None = None,
+        usage: dict[str, list[tuple[str, ModelUsage]]] | None = None,
         tool_calls: dict[str, int] | None = None,
         prompt: Prompt | None = None,
         at_turn_limit: bool = False,
@@ -241,7 +248,7 @@ class Gathering:
         """It came on time, or the host was seen to have it overdue."""
         return execution.claimed_ns - due_ns <= UP_NS or self._outages.saw(execution, due_ns)
 
-    def of_output(self, reader: state_db.Reader | None, saved: Saved, output: Output) -> Run:
+    def of_output(self, reader: state_db.Reader | None, saved: OutputFile, output: Output) -> Run:
         job = self._definitions.at(saved.job_id, saved.saved_ns)
         return assemble(
             Facts(

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from ..domain.matching import Matcher
 from ..host import ledger, state_db
 from ..host.home import Home
-from ..host.ledger import Execution
 from ..host.outputs import Outputs
 from ..host.sqlite import (
     HostCorruptError,
@@ -24,9 +23,9 @@ from ..host.sqlite import (
     is_corrupt,
     reading,
 )
-from ..host.state_db import Session, Watermark
+from ..host.state_db import Watermark
 from ..journal import Journal
-from ..model import Mode, Run
+from ..model import Execution, Mode, Run, Session
 from ..model.times import Zone
 from .assembly import Gathering, Pair
 from .job_history import Definitions, JobsSnapshot

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from ..domain.schedule import SAME_NS, counts_anew, grace_s
 from ..host import jobs as jobs_file
-from ..host.ledger import Execution
 from ..host.sqlite import HostDataError
 from ..journal import Journal
-from ..model import Job
+from ..model import Execution, Job
 from ..model.times import NS
 
 TICK_NS = 60 * NS

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 
 from ..host.ledger import LedgerPage
-from ..host.outputs import Ending, Output, Outputs, Saved
+from ..host.outputs import Outputs
 from ..host.state_db import CRON_SESSION
 from ..journal import Journal
-from ..model import Job
+from ..model import Ending, Job, Output, OutputFile
 from ..model.times import NS, iso_to_ns
 from .readiness import DELIVERY_GRACE_NS, UNMATCHED_GRACE_NS
 
@@ -38,8 +38,8 @@ class _Folder:
     job_id: str
     changed_ns: int
     mark_ns: int
-    new: list[Saved]
-    waiting: list[Saved] = field(default_factory=list)
+    new: list[OutputFile]
+    waiting: list[OutputFile] = field(default_factory=list)
 
     @property
     def fact(self) -> tuple[str, str]:
@@ -86,9 +86,9 @@ class Leftovers:
 
     def found(
         self, journal: Journal, jobs: Mapping[str, Job], open_sessions: Collection[str]
-    ) -> list[tuple[Saved, Output]]:
+    ) -> list[tuple[OutputFile, Output]]:
         """The files that are runs of their own; `jobs` as they are now."""
-        found: list[tuple[Saved, Output]] = []
+        found: list[tuple[OutputFile, Output]] = []
         opened = self._opened(open_sessions) if self._folders else {}
         for folder in self._folders:
             known = journal.known("execution_id", [saved.run_id for saved in folder.new])
@@ -118,7 +118,7 @@ class Leftovers:
         first = {} if self._ledger_first_ns is None else {_LEDGER_FIRST: str(self._ledger_first_ns)}
         return dict(folder.fact for folder in self._folders) | done | first
 
-    def _is_early(self, saved: Saved, job: Job | None) -> bool:
+    def _is_early(self, saved: OutputFile, job: Job | None) -> bool:
         """The host is delivering: it marks the job afterwards."""
         unmarked = job is not None and (job.last_run_ns or 0) < saved.saved_ns
         return unmarked and self._now_ns - saved.saved_ns < DELIVERY_GRACE_NS
@@ -132,7 +132,7 @@ class Leftovers:
         return found
 
     def _claimed(
-        self, journal: Journal, folder: _Folder, read: Mapping[Saved, Output | None]
+        self, journal: Journal, folder: _Folder, read: Mapping[OutputFile, Output | None]
     ) -> set[str]:
         """The names of files that belong to runs known by more than a file."""
         theirs = [

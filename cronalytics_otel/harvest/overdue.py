@@ -15,10 +15,9 @@ from ..domain.missed import Ledger, Outage, Overdue
 from ..domain.schedule import SAME_NS
 from ..host import ledger as ledger_file
 from ..host.home import Home
-from ..host.ledger import Execution
 from ..host.sqlite import reading
 from ..journal import Journal
-from ..model import Job, Run
+from ..model import Execution, Job, Run
 from ..model.times import NS
 from .job_history import Definitions
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from ..host.ledger import Execution
 from ..host.processes import booted_since, owner_is_gone
-from ..host.state_db import Session
-from ..model import Job
+from ..model import Execution, Job, Session
 from ..model.times import NS
 
 UNMATCHED_GRACE_NS = 60 * NS

@@ -7,52 +7,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..model import DeliveryOutcome
+from ..model import DeliveryOutcome, Execution
 from ..model.times import iso_to_ns
 from .sqlite import HostDataError, Row, batched, columns_of, placeholders, select_list
-
-TERMINAL = frozenset({"completed", "failed", "unknown"})
-OPEN = frozenset({"claimed", "running"})
 
 _NEEDED = ("id", "job_id", "status", "claimed_at")
 _WANTED = (
     "id", "job_id", "source", "pid", "process_started_at", "status", "claimed_at", "started_at",
     "finished_at", "error", "delivery_outcome", "scheduled_instant",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
-    """One row of the ledger. `started_ns` is None when the run never began."""
-
-    execution_id: str
-    job_id: str
-    source: str
-    """`builtin` (scheduler), `direct` (`hermes cron run`), or a scheduler provider's name."""
-    status: str
-    claimed_ns: int
-    started_ns: int | None
-    finished_ns: int | None
-    error: str | None
-    pid: int | None
-    process_started_at: int | None
-    delivery_outcome: DeliveryOutcome | None
-    """Newer hosts only."""
-    scheduled_ns: int | None
-    """Newer hosts only (`scheduled_instant`)."""
-
-    @property
-    def terminal(self) -> bool:
-        return self.status in TERMINAL
-
-    @property
-    def known_open(self) -> bool:
-        """Claimed or running. A status that we do not know waits for one that we do."""
-        return self.status in OPEN
-
-    @property
-    def began_ns(self) -> int:
-        return self.started_ns if self.started_ns is not None else self.claimed_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,9 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ..model import Message, ToolCall
+from ..model import Message, Prompt, ToolCall
 from ..model.times import epoch_to_ns
 from . import prompts
-from .prompts import Prompt
 from .sqlite import Row, batched, columns_of, placeholders
 from .values import text as as_text
 

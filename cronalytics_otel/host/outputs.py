@@ -10,12 +10,10 @@ import os
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from enum import StrEnum
 from pathlib import Path
 
-from ..model import OUTPUT_ID
+from ..model import Ending, Output, OutputFile
 from ..model.times import NS, stamp_ns
 
 _HEAD_BYTES = 4_096
@@ -43,49 +41,6 @@ _SAVING_NS = 2 * NS
 """From the stamp in a file's name to its time on disk."""
 
 
-class Ending(StrEnum):
-    """What the file says of the run; the host's own texts stand beside each."""
-
-    ANSWERED = "answered"
-    """`## Response`, or a script's output."""
-    EMPTY = "empty"
-    """`## Response`, and the host's words for a model that said nothing."""
-    FAILED = "failed"
-    """`(FAILED)` in the title and `## Error` at the end, `script failed` or `BLOCKED` as status."""
-    GATED = "gated"
-    """`Script gate returned wakeAgent=false`."""
-    NOTHING = "nothing"
-    """An empty file: the script before the agent had no data for it, and it was not woken."""
-    SILENT = "silent"
-    """A script with nothing to say."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
-    ending: Ending
-    name: str | None
-    schedule: str | None
-    is_script: bool
-    error: str | None
-    printed: tuple[str, str] = ("", "")
-    """How it begins and how it ends, what a script has given to be delivered."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Saved:
-    """An output file, and when it was saved (whole seconds)."""
-
-    job_id: str
-    name: str
-    saved_ns: int
-
-    @property
-    def run_id(self) -> str:
-        """The same wherever it is read: `output_<job id>_<YYYYMMDD>_<HHMMSS>`."""
-        stamp = self.name.removesuffix(".md").replace("-", "")
-        return f"{OUTPUT_ID}{self.job_id}_{stamp}"
-
-
 class Outputs:
     """The output files of a home; each job's folder is listed once."""
 
@@ -108,7 +63,7 @@ class Outputs:
         best = min(near, key=lambda entry: abs(entry[0] - ended_ns), default=None)
         return _read(self._folder / job_id / best[1]) if best is not None else None
 
-    def read(self, saved: Saved) -> Output | None:
+    def read(self, saved: OutputFile) -> Output | None:
         """What the file says; None when it cannot be read."""
         return _read(self._folder / saved.job_id / saved.name)
 
@@ -121,12 +76,13 @@ class Outputs:
             return
         yield from found
 
-    def saved_after(self, job_id: str, after_ns: int) -> list[Saved]:
+    def saved_after(self, job_id: str, after_ns: int) -> list[OutputFile]:
         """The job's files that were saved later than that, oldest first."""
         listed = self._listed(job_id)
         names = {name for _, name in listed[bisect_right(listed, (after_ns, "\U0010ffff")) :]}
         found = (
-            Saved(job_id=job_id, name=name, saved_ns=self._saved_ns(job_id, name)) for name in names
+            OutputFile(job_id=job_id, name=name, saved_ns=self._saved_ns(job_id, name))
+            for name in names
         )
         return sorted(
             (saved for saved in found if saved.saved_ns > after_ns),

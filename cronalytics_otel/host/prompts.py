@@ -7,7 +7,8 @@ Anybody's words stand in that message too, so the host's are taken at their plac
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from ..model import FedOutput, Prompt
 
 SCRIPT_OUTPUT = (
     "## Script Output\nThe following data was collected by a pre-run script. Use it as context for "
@@ -39,31 +40,6 @@ _SAVED = re.compile(
 )
 _FED_CHARS = 8_000
 _CUT = "\n\n[... output truncated ...]"
-
-
-@dataclass(frozen=True, slots=True)
-class FedOutput:
-    """An output of another job in a prompt; `saved` is its `Run Time`, the home's wall clock."""
-
-    job_id: str
-    saved: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
-    """What is known of a run from its prompt.
-
-    With a skill missing or its script failed, the agent began without what its job names; the host
-    counts the run as completed all the same.
-    """
-
-    missing_skills: str | None = None
-    """Names of those that were not found."""
-    script_ran: bool = False
-    """A script was to run before the agent, and did, or failed."""
-    script_error: str | None = None
-    """What the host says of the script that failed."""
-    fed: tuple[FedOutput, ...] = ()
 
 
 def read(head: str, around: str, whole: str) -> Prompt:

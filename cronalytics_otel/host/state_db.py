@@ -11,11 +11,10 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import tzinfo
 from pathlib import Path
 
-from ..model import Conversation, CostStatus, Message, Usage
-from ..model.times import epoch_to_ns, wall_clock_ns
+from ..model import Conversation, CostStatus, LastMessage, Message, ModelUsage, Session
+from ..model.times import epoch_to_ns
 from .messages import Calls, Messages, repeats_marked
 from .sqlite import Row, batched, columns_of, placeholders, select_list
 from .values import MAX_COUNT, text, usage
@@ -47,65 +46,6 @@ _WANTED = (
 )  # fmt: skip
 _EXCERPT_CHARS = 200
 _BLANKS = "char(32, 9, 10, 13)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spending:
-    """What one session, or one auxiliary use of a model, took.
-
-    `cost_usd` is None where the host knows no price; `cost_status` None where it made no call.
-    """
-
-    model: str | None
-    provider: str | None
-    usage: Usage
-    api_calls: int | None
-    """None on hosts that do not count them."""
-    cost_usd: float | None
-    cost_status: CostStatus | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastMessage:
-    """The newest message of a session: whether it answered, and with what."""
-
-    role: str
-    timestamp_ns: int | None
-    head: str
-    tail: str
-    is_final: bool = False
-    """The model came to its end with it, and called for nothing more."""
-    has_marker: bool = False
-    """`[SILENT]`, in any case, stands somewhere in it: perhaps beyond what is read of it here. Only
-    asked where that decides (before 0.18)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
-    session_id: str
-    job_id: str | None
-    """From the id; None for a subagent's or a chat's session."""
-    parent_id: str | None
-    is_subagent: bool
-    """False for the continuation of a session whose history was compressed."""
-    source: str | None
-    started_ns: int
-    ended_ns: int | None
-    title: str | None
-    tool_calls: int | None
-    """None on hosts that do not count them."""
-    spending: Spending
-    last_message: LastMessage | None = None
-    compressed: bool = False
-    """It ended because its history was compressed: another session goes on with it."""
-
-    def stamps_ns(self, zone: tzinfo) -> tuple[int, ...]:
-        """When the agent of a job's session was called, by the wall clock in its id: whole seconds,
-        two of them in the hour that autumn repeats."""
-        match = CRON_SESSION.match(self.session_id)
-        if match is None:
-            return ()
-        return wall_clock_ns(match["date"] + match["time"], "%Y%m%d%H%M%S", zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +140,13 @@ class Reader:
                 if child is not None:
                     yield child
 
-    def usage_rows(self, ids: Sequence[str]) -> dict[str, list[tuple[str, Spending]]]:
+    def usage_rows(self, ids: Sequence[str]) -> dict[str, list[tuple[str, ModelUsage]]]:
         """By session id, its rows of `session_model_usage` (0.19+) as (task, spending).
 
         Task is empty for the conversation itself and names auxiliary calls, which appear nowhere
         else.
         """
-        found: dict[str, list[tuple[str, Spending]]] = {}
+        found: dict[str, list[tuple[str, ModelUsage]]] = {}
         if not {"session_id", "model"} <= self._usage:
             return found
         wanted = (
@@ -318,6 +258,7 @@ def _session(row: Row) -> Session | None:
     return Session(
         session_id=session_id,
         job_id=match["job"] if match else None,
+        wall_clock=match["date"] + match["time"] if match else None,
         parent_id=text(parent_id),
         is_subagent=source == _SUBAGENT,
         source=text(source),
@@ -356,9 +297,9 @@ def _spending(
     model: object, provider: object, fresh: object, output: object, cache_read: object,
     cache_write: object, reasoning: object, api_calls: object, estimated: object, actual: object,
     cost_status: object,
-) -> Spending:  # fmt: skip
+) -> ModelUsage:  # fmt: skip
     cost_usd, status = _cost(estimated, actual, cost_status)
-    return Spending(
+    return ModelUsage(
         model=text(model),
         provider=text(provider),
         usage=usage(

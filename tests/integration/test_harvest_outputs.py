@@ -12,10 +12,19 @@ import pytest
 from cronalytics_otel.harvest import Harvest, harvest
 from cronalytics_otel.harvest import harvester as harvesting
 from cronalytics_otel.host.home import Home
-from cronalytics_otel.host.outputs import Output, Outputs, Saved
+from cronalytics_otel.host.outputs import Outputs
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.queries import RunFilter
-from cronalytics_otel.model import DeliveryOutcome, Mode, Outcome, OutcomeSource, Run, TimeSource
+from cronalytics_otel.model import (
+    DeliveryOutcome,
+    Mode,
+    Outcome,
+    OutcomeSource,
+    Output,
+    OutputFile,
+    Run,
+    TimeSource,
+)
 from cronalytics_otel.model.times import Zone
 from tests.support.homes import HomeBuilder, Stage, epoch_ns
 
@@ -375,11 +384,11 @@ def test_a_folder_is_listed_when_something_was_saved_in_it_and_a_file_is_read_on
     read: list[str] = []
 
     class Watched(Outputs):
-        def saved_after(self, job_id: str, after_ns: int) -> list[Saved]:
+        def saved_after(self, job_id: str, after_ns: int) -> list[OutputFile]:
             listed.append(job_id)
             return super().saved_after(job_id, after_ns)
 
-        def read(self, saved: Saved) -> Output | None:
+        def read(self, saved: OutputFile) -> Output | None:
             read.append(saved.name)
             return super().read(saved)
 

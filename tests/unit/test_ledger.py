@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from cronalytics_otel.host import ledger
-from cronalytics_otel.host.ledger import Execution, LedgerPage
+from cronalytics_otel.host.ledger import LedgerPage
 from cronalytics_otel.host.sqlite import HostSchemaError, reading
-from cronalytics_otel.model import DeliveryOutcome
+from cronalytics_otel.model import DeliveryOutcome, Execution
 from cronalytics_otel.model.times import ns_of
 from tests.support.host_schema import LEDGER
 

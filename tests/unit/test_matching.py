@@ -14,19 +14,22 @@ from hypothesis import strategies as st
 
 from cronalytics_otel.domain.matching import Facts, Matcher, assemble, total_cost
 from cronalytics_otel.domain.outcome import EMPTY_REPLY
-from cronalytics_otel.host.ledger import Execution
-from cronalytics_otel.host.outputs import Ending, Output
-from cronalytics_otel.host.state_db import LastMessage, Session, Spending
 from cronalytics_otel.model import (
     CostStatus,
     DeliveryOutcome,
+    Ending,
+    Execution,
     Job,
+    LastMessage,
     Mode,
+    ModelUsage,
     Outcome,
     OutcomeSource,
+    Output,
     Run,
     Schedule,
     ScheduleKind,
+    Session,
     Trigger,
     Usage,
 )
@@ -52,7 +55,7 @@ def execution(
     return replace(row, **columns)  # type: ignore[arg-type]
 
 
-NOTHING = Spending(
+NOTHING = ModelUsage(
     model=None, provider=None, usage=Usage(), api_calls=0, cost_usd=None, cost_status=None
 )
 
@@ -63,6 +66,7 @@ def session(
     row = Session(
         session_id=name, job_id=job, parent_id=None, is_subagent=False, source="cron", started_ns=at(began),
         ended_ns=None if ended is None else at(ended), title=None, tool_calls=0, spending=NOTHING,
+        wall_clock="".join(name.split("_")[-2:]) if name.startswith("cron_") else None,
     )  # fmt: skip
     return replace(row, **columns)  # type: ignore[arg-type]
 
@@ -251,7 +255,7 @@ def test_the_execution_before_another_is_the_one_of_its_job_that_began_last() ->
 # Tokens.
 
 
-def spending(**columns: object) -> Spending:
+def spending(**columns: object) -> ModelUsage:
     return replace(NOTHING, **columns)  # type: ignore[arg-type]
 
 
@@ -287,7 +291,7 @@ def test_the_usage_of_a_run_is_the_sum_of_its_parts_by_kind(parts: list[Usage]) 
 
 @given(st.lists(spendings))
 def test_a_cost_is_unknown_partial_or_the_whole_sum_and_never_a_zero_for_unknown(
-    parts: list[Spending],
+    parts: list[ModelUsage],
 ) -> None:
     cost, status = total_cost(parts)
     known = [p.cost_usd for p in parts if p.cost_usd is not None]
@@ -303,7 +307,7 @@ def test_a_cost_is_unknown_partial_or_the_whole_sum_and_never_a_zero_for_unknown
 
 @given(st.lists(spendings), st.randoms())
 def test_the_order_of_the_parts_does_not_change_the_cost(
-    parts: list[Spending], order: random.Random
+    parts: list[ModelUsage], order: random.Random
 ) -> None:
     cost, status = total_cost(parts)
     shuffled = parts[:]
@@ -437,9 +441,9 @@ def test_a_run_without_a_session_has_no_usage_rather_than_zero() -> None:
     assert (found.model, found.provider) == (None, None)
 
 
-def spent(model: str, tokens: int, cost: float | None, calls: int = 1) -> Spending:
+def spent(model: str, tokens: int, cost: float | None, calls: int = 1) -> ModelUsage:
     status = CostStatus.UNKNOWN if cost is None else CostStatus.ESTIMATED
-    return Spending(
+    return ModelUsage(
         model=model, provider="acme", usage=Usage(input_tokens=tokens), api_calls=calls,
         cost_usd=cost, cost_status=status,
     )  # fmt: skip

@@ -22,8 +22,15 @@ from cronalytics_otel.domain.missed import (
 )
 from cronalytics_otel.domain.outcome import ErrorType
 from cronalytics_otel.domain.schedule import UP_NS
-from cronalytics_otel.host.ledger import Execution
-from cronalytics_otel.model import Job, Mode, Outcome, OutcomeSource, Schedule, ScheduleKind
+from cronalytics_otel.model import (
+    Execution,
+    Job,
+    Mode,
+    Outcome,
+    OutcomeSource,
+    Schedule,
+    ScheduleKind,
+)
 from cronalytics_otel.model.times import NS, ns_of
 
 DAY, HOUR, MINUTE = 86_400 * NS, 3_600 * NS, 60 * NS

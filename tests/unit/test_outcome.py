@@ -25,10 +25,18 @@ from cronalytics_otel.domain.outcome import (
     stderr_of,
     without_answer,
 )
-from cronalytics_otel.host.ledger import Execution
-from cronalytics_otel.host.outputs import Ending, Output
-from cronalytics_otel.host.state_db import LastMessage
-from cronalytics_otel.model import FAILED_OUTCOMES, Job, Mode, Outcome, OutcomeSource, SkipReason
+from cronalytics_otel.model import (
+    FAILED_OUTCOMES,
+    Ending,
+    Execution,
+    Job,
+    LastMessage,
+    Mode,
+    Outcome,
+    OutcomeSource,
+    Output,
+    SkipReason,
+)
 
 EXCERPT = 200
 """As long as the head and the tail of a message that state_db reads."""

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cronalytics_otel.host.outputs import Ending, Output, Outputs, parse
+from cronalytics_otel.host.outputs import Outputs, parse
+from cronalytics_otel.model import Ending, Output
 from cronalytics_otel.model.times import NS, ns_of
 
 NINE = datetime(2026, 5, 4, 9, 0, 0, tzinfo=UTC)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cronalytics_otel.host import prompts
-from cronalytics_otel.host.prompts import FedOutput, Prompt
+from cronalytics_otel.model import FedOutput, Prompt
 from tests.support.homes import CRON_PROMPT, FED, SCRIPT_ERROR, SCRIPT_OUTPUT
 
 HINT = f"{CRON_PROMPT}\n\n"

@@ -10,10 +10,19 @@ import pytest
 
 from cronalytics_otel.domain import scripts
 from cronalytics_otel.domain.outcome import Ended
-from cronalytics_otel.host.ledger import Execution
-from cronalytics_otel.host.prompts import FedOutput, Prompt
-from cronalytics_otel.host.state_db import Session, Spending
-from cronalytics_otel.model import Feed, Job, Mode, Outcome, OutcomeSource, Usage
+from cronalytics_otel.model import (
+    Execution,
+    FedOutput,
+    Feed,
+    Job,
+    Mode,
+    ModelUsage,
+    Outcome,
+    OutcomeSource,
+    Prompt,
+    Session,
+    Usage,
+)
 from cronalytics_otel.model.times import NS, ns_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -36,12 +45,13 @@ def execution(began_ns: int) -> Execution:
 
 
 def session(started_ns: int, stamp: str) -> Session:
-    nothing = Spending(
+    nothing = ModelUsage(
         model=None, provider=None, usage=Usage(), api_calls=0, cost_usd=None, cost_status=None
     )
     return Session(
         session_id=f"cron_j_{stamp}", job_id="j", parent_id=None, source="cron", is_subagent=False,
         started_ns=started_ns, ended_ns=None, title=None, tool_calls=0, spending=nothing,
+        wall_clock=stamp.replace("_", ""),
     )  # fmt: skip
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from cronalytics_otel.host import state_db
-from cronalytics_otel.host.prompts import Prompt
 from cronalytics_otel.host.sqlite import (
     HostBusyError,
     HostCorruptError,
@@ -20,8 +19,8 @@ from cronalytics_otel.host.sqlite import (
     HostSchemaError,
     reading,
 )
-from cronalytics_otel.host.state_db import CHUNK, CRON_SESSION, Reader, Session, Watermark
-from cronalytics_otel.model import Conversation, CostStatus, ToolCall, Usage
+from cronalytics_otel.host.state_db import CHUNK, CRON_SESSION, Reader, Watermark
+from cronalytics_otel.model import Conversation, CostStatus, Prompt, Session, ToolCall, Usage
 from tests.support.host_schema import STATE_INDEXES, STATE_TABLES
 
 NS = 1_000_000_000

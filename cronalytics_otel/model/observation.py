@@ -1,0 +1,82 @@
+"""What hooks observed of the calls of a run while it was running."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from .usage import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall:
+    """A call of a model that was answered, as a hook told of it."""
+
+    started_ns: int
+    ended_ns: int
+    model: str | None = None
+    provider: str | None = None
+    response_model: str | None = None
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiError:
+    """A call of a model that failed, as a hook told of it."""
+
+    started_ns: int
+    ended_ns: int
+    model: str | None = None
+    provider: str | None = None
+    status_code: int | None = None
+    """HTTP."""
+    attempt: int | None = None
+    """How many had failed before it."""
+    max_attempts: int | None = None
+    retryable: bool | None = None
+    reason: str | None = None
+    """The host's class: `auth`, `server_error`, …"""
+    exception_type: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What was decided of a tool call that needed somebody's consent."""
+
+    at_ns: int
+    choice: str | None = None
+    """The host's word: `once`, `deny`, `timeout`, `smart_approve`, …; None when nobody answered."""
+    surface: str | None = None
+    """Who was asked: `cli`, `gateway`, `smart` (a model)."""
+    waited_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRun:
+    """A tool call that came to its end, as a hook told of it."""
+
+    call_id: str
+    name: str
+    started_ns: int
+    ended_ns: int
+    failed: bool
+    error_type: str | None = None
+    message: str | None = None
+    approval: Approval | None = None
+
+
+Detail: TypeAlias = ModelCall | ApiError | ToolRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What hooks told of one session, in the order in which they came: clocks may go back."""
+
+    attempts: tuple[ModelCall | ApiError, ...] = ()
+    tools: tuple[ToolRun, ...] = ()
+
+    @property
+    def calls(self) -> tuple[ModelCall, ...]:
+        return tuple(attempt for attempt in self.attempts if isinstance(attempt, ModelCall))
