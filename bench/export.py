@@ -16,7 +16,8 @@ from bench.sinks import sink
 from bench.timing import Pair, paired, seconds
 from cronalytics_otel.config import load_settings
 from cronalytics_otel.export.exporter import MAX_SPANS
-from cronalytics_otel.export.otlp.sender import Sender, open_sender, span_converter
+from cronalytics_otel.export.otlp.sender import Sender, open_sender
+from cronalytics_otel.export.otlp.spans import span_converter
 from cronalytics_otel.export.traces import trace_builder
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal

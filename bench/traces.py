@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from bench.lines import Bench, Line
 from bench.timing import paired, seconds
-from cronalytics_otel.export.otlp.sender import span_converter
+from cronalytics_otel.export.otlp.spans import span_converter
 from cronalytics_otel.model import (
     Conversation,
     Details,

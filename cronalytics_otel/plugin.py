@@ -7,22 +7,15 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .about import missing_packages
 from .hooks import HOOKS, Signal
 from .host.home import Home, find_home
 from .worker import Worker
 
 log = logging.getLogger(__name__)
-
-PACKAGES = {
-    "opentelemetry.exporter.otlp.proto.http": "opentelemetry-exporter-otlp-proto-http>=1.30,<2",
-    "opentelemetry.sdk": "opentelemetry-sdk>=1.30,<2",
-}
-"""Module to requirement: what we need that the host does not bring (it pins croniter, psutil,
-python-dotenv, pyyaml, requests and rich itself, and installs nothing for a plugin)."""
 
 RESIDENT_WORDS = frozenset({"gateway", "dashboard", "desktop", "serve"})
 """Commands of the host that stay and may run its scheduler."""
@@ -54,18 +47,6 @@ def register(ctx: Any) -> None:
         raise
     except BaseException as error:  # noqa: BLE001 - the host goes on without us
         log.warning("cronalytics-otel is off: %s: %s", type(error).__name__, error)
-
-
-def missing_packages() -> list[str]:
-    """The requirements that this interpreter lacks; looked up, not imported."""
-    return [name for module, name in PACKAGES.items() if not _is_there(module)]
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return module in sys.modules or find_spec(module) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def _watch(ctx: Any) -> None:

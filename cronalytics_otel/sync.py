@@ -120,7 +120,7 @@ class Senders:
 
         Raises `MissingExporterError` when the gRPC extra is not installed.
         """
-        from . import __version__
+        from .about import __version__
 
         known = self._senders.pop(destination.name, None)
         if known is not None and known[:2] != (destination, resource):

@@ -7,7 +7,7 @@ from typing import TypeVar
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from cronalytics_otel.domain.outcome import ErrorType
+from cronalytics_otel.domain.errors import ErrorType
 from cronalytics_otel.model import (
     ApiError,
     Approval,

@@ -9,7 +9,7 @@ import time
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from .. import __version__
+from ..about import __version__
 from ..model import Mode, Outcome
 from ..model.times import ns_of
 

@@ -22,7 +22,7 @@ from itertools import islice
 from ..model import Execution, Job, Outcome, OutcomeSource, Run, Schedule, ScheduleKind, Trigger
 from ..model.times import NS, to_datetime
 from . import schedule as schedules
-from .outcome import ErrorType
+from .errors import ErrorType
 from .schedule import SAME_NS, UP_NS
 
 

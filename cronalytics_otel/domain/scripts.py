@@ -7,6 +7,7 @@ from datetime import tzinfo
 
 from ..model import Execution, Feed, Job, Mode, Outcome, Prompt, Session
 from ..model.times import NS, wall_clock_ns
+from . import errors
 from . import outcome as outcomes
 
 
@@ -21,12 +22,12 @@ def exit_code(prompt: Prompt | None, ended: outcomes.Ended, mode: Mode | None) -
     """The host calls a script good, and asks its gate, only when it exited with 0."""
     if prompt is not None and prompt.script_ran:
         error = prompt.script_error
-        return 0 if error is None else outcomes.exit_code(error)
+        return 0 if error is None else errors.exit_code(error)
     if ended.outcome is Outcome.SKIPPED:
         return 0
     if mode is Mode.SCRIPT:
         is_good = ended.outcome is Outcome.SUCCESS
-        return 0 if is_good else outcomes.exit_code(ended.error_message)
+        return 0 if is_good else errors.exit_code(ended.error_message)
     return None
 
 

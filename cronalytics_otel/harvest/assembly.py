@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..domain.matching import Facts, Matcher, assemble, continued, last_of
+from ..domain.assembly import Facts, assemble
+from ..domain.matching import Matcher
 from ..domain.schedule import UP_NS, is_right_on_a_later_time, previous_occurrence_ns
+from ..domain.sessions import continued, last_of
 from ..host import state_db
 from ..host.home import Home
 from ..host.outputs import Outputs

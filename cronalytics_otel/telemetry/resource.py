@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 from opentelemetry.sdk.version import __version__ as sdk_version
 
-from .. import __version__
+from ..about import __version__
 from ..model import AttributeValue
 from . import semconv
 from .content import value_text

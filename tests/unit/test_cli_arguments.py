@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cronalytics_otel import __version__
+from cronalytics_otel.about import __version__
 from cronalytics_otel.cli import add_arguments, main
 from cronalytics_otel.cli.arguments import parse_since
 

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 import yaml
 
+from cronalytics_otel.about import PACKAGES
 from cronalytics_otel.cli import add_arguments
 from cronalytics_otel.config import Settings, load_settings
 from cronalytics_otel.config import destinations as _config_destinations
 from cronalytics_otel.config import settings as config
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.plugin import PACKAGES
 from tests.support.venvs import CHECKOUT
 
 PACKAGE = CHECKOUT / "cronalytics_otel"

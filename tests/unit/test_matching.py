@@ -12,8 +12,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cronalytics_otel.domain.matching import Facts, Matcher, assemble, total_cost
+from cronalytics_otel.domain.assembly import Facts, assemble
+from cronalytics_otel.domain.matching import Matcher
 from cronalytics_otel.domain.outcome import EMPTY_REPLY
+from cronalytics_otel.domain.spending import total_cost
 from cronalytics_otel.model import (
     CostStatus,
     DeliveryOutcome,

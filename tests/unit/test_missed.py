@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cronalytics_otel.domain.errors import ErrorType
 from cronalytics_otel.domain.missed import (
     Ledger,
     Outage,
@@ -20,7 +21,6 @@ from cronalytics_otel.domain.missed import (
     run_of,
     without_run,
 )
-from cronalytics_otel.domain.outcome import ErrorType
 from cronalytics_otel.domain.schedule import UP_NS
 from cronalytics_otel.model import (
     Execution,

@@ -9,20 +9,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cronalytics_otel.domain import outcome as outcomes
+from cronalytics_otel.domain.errors import ErrorType, classify, exit_code, is_of_script, stderr_of
 from cronalytics_otel.domain.outcome import (
     ANSWER_FOR_ERROR,
     EMPTY_REPLY,
     REFUSED,
     Ended,
-    ErrorType,
-    exit_code,
     failed,
     from_ledger,
     from_output,
     from_session,
-    is_of_script,
     is_silent,
-    stderr_of,
     without_answer,
 )
 from cronalytics_otel.model import (
@@ -227,7 +224,7 @@ def test_a_refusal_is_told_without_what_the_model_said(error: str, told: str) ->
      "platform 'telegram' not configured/enabled"],
 )  # fmt: skip
 def test_an_answer_without_a_place_to_go_is_a_fault_of_the_settings(text: str) -> None:
-    assert outcomes.classify(text) is ErrorType.INVALID_CONFIG
+    assert classify(text) is ErrorType.INVALID_CONFIG
 
 
 @pytest.mark.parametrize("name", ["interrupted by noise", "KeyboardInterrupt", "rate limit watch"])

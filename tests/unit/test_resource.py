@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from opentelemetry.sdk.version import __version__ as sdk_version
 
-from cronalytics_otel import __version__
+from cronalytics_otel.about import __version__
 from cronalytics_otel.config import Settings, load_settings
 from cronalytics_otel.model import AttributeValue
 from cronalytics_otel.telemetry.resource import resource_attributes

@@ -16,7 +16,7 @@ import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from cronalytics_otel.config import Settings, load_settings
-from cronalytics_otel.export.otlp.sender import span_converter
+from cronalytics_otel.export.otlp.spans import span_converter
 from cronalytics_otel.model import (
     ApiError,
     AttributeValue,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cronalytics_otel.domain.outcome import ErrorType
+from cronalytics_otel.domain.errors import ErrorType
 from cronalytics_otel.model import FAILED_OUTCOMES, Outcome
 from cronalytics_otel.telemetry import semconv as sc
 from docs.render import main, render

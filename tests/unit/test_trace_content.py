@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
-from cronalytics_otel.export.otlp.sender import span_converter
+from cronalytics_otel.export.otlp.spans import span_converter
 from cronalytics_otel.model import Conversation, DeliveryOutcome, Outcome, Span, ToolCall
 from cronalytics_otel.telemetry import semconv as sc
 from cronalytics_otel.telemetry.content import ContentMode, ContentPolicy

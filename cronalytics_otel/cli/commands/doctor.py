@@ -21,7 +21,7 @@ from typing import cast
 
 from rich.text import Text
 
-from ... import __version__
+from ...about import __version__, missing_packages
 from ...config import Destination, Settings
 from ...config.settings import PLUGIN_KEY
 from ...export.acknowledgement import Receipt, Verdict
@@ -31,7 +31,6 @@ from ...journal import Journal
 from ...lock import SyncBusyError, sole_syncer
 from ...model import AttributeValue, Span, SpanKind
 from ...model.times import NS
-from ...plugin import missing_packages
 from ...telemetry import semconv
 from .. import formats
 from ..context import Context, file_fault

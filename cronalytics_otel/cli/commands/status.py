@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from ... import __version__
+from ...about import __version__
 from ...config import Settings
 from ...domain import missed
 from ...host import jobs as jobs_file

@@ -27,7 +27,7 @@ from opentelemetry.exporter.otlp.proto.grpc.version import __version__ as export
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
 from ..acknowledgement import Receipt, Verdict, verdict_of_http
-from .sender import one_liner, receipt_of_success, says_too_large
+from .replies import one_liner, receipt_of_success, says_too_large
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

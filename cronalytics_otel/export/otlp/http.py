@@ -43,7 +43,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from ...config import safe_url
 from ..acknowledgement import Receipt, Verdict, verdict_of_http
 from .deadline import DeadlineAdapter, deadline, remaining_s
-from .sender import one_liner, receipt_of_success, says_too_large
+from .replies import one_liner, receipt_of_success, says_too_large
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from ...domain.outcome import ErrorType
+from ...domain.errors import ErrorType
 from ...model import (
     AttributeValue,
     CostStatus,

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ...domain.outcome import ErrorType, classify_api_error
+from ...domain.errors import ErrorType, classify_api_error
 from ...model import (
     ApiError,
     AttributeValue,

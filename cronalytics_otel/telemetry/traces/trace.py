@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from ...domain.outcome import ErrorType, classify, is_of_script, stderr_of, without_stdout
+from ...domain.errors import ErrorType, classify, is_of_script, stderr_of, without_stdout
 from ...model import (
     AttributeValue,
     Conversation,
