@@ -81,7 +81,7 @@ def _make(runs: int, path: Path) -> None:
 def _traces(home: Home) -> list[list[Span]]:
     settings = load_settings(home.path, {})
     with Journal.open(home.journal) as journal:
-        entries = [Entry(0, run) for run in journal.views.runs(RunFilter())]
+        entries = [Entry(0, run) for run in journal.queries.runs(RunFilter())]
         return [t for t in trace_builder(home, settings, journal)(entries) if t is not None]
 
 

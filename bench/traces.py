@@ -14,15 +14,15 @@ from bench.timing import paired, seconds
 from cronalytics_otel.export.otlp.spans import span_converter
 from cronalytics_otel.model import (
     Conversation,
-    Details,
     Message,
     Mode,
     ModelCall,
+    Observations,
     Outcome,
     OutcomeSource,
     Run,
     ToolCall,
-    ToolRun,
+    ToolResult,
     Usage,
 )
 from cronalytics_otel.telemetry.traces.trace import build_trace
@@ -49,7 +49,7 @@ def lines(bench: Bench) -> Iterator[Line]:
         for span in spans:
             span._resource = sdk_resource
 
-        def built(details: dict[str, Details] = details) -> None:
+        def built(details: dict[str, Observations] = details) -> None:
             for _ in range(traces):
                 trace = build_trace(run, conversation, details=details)
                 encode_spans([convert(span) for span in trace]).SerializeToString()
@@ -96,17 +96,17 @@ def _conversation() -> Conversation:
     )  # fmt: skip
 
 
-def _details() -> Details:
+def _details() -> Observations:
     usage = Usage(input_tokens=1000, output_tokens=50, cache_read_tokens=200)
     times = [BEGAN_NS + (2 * turn + 1) * SECOND for turn in range(TURNS)]
-    return Details(
+    return Observations(
         attempts=tuple(
             ModelCall(started_ns=at_ns + 1, ended_ns=at_ns + SECOND - 1, model="claude-sonnet-4",
                       provider="anthropic", response_model="claude-sonnet-4-20260514", usage=usage)
             for at_ns in times
         ),
         tools=tuple(
-            ToolRun(call_id=f"call_{turn}", name="terminal", started_ns=at_ns + SECOND + 1,
+            ToolResult(call_id=f"call_{turn}", name="terminal", started_ns=at_ns + SECOND + 1,
                     ended_ns=at_ns + 2 * SECOND - 1, failed=False)
             for turn, at_ns in enumerate(times)
         ),

@@ -19,7 +19,7 @@ class SyncBusyError(Exception):
 
 
 @contextmanager
-def sole_syncer(path: Path) -> Iterator[None]:
+def sync_lock(path: Path) -> Iterator[None]:
     """Holds the lock file for the time of the block. Raises `SyncBusyError` at once if it is held.
 
     A POSIX record lock is not inherited by a fork, so a child of the host never keeps it. It is no

@@ -17,14 +17,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from .config import Destination, Settings
 from .export.exporter import Delivery, Terms, deliver, waits_until_ns
 from .export.otlp.sender import MissingExporterError, Sender, open_sender
-from .export.threads import Couriers
+from .export.threads import DestinationThreads
 from .export.traces import trace_builder
 from .harvest import Harvest, harvest
 from .harvest.job_history import JobsSnapshot
 from .host.home import Home
 from .journal import Journal, JournalError, Repair, move_aside
-from .journal.outbox import Standing
-from .lock import SyncBusyError, sole_syncer
+from .journal.outbox import DestinationProgress
+from .lock import SyncBusyError, sync_lock
 from .model import AttributeValue
 from .model.times import NS, Zone
 
@@ -110,7 +110,7 @@ class Senders:
     """The open connections to the destinations, and who is sending by them just now; kept between the
     syncs of one process."""
 
-    couriers: Couriers = field(default_factory=Couriers)
+    couriers: DestinationThreads = field(default_factory=DestinationThreads)
     _senders: dict[str, tuple[Destination, Mapping[str, AttributeValue], Sender]] = field(
         default_factory=dict
     )
@@ -198,7 +198,7 @@ def _elsewhere(stack: contextlib.ExitStack) -> Path:
 
 def _lock(stack: contextlib.ExitStack, path: Path) -> None:
     try:
-        stack.enter_context(sole_syncer(path))
+        stack.enter_context(sync_lock(path))
     except OSError as error:
         raise JournalError(
             f"{path} cannot be locked: {error}; its folder must be writable by this user, and on "
@@ -251,16 +251,16 @@ class _Sync:
         couriers.dismiss_all_but(by_name)
         deliveries = couriers.collect()
         # Who is known to fail goes last, for where there are no threads.
-        standings = sorted(journal.outbox.standings(), key=lambda s: s.failures > 0)
+        progress = sorted(journal.outbox.progress(), key=lambda s: s.failures > 0)
         if len(by_name) == 1 and not any(couriers.is_under_way(name) for name in by_name):
-            for standing in standings:
+            for standing in progress:
                 done = self._deliver(
                     journal, standing, by_name[standing.name], self.manner.interrupted
                 )
                 deliveries[standing.name] = deliveries.get(standing.name, Delivery()).then(done)
             return deliveries
         awaited = []
-        for standing in standings:
+        for standing in progress:
             name = standing.name
             wait_ns = waits_until_ns(standing, self._terms(lambda: False))
             if wait_ns is not None and not couriers.is_under_way(name):
@@ -286,7 +286,7 @@ class _Sync:
     ) -> Delivery:
         """In a courier's thread: with a connection of its own to the journal."""
         with Journal.open(path, mend=False) as journal:
-            for standing in journal.outbox.standings():
+            for standing in journal.outbox.progress():
                 if standing.name == destination.name:
                     return self._deliver(journal, standing, destination, interrupted)
         return Delivery()
@@ -294,7 +294,7 @@ class _Sync:
     def _deliver(
         self,
         journal: Journal,
-        standing: Standing,
+        standing: DestinationProgress,
         destination: Destination,
         interrupted: Callable[[], bool],
     ) -> Delivery:
@@ -324,7 +324,7 @@ class _Sync:
         self, journal: Journal, harvested: Harvest, deliveries: Mapping[str, Delivery]
     ) -> SyncReport:
         asked = self.request.eager or self.request.dry_run
-        ids = {s.name: s.id for s in journal.outbox.standings()}
+        ids = {s.name: s.id for s in journal.outbox.progress()}
         reports = []
         for destination in () if self.settings.disabled else self.settings.destinations:
             done = deliveries.get(destination.name, Delivery())

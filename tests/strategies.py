@@ -14,18 +14,18 @@ from cronalytics_otel.model import (
     Conversation,
     CostStatus,
     DeliveryOutcome,
-    Details,
     Feed,
     Message,
     Mode,
     ModelCall,
+    Observations,
     Outcome,
     OutcomeSource,
     Run,
     ScheduleKind,
     SkipReason,
     ToolCall,
-    ToolRun,
+    ToolResult,
     Trigger,
     Usage,
 )
@@ -137,7 +137,7 @@ approvals = st.builds(
     waited_s=_optional(st.floats(0, 1e6)),
 )
 tool_runs = st.builds(
-    ToolRun,
+    ToolResult,
     call_id=call_ids,
     name=names,
     started_ns=times,
@@ -150,7 +150,7 @@ tool_runs = st.builds(
 details = st.dictionaries(
     st.sampled_from(["s1", "s2", "s3", ""]),
     st.builds(
-        Details,
+        Observations,
         attempts=st.lists(model_calls | api_errors, max_size=8).map(tuple),
         tools=st.lists(tool_runs, max_size=4).map(tuple),
     ),

@@ -49,7 +49,7 @@ class Context:
                 f"Run `{command('sync')}`: it reads the history that Hermes still has.",
             )
         try:
-            with Journal.view(self.home.journal) as journal:
+            with Journal.open_for_reading(self.home.journal) as journal:
                 yield journal
         except JournalError as error:
             raise journal_fault(self.home, error) from error

@@ -27,7 +27,7 @@ _SILENCE = frozenset({"[SILENT]", "SILENT", "NO_REPLY", "NO REPLY"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class RunEnd:
     """What is known of a run's end. `error_message` is the host's own text, whole."""
 
     outcome: Outcome
@@ -51,12 +51,12 @@ _REFUSAL = re.compile(
 """A refusal in a successful answer: what follows is what the model said, and no provider's error."""
 
 
-def failed(error: str | None, source: OutcomeSource) -> Ended:
+def failed(error: str | None, source: OutcomeSource) -> RunEnd:
     """A failure with the host's text; a timeout and an interruption are told apart by it."""
     if error is not None:
         error = _REFUSAL.sub(r"\1" + REFUSED, error)
     error_type = classify(error) if error else ErrorType.OTHER
-    return Ended(
+    return RunEnd(
         outcome=_OUTCOME_OF.get(error_type, Outcome.FAILURE),
         source=source,
         error_type=error_type,
@@ -64,8 +64,8 @@ def failed(error: str | None, source: OutcomeSource) -> Ended:
     )
 
 
-def abandoned(source: OutcomeSource, message: str) -> Ended:
-    return Ended(
+def abandoned(source: OutcomeSource, message: str) -> RunEnd:
+    return RunEnd(
         outcome=Outcome.ABANDONED,
         source=source,
         error_type=ErrorType.ABANDONED,
@@ -88,8 +88,8 @@ _TELLING_CHARS = 40
 
 
 def without_answer(
-    ended: Ended, last: LastMessage | None, *, at_turn_limit: bool, writes_late: bool
-) -> Ended:
+    ended: RunEnd, last: LastMessage | None, *, at_turn_limit: bool, writes_late: bool
+) -> RunEnd:
     """A failure whose text is what the agent said: that is content, and tells no class.
 
     Where a run is not completed and has no error, the host raises a `RuntimeError` of the answer.
@@ -107,7 +107,7 @@ def without_answer(
         is_answer = _is_said(error or "", last) and not _HOST_S_ANSWER.match(last.head)
     if not is_answer:
         return ended
-    return Ended(
+    return RunEnd(
         outcome=Outcome.FAILURE,
         source=ended.source,
         error_type=ErrorType.INCOMPLETE_RESPONSE,
@@ -139,7 +139,7 @@ EMPTY_REPLY = (
 """The host's own text, so that one query finds these runs, whoever noticed."""
 
 
-def with_prompt_fault(ended: Ended, prompt: Prompt | None) -> Ended:
+def with_prompt_fault(ended: RunEnd, prompt: Prompt | None) -> RunEnd:
     """A success for the host is a failure for us when the agent began without what its job names: a
     skill that was not found, or the data of a script that failed or was blocked."""
     if prompt is None or ended.outcome is not Outcome.SUCCESS:
@@ -150,7 +150,7 @@ def with_prompt_fault(ended: Ended, prompt: Prompt | None) -> Ended:
         error = f"Skill(s) not found and skipped: {prompt.missing_skills}"
     if error is None:
         return ended
-    return Ended(
+    return RunEnd(
         outcome=Outcome.FAILURE,
         source=OutcomeSource.SESSION,
         error_type=error_type or classify(error),
@@ -172,7 +172,7 @@ def from_ledger(
     job: Job | None,
     has_session: bool,
     output: Output | None,
-) -> Ended:
+) -> RunEnd:
     """Of an execution in a final state, or (`abandoned`) one whose owner is gone.
 
     The ledger says `completed` of an agent job whose gate script said no: no session then exists,
@@ -186,24 +186,24 @@ def from_ledger(
     if not execution.terminal:
         return abandoned(OutcomeSource.INFERRED, OWNER_GONE)
     if has_session or (job is not None and job.mode is Mode.SCRIPT):
-        return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.LEDGER)
+        return RunEnd(outcome=Outcome.SUCCESS, source=OutcomeSource.LEDGER)
     if output is not None:
         reason = _SKIPPED.get(output.ending)
-        return Ended(
+        return RunEnd(
             outcome=Outcome.SKIPPED if reason else Outcome.SUCCESS,
             source=OutcomeSource.LEDGER,
             skip_reason=reason,
         )
     if job is not None and job.has_script:
-        return Ended(outcome=Outcome.SKIPPED, source=OutcomeSource.INFERRED)
-    return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.LEDGER)
+        return RunEnd(outcome=Outcome.SKIPPED, source=OutcomeSource.INFERRED)
+    return RunEnd(outcome=Outcome.SUCCESS, source=OutcomeSource.LEDGER)
 
 
 JobStatus = tuple[str, str | None]
 """jobs.json's (`last_status`, `last_error`), when it speaks of the very run."""
 
 
-def from_output(output: Output, *, job: Job | None, job_status: JobStatus | None) -> Ended:
+def from_output(output: Output, *, job: Job | None, job_status: JobStatus | None) -> RunEnd:
     """Of a run that left an output file and nothing else, on a host without a ledger."""
     if output.ending is Ending.FAILED:
         return failed(output.error, OutcomeSource.JOB)
@@ -213,7 +213,7 @@ def from_output(output: Output, *, job: Job | None, job_status: JobStatus | None
         return _empty_reply(OutcomeSource.JOB)
     is_agent = job is None or job.mode is Mode.AGENT
     reason = _SKIPPED.get(output.ending) if is_agent else None
-    return Ended(
+    return RunEnd(
         outcome=Outcome.SKIPPED if reason else Outcome.SUCCESS,
         source=OutcomeSource.JOB,
         skip_reason=reason,
@@ -227,7 +227,7 @@ def from_session(
     job_status: JobStatus | None,
     ended: bool,
     writes_late: bool = False,
-) -> Ended:
+) -> RunEnd:
     """Of a run that the ledger does not know: an older host, or a row that it has pruned.
 
     Before 0.18 (`writes_late`) the host takes its own notice of an empty reply for an answer, and never
@@ -241,17 +241,17 @@ def from_session(
     if output is not None and output.ending is Ending.EMPTY and not answered:
         return _empty_reply(OutcomeSource.JOB)
     if job_status is not None or (output is not None and output.ending is Ending.ANSWERED):
-        return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.JOB)
+        return RunEnd(outcome=Outcome.SUCCESS, source=OutcomeSource.JOB)
     answered_last = answered and last_message is not None and last_message.is_final
     if not ended and not (writes_late and answered_last):
         return abandoned(OutcomeSource.INFERRED, "It never ended, and nothing has moved since.")
     if last_message is None:
         return failed(None, OutcomeSource.SESSION)
     if answered:
-        return Ended(outcome=Outcome.SUCCESS, source=OutcomeSource.SESSION)
+        return RunEnd(outcome=Outcome.SUCCESS, source=OutcomeSource.SESSION)
     if last_message.role == "assistant":
         return _empty_reply(OutcomeSource.SESSION)
-    return Ended(
+    return RunEnd(
         outcome=Outcome.FAILURE,
         source=OutcomeSource.SESSION,
         error_type=ErrorType.OTHER,
@@ -259,8 +259,8 @@ def from_session(
     )
 
 
-def _empty_reply(source: OutcomeSource) -> Ended:
-    return Ended(
+def _empty_reply(source: OutcomeSource) -> RunEnd:
+    return RunEnd(
         outcome=Outcome.FAILURE,
         source=source,
         error_type=ErrorType.EMPTY_RESPONSE,

@@ -18,7 +18,7 @@ def own_prompt(prompt: Prompt | None, job: Job | None) -> Prompt | None:
     return prompt
 
 
-def exit_code(prompt: Prompt | None, ended: outcomes.Ended, mode: Mode | None) -> int | None:
+def exit_code(prompt: Prompt | None, ended: outcomes.RunEnd, mode: Mode | None) -> int | None:
     """The host calls a script good, and asks its gate, only when it exited with 0."""
     if prompt is not None and prompt.script_ran:
         error = prompt.script_error

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..host.sqlite import HostDataError
 from ..journal import Journal, JournalError
-from ..journal.outbox import Entry, Standing
+from ..journal.outbox import DestinationProgress, Entry
 from ..model import Span
 from ..model.times import NS
 from .acknowledgement import Receipt, Verdict
@@ -121,7 +121,7 @@ class Terms:
     jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.5)  # noqa: S311 - no secret
 
 
-def waits_until_ns(standing: Standing, terms: Terms) -> int | None:
+def waits_until_ns(standing: DestinationProgress, terms: Terms) -> int | None:
     """When the destination may be asked next; None when that is now."""
     if standing.next_attempt_ns is None or (terms.eager and not standing.asked_to_wait):
         return None
@@ -132,7 +132,7 @@ def waits_until_ns(standing: Standing, terms: Terms) -> int | None:
 
 def deliver(
     journal: Journal,
-    standing: Standing,
+    standing: DestinationProgress,
     open_sender: Callable[[], Sender],
     build: BuildTraces,
     terms: Terms,
@@ -152,7 +152,7 @@ class _Exporter:
     def __init__(
         self,
         journal: Journal,
-        standing: Standing,
+        standing: DestinationProgress,
         open_sender: Callable[[], Sender],
         build: BuildTraces,
         terms: Terms,
@@ -188,7 +188,7 @@ class _Exporter:
             except (JournalError, MissingExporterError):
                 raise
             except Exception as error:  # noqa: BLE001 - ours or a library's, and of this one alone
-                self._failed(Receipt(verdict=Verdict.RETRY, reason=own_fault(error)))
+                self._failed(Receipt(verdict=Verdict.RETRY, reason=describe_own_fault(error)))
                 break
             self._terms.progress(self._standing.name, self._result.sent)
             if self._runs_a_request < MAX_RUNS:
@@ -341,7 +341,7 @@ def backoff_s(failures: int) -> float:
     return min(BACKOFF_FIRST_S * 2.0 ** min(failures, 16), BACKOFF_MAX_S)
 
 
-def own_fault(error: Exception) -> str:
+def describe_own_fault(error: Exception) -> str:
     """In words without the error's own, which may quote a secret; where it was goes into the log."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "nowhere"

@@ -26,7 +26,7 @@ class _UnderWay:
         return self.next is not None or self.dismissed
 
 
-class Couriers:
+class DestinationThreads:
     """Those of one process, kept between its syncs. What they brought is collected by the sync that
     sent them, or by a later one.
 

@@ -13,7 +13,7 @@ from ..host.sqlite import HostCorruptError, HostSchemaError, reading
 from ..journal import Journal
 from ..journal.outbox import Entry
 from ..model import Conversation, Run, Span
-from .exporter import BuildTraces, own_fault
+from .exporter import BuildTraces, describe_own_fault
 
 if TYPE_CHECKING:
     from ..telemetry.content import ContentPolicy
@@ -43,7 +43,7 @@ def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTrac
                 try:
                     spans = trace(conversation, steps=steps, content=content, details=details)
                 except Exception as error:  # noqa: BLE001 - ours, and of this run's steps alone
-                    own_fault(error)
+                    describe_own_fault(error)
                     spans = trace(None, steps=Steps.TRUNCATED)
                 yield spans
 
@@ -125,6 +125,6 @@ def _linked(journal: Journal, run: Run) -> partial[list[Span]]:
     return partial(
         build_trace,
         run,
-        previous=journal.views.previous(run),
-        sources=journal.views.sources(run),
+        previous=journal.queries.previous(run),
+        sources=journal.queries.sources(run),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..domain.assembly import Facts, assemble
+from ..domain.assembly import Evidence, assemble
 from ..domain.matching import Matcher
 from ..domain.schedule import UP_NS, is_right_on_a_later_time, previous_occurrence_ns
 from ..domain.sessions import continued, last_of
@@ -25,15 +25,15 @@ from ..model import (
     Session,
 )
 from ..model.times import NS, Zone
-from .job_history import Definitions
-from .overdue import Outages, counted_from
+from .job_history import JobHistory
+from .overdue import OverdueJobs, counted_from
 from .readiness import DELIVERY_GRACE_NS, UNMATCHED_GRACE_NS, is_stale, last_moved_ns
 
 Pair = tuple[Execution | None, Session]
 """A session, and the execution that it belongs to if there is one."""
 
 
-class Gathering:
+class RunAssembler:
     """Runs out of what one harvest has found."""
 
     def __init__(
@@ -43,17 +43,17 @@ class Gathering:
         zone: Zone,
         now_ns: int,
         *,
-        definitions: Definitions,
+        definitions: JobHistory,
         outputs: Outputs,
-        outages: Outages,
+        outages: OverdueJobs,
     ) -> None:
         self._profile = home.profile
         self._journal = journal
         self._zone = zone
         self._now_ns = now_ns
-        self._definitions = definitions
+        self._job_history = definitions
         self._outputs = outputs
-        self._outages = outages
+        self._overdue_jobs = outages
         self.matcher = Matcher((), zone.info)
         """Of this harvest's executions."""
 
@@ -116,7 +116,7 @@ class Gathering:
     def _prompt_tells(self, session: Session) -> bool:
         """Whether its job names skills, a script before the agent, or jobs whose outputs it is given:
         only then is there more in its prompt than its owner's words."""
-        job = self._definitions.at(session.job_id or "", session.started_ns)
+        job = self._job_history.at(session.job_id or "", session.started_ns)
         return job is None or bool(job.skills or job.context_from) or job.has_script
 
     def _is_over(
@@ -134,7 +134,7 @@ class Gathering:
         # Hosts before 0.18 never end what they continued under a new id: they only mark the job, or
         # delete it. Without either mark (the owner deleted it) the answer itself must do.
         moved_ns = last_moved_ns(last)
-        job = self._definitions.now.get(session.job_id or "")
+        job = self._job_history.now.get(session.job_id or "")
         if job is not None and (job.last_run_ns or 0) >= moved_ns:
             return True
         if job is None and self.saved_after(session.job_id or "", moved_ns):
@@ -172,13 +172,13 @@ class Gathering:
             ended_ns = active_ns  # continued under a new id, whose end is not written (before 0.18)
         unended = ended_ns is None
         at_ns = ended_ns if ended_ns is not None else self._now_ns
-        job = self._definitions.at(job_id, at_ns)
+        job = self._job_history.at(job_id, at_ns)
         previous = self.previous(execution) if execution else None
         counted_ns = previous[1] if previous else None
         if execution is None:
-            due_ns = self._definitions.told_due(job_id, began_ns)
+            due_ns = self._job_history.told_due(job_id, began_ns)
         else:
-            due_ns = self._definitions.known_due(execution, previous)
+            due_ns = self._job_history.known_due(execution, previous)
             edited = self._edited_before(execution, due_ns)
             if edited is not None:
                 job, due_ns = edited, None
@@ -190,11 +190,11 @@ class Gathering:
         # The output file is read only where the databases leave a question.
         complete = execution is not None and session is not None and job is not None
         return assemble(
-            Facts(
+            Evidence(
                 profile=self._profile,
                 job_id=job_id,
                 job=job,
-                job_now=self._definitions.now.get(job_id),
+                job_now=self._job_history.now.get(job_id),
                 execution=execution,
                 session=session,
                 below=below,
@@ -221,7 +221,7 @@ class Gathering:
         run better than what was due by the one before."""
         if due_ns is None or self._is_sure(execution, due_ns):
             return None
-        edited = self._definitions.changed_schedule(execution.job_id, execution.claimed_ns)
+        edited = self._job_history.changed_schedule(execution.job_id, execution.claimed_ns)
         if edited is None or edited.schedule is None or edited.schedule.cron is None:
             return edited
         claimed_ns = execution.claimed_ns
@@ -236,7 +236,7 @@ class Gathering:
         """
         if self._is_sure(execution, due_ns):
             return True
-        then = self._definitions.at(execution.job_id, execution.claimed_ns)
+        then = self._job_history.at(execution.job_id, execution.claimed_ns)
         if then is not None and not then.enabled:
             return False
         return not is_right_on_a_later_time(
@@ -248,22 +248,22 @@ class Gathering:
 
     def _is_sure(self, execution: Execution, due_ns: int) -> bool:
         """It came on time, or the host was seen to have it overdue."""
-        return execution.claimed_ns - due_ns <= UP_NS or self._outages.saw(execution, due_ns)
+        return execution.claimed_ns - due_ns <= UP_NS or self._overdue_jobs.saw(execution, due_ns)
 
     def of_output(self, reader: state_db.Reader | None, saved: OutputFile, output: Output) -> Run:
-        job = self._definitions.at(saved.job_id, saved.saved_ns)
+        job = self._job_history.at(saved.job_id, saved.saved_ns)
         return assemble(
-            Facts(
+            Evidence(
                 profile=self._profile,
                 job_id=saved.job_id,
                 job=job,
-                job_now=self._definitions.now.get(saved.job_id),
+                job_now=self._job_history.now.get(saved.job_id),
                 execution=None,
                 session=None,
                 writes_late=reader is not None and reader.messages.are_late,
                 output=output,
                 saved=saved,
-                known_due_ns=self._definitions.told_due(saved.job_id, saved.saved_ns),
+                known_due_ns=self._job_history.told_due(saved.job_id, saved.saved_ns),
             ),
             self._zone.info,
             self._zone.name,

@@ -27,10 +27,10 @@ from ..host.state_db import Watermark
 from ..journal import Journal
 from ..model import Execution, Mode, Run, Session
 from ..model.times import Zone
-from .assembly import Gathering, Pair
-from .job_history import Definitions, JobsSnapshot
-from .output_runs import Leftovers
-from .overdue import Outages
+from .assembly import Pair, RunAssembler
+from .job_history import JobHistory, JobsSnapshot
+from .output_runs import OutputRuns
+from .overdue import OverdueJobs
 from .readiness import in_ledger_times, is_abandoned, waited_enough
 
 
@@ -86,21 +86,23 @@ class _Harvester:
         self._between_chunks = between_chunks
         self._progress = progress
         self._result = Harvest()
-        self._definitions = Definitions(home.jobs, journal, zone.info, now_ns)
+        self._job_history = JobHistory(home.jobs, journal, zone.info, now_ns)
         self._outputs = Outputs(home.outputs, zone.info)
-        self._outages = Outages(home, journal, self._definitions, zone.info, zone.name, now_ns)
-        self._gathering = Gathering(
+        self._overdue_jobs = OverdueJobs(
+            home, journal, self._job_history, zone.info, zone.name, now_ns
+        )
+        self._assembler = RunAssembler(
             home,
             journal,
             zone,
             now_ns,
-            definitions=self._definitions,
+            definitions=self._job_history,
             outputs=self._outputs,
-            outages=self._outages,
+            outages=self._overdue_jobs,
         )
-        self._matcher = self._gathering.matcher
+        self._matcher = self._assembler.matcher
         self._executions: dict[str, Execution] = {}
-        self._leftovers = Leftovers(self._outputs, zone.info, now_ns)
+        self._output_runs = OutputRuns(self._outputs, zone.info, now_ns)
         self._begins_ns: int | None = None
         self._had_runs = False
         self._sessions_unknown = False
@@ -122,7 +124,7 @@ class _Harvester:
         changed = any(facts.get(name) != value for name, value in prints.items())
         open_executions = self._journal.open_ids("execution")
         open_sessions = self._journal.open_ids("session")
-        is_told = self._outages.recall(facts)
+        is_told = self._overdue_jobs.recall(facts)
         still_open = open_executions or open_sessions or self._journal.open_ids("output")
         if not (full or changed or snapshots or still_open or is_told):
             return self._result
@@ -147,8 +149,8 @@ class _Harvester:
 
     def _look_at_jobs(self, snapshot: JobsSnapshot | None = None) -> None:
         try:
-            self._definitions.look(snapshot)
-            self._outages.look(snapshot.seen_ns if snapshot else self._now_ns)
+            self._job_history.look(snapshot)
+            self._overdue_jobs.look(snapshot.seen_ns if snapshot else self._now_ns)
         except HostDataError as error:
             self._problem(str(error), source="jobs")
 
@@ -164,17 +166,17 @@ class _Harvester:
         full: bool,
     ) -> None:
         page = self._read_ledger(facts, open_executions, full=full)
-        self._leftovers.look(facts, page, ledger=self._home.ledger.exists(), full=full)
+        self._output_runs.look(facts, page, ledger=self._home.ledger.exists(), full=full)
         # Again: the host writes how a job's run ended before it ends the execution.
         self._look_at_jobs()
-        self._definitions.recall()
-        self._outages.keep()
+        self._job_history.recall()
+        self._overdue_jobs.keep()
         executions = page.executions if page else []
         self._begins_ns = page.begins_ns if page else None
         final = {e.execution_id for e in executions if e.terminal} | self._gone(
             executions, open_executions
         )
-        self._matcher = self._gathering.matcher = Matcher(executions, self._zone)
+        self._matcher = self._assembler.matcher = Matcher(executions, self._zone)
         self._executions = {e.execution_id: e for e in executions}
         unpaired = dict(self._executions)
         waiting: list[Session] = []
@@ -194,13 +196,13 @@ class _Harvester:
                 self._take_leftovers(reader)
         with self._journal.atomic():
             if page is not None:
-                self._add(self._outages.settle())
+                self._add(self._overdue_jobs.settle())
                 prints |= {
                     "ledger.rowid": str(page.last_rowid),
                     "ledger.id": page.last_id,
                     "ledger.lost": str(int(facts.get("ledger.lost", "0")) + self._lost),
                 }
-            self._outages.keep()
+            self._overdue_jobs.keep()
             self._journal.set_facts(prints | dict.fromkeys(self._unsound, ""))
 
     def _read_ledger(
@@ -336,7 +338,7 @@ class _Harvester:
                     pairs.append((None, session))
             else:
                 still_open.append(session.session_id)
-        runs = self._gathering.runs_of(reader, pairs)
+        runs = self._assembler.runs_of(reader, pairs)
         made = {run.session_id for run in runs}
         still_open += [s.session_id for _, s in pairs if s.session_id not in made]
         with self._journal.atomic():
@@ -371,11 +373,11 @@ class _Harvester:
                     done.append(session.session_id)
                 else:
                     pairs.append((None, session))
-        runs = self._gathering.runs_of(reader, pairs) if reader is not None else []
+        runs = self._assembler.runs_of(reader, pairs) if reader is not None else []
         ended = {e for e in unpaired if e in final and not self._waits_for_sessions(unpaired[e])}
         for execution_id in ended:
             if not self._known_by_session(unpaired[execution_id]):
-                runs.append(self._gathering.of_execution(reader, unpaired[execution_id]))
+                runs.append(self._assembler.of_execution(reader, unpaired[execution_id]))
         running = unpaired.keys() - ended
         with self._journal.atomic():
             self._journal.set_open("execution", running, self._now_ns)
@@ -396,20 +398,20 @@ class _Harvester:
 
     def _take_leftovers(self, reader: state_db.Reader | None) -> None:
         """What has neither an execution nor a session."""
-        found = self._leftovers.found(
-            self._journal, self._definitions.now, self._journal.open_ids("session")
+        found = self._output_runs.found(
+            self._journal, self._job_history.now, self._journal.open_ids("session")
         )
-        runs = [self._gathering.of_output(reader, saved, output) for saved, output in found]
+        runs = [self._assembler.of_output(reader, saved, output) for saved, output in found]
         with self._journal.atomic():
             self._journal.close_open("output", self._journal.open_ids("output"))
-            self._journal.set_open("output", self._leftovers.waiting, self._now_ns)
+            self._journal.set_open("output", self._output_runs.waiting, self._now_ns)
             self._close(runs)
-            self._journal.set_facts(self._leftovers.facts())
+            self._journal.set_facts(self._output_runs.facts())
 
     def _close(self, runs: list[Run]) -> None:
         self._journal.close_open("execution", (r.execution_id for r in runs if r.execution_id))
         self._journal.close_open("session", (r.session_id for r in runs if r.session_id))
-        self._add(self._outages.with_missed(runs, self._executions, self._gathering.previous))
+        self._add(self._overdue_jobs.with_missed(runs, self._executions, self._assembler.previous))
 
     def _add(self, runs: list[Run]) -> None:
         if runs:
@@ -419,12 +421,12 @@ class _Harvester:
 
     def _waited_enough(self, session: Session) -> bool:
         job_id = session.job_id or ""
-        job = self._definitions.now.get(job_id)
+        job = self._job_history.now.get(job_id)
         if (
             job is None
             and self._begins_ns is None
             and session.ended_ns is not None
-            and self._gathering.saved_after(job_id, session.ended_ns)
+            and self._assembler.saved_after(job_id, session.ended_ns)
         ):
             return True
         return waited_enough(session, job=job, begins_ns=self._begins_ns, now_ns=self._now_ns)
@@ -441,7 +443,7 @@ class _Harvester:
 
     def _waits_for_sessions(self, execution: Execution) -> bool:
         """Its session is there and cannot be read by this version: it goes out whole, or not yet."""
-        job = self._definitions.now.get(execution.job_id)
+        job = self._job_history.now.get(execution.job_id)
         return self._sessions_unknown and not (job is not None and job.mode is Mode.SCRIPT)
 
     def _known_by_session(self, execution: Execution) -> bool:

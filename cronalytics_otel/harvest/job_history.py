@@ -33,7 +33,7 @@ class JobsSnapshot:
     text: str
 
 
-class Definitions:
+class JobHistory:
     def __init__(self, path: Path, journal: Journal, zone: tzinfo, now_ns: int) -> None:
         self._path = path
         self._journal = journal

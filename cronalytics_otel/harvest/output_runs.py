@@ -51,7 +51,7 @@ class _Folder:
         return _FACT + self.job_id, f"{self.changed_ns} {mark_ns}"
 
 
-class Leftovers:
+class OutputRuns:
     """First `look`, before the sessions are read: a file that is there has its session, if it ever
     had one, complete in what is read afterwards. Then, with all sessions in the journal, `found`."""
 

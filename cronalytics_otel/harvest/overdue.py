@@ -19,7 +19,7 @@ from ..host.sqlite import reading
 from ..journal import Journal
 from ..model import Execution, Job, Run
 from ..model.times import NS
-from .job_history import Definitions
+from .job_history import JobHistory
 
 PreviousTimes: TypeAlias = Callable[[Execution], tuple[int, int | None] | None]
 """Of an execution, the start of the job's run before it and the time the host counted on from."""
@@ -32,21 +32,21 @@ TELL_AFTER_NS = 120 * NS
 then, because the host moves the time before it writes the row."""
 
 
-class Outages:
+class OverdueJobs:
     """What one harvest knows of jobs that are, or were, past their time."""
 
     def __init__(
         self,
         home: Home,
         journal: Journal,
-        definitions: Definitions,
+        definitions: JobHistory,
         zone: tzinfo,
         zone_name: str | None,
         now_ns: int,
     ) -> None:
         self._home = home
         self._journal = journal
-        self._definitions = definitions
+        self._job_history = definitions
         self._zone = zone
         self._zone_name = zone_name
         self._now_ns = now_ns
@@ -73,7 +73,7 @@ class Outages:
         """
         if not self._home.ledger.exists():
             return
-        jobs = self._definitions.now
+        jobs = self._job_history.now
         for job_id in [*self._overdue, *(j for j in jobs if j not in self._overdue)]:
             seen = missed.look(self._overdue.get(job_id, ()), jobs.get(job_id), seen_ns)
             if seen:
@@ -130,7 +130,7 @@ class Outages:
                     never = self._run_of(outage, job_id)
                     told[never.run_id] = never
                 seen.remove(overdue)
-                if not seen and job_id in self._definitions.now:
+                if not seen and job_id in self._job_history.now:
                     seen.append(replace(overdue, changed_ns=0))
         return self._new(told)
 
@@ -179,8 +179,8 @@ class Outages:
             )
         if anchor_ns is None or not self._could_be_missed(job, anchor_ns, execution):
             return None
-        definitions = self._definitions.between(job.job_id, anchor_ns, execution.claimed_ns)
-        now = self._definitions.now.get(job.job_id)
+        definitions = self._job_history.between(job.job_id, anchor_ns, execution.claimed_ns)
+        now = self._job_history.now.get(job.job_id)
         if now is None or any(
             not other.enabled or other.schedule != now.schedule for other in definitions
         ):
@@ -189,8 +189,8 @@ class Outages:
             now,
             execution,
             self._whole_ledger(),
-            self._definitions.now,
-            known_due_ns=self._definitions.known_due(execution, previous),
+            self._job_history.now,
+            known_due_ns=self._job_history.known_due(execution, previous),
             zone=self._zone,
         )
 
@@ -203,7 +203,7 @@ class Outages:
         return next(times, None) is not None
 
     def _job(self, job_id: str, at_ns: int) -> Job | None:
-        return self._definitions.at(job_id, at_ns)
+        return self._job_history.at(job_id, at_ns)
 
     def _run_of(self, outage: Outage, job_id: str) -> Run:
         last_ns = outage.last_ns + schedules.UP_NS

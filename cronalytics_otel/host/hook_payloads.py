@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..model import ApiError, Approval, Detail, ModelCall, ToolRun, Usage
+from ..model import ApiError, Approval, ModelCall, Observation, ToolResult, Usage
 from ..model.times import epoch_to_ns
 from .values import MAX_COUNT, text, usage
 
@@ -13,7 +13,7 @@ TEXT_CHARS = 4_000
 """Of any text that a hook told."""
 
 
-def read(hook: str, time_s: float, told: Mapping[str, object]) -> Detail | None:
+def read(hook: str, time_s: float, told: Mapping[str, object]) -> Observation | None:
     """The record of one hook's arguments; None when they make no sense."""
     at_ns = epoch_to_ns(time_s)
     if at_ns is None:
@@ -50,12 +50,12 @@ def read(hook: str, time_s: float, told: Mapping[str, object]) -> Detail | None:
     )
 
 
-def _tool_run(at_ns: int, told: Mapping[str, object]) -> ToolRun | None:
+def _tool_run(at_ns: int, told: Mapping[str, object]) -> ToolResult | None:
     call_id = _text(told.get("tool_call_id"))
     if call_id is None:
         return None
     status = told.get("status")
-    return ToolRun(
+    return ToolResult(
         call_id=call_id,
         name=_text(told.get("tool_name")) or "unknown",
         started_ns=max(0, at_ns - (_count(told.get("duration_ms")) or 0) * 1_000_000),

@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from ..model import OUTPUT_ID, ApiError, Detail, Details, Job, ModelCall, Run, ToolRun
+from ..model import OUTPUT_ID, ApiError, Job, ModelCall, Observation, Observations, Run, ToolResult
 from . import records
 from .database import Repair, open_database, open_for_reading
 from .outbox import Outbox
-from .queries import Views
+from .queries import Queries
 
 _BATCH = 500
 _DUES_KEPT = 100
 _LONGEST_RUN_NS = 7 * 86_400 * 1_000_000_000
 """How far back a run may have begun that is looked for by its end."""
 
-DETAILS_KEPT = 50_000
+OBSERVATIONS_KEPT = 50_000
 """What hooks told of runs that are sent, for `trace`: some 15 MB, the newest."""
 
 _INSERT_RUN = (
@@ -36,7 +36,7 @@ class Journal:
         self.repair = repair
         """Set when a damaged file was moved aside to make this one."""
         self.outbox = Outbox(connection)
-        self.views = Views(connection)
+        self.queries = Queries(connection)
         self._depth = 0
 
     @classmethod
@@ -46,7 +46,7 @@ class Journal:
         return cls(connection, repair)
 
     @classmethod
-    def view(cls, path: Path) -> Self:
+    def open_for_reading(cls, path: Path) -> Self:
         """For whoever only asks: also a journal that this user cannot write."""
         return cls(open_for_reading(path), None)
 
@@ -234,21 +234,21 @@ class Journal:
 
     # What hooks told.
 
-    def add_details(self, details: Iterable[tuple[str, str, Detail]], lost: int) -> None:
+    def add_observations(self, details: Iterable[tuple[str, str, Observation]], lost: int) -> None:
         """Each with the run's session and its own; `lost` more were told and not kept."""
         with self.atomic():
             self._connection.executemany(
                 "INSERT INTO detail (root_id, session_id, data) VALUES (?, ?, ?)",
-                ((root, session, records.detail_to_json(d)) for root, session, d in details),
+                ((root, session, records.observation_to_json(d)) for root, session, d in details),
             )
             if lost:
                 so_far = int(self.facts().get("details.lost", "0"))
                 self.set_facts({"details.lost": str(so_far + lost)})
             self._forget_old_details()
 
-    def details(self, root_ids: Sequence[str]) -> dict[str, Details]:
+    def details(self, root_ids: Sequence[str]) -> dict[str, Observations]:
         """By session, what hooks told of these runs and of all below them."""
-        found: dict[str, list[Detail]] = {}
+        found: dict[str, list[Observation]] = {}
         for start in range(0, len(root_ids), _BATCH):
             batch = root_ids[start : start + _BATCH]
             rows = self._connection.execute(
@@ -257,7 +257,7 @@ class Journal:
                 batch,
             )
             for session_id, data in rows:
-                detail = records.detail_from_json(data)
+                detail = records.observation_from_json(data)
                 if detail is not None:
                     found.setdefault(session_id, []).append(detail)
         return {session_id: _details(details) for session_id, details in found.items()}
@@ -268,12 +268,12 @@ class Journal:
             "DELETE FROM detail WHERE id <= (SELECT max(id) FROM detail) - ? AND NOT EXISTS "
             "(SELECT 1 FROM run r JOIN destination d JOIN outbox o ON o.destination_id = d.id "
             "AND o.ended_ns = r.ended_ns AND o.run_id = r.id WHERE r.session_id = detail.root_id)",
-            (DETAILS_KEPT,),
+            (OBSERVATIONS_KEPT,),
         )
 
 
-def _details(told: Sequence[Detail]) -> Details:
-    return Details(
+def _details(told: Sequence[Observation]) -> Observations:
+    return Observations(
         attempts=tuple(d for d in told if isinstance(d, (ModelCall, ApiError))),
-        tools=tuple(d for d in told if isinstance(d, ToolRun)),
+        tools=tuple(d for d in told if isinstance(d, ToolResult)),
     )

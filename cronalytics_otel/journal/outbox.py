@@ -20,7 +20,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DestinationState:
+class DestinationStatus:
     """Where a destination stands; times are epoch ns."""
 
     id: int
@@ -42,7 +42,7 @@ class DestinationState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class DestinationProgress:
     """What the export needs of a destination; no count is made for it."""
 
     id: int
@@ -108,7 +108,7 @@ class Outbox:
                 "UPDATE destination SET enqueued_up_to = ? WHERE id = ?", (newest, destination_id)
             )
 
-    def states(self) -> list[DestinationState]:
+    def states(self) -> list[DestinationStatus]:
         """Every destination that is in the settings, or that still lacks something."""
         rows = self._connection.execute(
             "SELECT d.id, d.name, d.endpoint, d.active, d.delivered, d.given_up, "
@@ -120,7 +120,7 @@ class Outbox:
             "FROM destination d ORDER BY d.name"
         )
         states = [
-            DestinationState(
+            DestinationStatus(
                 id=r[0], name=r[1], endpoint=r[2], active=bool(r[3]), delivered=r[4],
                 given_up=r[5], last_receipt_ns=r[6], failures=r[7], failing_since_ns=r[8],
                 next_attempt_ns=r[9], asked_to_wait=bool(r[10]), last_error=r[11], pending=r[12],
@@ -130,7 +130,7 @@ class Outbox:
         ]  # fmt: skip
         return [s for s in states if s.active or s.pending or s.refused]
 
-    def standings(self) -> list[Standing]:
+    def progress(self) -> list[DestinationProgress]:
         """The destinations in the settings that lack something."""
         rows = self._connection.execute(
             "SELECT id, name, failures, next_attempt_ns, asked_to_wait, silent FROM destination d "
@@ -138,7 +138,7 @@ class Outbox:
             "ORDER BY id"
         )
         return [
-            Standing(id=r[0], name=r[1], failures=r[2], next_attempt_ns=r[3],
+            DestinationProgress(id=r[0], name=r[1], failures=r[2], next_attempt_ns=r[3],
                      asked_to_wait=bool(r[4]), silent=bool(r[5]))
             for r in rows
         ]  # fmt: skip

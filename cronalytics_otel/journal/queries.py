@@ -25,7 +25,7 @@ class RunFilter:
     limit: int | None = None
 
 
-class Views:
+class Queries:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         # SQLite's own NOCASE knows ASCII alone.

@@ -12,18 +12,18 @@ from ..model import (
     Approval,
     CostStatus,
     DeliveryOutcome,
-    Detail,
     Feed,
     Job,
     Mode,
     ModelCall,
+    Observation,
     Outcome,
     OutcomeSource,
     Run,
     Schedule,
     ScheduleKind,
     SkipReason,
-    ToolRun,
+    ToolResult,
     Trigger,
     Usage,
 )
@@ -173,19 +173,19 @@ def _only(names: Iterable[str], record: dict[str, Any]) -> dict[str, Any]:
     return {name: record[name] for name in names if name in record}
 
 
-_DETAILS: dict[str, type[ModelCall | ApiError | ToolRun]] = {
-    "call": ModelCall, "error": ApiError, "tool": ToolRun,
+_DETAILS: dict[str, type[ModelCall | ApiError | ToolResult]] = {
+    "call": ModelCall, "error": ApiError, "tool": ToolResult,
 }  # fmt: skip
 _KIND_OF = {cls: kind for kind, cls in _DETAILS.items()}
 _NESTED = {"usage": Usage, "approval": Approval}
 
 
-def detail_to_json(detail: Detail) -> str:
+def observation_to_json(detail: Observation) -> str:
     """What is unknown is left out."""
     return json.dumps({"kind": _KIND_OF[type(detail)], **_known(detail)})
 
 
-def _known(record: Detail | Usage | Approval) -> dict[str, object]:
+def _known(record: Observation | Usage | Approval) -> dict[str, object]:
     values = ((field.name, getattr(record, field.name)) for field in fields(record))
     return {
         name: _known(value) if isinstance(value, (Usage, Approval)) else value
@@ -194,7 +194,7 @@ def _known(record: Detail | Usage | Approval) -> dict[str, object]:
     }
 
 
-def detail_from_json(text: str) -> Detail | None:
+def observation_from_json(text: str) -> Observation | None:
     """None for what another version wrote and this one does not know."""
     record = cast("dict[str, Any]", json.loads(text))
     cls = _DETAILS.get(record.pop("kind"))

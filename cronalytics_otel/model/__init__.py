@@ -20,7 +20,7 @@ from .evidence import (
     Session,
 )
 from .job import Job, Mode, Schedule, ScheduleKind
-from .observation import ApiError, Approval, Detail, Details, ModelCall, ToolRun
+from .observation import ApiError, Approval, ModelCall, Observation, Observations, ToolResult
 from .run import (
     FAILED_OUTCOMES,
     OUTPUT_ID,
@@ -47,8 +47,6 @@ __all__ = [
     "Conversation",
     "CostStatus",
     "DeliveryOutcome",
-    "Detail",
-    "Details",
     "Ending",
     "Execution",
     "FedOutput",
@@ -59,6 +57,8 @@ __all__ = [
     "Mode",
     "ModelCall",
     "ModelUsage",
+    "Observation",
+    "Observations",
     "Outcome",
     "OutcomeSource",
     "Output",
@@ -75,7 +75,7 @@ __all__ = [
     "SpanLink",
     "TimeSource",
     "ToolCall",
-    "ToolRun",
+    "ToolResult",
     "Trigger",
     "Usage",
 ]

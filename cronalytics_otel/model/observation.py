@@ -54,7 +54,7 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolRun:
+class ToolResult:
     """A tool call that came to its end, as a hook told of it."""
 
     call_id: str
@@ -67,15 +67,15 @@ class ToolRun:
     approval: Approval | None = None
 
 
-Detail: TypeAlias = ModelCall | ApiError | ToolRun
+Observation: TypeAlias = ModelCall | ApiError | ToolResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Details:
+class Observations:
     """What hooks told of one session, in the order in which they came: clocks may go back."""
 
     attempts: tuple[ModelCall | ApiError, ...] = ()
-    tools: tuple[ToolRun, ...] = ()
+    tools: tuple[ToolResult, ...] = ()
 
     @property
     def calls(self) -> tuple[ModelCall, ...]:

@@ -139,7 +139,7 @@ class Follower:
             self.sync(look)
 
     def runs(self) -> list[Run]:
-        return self.journal.views.runs(RunFilter())
+        return self.journal.queries.runs(RunFilter())
 
     def missed(self) -> set[tuple[str, int, int, int]]:
         return {

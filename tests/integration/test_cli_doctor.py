@@ -224,8 +224,8 @@ def test_a_journal_that_others_can_read_is_a_failure_with_the_command(cli: Cli) 
 HOLD_THE_LOCK = """
 import sys
 from pathlib import Path
-from cronalytics_otel.lock import sole_syncer
-with sole_syncer(Path(sys.argv[1])):
+from cronalytics_otel.lock import sync_lock
+with sync_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """

@@ -11,7 +11,7 @@ import pytest
 
 from cronalytics_otel.cli.commands.sync import _Lines
 from cronalytics_otel.cli.terminal import Terminal
-from cronalytics_otel.lock import sole_syncer
+from cronalytics_otel.lock import sync_lock
 from tests.support.cli import Cli, commands
 from tests.support.collector import FaultyCollector, status
 from tests.support.homes import HomeBuilder
@@ -238,7 +238,7 @@ def test_a_file_of_the_host_that_cannot_be_read_is_a_failure(cli: Cli) -> None:
 
 
 def test_another_process_that_syncs_is_told(cli: Cli) -> None:
-    with sole_syncer(cli.home.lock):
+    with sync_lock(cli.home.lock):
         said = cli("sync")
 
     assert (said.status, said.out) == (1, "")

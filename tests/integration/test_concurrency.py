@@ -16,7 +16,7 @@ from cronalytics_otel import plugin
 from cronalytics_otel.config import load_settings
 from cronalytics_otel.hooks import HOOKS, Signal
 from cronalytics_otel.host.home import Home
-from cronalytics_otel.lock import SyncBusyError, sole_syncer
+from cronalytics_otel.lock import SyncBusyError, sync_lock
 from cronalytics_otel.sync import SyncReport, sync
 from tests.support.collector import Answer, FaultyCollector, SpanDict, hang, ok, status
 from tests.support.fault_checks import (
@@ -135,9 +135,9 @@ def test_a_thread_that_was_told_to_wait_does_not_let_go_of_the_other_ones_lock(
 ) -> None:
     """A POSIX lock is gone when any descriptor of its file is closed, by whichever thread."""
     lock = Home(home.path).lock
-    with sole_syncer(lock):
+    with sync_lock(lock):
         with ThreadPoolExecutor(1) as pool:
-            refused = pool.submit(lambda: sole_syncer(lock).__enter__())
+            refused = pool.submit(lambda: sync_lock(lock).__enter__())
             assert isinstance(refused.exception(), SyncBusyError)
         done = processes.sync(home.path, environ)
         assert done.error is not None

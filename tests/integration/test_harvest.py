@@ -88,7 +88,7 @@ class Place:
 
     def runs(self) -> dict[str, Run]:
         with self.journal() as journal:
-            found = journal.views.runs(RunFilter())
+            found = journal.queries.runs(RunFilter())
         assert len({run.run_id for run in found}) == len(found)
         return {run.run_id: run for run in found}
 

@@ -45,7 +45,7 @@ def look(host: HomeBuilder, *, after: timedelta = timedelta(days=1), full: bool 
 
 def runs(host: HomeBuilder) -> list[Run]:
     with Journal.open(Home(host.path).journal) as journal:
-        return journal.views.runs(RunFilter())
+        return journal.queries.runs(RunFilter())
 
 
 def sql(path: Path, script: str, *values: object) -> None:

@@ -223,7 +223,7 @@ class HarvestMachine(RuleBasedStateMachine):
         with Journal.open(self.home.journal) as journal:
             # Runs come here when the machine likes, not when they are due: what a host missed that
             # behaves like this is no question. See test_missed_year.py for one that keeps its rules.
-            runs = [r for r in journal.views.runs(RunFilter()) if r.outcome is not Outcome.MISSED]
+            runs = [r for r in journal.queries.runs(RunFilter()) if r.outcome is not Outcome.MISSED]
         by_id = {run.run_id: run for run in runs}
         assert len(by_id) == len(runs), "a run is there twice"
         for run_id, run in self.final.items():
@@ -256,7 +256,7 @@ class HarvestMachine(RuleBasedStateMachine):
                 self.home, journal, Zone(info=UTC, name="UTC"),
                 now_ns=epoch_ns(self.clock + LONGER_THAN_ANY_GRACE),
             )  # fmt: skip
-            runs = journal.views.runs(RunFilter())
+            runs = journal.queries.runs(RunFilter())
         shutil.rmtree(self.folder / "fresh")
         return {run.run_id: run for run in runs}
 

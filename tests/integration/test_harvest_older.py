@@ -61,7 +61,7 @@ class Place:
 
     def runs(self) -> list[Run]:
         with Journal.open(self.home.journal) as journal:
-            return list(journal.views.runs(RunFilter()))
+            return list(journal.queries.runs(RunFilter()))
 
     def run(self) -> Run:
         """The only one."""
@@ -83,7 +83,7 @@ def place(tmp_path: Path) -> Place:
         "All good.",
         "Summary: two of five hosts timed out, the rest is fine",
         "Summary: March spending exceeded the budget of marketing",
-        "The login page answers 401 unauthorized, as it should.\n\n" + "Details. " * 2_000,
+        "The login page answers 401 unauthorized, as it should.\n\n" + "Observations. " * 2_000,
         "It says:\n\n## Error\n\n```\nHTTP 500\n```",
     ],
 )

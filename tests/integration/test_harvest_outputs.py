@@ -54,7 +54,7 @@ class Place:
 
     def runs(self) -> dict[str, Run]:
         with Journal.open(self.home.journal) as journal:
-            return {run.run_id: run for run in journal.views.runs(RunFilter())}
+            return {run.run_id: run for run in journal.queries.runs(RunFilter())}
 
     def forget(self) -> None:
         self.home.journal.unlink()

@@ -65,7 +65,7 @@ class Place:
                 snapshots=snapshots, full=full,
             )  # fmt: skip
             assert found.problems == []
-            runs = journal.views.runs(RunFilter(outcomes=frozenset({Outcome.MISSED})))
+            runs = journal.queries.runs(RunFilter(outcomes=frozenset({Outcome.MISSED})))
         return sorted(runs, key=lambda run: run.started_ns)
 
     def change_jobs(self, **fields: object) -> None:
@@ -82,7 +82,7 @@ class Place:
         with Journal.open(self.home.journal) as journal:
             return next(
                 r
-                for r in journal.views.runs(RunFilter(job=job_id))
+                for r in journal.queries.runs(RunFilter(job=job_id))
                 if r.outcome is not Outcome.MISSED
             )
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.outbox import DestinationState
+from cronalytics_otel.journal.outbox import DestinationStatus
 from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import Run
 from cronalytics_otel.telemetry import ids
@@ -73,7 +73,7 @@ def assert_all_there_once(collector: Holder, expected: Sequence[Expected]) -> No
 def runs_of(home: Path) -> list[Run]:
     """What the journal holds, in the order of the runs' ends."""
     with Journal.open(Home(home).journal) as journal:
-        return journal.views.runs(RunFilter())[::-1]
+        return journal.queries.runs(RunFilter())[::-1]
 
 
 def assert_journal_tells_the_truth(
@@ -90,7 +90,7 @@ def assert_journal_tells_the_truth(
     assert {key: value for key, value in differences.items() if value} == {}
 
 
-def destinations_of(home: Path) -> dict[str, DestinationState]:
+def destinations_of(home: Path) -> dict[str, DestinationStatus]:
     with Journal.open(Home(home).journal) as journal:
         return {state.name: state for state in journal.outbox.states()}
 

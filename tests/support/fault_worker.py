@@ -137,7 +137,7 @@ def _fork(home: Any) -> Any:
         # Nothing of its parent's pipe to the test: only the parent reads commands.
         sys.stdin = open(os.devnull)  # noqa: SIM115 - for the rest of the child's life
         try:
-            with lock.sole_syncer(home.lock):
+            with lock.sync_lock(home.lock):
                 seen = "free"
         except lock.SyncBusyError as error:
             seen = str(error)

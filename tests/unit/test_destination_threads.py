@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cronalytics_otel.export.exporter import Delivery
-from cronalytics_otel.export.threads import Couriers
+from cronalytics_otel.export.threads import DestinationThreads
 
 GUARD_S = 60.0
 """So that a broken courier fails a test instead of hanging it."""
@@ -36,13 +36,13 @@ def never() -> bool:
 
 
 @pytest.fixture
-def couriers() -> Iterator[Couriers]:
-    made = Couriers()
+def couriers() -> Iterator[DestinationThreads]:
+    made = DestinationThreads()
     yield made
     made.wait(["slow", "quick"], never)
 
 
-def test_none_waits_for_another(couriers: Couriers) -> None:
+def test_none_waits_for_another(couriers: DestinationThreads) -> None:
     slow, quick = Step(Delivery(sent=1)), Step(Delivery(sent=2))
     couriers.send("slow", slow)
     couriers.send("quick", quick)
@@ -55,7 +55,7 @@ def test_none_waits_for_another(couriers: Couriers) -> None:
 
 
 def test_a_wait_ends_when_there_is_something_better_to_do_and_the_rest_is_collected_later(
-    couriers: Couriers,
+    couriers: DestinationThreads,
 ) -> None:
     slow = Step(Delivery(error="503", began_failing=True))
     couriers.send("slow", slow)
@@ -71,7 +71,7 @@ def test_a_wait_ends_when_there_is_something_better_to_do_and_the_rest_is_collec
 
 
 def test_who_is_sent_again_while_under_way_stops_there_and_goes_on_with_the_newest_errand(
-    couriers: Couriers,
+    couriers: DestinationThreads,
 ) -> None:
     first, passed_over, last = (Step(Delivery(sent=n)) for n in (1, 10, 100))
     couriers.send("slow", first)
@@ -87,7 +87,7 @@ def test_who_is_sent_again_while_under_way_stops_there_and_goes_on_with_the_newe
 
 
 def test_one_that_is_not_in_the_settings_any_more_ends_after_what_it_is_at(
-    couriers: Couriers,
+    couriers: DestinationThreads,
 ) -> None:
     slow, next_one = Step(Delivery(sent=1)), Step(Delivery(sent=2))
     couriers.send("slow", slow)
@@ -102,7 +102,7 @@ def test_one_that_is_not_in_the_settings_any_more_ends_after_what_it_is_at(
 
 @pytest.mark.parametrize("error", [RuntimeError("journal"), SystemExit(3)])
 def test_what_an_errand_raises_is_raised_where_it_is_collected(
-    couriers: Couriers, error: BaseException
+    couriers: DestinationThreads, error: BaseException
 ) -> None:
     slow = Step(error)
     slow.end.set()
@@ -114,7 +114,7 @@ def test_what_an_errand_raises_is_raised_where_it_is_collected(
 
 
 def test_where_no_thread_can_be_started_it_is_done_at_once(
-    couriers: Couriers, monkeypatch: pytest.MonkeyPatch
+    couriers: DestinationThreads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in some versions of Python while the interpreter leaves."""
 
@@ -128,7 +128,7 @@ def test_where_no_thread_can_be_started_it_is_done_at_once(
     assert couriers.collect() == {"quick": Delivery(sent=1)}
 
 
-def test_no_courier_holds_the_process(couriers: Couriers) -> None:
+def test_no_courier_holds_the_process(couriers: DestinationThreads) -> None:
     slow = Step(Delivery())
     couriers.send("slow", slow)
     assert slow.begun.wait(GUARD_S)

@@ -21,7 +21,7 @@ from cronalytics_otel.export.acknowledgement import Receipt, Verdict
 from cronalytics_otel.export.exporter import Delivery, Terms, backoff_s, deliver
 from cronalytics_otel.export.otlp.sender import MissingExporterError
 from cronalytics_otel.journal import Journal, JournalError
-from cronalytics_otel.journal.outbox import DestinationState, Entry
+from cronalytics_otel.journal.outbox import DestinationStatus, Entry
 from cronalytics_otel.model import Span
 from cronalytics_otel.model.times import NS
 from tests.support.cli import DIGEST
@@ -132,7 +132,7 @@ class Desk:
                 "jitter": lambda: self.jitter, **changes,
             }  # type: ignore[arg-type]
         )  # fmt: skip
-        (standing,) = self.journal.outbox.standings()
+        (standing,) = self.journal.outbox.progress()
         return deliver(self.journal, standing, lambda: self.backend, self.build, terms)
 
     def answer(self, *receipts: Receipt, then: Receipt = OK) -> None:
@@ -141,7 +141,7 @@ class Desk:
         self.backend.answers = lambda _: next(script, then)
 
     @property
-    def state(self) -> DestinationState:
+    def state(self) -> DestinationStatus:
         (state,) = self.journal.outbox.states()
         return state
 

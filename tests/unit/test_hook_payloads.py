@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cronalytics_otel.host import hook_payloads as notes
-from cronalytics_otel.model import ApiError, Approval, ModelCall, ToolRun, Usage
+from cronalytics_otel.model import ApiError, Approval, ModelCall, ToolResult, Usage
 
 AT_S = 1_795_258_800.5
 AT_NS = 1_795_258_800_500_000_000
@@ -98,7 +98,7 @@ def test_a_tool_call_ended_when_the_hook_came_and_took_what_it_says(
 ) -> None:
     told |= {"tool_call_id": "c", "tool_name": "terminal", "duration_ms": 1500}
     run = notes.read("post_tool_call", AT_S, told)
-    assert isinstance(run, ToolRun)
+    assert isinstance(run, ToolResult)
     assert (run.started_ns, run.ended_ns) == (AT_NS - 1_500_000_000, AT_NS)
     assert (run.call_id, run.name, run.failed) == ("c", "terminal", failed)
 
@@ -131,7 +131,7 @@ def test_an_approval_says_how_long_somebody_thought(
     told: object, approval: Approval | None
 ) -> None:
     run = notes.read("post_tool_call", AT_S, {"tool_call_id": "c", "approval": told})
-    assert isinstance(run, ToolRun)
+    assert isinstance(run, ToolResult)
     assert run.approval == approval
 
 

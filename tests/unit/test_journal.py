@@ -49,7 +49,7 @@ def a_run(number: int, **changes: object) -> Run:
 
 
 def ids(journal: Journal) -> list[str]:
-    return [run.run_id for run in reversed(journal.views.runs(RunFilter()))]
+    return [run.run_id for run in reversed(journal.queries.runs(RunFilter()))]
 
 
 def pending(path: Path) -> list[tuple[str, str]]:
@@ -204,7 +204,7 @@ def test_a_run_becomes_final_once(journal: Journal, path: Path, again: Run) -> N
         journal.set_facts({"mark": "moved"})
         journal.add_runs([a_run(2), again], 0)
 
-    assert journal.views.runs(RunFilter()) == [a_run(1)]
+    assert journal.queries.runs(RunFilter()) == [a_run(1)]
     assert pending(path) == [("backend", "e1")]
     assert journal.facts() == {}
 

@@ -14,15 +14,15 @@ from hypothesis import given
 
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal import journal as store
-from cronalytics_otel.journal.records import detail_from_json, detail_to_json
-from cronalytics_otel.model import ApiError, Detail, Details, ModelCall, ToolRun, Usage
+from cronalytics_otel.journal.records import observation_from_json, observation_to_json
+from cronalytics_otel.model import ApiError, ModelCall, Observation, Observations, ToolResult, Usage
 from tests import strategies
 from tests.support.cli import DIGEST
 
 ROOT = "cron_6c583f72f2e8_20260131_070004"
 CALL = ModelCall(started_ns=1, ended_ns=5, model="m", usage=Usage(input_tokens=3))
 ERROR = ApiError(started_ns=1, ended_ns=2, status_code=500)
-TOOL = ToolRun(call_id="c", name="t", started_ns=3, ended_ns=4, failed=True)
+TOOL = ToolResult(call_id="c", name="t", started_ns=3, ended_ns=4, failed=True)
 
 
 @pytest.fixture
@@ -32,54 +32,54 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @given(detail=strategies.model_calls | strategies.api_errors | strategies.tool_runs)
-def test_what_is_written_is_what_is_read(detail: Detail) -> None:
-    assert detail_from_json(detail_to_json(detail)) == detail
+def test_what_is_written_is_what_is_read(detail: Observation) -> None:
+    assert observation_from_json(observation_to_json(detail)) == detail
 
 
 def test_what_another_version_wrote_is_read_as_far_as_it_is_known() -> None:
-    record = json.loads(detail_to_json(CALL))
+    record = json.loads(observation_to_json(CALL))
     record |= {"colour": "red"}
     record["usage"] |= {"image_tokens": 7}
-    assert detail_from_json(json.dumps(record)) == CALL
-    assert detail_from_json('{"kind": "surprise"}') is None
+    assert observation_from_json(json.dumps(record)) == CALL
+    assert observation_from_json('{"kind": "surprise"}') is None
 
 
 def test_details_are_found_by_run_in_the_order_in_which_they_came(journal: Journal) -> None:
     second = replace(CALL, ended_ns=9)
-    journal.add_details(
+    journal.add_observations(
         [(ROOT, ROOT, second), (ROOT, ROOT, CALL), (ROOT, "child", TOOL), (ROOT, ROOT, ERROR),
          ("cron_other_20260131_070004", "cron_other_20260131_070004", CALL)],
         lost=0,
     )  # fmt: skip
     assert journal.details([ROOT]) == {
-        ROOT: Details(attempts=(second, CALL, ERROR)),
-        "child": Details(tools=(TOOL,)),
+        ROOT: Observations(attempts=(second, CALL, ERROR)),
+        "child": Observations(tools=(TOOL,)),
     }
     assert journal.details([]) == {}
     assert journal.details(["unheard of"]) == {}
 
 
 def test_what_was_lost_is_added_up(journal: Journal) -> None:
-    journal.add_details([], lost=2)
-    journal.add_details([(ROOT, ROOT, CALL)], lost=0)
-    journal.add_details([], lost=3)
+    journal.add_observations([], lost=2)
+    journal.add_observations([(ROOT, ROOT, CALL)], lost=0)
+    journal.add_observations([], lost=3)
     assert journal.facts()["details.lost"] == "5"
 
 
 def test_the_oldest_go_but_for_those_of_runs_that_somebody_lacks(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "DETAILS_KEPT", 2)
+    monkeypatch.setattr(store, "OBSERVATIONS_KEPT", 2)
     pending, sent = DIGEST, replace(DIGEST, execution_id="e2", session_id="cron_sent_1")
     journal.outbox.set_destinations({"default": "http://x"}, 1)
     with journal.atomic():
         journal.add_runs([pending, sent], 1)
-    (standing,) = journal.outbox.standings()
+    (standing,) = journal.outbox.progress()
     entries = journal.outbox.take(standing.id, 10, fresh_since_ns=0)
     journal.outbox.accepted(standing.id, [e for e in entries if e.run == sent], 2)
     assert pending.session_id is not None
     for root in (pending.session_id, "cron_sent_1", "cron_unknown_1", "cron_new_1", "cron_new_2"):
-        journal.add_details([(root, root, CALL)], lost=0)
+        journal.add_observations([(root, root, CALL)], lost=0)
 
     kept = [pending.session_id, "cron_new_1", "cron_new_2"]
     assert set(journal.details([*kept, "cron_sent_1", "cron_unknown_1"])) == set(kept)

@@ -112,7 +112,7 @@ def test_runs_of_a_journal_of_the_first_schema_are_kept_and_what_is_new_is_unkno
             records.run_to_row(run)[: len(columns)],
         )
     with Journal.open(path) as journal:
-        assert journal.views.find(run.run_id) == [run]
+        assert journal.queries.find(run.run_id) == [run]
 
 
 def test_a_failing_migration_leaves_no_trace_and_those_before_it_stay(
@@ -231,7 +231,7 @@ def test_what_is_no_database_is_moved_aside_and_a_new_one_made(path: Path) -> No
         assert journal.repair is not None
         assert journal.repair.moved_to.read_bytes() == b"garbage!" * 1000
         assert "not a database" in journal.repair.fault
-        assert journal.views.totals() == (0, None, None)
+        assert journal.queries.totals() == (0, None, None)
     with Journal.open(path) as journal:
         assert journal.repair is None
 
@@ -246,7 +246,7 @@ def test_two_damaged_journals_of_one_second_are_both_kept(path: Path) -> None:
 
 
 READS: dict[str, Callable[[Journal], object]] = {
-    "runs": lambda journal: journal.views.runs(RunFilter()),
+    "runs": lambda journal: journal.queries.runs(RunFilter()),
     "take": lambda journal: journal.outbox.take(1, 400, fresh_since_ns=10**6),
 }
 
@@ -331,19 +331,19 @@ HOT: dict[str, tuple[Callable[[Journal], object], set[str]]] = {
     "facts to write": (lambda j: j.set_facts({"a": "b"}), set()),
     "what to send": (
         lambda j: j.outbox.take(1, 8, fresh_since_ns=2), {KEY, "INTEGER PRIMARY KEY"}),
-    "who lacks something": (lambda j: j.outbox.standings(), {KEY}),
+    "who lacks something": (lambda j: j.outbox.progress(), {KEY}),
     "how much is pending": (lambda j: j.outbox.pending(1), {KEY}),
     "a receipt": (
         lambda j: j.outbox.accepted(1, j.outbox.take(1, 1, fresh_since_ns=0), 0),
         {KEY, "INTEGER PRIMARY KEY"}),
     "what is new for the outbox": (
         lambda j: j.add_runs([replace(DIGEST, ended_ns=5)], 0), {"INTEGER PRIMARY KEY"}),
-    "the newest runs": (lambda j: j.views.runs(RunFilter(limit=9)), {"run_by_end"}),
+    "the newest runs": (lambda j: j.queries.runs(RunFilter(limit=9)), {"run_by_end"}),
     "the newest runs of a kind": (
-        lambda j: j.views.runs(
+        lambda j: j.queries.runs(
             RunFilter(job="a", since_ns=1, outcomes=frozenset(Outcome), limit=9)), {"run_by_end"}),
-    "the run before one": (lambda j: j.views.previous(DIGEST), {"run_by_job"}),
-    "a run by its id": (lambda j: j.views.find("e00"), {"run_by_execution", "run_by_session"}),
+    "the run before one": (lambda j: j.queries.previous(DIGEST), {"run_by_job"}),
+    "a run by its id": (lambda j: j.queries.find("e00"), {"run_by_execution", "run_by_session"}),
 }  # fmt: skip
 
 

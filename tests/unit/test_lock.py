@@ -15,13 +15,13 @@ from typing import NoReturn
 
 import pytest
 
-from cronalytics_otel.lock import SyncBusyError, sole_syncer
+from cronalytics_otel.lock import SyncBusyError, sync_lock
 
 HOLDS_IT = """
 import sys
 from pathlib import Path
-from cronalytics_otel.lock import sole_syncer
-with sole_syncer(Path(sys.argv[1])):
+from cronalytics_otel.lock import sync_lock
+with sync_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -29,13 +29,13 @@ with sole_syncer(Path(sys.argv[1])):
 FORKS_WHILE_IT_HOLDS_IT = """
 import os, sys
 from pathlib import Path
-from cronalytics_otel.lock import SyncBusyError, sole_syncer
+from cronalytics_otel.lock import SyncBusyError, sync_lock
 
 path = Path(sys.argv[1])
 
 def tries() -> str:
     try:
-        with sole_syncer(path):
+        with sync_lock(path):
             return "got it"
     except SyncBusyError as error:
         return str(error)
@@ -48,7 +48,7 @@ def asked_in_a_child() -> str:
     os.wait()
     return os.read(reading, 1000).decode()
 
-with sole_syncer(path):
+with sync_lock(path):
     print("while held:", asked_in_a_child())
     print("the parent still:", tries())
 print("afterwards:", asked_in_a_child())
@@ -73,9 +73,9 @@ def held_by_another_process(path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_the_second_of_one_thread_is_refused_and_the_first_keeps_it(path: Path) -> None:
-    with sole_syncer(path):
+    with sync_lock(path):
         for _ in range(2):
-            with pytest.raises(SyncBusyError, match="this process"), sole_syncer(path):
+            with pytest.raises(SyncBusyError, match="this process"), sync_lock(path):
                 pass
 
 
@@ -84,12 +84,12 @@ def test_another_thread_is_refused(path: Path) -> None:
 
     def tries() -> None:
         try:
-            with sole_syncer(path):
+            with sync_lock(path):
                 said.append("got it")
         except SyncBusyError as error:
             said.append(str(error))
 
-    with sole_syncer(path):
+    with sync_lock(path):
         thread = threading.Thread(target=tries)
         thread.start()
         thread.join()
@@ -97,21 +97,21 @@ def test_another_thread_is_refused(path: Path) -> None:
 
 
 def test_homes_do_not_hold_each_other_up(tmp_path: Path) -> None:
-    with sole_syncer(tmp_path / "a" / "sync.lock"), sole_syncer(tmp_path / "b" / "sync.lock"):
+    with sync_lock(tmp_path / "a" / "sync.lock"), sync_lock(tmp_path / "b" / "sync.lock"):
         pass
 
 
 def test_it_is_free_again_after_the_block(path: Path) -> None:
-    with sole_syncer(path):
+    with sync_lock(path):
         pass
-    with sole_syncer(path):
+    with sync_lock(path):
         pass
 
 
 def test_it_is_free_again_after_an_error_in_the_block(path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), sole_syncer(path):
+    with pytest.raises(ZeroDivisionError), sync_lock(path):
         raise ZeroDivisionError
-    with sole_syncer(path):
+    with sync_lock(path):
         pass
 
 
@@ -119,15 +119,15 @@ def test_another_process_is_refused_and_told_to_come_again(path: Path) -> None:
     with (
         held_by_another_process(path),
         pytest.raises(SyncBusyError, match="another process is syncing this home: try again"),
-        sole_syncer(path),
+        sync_lock(path),
     ):
         pass
 
 
 def test_a_refused_thread_does_not_bar_the_next_try(path: Path) -> None:
-    with held_by_another_process(path), pytest.raises(SyncBusyError), sole_syncer(path):
+    with held_by_another_process(path), pytest.raises(SyncBusyError), sync_lock(path):
         pass
-    with sole_syncer(path):
+    with sync_lock(path):
         pass
 
 
@@ -135,7 +135,7 @@ def test_a_killed_process_holds_nothing(path: Path) -> None:
     with held_by_another_process(path) as process:
         process.kill()
         process.wait()
-        with sole_syncer(path):
+        with sync_lock(path):
             pass
 
 
@@ -155,7 +155,7 @@ def test_a_forked_child_neither_has_the_lock_nor_takes_it_from_its_parent(path: 
 def test_folder_and_file_are_their_owner_s_alone_whatever_the_umask(path: Path) -> None:
     before = os.umask(0)
     try:
-        with sole_syncer(path):
+        with sync_lock(path):
             pass
     finally:
         os.umask(before)
@@ -166,10 +166,10 @@ def test_folder_and_file_are_their_owner_s_alone_whatever_the_umask(path: Path) 
 def test_a_folder_that_cannot_be_made_bars_no_later_try(tmp_path: Path) -> None:
     folder = tmp_path / "cronalytics-otel"
     folder.write_text("in the way")
-    with pytest.raises(OSError), sole_syncer(folder / "sync.lock"):
+    with pytest.raises(OSError), sync_lock(folder / "sync.lock"):
         pass
     folder.unlink()
-    with sole_syncer(folder / "sync.lock"):
+    with sync_lock(folder / "sync.lock"):
         pass
 
 
@@ -182,5 +182,5 @@ def test_a_file_system_without_locks_is_not_taken_for_a_busy_home(
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "lockf", no_locks)
-    with pytest.raises(OSError, match="No locks available"), sole_syncer(path):
+    with pytest.raises(OSError, match="No locks available"), sync_lock(path):
         pass

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cronalytics_otel.domain.assembly import Facts, assemble
+from cronalytics_otel.domain.assembly import Evidence, assemble
 from cronalytics_otel.domain.matching import Matcher
 from cronalytics_otel.domain.outcome import EMPTY_REPLY
 from cronalytics_otel.domain.spending import total_cost
@@ -358,12 +358,12 @@ JOB = Job(
 )  # fmt: skip
 
 
-def facts(**given: object) -> Facts:
+def facts(**given: object) -> Evidence:
     base: dict[str, object] = {
         "profile": "default", "job_id": "j", "job": JOB, "job_now": JOB,
         "execution": execution("e1", 0, 20), "session": session("s1", 2.5, 19.99), **given,
     }  # fmt: skip
-    return Facts(**base)  # type: ignore[arg-type]
+    return Evidence(**base)  # type: ignore[arg-type]
 
 
 def run(**given: object) -> Run:

@@ -8,13 +8,13 @@ from cronalytics_otel.model import (
     ApiError,
     Approval,
     Conversation,
-    Details,
     Message,
     ModelCall,
+    Observations,
     Outcome,
     Span,
     ToolCall,
-    ToolRun,
+    ToolResult,
     Usage,
 )
 from cronalytics_otel.telemetry import semconv as sc
@@ -49,9 +49,9 @@ def an_error(start: float, end: float, **facts: object) -> ApiError:
     return ApiError(started_ns=at(start), ended_ns=at(end), **known)  # type: ignore[arg-type]
 
 
-def a_tool(call_id: str, start: float, end: float, **facts: object) -> ToolRun:
+def a_tool(call_id: str, start: float, end: float, **facts: object) -> ToolResult:
     known: dict[str, object] = {"failed": False} | facts
-    return ToolRun(call_id=call_id, name="t", started_ns=at(start), ended_ns=at(end), **known)  # type: ignore[arg-type]
+    return ToolResult(call_id=call_id, name="t", started_ns=at(start), ended_ns=at(end), **known)  # type: ignore[arg-type]
 
 
 TOOL_USE = a_session(
@@ -62,13 +62,13 @@ TOOL_USE = a_session(
 
 def live(
     conversation: Conversation,
-    *details: ModelCall | ApiError | ToolRun,
+    *details: ModelCall | ApiError | ToolResult,
     content: ContentPolicy | None = None,
     **facts: object,
 ) -> list[Span]:
-    told = Details(
-        attempts=tuple(d for d in details if not isinstance(d, ToolRun)),
-        tools=tuple(d for d in details if isinstance(d, ToolRun)),
+    told = Observations(
+        attempts=tuple(d for d in details if not isinstance(d, ToolResult)),
+        tools=tuple(d for d in details if isinstance(d, ToolResult)),
     )
     spans = build_trace(a_run(**facts), conversation, details={SESSION: told}, content=content)
     check_shape(spans)
@@ -474,8 +474,8 @@ def test_a_subagent_s_calls_stand_in_its_own_conversation() -> None:
         a_run(),
         conversation,
         details={
-            SESSION: Details(attempts=(a_call(2.6, 2.9, (10, 1)), a_call(8.1, 8.9, (20, 2)))),
-            "child": Details(attempts=(a_call(4.5, 6.5, (30, 3)),)),
+            SESSION: Observations(attempts=(a_call(2.6, 2.9, (10, 1)), a_call(8.1, 8.9, (20, 2)))),
+            "child": Observations(attempts=(a_call(4.5, 6.5, (30, 3)),)),
         },
     )
     assert outline(spans) == tree("""

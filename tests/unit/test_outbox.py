@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.outbox import DestinationState, Entry, Standing
+from cronalytics_otel.journal.outbox import DestinationProgress, DestinationStatus, Entry
 from tests.support.cli import DIGEST
 
 A, B = "http://a/v1/traces", "http://b/v1/traces"
@@ -33,13 +33,13 @@ def add(journal: Journal, *ends_ns: int, now_ns: int = 0) -> None:
         )
 
 
-def state(journal: Journal, name: str = "a") -> DestinationState:
+def state(journal: Journal, name: str = "a") -> DestinationStatus:
     (found,) = (s for s in journal.outbox.states() if s.name == name)
     return found
 
 
-def standing(journal: Journal, name: str = "a") -> Standing:
-    (found,) = (s for s in journal.outbox.standings() if s.name == name)
+def standing(journal: Journal, name: str = "a") -> DestinationProgress:
+    (found,) = (s for s in journal.outbox.progress() if s.name == name)
     return found
 
 
@@ -80,7 +80,7 @@ def test_one_that_has_gone_keeps_what_it_lacked_and_is_sent_nothing(journal: Jou
     add(journal, 1)
     journal.outbox.set_destinations({"b": B}, 0)
     add(journal, 2)
-    assert [s.name for s in journal.outbox.standings()] == ["b"]
+    assert [s.name for s in journal.outbox.progress()] == ["b"]
     assert not state(journal, "a").active
     assert (lacks(journal, "a"), lacks(journal, "b")) == ([1], [1, 2])
 
@@ -137,10 +137,10 @@ def test_settings_that_stay_the_same_write_nothing(journal: Journal) -> None:
 
 def test_only_who_is_in_the_settings_and_lacks_something_is_to_be_sent_to(journal: Journal) -> None:
     journal.outbox.set_destinations({"a": A, "b": B}, 0)
-    assert journal.outbox.standings() == []
+    assert journal.outbox.progress() == []
     add(journal, 1)
     journal.outbox.accepted(1, journal.outbox.take(1, 1, fresh_since_ns=0), 0)
-    assert [s.name for s in journal.outbox.standings()] == ["b"]
+    assert [s.name for s in journal.outbox.progress()] == ["b"]
 
 
 # The order.

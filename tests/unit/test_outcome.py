@@ -14,7 +14,7 @@ from cronalytics_otel.domain.outcome import (
     ANSWER_FOR_ERROR,
     EMPTY_REPLY,
     REFUSED,
-    Ended,
+    RunEnd,
     failed,
     from_ledger,
     from_output,
@@ -61,7 +61,7 @@ def said(text: str, role: str = "assistant") -> LastMessage:
     return LastMessage(role=role, timestamp_ns=1, head=trimmed[:EXCERPT], tail=trimmed[-EXCERPT:])
 
 
-def ledger(status: str = "completed", error: str | None = None, **given: object) -> Ended:
+def ledger(status: str = "completed", error: str | None = None, **given: object) -> RunEnd:
     facts: dict[str, object] = {"job": job(), "has_session": True, "output": None, **given}
     return from_ledger(execution(status, error), **facts)  # type: ignore[arg-type]
 
@@ -317,7 +317,7 @@ def session(
     saved: Output | None = None,
     status: tuple[str, str | None] | None = None,
     ended: bool = True,
-) -> Ended:
+) -> RunEnd:
     return from_session(last_message=last, output=saved, job_status=status, ended=ended)
 
 
@@ -402,7 +402,7 @@ SUMMARY = "I looked at five hosts. Two of them timed out, for the others see the
 
 def raised(
     error: str, last: LastMessage | None, *, at_turn_limit: bool = False, writes_late: bool = False
-) -> Ended:
+) -> RunEnd:
     ended = session(last, status=("error", error))
     return without_answer(ended, last, at_turn_limit=at_turn_limit, writes_late=writes_late)
 

@@ -60,7 +60,7 @@ NEWEST_FIRST = sorted(RUNS, key=lambda run: -run.ended_ns)
 def test_runs_are_those_that_every_filter_lets_through_newest_end_first(
     journal: Journal, wanted: RunFilter, found: list[Run]
 ) -> None:
-    assert journal.views.runs(wanted) == found
+    assert journal.queries.runs(wanted) == found
 
 
 def test_of_runs_that_end_at_once_the_later_written_is_first(tmp_path: Path) -> None:
@@ -68,17 +68,17 @@ def test_of_runs_that_end_at_once_the_later_written_is_first(tmp_path: Path) -> 
     with Journal.open(tmp_path / "j.db") as journal:
         with journal.atomic():
             journal.add_runs(twins, 0)
-        assert journal.views.runs(RunFilter()) == twins[::-1]
+        assert journal.queries.runs(RunFilter()) == twins[::-1]
 
 
 @pytest.mark.parametrize("length", [1, 4, 32])
 def test_a_run_is_found_by_the_beginning_of_its_execution_id(journal: Journal, length: int) -> None:
-    assert journal.views.find((DIGEST.execution_id or "")[:length]) == [DIGEST]
+    assert journal.queries.find((DIGEST.execution_id or "")[:length]) == [DIGEST]
 
 
 def test_a_run_is_found_by_the_beginning_of_its_session_id(journal: Journal) -> None:
-    assert journal.views.find("cron_71314c23fdcb") == [OLD_HOST]
-    assert len(journal.views.find("cron_6c583f72f2e8")) == 2
+    assert journal.queries.find("cron_71314c23fdcb") == [OLD_HOST]
+    assert len(journal.queries.find("cron_6c583f72f2e8")) == 2
 
 
 def test_a_run_whose_both_ids_fit_is_found_once(tmp_path: Path) -> None:
@@ -86,12 +86,12 @@ def test_a_run_whose_both_ids_fit_is_found_once(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "j.db") as journal:
         with journal.atomic():
             journal.add_runs([run], 0)
-        assert journal.views.find("same") == [run]
+        assert journal.queries.find("same") == [run]
 
 
 @pytest.mark.parametrize("reference", ["nobody", "%", "_", "cron_%", "'"])
 def test_what_is_no_beginning_of_an_id_finds_nothing(journal: Journal, reference: str) -> None:
-    assert journal.views.find(reference) == []
+    assert journal.queries.find(reference) == []
 
 
 def test_at_most_ten_runs_are_meant(tmp_path: Path) -> None:
@@ -99,22 +99,22 @@ def test_at_most_ten_runs_are_meant(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "j.db") as journal:
         with journal.atomic():
             journal.add_runs(many, 0)
-        assert len(journal.views.find("e")) == 10
+        assert len(journal.queries.find("e")) == 10
 
 
 def test_the_latest_of_a_job_by_its_name_or_its_id(journal: Journal) -> None:
-    assert journal.views.latest_of("NIGHTLY digest") == DIGEST
-    assert journal.views.latest_of(SCRIPT.job_id) == SCRIPT
-    assert journal.views.latest_of("nobody") is None
+    assert journal.queries.latest_of("NIGHTLY digest") == DIGEST
+    assert journal.queries.latest_of(SCRIPT.job_id) == SCRIPT
+    assert journal.queries.latest_of("nobody") is None
 
 
 def test_the_previous_run_is_that_of_the_same_job_that_began_last_before(journal: Journal) -> None:
-    assert journal.views.previous(DIGEST) == LOST
-    assert journal.views.previous(LOST) is None
+    assert journal.queries.previous(DIGEST) == LOST
+    assert journal.queries.previous(LOST) is None
     between = replace(DIGEST, started_ns=DIGEST.started_ns - HOUR, execution_id="b", session_id="b")
     with journal.atomic():
         journal.add_runs([between], 0)
-    assert journal.views.previous(DIGEST) == between
+    assert journal.queries.previous(DIGEST) == between
 
 
 def test_the_sources_of_a_run_are_those_that_saved_the_outputs_it_was_given(
@@ -128,7 +128,7 @@ def test_the_sources_of_a_run_are_those_that_saved_the_outputs_it_was_given(
         Feed(job_id=LOST.job_id, saved_ns=LOST.ended_ns - HOUR // 2),
     )
     run = replace(NO_KEY, execution_id="n", session_id="n", fed_by=feeds)
-    assert journal.views.sources(run) == [DIGEST, SCRIPT, LOST]
+    assert journal.queries.sources(run) == [DIGEST, SCRIPT, LOST]
 
 
 def test_an_output_of_a_run_that_is_not_known_has_no_source(journal: Journal) -> None:
@@ -139,8 +139,8 @@ def test_an_output_of_a_run_that_is_not_known_has_no_source(journal: Journal) ->
         Feed(job_id=DIGEST.job_id, saved_ns=LOST.started_ns - 2 * SECOND),
     )
     run = replace(NO_KEY, execution_id="n", session_id="n", fed_by=feeds)
-    assert journal.views.sources(run) == []
-    assert journal.views.sources(DIGEST) == []
+    assert journal.queries.sources(run) == []
+    assert journal.queries.sources(DIGEST) == []
 
 
 def test_of_a_job_s_runs_that_overlap_the_one_that_ended_first_after_it_saved_the_output(
@@ -154,16 +154,16 @@ def test_of_a_job_s_runs_that_overlap_the_one_that_ended_first_after_it_saved_th
         journal.add_runs([short], 0)
     for saved_s, source in ((8, short), (20, DIGEST)):
         feed = Feed(job_id=DIGEST.job_id, saved_ns=DIGEST.started_ns + saved_s * SECOND)
-        assert journal.views.sources(replace(NO_KEY, fed_by=(feed,))) == [source]
+        assert journal.queries.sources(replace(NO_KEY, fed_by=(feed,))) == [source]
 
 
 def test_totals_are_the_count_and_the_outermost_ends(journal: Journal, tmp_path: Path) -> None:
-    assert journal.views.totals() == (5, OLD_HOST.ended_ns, DIGEST.ended_ns)
+    assert journal.queries.totals() == (5, OLD_HOST.ended_ns, DIGEST.ended_ns)
     with Journal.open(tmp_path / "empty.db") as empty:
-        assert empty.views.totals() == (0, None, None)
+        assert empty.queries.totals() == (0, None, None)
 
 
 def test_open_are_the_executions_that_we_wait_for(journal: Journal) -> None:
     journal.set_open("execution", ["e1", "e2"], 0)
     journal.set_open("session", ["s1"], 0)
-    assert journal.views.open_count() == 2
+    assert journal.queries.open_count() == 2

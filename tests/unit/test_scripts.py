@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cronalytics_otel.domain import scripts
-from cronalytics_otel.domain.outcome import Ended
+from cronalytics_otel.domain.outcome import RunEnd
 from cronalytics_otel.model import (
     Execution,
     FedOutput,
@@ -55,8 +55,8 @@ def session(started_ns: int, stamp: str) -> Session:
     )  # fmt: skip
 
 
-def ended(outcome: Outcome, error: str | None = None) -> Ended:
-    return Ended(outcome=outcome, source=OutcomeSource.LEDGER, error_message=error)
+def ended(outcome: Outcome, error: str | None = None) -> RunEnd:
+    return RunEnd(outcome=outcome, source=OutcomeSource.LEDGER, error_message=error)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def ended(outcome: Outcome, error: str | None = None) -> Ended:
     ],
 )  # fmt: skip
 def test_an_exit_code_is_what_the_host_tells_or_what_its_rules_leave(
-    prompt: Prompt | None, outcome: Ended, mode: Mode | None, code: int | None
+    prompt: Prompt | None, outcome: RunEnd, mode: Mode | None, code: int | None
 ) -> None:
     assert scripts.exit_code(prompt, outcome, mode) == code
 

@@ -22,10 +22,10 @@ from cronalytics_otel.model import (
     AttributeValue,
     Conversation,
     DeliveryOutcome,
-    Details,
     Message,
     Mode,
     ModelCall,
+    Observations,
     Outcome,
     Run,
     ScheduleKind,
@@ -100,9 +100,9 @@ def a_family(text: str) -> Conversation:
     return a_conversation(text, text, is_subagent=False, children=children)
 
 
-def a_fallback(text: str) -> Details:
+def a_fallback(text: str) -> Observations:
     """What hooks told, in the course of which another model took over."""
-    told = filled(Details, text)
+    told = filled(Observations, text)
     call = filled(ModelCall, text)
     later = replace(call, started_ns=at(3.5), model=f"{text} 2", provider=f"{text} 2")
     return replace(told, attempts=(call, filled(ApiError, text), later))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cronalytics_otel.model import AttributeValue, Conversation, Details, Run, Span, SpanEvent
+from cronalytics_otel.model import AttributeValue, Conversation, Observations, Run, Span, SpanEvent
 from cronalytics_otel.telemetry import semconv as sc
 from cronalytics_otel.telemetry.content import ContentMode, ContentPolicy
 from cronalytics_otel.telemetry.traces.trace import build_trace
@@ -49,7 +49,7 @@ def test_any_trace_is_a_tree_in_time(
     sources: list[Run],
     steps: sc.Steps,
     content: ContentPolicy | None,
-    details: dict[str, Details],
+    details: dict[str, Observations],
 ) -> None:
     spans = build_trace(
         run,
@@ -71,7 +71,7 @@ def test_any_trace_has_registered_names_of_the_registered_types(
     sources: list[Run],
     steps: sc.Steps,
     content: ContentPolicy | None,
-    details: dict[str, Details],
+    details: dict[str, Observations],
 ) -> None:
     spans = build_trace(
         run,
@@ -106,7 +106,7 @@ def _check_event(event: SpanEvent, span: Span, where: sc.Where) -> None:
 
 @given(run=strategies.runs, conversation=strategies.conversations, details=strategies.details)
 def test_a_run_seen_live_has_the_same_tree_as_one_read_afterwards(
-    run: Run, conversation: Conversation, details: dict[str, Details]
+    run: Run, conversation: Conversation, details: dict[str, Observations]
 ) -> None:
     """Hooks make times, usage and errors exact; they add no span, and take none away."""
 
@@ -123,7 +123,7 @@ def test_a_run_seen_live_has_the_same_tree_as_one_read_afterwards(
     details=strategies.details,
 )
 def test_the_root_says_how_many_of_its_tokens_stand_on_no_call(
-    run: Run, conversation: Conversation | None, details: dict[str, Details]
+    run: Run, conversation: Conversation | None, details: dict[str, Observations]
 ) -> None:
     root, *steps = build_trace(run, conversation, details=details)
     on_calls = sum(

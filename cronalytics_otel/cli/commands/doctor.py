@@ -28,7 +28,7 @@ from ...export.acknowledgement import Receipt, Verdict
 from ...host.home import Home
 from ...host.inspection import look_at
 from ...journal import Journal
-from ...lock import SyncBusyError, sole_syncer
+from ...lock import SyncBusyError, sync_lock
 from ...model import AttributeValue, Span, SpanKind
 from ...model.times import NS
 from ...telemetry import semconv
@@ -221,7 +221,7 @@ def _sources(home: Home) -> Iterator[Check]:
 
 
 def _journal(home: Home, journal: Journal) -> Check:
-    count, _, _ = journal.views.totals()
+    count, _, _ = journal.queries.totals()
     return _ok("journal", f"{home.journal}, {formats.counted(count, 'run')}")
 
 
@@ -240,7 +240,7 @@ def _permissions(home: Home) -> Check:
 
 def _lock(home: Home) -> Check:
     try:
-        with sole_syncer(home.lock):
+        with sync_lock(home.lock):
             return _ok("lock", "no other process is syncing")
     except SyncBusyError as error:
         return _warning("lock", str(error), "none, unless it stays so: then look for that process")
@@ -249,7 +249,7 @@ def _lock(home: Home) -> Check:
 
 
 def _clock(journal: Journal, now_ns: int) -> Check:
-    _, _, newest_ns = journal.views.totals()
+    _, _, newest_ns = journal.queries.totals()
     if newest_ns is not None and newest_ns > now_ns + _AHEAD_NS:
         return _failed(
             "clock",

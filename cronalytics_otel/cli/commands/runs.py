@@ -53,7 +53,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     wanted = _wanted(args, context.now_ns)
     with context.journal() as journal:
         # One more than asked for tells that there are more.
-        found = journal.views.runs(wanted)
+        found = journal.queries.runs(wanted)
         has_more = wanted.limit is not None and len(found) == wanted.limit
         shown = found[:-1] if has_more else found
         if context.as_json:
@@ -74,7 +74,7 @@ def short_id(journal: Journal, run: Run) -> str:
     least = SHORT_ID + (4 if run.outcome is Outcome.MISSED else 0)  # its id begins with a word
     for length in range(least, len(run.execution_id)):
         start = run.execution_id[:length]
-        if len(journal.views.find(start)) == 1:
+        if len(journal.queries.find(start)) == 1:
             return start
     return run.execution_id
 
@@ -178,7 +178,7 @@ def _wanted(args: argparse.Namespace, now_ns: int) -> RunFilter:
 
 
 def _nothing(journal: Journal) -> str:
-    known, _, newest_ns = journal.views.totals()
+    known, _, newest_ns = journal.queries.totals()
     if newest_ns is None:
         return f"No run is known yet: `{command('sync')}` reads what Hermes has."
     return (

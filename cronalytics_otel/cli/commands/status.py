@@ -15,7 +15,7 @@ from ...host import jobs as jobs_file
 from ...host.inspection import Source, look_at
 from ...host.sqlite import HostDataError
 from ...journal import Journal
-from ...journal.outbox import DestinationState
+from ...journal.outbox import DestinationStatus
 from ...model import Job, ScheduleKind
 from ...model.times import NS
 from .. import formats
@@ -42,13 +42,13 @@ class JournalFacts:
     open_runs: int
     lost_rows: int
     """Of the ledger, pruned by the host before we read them."""
-    lost_details: int
+    lost_observations: int
     """What hooks told and could not be kept."""
     last_sync_ns: int | None
     problems: tuple[str, ...]
     """Of the last sync."""
     hermes_version: str | None
-    destinations: tuple[DestinationState, ...]
+    destinations: tuple[DestinationStatus, ...]
     refusals: Mapping[int, Sequence[tuple[str, int]]]
     """By destination: reasons with their counts, most frequent first."""
 
@@ -93,16 +93,16 @@ def run(context: Context) -> ExitStatus:
 
 def _journal_facts(journal: Journal) -> JournalFacts:
     facts = journal.facts()
-    runs, oldest_ns, newest_ns = journal.views.totals()
+    runs, oldest_ns, newest_ns = journal.queries.totals()
     destinations = tuple(journal.outbox.states())
     last_ns = facts.get("sync.last_ns")
     return JournalFacts(
         runs=runs,
         oldest_ns=oldest_ns,
         newest_ns=newest_ns,
-        open_runs=journal.views.open_count(),
+        open_runs=journal.queries.open_count(),
         lost_rows=int(facts.get("ledger.lost", "0")),
-        lost_details=int(facts.get("details.lost", "0")),
+        lost_observations=int(facts.get("details.lost", "0")),
         last_sync_ns=int(last_ns) if last_ns else None,
         problems=tuple(filter(None, facts.get("problems", "").splitlines())),
         hermes_version=facts.get("hermes.version"),
@@ -202,8 +202,8 @@ def _runs_text(journal: JournalFacts) -> str:
         else ""
     )
     told = (
-        f"; {formats.counted(journal.lost_details, 'detail')} of calls not kept"
-        if journal.lost_details
+        f"; {formats.counted(journal.lost_observations, 'detail')} of calls not kept"
+        if journal.lost_observations
         else ""
     )
     return f"{known}; {journal.open_runs:,} open{lost}{told}"
@@ -231,7 +231,7 @@ def _destination_lines(status: Status, now_ns: int) -> Iterator[Text]:
 
 
 def _state_lines(
-    state: DestinationState,
+    state: DestinationStatus,
     refusals: Sequence[tuple[str, int]],
     settings: Settings,
     now_ns: int,
@@ -262,7 +262,7 @@ def _state_lines(
         yield _line("", "given up", f"{state.given_up:,}, which had waited too long")
 
 
-def _why_inactive(state: DestinationState, settings: Settings) -> str:
+def _why_inactive(state: DestinationStatus, settings: Settings) -> str:
     """As of the last sync; the settings may have changed since."""
     if all(destination.name != state.name for destination in settings.destinations):
         return "no longer in the settings"
@@ -271,7 +271,7 @@ def _why_inactive(state: DestinationState, settings: Settings) -> str:
     return "goes on at the next sync"
 
 
-def _mark(state: DestinationState) -> str:
+def _mark(state: DestinationStatus) -> str:
     if state.active and state.failures:
         return "bad"
     return "warning" if state.refused or not state.active else "good"
@@ -304,7 +304,7 @@ def _shape(status: Status, context: Context) -> Shape:
             "runs": journal.runs,
             "open_runs": journal.open_runs,
             "lost_rows": journal.lost_rows,
-            "lost_details": journal.lost_details,
+            "lost_details": journal.lost_observations,
             "oldest_ended_at": formats.iso(journal.oldest_ns),
             "newest_ended_at": formats.iso(journal.newest_ns),
             "last_sync_at": formats.iso(journal.last_sync_ns),
@@ -326,7 +326,7 @@ def _shape(status: Status, context: Context) -> Shape:
 
 
 def _state_shape(
-    state: DestinationState, refusals: Sequence[tuple[str, int]], now_ns: int
+    state: DestinationStatus, refusals: Sequence[tuple[str, int]], now_ns: int
 ) -> Shape:
     oldest_ns = state.oldest_pending_ns
     return {

@@ -141,7 +141,7 @@ class _Drawn:
         self._bars.update(self._tasks[destination], completed=runs)
 
     def _pending(self, destination: str) -> int:
-        with Journal.view(self._home.journal) as journal:
+        with Journal.open_for_reading(self._home.journal) as journal:
             return sum(d.pending for d in journal.outbox.states() if d.name == destination)
 
 

@@ -23,7 +23,7 @@ from .runs import cost_is_unknown, outcome_cell, short_id, why_skipped
 LATEST = "latest"
 
 _MOST_CANDIDATES = 10
-"""`Views.find` gives no more."""
+"""`Queries.find` gives no more."""
 
 _PARTIAL = {
     sc.Steps.HOST_PRUNED: "Hermes has deleted this run's messages: its steps are gone.",
@@ -58,17 +58,17 @@ def find_run(journal: Journal, reference: str) -> Run:
 
     Raises `CommandError` when there is none, or (with the candidates) more than one.
     """
-    views = journal.views
+    queries = journal.queries
     if reference == LATEST:
-        newest = views.runs(RunFilter(limit=1))
+        newest = queries.runs(RunFilter(limit=1))
         if newest:
             return newest[0]
         raise CommandError("No run is known yet.", f"Run `{command('sync')}`.")
-    candidates = views.find(reference)
+    candidates = queries.find(reference)
     exact = [r for r in candidates if reference in (r.execution_id, r.session_id)]
     if len(exact) == 1:
         return exact[0]
-    of_job = views.latest_of(reference)
+    of_job = queries.latest_of(reference)
     if of_job is not None:
         return of_job
     if len(candidates) == 1:
@@ -143,16 +143,16 @@ def _facts(run: Run, root: Span) -> Iterator[Fact]:
 
 def _links(journal: Journal, run: Run) -> Iterator[Fact]:
     """The runs that this one has to do with."""
-    if (previous := journal.views.previous(run)) is not None:
+    if (previous := journal.queries.previous(run)) is not None:
         yield "previous", _linked(run, previous)
-    for source in journal.views.sources(run):
+    for source in journal.queries.sources(run):
         yield "fed by", _linked(run, source)
 
 
 def _around(journal: Journal, run: Run) -> list[Fact]:
     """Of a run that never was: when it should have been, and the real ones before and after."""
     first, last = formats.moment(run.started_ns), formats.moment(run.ended_ns)
-    before, after = journal.views.previous(run), journal.views.following(run)
+    before, after = journal.queries.previous(run), journal.queries.following(run)
     return [
         ("schedule", _schedule(run) or ""),
         ("missed", formats.counted(run.missed_count or 1, "time")),

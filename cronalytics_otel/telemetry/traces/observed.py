@@ -13,11 +13,11 @@ from ...domain.errors import ErrorType, classify_api_error
 from ...model import (
     ApiError,
     AttributeValue,
-    Details,
     Message,
     ModelCall,
+    Observations,
     SpanEvent,
-    ToolRun,
+    ToolResult,
     Usage,
 )
 from .. import semconv as sc
@@ -85,7 +85,7 @@ _NOTHING = Asked()
 class Told:
     """Hands out what hooks told of one session, in the order of its messages."""
 
-    def __init__(self, details: Details, answers: Sequence[Message]) -> None:
+    def __init__(self, details: Observations, answers: Sequence[Message]) -> None:
         """`answers`: those of its messages that a model gave, for all that is known."""
         self._attempts = deque(details.attempts)
         calls = details.calls
@@ -144,7 +144,7 @@ class Told:
                 asked.calls.append(attempt)
         return asked
 
-    def tool(self, call_id: str) -> ToolRun | None:
+    def tool(self, call_id: str) -> ToolResult | None:
         runs = self._tools.get(call_id)
         return runs.popleft() if runs else None
 
@@ -167,7 +167,7 @@ def _is_cut(answer: Message | ModelCall) -> bool:
     return answer.finish_reason == "length"
 
 
-def with_times(messages: Sequence[Message], details: Details) -> list[Message] | None:
+def with_times(messages: Sequence[Message], details: Observations) -> list[Message] | None:
     """Messages that the host wrote down when all was over, at the times that hooks told; None when
     hooks told too little of one of them."""
     if not details.calls:
@@ -204,9 +204,9 @@ def with_times(messages: Sequence[Message], details: Details) -> list[Message] |
     return timed
 
 
-def _by_id(tools: Sequence[ToolRun]) -> dict[str, deque[ToolRun]]:
+def _by_id(tools: Sequence[ToolResult]) -> dict[str, deque[ToolResult]]:
     """A model may give an id twice."""
-    found: dict[str, deque[ToolRun]] = {}
+    found: dict[str, deque[ToolResult]] = {}
     for tool in tools:
         found.setdefault(tool.call_id, deque()).append(tool)
     return found
@@ -235,7 +235,7 @@ def _exception(error: ApiError, failed_ns: int) -> SpanEvent:
     )
 
 
-def approval_event(run: ToolRun) -> SpanEvent | None:
+def approval_event(run: ToolResult) -> SpanEvent | None:
     """Who was asked whether the tool may run, and what they said."""
     approval = run.approval
     if approval is None:
@@ -251,7 +251,7 @@ def approval_event(run: ToolRun) -> SpanEvent | None:
     )
 
 
-def tool_error_type(run: ToolRun) -> ErrorType:
+def tool_error_type(run: ToolResult) -> ErrorType:
     """The host's own words for it are many; whether a tool failed, was stopped or never ran, few."""
     told = run.error_type or ""
     if told.endswith("_block"):

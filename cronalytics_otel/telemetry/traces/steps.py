@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ...model import AttributeValue, Conversation, Details, Span, SpanEvent, SpanKind
+from ...model import AttributeValue, Conversation, Observations, Span, SpanEvent, SpanKind
 from .. import semconv as sc
 from ..content import ContentPolicy, value_text
 from .observed import Attributes
@@ -52,7 +52,7 @@ class Book:
 
     show: ContentPolicy | None
     """None when content stays at home."""
-    details: Mapping[str, Details]
+    details: Mapping[str, Observations]
     """By session, what hooks told."""
     in_ledger: bool
     """Whether the host keeps one, and knows the run there."""

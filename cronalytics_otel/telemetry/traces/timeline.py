@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from ...model import ApiError, Conversation, Details, Message, SpanKind, ToolCall, ToolRun
+from ...model import ApiError, Conversation, Message, Observations, SpanKind, ToolCall, ToolResult
 from .. import semconv as sc
 from ..content import error_text, masked_and_cut, messages_json, name_text, value_text
 from .observed import Attributes, Told, approval_event, put_usage, tool_error_type, with_times
@@ -161,7 +161,7 @@ class Timeline:
                     )
                 return
 
-    def _tell(self, tool: Step, run: ToolRun | None, at: int) -> None:
+    def _tell(self, tool: Step, run: ToolResult | None, at: int) -> None:
         """Its own time and error, which the messages do not show."""
         if run is None:
             return
@@ -185,7 +185,7 @@ class Timeline:
         self._open.clear()
 
 
-_NOTHING_TOLD = Details()
+_NOTHING_TOLD = Observations()
 
 
 def _skill(call: ToolCall) -> str | None:

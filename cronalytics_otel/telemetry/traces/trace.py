@@ -18,8 +18,8 @@ from ...model import (
     Conversation,
     CostStatus,
     DeliveryOutcome,
-    Details,
     Mode,
+    Observations,
     Outcome,
     Run,
     ScheduleKind,
@@ -52,7 +52,7 @@ def build_trace(
     previous: Run | None = None,
     sources: Sequence[Run] = (),
     content: ContentPolicy | None = None,
-    details: Mapping[str, Details] | None = None,
+    details: Mapping[str, Observations] | None = None,
 ) -> list[Span]:
     """The spans of a finished run: the root first, parents before children, at most `MAX_SPANS`.
 
