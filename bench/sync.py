@@ -33,7 +33,7 @@ def little(runs: int) -> Size:
 
 
 def nothing_new(bench: Bench) -> Iterator[Line]:
-    """`pipeline.sync` when no run has ended: all quiet, after a chat, and with a collector down."""
+    """`sync.sync` when no run has ended: all quiet, after a chat, and with a collector down."""
     few, many = (synced(bench, runs) for runs in (10_000, bench.most_runs))
     with Senders() as senders:
         for case, prepare, touch in (

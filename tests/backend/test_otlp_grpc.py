@@ -480,7 +480,7 @@ def test_a_certificate_file_that_is_missing_is_for_another_try(
 SEND_ONCE = """
 import json, sys
 from cronalytics_otel.config import Destination
-from cronalytics_otel.telemetry.otlp import open_sender
+from cronalytics_otel.export.otlp.sender import open_sender
 from tests.support.spans import make_span
 
 for fields in json.loads(sys.argv[1]):

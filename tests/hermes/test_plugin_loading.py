@@ -141,7 +141,7 @@ def test_the_command_of_that_line_is_the_one_that_helps(repository: str, tmp_pat
 
 @pytest.mark.parametrize(
     "target",
-    ["plugin._watch", "worker.Worker.start", "worker.Worker._sync", "pipeline.sync"],
+    ["plugin._watch", "worker.Worker.start", "worker.Worker._sync", "sync.sync"],
 )
 def test_even_an_exit_in_our_own_code_does_not_reach_the_host(
     target: str, model: FakeModel, tmp_path: Path

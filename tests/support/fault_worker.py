@@ -155,11 +155,11 @@ def _raise_once(name: str, error: str) -> None:
     """Have the next call of `owner.method` raise; the one after it is the real one."""
     import builtins
 
-    from cronalytics_otel import sync as pipeline
+    from cronalytics_otel import sync as sync_module
     from cronalytics_otel.export.otlp.http import HttpSender
     from cronalytics_otel.journal import Journal
 
-    owners = {"Journal": Journal, "HttpSender": HttpSender, "pipeline": pipeline}
+    owners = {"Journal": Journal, "HttpSender": HttpSender, "sync": sync_module}
     owner_name, method = name.split(".")
     owner: Any = owners[owner_name]
     kept = owner.__dict__[method]

@@ -1,6 +1,6 @@
 """When the background thread syncs, what it says, and how it leaves.
 
-The thread is real. `Syncs` stands in for `pipeline.sync`: it notes how it was called and answers
+The thread is real. `Syncs` stands in for `sync.sync`: it notes how it was called and answers
 what the test says; the sync itself has tests of its own. Nothing waits for time to pass: waits
 are for events, and end at once when these happen.
 """
@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from cronalytics_otel import hooks
-from cronalytics_otel import sync as pipeline
+from cronalytics_otel import sync as sync_module
 from cronalytics_otel import worker as working
 from cronalytics_otel.export.exporter import Delivery
 from cronalytics_otel.hooks import Signal
@@ -50,7 +50,7 @@ def backend(**changes: Any) -> DestinationReport:
 
 
 class Syncs:
-    """In place of `pipeline.sync`."""
+    """In place of `sync.sync`."""
 
     def __init__(self) -> None:
         self.manners: list[Manner] = []
@@ -83,7 +83,7 @@ def home(tmp_path: Path) -> Home:
 @pytest.fixture
 def syncs(monkeypatch: pytest.MonkeyPatch) -> Syncs:
     syncs = Syncs()
-    monkeypatch.setattr(pipeline, "sync", syncs)
+    monkeypatch.setattr(sync_module, "sync", syncs)
     return syncs
 
 
