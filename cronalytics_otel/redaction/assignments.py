@@ -230,7 +230,6 @@ def _may_be_pass(value: Value) -> bool:
 
 
 _OF_NPM = re.compile(r"(?<![A-Za-z0-9])_\Z")
-_PART_OF_WORD = re.compile(r"[A-Za-z]\Z")
 _AUTH_METHOD = re.compile(
     r"(?:=|https?://|(?:basic|bearer|digest|plain|login|token|password|ldap|saml|oidc|ntlm|on|off"
     r"|negotiate|kerberos|enabled|disabled|none"
@@ -260,9 +259,10 @@ def _may_be_auth(value: Value) -> bool:
 
 def _is_end_of_other_word(value: Value) -> bool:
     """Return whether `auth` ends `oauth` or `unauth`; the capital of `proxyAuth` begins a word."""
-    before = value.before
-    capital = value.name["word"] == "Auth" and before[-1:].islower() and before[-1:] != "o"
-    return not capital and _PART_OF_WORD.search(before) is not None
+    last = value.before[-1:]
+    if not (last.isascii() and last.isalpha()):
+        return False
+    return value.name["word"] != "Auth" or last.isupper() or last == "o"
 
 
 _JUDGES: Mapping[str, Callable[[Value], bool]] = {

@@ -42,7 +42,7 @@ CREDENTIALS = re.compile(
     r"(?!(?:tokens?|auth\w*|headers?|schemes?|credentials?|realm|format|prefix|of|is|was|not|and|or|"
     r"required|missing|invalid|expired|error\w*|method|security)\b)"
     r"[A-Za-z0-9._~+/=-]{6,}"
-    r"|(basic\s++)(?:(?=[A-Za-z+/]*\d)[A-Za-z0-9+/]{12,}={0,2}|[A-Za-z0-9+/]{6,}={1,2})",
+    r"|(?P<basic>basic\s++)(?:(?=[A-Za-z+/]*\d)[A-Za-z0-9+/]{12,}={0,2}|[A-Za-z0-9+/]{6,}={1,2})",
     re.IGNORECASE,
 )
 """`Bearer x`, `Basic x`, without the name of a header."""
@@ -54,5 +54,5 @@ _TITLE = re.compile(r"[Bb]asic\s+(?:[A-Z]?[a-z]{3,}+|(?:19|20)\d\d)++\Z")
 def credentials_masked(matches: Iterator[re.Match[str]]) -> Iterator[Edit]:
     """Yield the edits that leave the scheme and mask what follows it, titles aside."""
     for match in matches:
-        if not _TITLE.match(match[0]):
+        if not (match["basic"] and _TITLE.match(match[0])):
             yield match.end(match.lastindex or 0), match.end(), MASK

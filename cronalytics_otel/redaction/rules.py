@@ -8,6 +8,7 @@ cannot know every secret. They let prose, numbers, UUIDs and git hashes through 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from . import assignments, headers, options, urls
 from .addresses import AT_HOST, addresses_masked
@@ -125,8 +126,7 @@ RULES = (
 )
 """In the order in which they are applied."""
 
-_HINTS = frozenset().union(*(rule.hints for rule in RULES))
-"""Each hint is looked for once, also if several rules have it."""
+_HINTS = tuple(dict.fromkeys(hint for rule in RULES for hint in rule.hints))
 
 
 def mask(text: str) -> str:
@@ -140,8 +140,12 @@ def mask(text: str) -> str:
 
 def _apply(text: str) -> str:
     lowered = text.lower()
-    found = {hint for hint in _HINTS if hint in lowered}
-    for rule in RULES:
-        if not found.isdisjoint(rule.hints):
-            text = rule.apply(text)
+    for rule in _rules_for(tuple([hint for hint in _HINTS if hint in lowered])):
+        text = rule.apply(text)
     return text
+
+
+@lru_cache(maxsize=1_024)
+def _rules_for(hints: tuple[str, ...]) -> tuple[Rule, ...]:
+    """Return the rules that may match a text with these hints in it. (Most texts have the same few.)"""
+    return tuple(rule for rule in RULES if not set(hints).isdisjoint(rule.hints))
