@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .schema import MIGRATIONS, migrate
+from .schema import MIGRATIONS, is_of_development, migrate
+
+log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_S = 5.0
 
@@ -27,6 +30,12 @@ class JournalError(Exception):
 
     damaged = False
     unwritable = False
+
+
+class DevelopmentJournalError(JournalError):
+    """A version from before the first release wrote the journal: the next sync replaces it."""
+
+    damaged = True
 
 
 class _Cursor(sqlite3.Cursor):
@@ -131,10 +140,23 @@ def open_database(path: Path, *, mend: bool = True) -> tuple[Connection, Repair 
         except JournalError as error:
             if not error.damaged or not mend:
                 raise
-            repair = move_aside(path, str(error))
-            return _opened(path), repair
+            return _replaced(path, error)
     except OSError as error:
         raise _translated(error) from error
+
+
+def _replaced(path: Path, error: JournalError) -> tuple[Connection, Repair | None]:
+    """Move a journal that cannot be used aside, and make a new one."""
+    if isinstance(error, DevelopmentJournalError):
+        moved_to = move_aside(path, str(error), label="development").moved_to
+        log.warning(
+            "cronalytics-otel: the journal was written by a version from before the first release;"
+            " it is now %s, and a new one is filled from Hermes's files",
+            moved_to,
+        )
+        return _opened(path), None
+    repair = move_aside(path, str(error))
+    return _opened(path), repair
 
 
 def open_for_reading(path: Path) -> Connection:
@@ -163,6 +185,7 @@ def open_for_reading(path: Path) -> Connection:
 def _opened_unwritable(uri: str) -> Connection:
     connection = _connected(uri, uri=True)
     try:
+        _check_development(connection)
         _check_version(connection)
     except BaseException:
         connection.close()
@@ -206,12 +229,21 @@ def _opened(path: Path) -> Connection:
         # takes is read from the host or sent once more.
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=OFF")
+        _check_development(connection)
         migrate(connection)
         _check_version(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _check_development(connection: Connection) -> None:
+    if is_of_development(connection):
+        raise DevelopmentJournalError(
+            "the journal was written by a version from before the first release: the next sync moves"
+            " it aside and fills a new one from Hermes's files"
+        )
 
 
 def _check_version(connection: Connection) -> None:
@@ -229,14 +261,14 @@ def _check_version(connection: Connection) -> None:
         )
 
 
-def move_aside(path: Path, fault: str) -> Repair:
-    """Keeps a damaged journal under another name: it is rebuilt from the host."""
+def move_aside(path: Path, fault: str, *, label: str = "damaged") -> Repair:
+    """Keep a journal that cannot be used under another name; a new one is filled from the host."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    aside = path.with_name(f"{path.name}.{label}-{stamp}")
     number = 1
     while aside.exists():
         number += 1
-        aside = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
+        aside = path.with_name(f"{path.name}.{label}-{stamp}-{number}")
     path.rename(aside)
     aside.chmod(0o600)
     for suffix in ("-wal", "-shm"):

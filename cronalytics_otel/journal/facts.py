@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from . import documents
 from .database import Connection, JournalError
 
 T = TypeVar("T")
@@ -73,11 +74,7 @@ class Fact(Generic[T]):
 
 
 def _records(cls: type[T]) -> Callable[[Any], tuple[T, ...]]:
-    return lambda values: tuple(cls(**value) for value in values)
-
-
-def _dicts(records: tuple[Any, ...]) -> list[dict[str, Any]]:
-    return [asdict(record) for record in records]
+    return lambda values: tuple(documents.from_values(cls, value) for value in values)
 
 
 def _row_mark(value: Any) -> RowMark | None:
@@ -128,11 +125,13 @@ def output_folder(job_id: str) -> Fact[FolderMark]:
 
 # What `status` shows of the last harvest and sync.
 
-SOURCES: Final[Fact[tuple[SourceState, ...]]] = Fact("sources", (), _records(SourceState), _dicts)
+SOURCES: Final[Fact[tuple[SourceState, ...]]] = Fact(
+    "sources", (), _records(SourceState), documents.plain
+)
 """The host's files as the last harvest found them."""
 
 OVERDUE_JOBS: Final[Fact[tuple[OverdueJob, ...]]] = Fact(
-    "overdue.jobs", (), _records(OverdueJob), _dicts
+    "overdue.jobs", (), _records(OverdueJob), documents.plain
 )
 """The jobs that were overdue at the last harvest."""
 
@@ -163,7 +162,7 @@ class FactValues:
             return fact.default
         try:
             return fact.decode(json.loads(text))
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise JournalError(
                 f"the journal holds a value of {fact.name} that this version cannot read"
                 f" ({error}): update it, or move the file away and sync"

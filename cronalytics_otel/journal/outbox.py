@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from ..model import Run
-from . import records
+from ..model import Resource, Run
+from . import run_rows
 from .database import Connection
+from .resources import Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,8 @@ class Entry:
     run_id: int
     """The journal's row number."""
     run: Run
+    resource: Resource | None = None
+    """What the run became final with; None when that is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +65,15 @@ _ANSWERS = (
     "last_error = NULL"
 )
 
-_RUN_COLUMNS = ", ".join(f"r.{column}" for column in records.RUN_COLUMNS)
+_RUN_COLUMNS = ", ".join(f"r.{column}" for column in run_rows.COLUMN_NAMES)
 
 
 class Outbox:
     """Entries leave only by a receipt, a refusal or their age; each way is counted."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, resources: Resources) -> None:
         self._connection = connection
+        self._resources = resources
 
     def set_destinations(self, endpoints: Mapping[str, str], now_ns: int) -> None:
         """Takes the settings' destinations (name to endpoint without secrets).
@@ -165,12 +170,16 @@ class Outbox:
         self, destination_id: int, from_ns: int, before_ns: int | None, limit: int
     ) -> list[Entry]:
         rows = self._connection.execute(
-            f"SELECT r.id, {_RUN_COLUMNS} FROM outbox o JOIN run r ON r.id = o.run_id "  # noqa: S608
+            f"SELECT r.id, r.resource_id, {_RUN_COLUMNS} FROM outbox o JOIN run r ON r.id = o.run_id "  # noqa: S608
             "WHERE o.destination_id = ? AND o.ended_ns >= ? AND o.ended_ns < ? "
             "ORDER BY o.ended_ns, o.run_id LIMIT ?",
             (destination_id, from_ns, before_ns if before_ns is not None else 2**63 - 1, limit),
         )
-        return [Entry(row[0], records.run_from_row(row[1:])) for row in rows]
+        return [self._entry(*row) for row in rows]
+
+    def _entry(self, run_id: int, resource_id: int | None, *values: Any) -> Entry:
+        resource = None if resource_id is None else self._resources.get(resource_id)
+        return Entry(run_id, run_rows.run_from_row(values), resource)
 
     def accepted(self, destination_id: int, entries: Sequence[Entry], now_ns: int) -> None:
         """The receipt is here: these are done."""

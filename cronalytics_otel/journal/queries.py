@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..model import Mode, Outcome, Run
-from . import records
+from . import run_rows
 from .database import Connection
+from .open_rows import OpenKind
 
 _SECOND_NS = 1_000_000_000
 _OVERLAPPING = 8
 """Runs of a job at a time, at most; the host starts no second one itself."""
-_COLUMNS = ", ".join(records.RUN_COLUMNS)
+_COLUMNS = ", ".join(run_rows.COLUMN_NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class Queries:
             "ORDER BY ended_ns DESC, id DESC LIMIT ?",
             values,
         )
-        return [records.run_from_row(row) for row in rows]
+        return [run_rows.run_from_row(row) for row in rows]
 
     def find(self, reference: str) -> list[Run]:
         """The runs meant by an execution or session id, or the beginning of one (at most ten)."""
@@ -62,7 +63,7 @@ class Queries:
             f"UNION SELECT {_COLUMNS} FROM run WHERE session_id BETWEEN ? AND ? LIMIT 10",
             (reference, high, reference, high),
         )
-        return [records.run_from_row(row) for row in rows]
+        return [run_rows.run_from_row(row) for row in rows]
 
     def latest_of(self, job: str) -> Run | None:
         """The newest run of the job with this id or name."""
@@ -76,7 +77,7 @@ class Queries:
             "AND outcome != 'missed' ORDER BY started_ns DESC LIMIT 1",
             (run.job_id, run.started_ns),
         ).fetchone()
-        return None if row is None else records.run_from_row(row)
+        return None if row is None else run_rows.run_from_row(row)
 
     def sources(self, run: Run) -> list[Run]:
         """The runs whose outputs this one was given, those that are known.
@@ -91,7 +92,7 @@ class Queries:
                 (feed.job_id, feed.saved_ns + _SECOND_NS, _OVERLAPPING, feed.saved_ns),
             ).fetchone()
             if row is not None:
-                found.append(records.run_from_row(row))
+                found.append(run_rows.run_from_row(row))
         return found
 
     def following(self, run: Run) -> Run | None:
@@ -101,7 +102,7 @@ class Queries:
             "AND outcome != 'missed' ORDER BY started_ns LIMIT 1",
             (run.job_id, run.ended_ns),
         ).fetchone()
-        return None if row is None else records.run_from_row(row)
+        return None if row is None else run_rows.run_from_row(row)
 
     def totals(self) -> tuple[int, int | None, int | None]:
         """Runs known, and when the oldest and the newest of them ended."""
@@ -113,6 +114,6 @@ class Queries:
     def open_count(self) -> int:
         """Rows of the host that we wait for: running, or not yet final."""
         (count,) = self._connection.execute(
-            "SELECT count(*) FROM open_run WHERE kind = 'execution'"
+            "SELECT count(*) FROM open_row WHERE kind = ?", (OpenKind.EXECUTION,)
         ).fetchone()
         return int(count)

@@ -21,6 +21,7 @@ from .evidence import (
 )
 from .job import Job, Mode, Schedule, ScheduleKind
 from .observation import ApiError, Approval, ModelCall, Observation, Observations, ToolResult
+from .resource import Resource
 from .run import (
     FAILED_OUTCOMES,
     OUTPUT_ID,
@@ -64,6 +65,7 @@ __all__ = [
     "Output",
     "OutputFile",
     "Prompt",
+    "Resource",
     "Run",
     "Schedule",
     "ScheduleKind",

@@ -15,7 +15,7 @@ from hypothesis import given
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal import observations as store
 from cronalytics_otel.journal.facts import OBSERVATIONS_LOST
-from cronalytics_otel.journal.records import observation_from_json, observation_to_json
+from cronalytics_otel.journal.observations import observation_from_json, observation_to_json
 from cronalytics_otel.model import ApiError, ModelCall, Observation, Observations, ToolResult, Usage
 from tests import strategies
 from tests.support.cli import DIGEST
@@ -90,6 +90,7 @@ def test_they_are_found_on_an_index(tmp_path: Path) -> None:
     Journal.open(tmp_path / "journal.db").close()
     with closing(sqlite3.connect(tmp_path / "journal.db")) as connection:
         plan = connection.execute(
-            "EXPLAIN QUERY PLAN SELECT session_id, data FROM detail WHERE root_id IN (?, ?)", "ab"
+            "EXPLAIN QUERY PLAN SELECT session_id, data FROM observation WHERE root_id IN (?, ?)",
+            "ab",
         ).fetchall()
-    assert "detail_by_root" in str(plan)
+    assert "observation_by_root" in str(plan)
