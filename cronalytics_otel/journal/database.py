@@ -45,19 +45,19 @@ class _Cursor(sqlite3.Cursor):
         try:
             return super().fetchone()
         except sqlite3.Error as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     def fetchall(self) -> list[Any]:
         try:
             return super().fetchall()
         except sqlite3.Error as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     def __next__(self) -> Any:
         try:
             return super().__next__()
         except sqlite3.Error as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
 
 class Connection(sqlite3.Connection):
@@ -95,20 +95,21 @@ class Connection(sqlite3.Connection):
         try:
             return self.cursor(_Cursor).execute(*args)
         except (sqlite3.Error, OverflowError, UnicodeError) as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     def executemany(self, *args: Any) -> sqlite3.Cursor:
         try:
             return super().executemany(*args)
         except (sqlite3.Error, OverflowError, UnicodeError) as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
 
 _UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def _translated(error: Exception) -> JournalError:
+def translated(error: Exception) -> JournalError:
+    """Return the `JournalError` for a fault of SQLite or of the file system."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     undecodable = "Could not decode to UTF-8" in str(error)  # SQLite itself sees nothing wrong
     damaged = undecodable or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -142,7 +143,7 @@ def open_database(path: Path, *, mend: bool = True) -> tuple[Connection, Repair 
                 raise
             return _replaced(path, error)
     except OSError as error:
-        raise _translated(error) from error
+        raise translated(error) from error
 
 
 def _replaced(path: Path, error: JournalError) -> tuple[Connection, Repair | None]:
@@ -212,7 +213,7 @@ def _connected(database: Path | str, *, uri: bool = False) -> Connection:
             uri=uri,
         )
     except sqlite3.Error as error:
-        raise _translated(error) from error
+        raise translated(error) from error
 
 
 def _opened(path: Path) -> Connection:
