@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import random
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from ..faults import report_own_fault
 from ..host.sqlite import HostDataError
 from ..journal import Journal, JournalError
 from ..journal.outbox import DestinationProgress, Entry
@@ -16,8 +14,6 @@ from ..model import Span
 from ..model.times import NS
 from .acknowledgement import Receipt, Verdict
 from .otlp.sender import MissingExporterError, Sender
-
-log = logging.getLogger(__name__)
 
 MAX_SPANS = 512
 """A request: the SDK's own batch size. One trace is never split, so a long one may exceed it."""
@@ -57,10 +53,6 @@ just now: it waits."""
 
 
 _Pair = tuple[Entry, list[Span]]
-
-_MOST_TOLD = 256
-_told: set[str] = set()
-"""The faults of ours whose traceback is in this process's log."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -188,7 +180,7 @@ class _Exporter:
             except (JournalError, MissingExporterError):
                 raise
             except Exception as error:  # noqa: BLE001 - ours or a library's, and of this one alone
-                self._failed(Receipt(verdict=Verdict.RETRY, reason=describe_own_fault(error)))
+                self._failed(Receipt(verdict=Verdict.RETRY, reason=report_own_fault(error)))
                 break
             self._terms.progress(self._standing.name, self._result.sent)
             if self._runs_a_request < MAX_RUNS:
@@ -339,17 +331,6 @@ class _Exporter:
 def backoff_s(failures: int) -> float:
     """Doubling from the first failure on, up to five minutes; jitter is the caller's."""
     return min(BACKOFF_FIRST_S * 2.0 ** min(failures, 16), BACKOFF_MAX_S)
-
-
-def describe_own_fault(error: Exception) -> str:
-    """In words without the error's own, which may quote a secret; where it was goes into the log."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "nowhere"
-    reason = f"a fault of cronalytics-otel itself ({type(error).__name__} in {where}): report it"
-    if reason not in _told and len(_told) < _MOST_TOLD:
-        _told.add(reason)
-        log.warning("cronalytics-otel: %s\n%s", reason, "".join(traceback.format_list(frames)))
-    return reason
 
 
 def _in_requests(
