@@ -176,6 +176,9 @@ class SyncProcesses:
 
 
 def main() -> None:
+    # Imported once here: otherwise each sync would import them after its fork.
+    import cronalytics_otel.export.otlp.http
+    import cronalytics_otel.sync  # noqa: F401
 
     if threading.active_count() != 1:
         raise AssertionError("a process with threads must not be forked for a clean start")
