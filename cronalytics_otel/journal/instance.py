@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Final
@@ -21,6 +22,8 @@ from uuid import uuid4
 
 from . import documents
 from .database import translated
+
+log = logging.getLogger(__name__)
 
 FILE_NAME: Final = "instance.json"
 
@@ -84,13 +87,18 @@ def instance_of(folder: Path, *, now_ns: int, machine: str | None = None) -> Ins
     known = read_instance(folder)
     if known is not None and known.machine == machine:
         return known
-    instance = Instance(id=str(uuid4()), machine=machine)
-    if known is not None:
-        instance = replace(instance, moved_ns=now_ns)
+    instance = Instance(
+        id=str(uuid4()), machine=machine, moved_ns=None if known is None else now_ns
+    )
     try:
         _write(folder, instance)
     except OSError as error:
         raise translated(error) from error
+    if known is not None:
+        log.warning(
+            "cronalytics-otel: this home was moved or cloned from another machine;"
+            " its runs have a new service.instance.id"
+        )
     return instance
 
 

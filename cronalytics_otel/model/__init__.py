@@ -21,7 +21,7 @@ from .evidence import (
 )
 from .job import Job, Mode, Schedule, ScheduleKind
 from .observation import ApiError, Approval, ModelCall, Observation, Observations, ToolResult
-from .resource import Resource
+from .resource import AttributeValue, Resource
 from .run import (
     FAILED_OUTCOMES,
     OUTPUT_ID,
@@ -34,7 +34,7 @@ from .run import (
     TimeSource,
     Trigger,
 )
-from .span import AttributeValue, Span, SpanEvent, SpanKind, SpanLink
+from .span import Span, SpanEvent, SpanKind, SpanLink
 from .usage import CostStatus, Usage
 
 __all__ = [

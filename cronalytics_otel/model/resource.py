@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from .span import AttributeValue
+AttributeValue: TypeAlias = str | bool | int | float | tuple[str, ...]
+"""What a span or resource attribute may hold (OTLP's scalar types, and lists of strings)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
