@@ -1,4 +1,4 @@
-"""Opening the journal: modes, permissions, and what is done when the file is damaged."""
+"""The file of the journal: it is opened, checked, and replaced when it cannot be used."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from .schema import MIGRATIONS, is_of_development, migrate
 log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_S = 5.0
+"""How long a statement waits for another process that writes to the journal."""
 
 
 class JournalError(Exception):
     """The journal cannot be used; the message names the fault and what to do.
 
-    `damaged` means that the file itself is broken: `move_aside` and a new one help. `unwritable`
-    means that this user may not write it; it may still be read.
+    `damaged` means that the file itself is the fault: a new one helps. `unwritable` means that this
+    user may not write to it, but may be able to read it.
     """
 
     damaged = False
@@ -39,7 +40,7 @@ class DevelopmentJournalError(JournalError):
 
 
 class _Cursor(sqlite3.Cursor):
-    """Damage is met only when rows are read."""
+    """A cursor that raises `JournalError` also while rows are read: damage shows only then."""
 
     def fetchone(self) -> Any:
         try:
@@ -111,26 +112,26 @@ _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 def translated(error: Exception) -> JournalError:
     """Return the `JournalError` for a fault of SQLite or of the file system."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    undecodable = "Could not decode to UTF-8" in str(error)  # SQLite itself sees nothing wrong
+    undecodable = "Could not decode to UTF-8" in str(error)  # SQLite itself takes it for sound
     damaged = undecodable or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
     unwritable = code in _UNWRITABLE or getattr(error, "errno", None) in _NO_ACCESS
     remedy = "the next sync moves it aside and makes a new one" if damaged else _remedy(str(error))
-    translated = JournalError(f"the journal cannot be used: {error}; {remedy}")
-    translated.damaged = damaged
-    translated.unwritable = unwritable
-    return translated
+    fault = JournalError(f"the journal cannot be used: {error}; {remedy}")
+    fault.damaged = damaged
+    fault.unwritable = unwritable
+    return fault
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """A damaged journal was moved aside; a new one is filled from the host."""
+    """What became of a damaged journal: a new one is filled from the host."""
 
     moved_to: Path
     fault: str
 
 
 def open_database(path: Path, *, mend: bool = True) -> tuple[Connection, Repair | None]:
-    """Opens or makes the journal (folder 0700, file 0600), moving a damaged one aside.
+    """Open or make the journal (folder 0700, file 0600). `mend` moves a damaged one aside.
 
     Raises `JournalError` when the folder cannot be written, the disk is full, or a newer version
     of the plugin has written the file.
@@ -161,10 +162,10 @@ def _replaced(path: Path, error: JournalError) -> tuple[Connection, Repair | Non
 
 
 def open_for_reading(path: Path) -> Connection:
-    """Opens a journal that is there, for whoever only asks; also one that cannot be written.
+    """Open a journal that is there, also one that this user cannot write.
 
-    Where it can be, it is opened as ever: one of an older version gets what it lacks. Raises
-    `JournalError` when it cannot be read, or is of another version than ours.
+    A journal that can be written is opened as for a sync: one of an older version is brought up to
+    date. Raises `JournalError` when it cannot be read, or another version wrote it.
     """
     try:
         return open_database(path, mend=False)[0]
@@ -178,12 +179,13 @@ def open_for_reading(path: Path) -> Connection:
         wal = path.with_name(f"{path.name}-wal")
         if not error.unwritable or (wal.exists() and wal.stat().st_size):
             raise
-    # In WAL mode also a reader makes files beside it, unless told that nobody writes; where there
-    # is no log, nobody does.
+    # In WAL mode also a reader makes files beside the database, unless it is declared immutable.
+    # Without a write-ahead log nobody is writing to it.
     return _opened_unwritable(f"{uri}&immutable=1")
 
 
 def _opened_unwritable(uri: str) -> Connection:
+    """Open a journal that is never written through this connection."""
     connection = _connected(uri, uri=True)
     try:
         _check_development(connection)
@@ -218,16 +220,16 @@ def _connected(database: Path | str, *, uri: bool = False) -> Connection:
 
 def _opened(path: Path) -> Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Made by us first, so that SQLite never makes it (and its -wal, which copies the mode) readable
-    # for others.
+    # We make the file ourselves: SQLite would make it readable for others, and its -wal has the same
+    # mode.
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     connection = _connected(path)
     try:
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             connection.execute("PRAGMA journal_mode=WAL")
-        # In WAL mode a kill loses nothing that was committed; only a power cut may, and what it
-        # takes is read from the host or sent once more.
+        # In WAL mode a kill loses nothing that was committed. A power cut may: what it takes is read
+        # from the host again, or sent once more.
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=OFF")
         _check_development(connection)
@@ -263,8 +265,8 @@ def _check_version(connection: Connection) -> None:
 
 
 def move_aside(path: Path, fault: str, *, label: str = "damaged") -> Repair:
-    """Keep a journal that cannot be used under another name; a new one is filled from the host."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    """Rename a journal that cannot be used, by the time of its last change."""
+    stamp = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y%m%dT%H%M%S")
     aside = path.with_name(f"{path.name}.{label}-{stamp}")
     number = 1
     while aside.exists():

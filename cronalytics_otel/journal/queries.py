@@ -1,4 +1,4 @@
-"""What the command line asks of the journal."""
+"""Runs as the command line and the trace ask for them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from .open_rows import OpenKind
 
 _SECOND_NS = 1_000_000_000
 _OVERLAPPING = 8
-"""Runs of a job at a time, at most; the host starts no second one itself."""
+"""The most runs of a job that are looked at for one that was going on at a time: the host itself never
+starts a second one."""
 _COLUMNS = ", ".join(run_rows.COLUMN_NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """`job` is an id or a name; `since_ns` bounds the end; None means any."""
+    """Which runs are asked for: `job` is an id or a name, `since_ns` bounds the end, None means any."""
 
     job: str | None = None
     since_ns: int | None = None
@@ -27,13 +28,15 @@ class RunFilter:
 
 
 class Queries:
+    """Questions to the table of runs."""
+
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        # SQLite's own NOCASE knows ASCII alone.
+        # SQLite's own NOCASE handles only ASCII.
         connection.create_function("casefold", 1, str.casefold, deterministic=True)
 
     def runs(self, wanted: RunFilter) -> list[Run]:
-        """Newest end first."""
+        """Return the runs that are asked for, newest end first."""
         clauses, values = ["1"], list[object]()
         if wanted.job is not None:
             clauses.append("(job_id = ? OR casefold(job_name) = ?)")
@@ -56,7 +59,7 @@ class Queries:
         return [run_rows.run_from_row(row) for row in rows]
 
     def find(self, reference: str) -> list[Run]:
-        """The runs meant by an execution or session id, or the beginning of one (at most ten)."""
+        """Return the runs with this execution or session id, or an id that begins so (at most ten)."""
         high = reference + "\U0010ffff"
         rows = self._connection.execute(
             f"SELECT {_COLUMNS} FROM run WHERE execution_id BETWEEN ? AND ? "  # noqa: S608
@@ -66,12 +69,12 @@ class Queries:
         return [run_rows.run_from_row(row) for row in rows]
 
     def latest_of(self, job: str) -> Run | None:
-        """The newest run of the job with this id or name."""
+        """Return the newest run of the job with this id or name."""
         found = self.runs(RunFilter(job=job, limit=1))
         return found[0] if found else None
 
     def previous(self, run: Run) -> Run | None:
-        """The job's run that began last before this one; a missed one never began."""
+        """Return the job's run that began last before this one; a missed run never began."""
         row = self._connection.execute(
             f"SELECT {_COLUMNS} FROM run WHERE job_id = ? AND started_ns < ? "  # noqa: S608
             "AND outcome != 'missed' ORDER BY started_ns DESC LIMIT 1",
@@ -80,9 +83,9 @@ class Queries:
         return None if row is None else run_rows.run_from_row(row)
 
     def sources(self, run: Run) -> list[Run]:
-        """The runs whose outputs this one was given, those that are known.
+        """Return the runs whose outputs this one was given, as far as they are known.
 
-        An output is saved within its run, and stamped in whole seconds. A job's runs may overlap.
+        An output is saved within its run, at a whole second. A job's runs may overlap.
         """
         found: list[Run] = []
         for feed in run.fed_by:
@@ -96,7 +99,7 @@ class Queries:
         return found
 
     def following(self, run: Run) -> Run | None:
-        """The job's first run that began after this one's end."""
+        """Return the job's first run that began after the end of this one."""
         row = self._connection.execute(
             f"SELECT {_COLUMNS} FROM run WHERE job_id = ? AND started_ns > ? "  # noqa: S608
             "AND outcome != 'missed' ORDER BY started_ns LIMIT 1",
@@ -105,14 +108,14 @@ class Queries:
         return None if row is None else run_rows.run_from_row(row)
 
     def totals(self) -> tuple[int, int | None, int | None]:
-        """Runs known, and when the oldest and the newest of them ended."""
+        """Return how many runs there are, and when the oldest and the newest of them ended."""
         count, oldest, newest = self._connection.execute(
             "SELECT count(*), min(ended_ns), max(ended_ns) FROM run"
         ).fetchone()
         return count, oldest, newest
 
     def open_count(self) -> int:
-        """Rows of the host that we wait for: running, or not yet final."""
+        """Return how many executions of the host are not final yet."""
         (count,) = self._connection.execute(
             "SELECT count(*) FROM open_row WHERE kind = ?", (OpenKind.EXECUTION,)
         ).fetchone()
