@@ -81,6 +81,21 @@ class Ledger:
         return not any(_alive_between(e, first_ns, last_ns) for e in self.executions)
 
 
+def counted_from_ns(execution: Execution) -> int:
+    """Return the time that the host counted on from: the run's end, or its claim if it has none."""
+    ended_ns = execution.finished_ns if execution.status in ("completed", "failed") else None
+    return execution.claimed_ns if ended_ns is None else ended_ns
+
+
+def was_overdue(seen: Sequence[Overdue], execution: Execution, due_ns: int) -> bool:
+    """Return whether the job was seen past this time, with nothing changed until this run."""
+    return any(
+        _same(overdue.due_ns, due_ns)
+        and (overdue.changed_ns is None or execution.claimed_ns <= overdue.changed_ns + SAME_NS)
+        for overdue in seen
+    )
+
+
 def look(known: Sequence[Overdue], job: Job | None, seen_ns: int) -> list[Overdue]:
     """What is known of a job's overdue times, the oldest first, after one more look at its definition
     (None: it is gone). Only the last may still be what it is due for."""

@@ -59,9 +59,7 @@ def _is_unwritten(session: Session) -> bool:
     """
     spending = session.spending
     nothing = (
-        not spending.api_calls
-        and not spending.usage.total_tokens
-        and spending.cost_status is None
+        not spending.api_calls and not spending.usage.total_tokens and spending.cost_status is None
     )
     return session.is_subagent and session.ended_ns is None and nothing
 

@@ -26,9 +26,8 @@ class Messages:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._present = columns_of(connection, "messages")
-        self._has_rewinds = {"active", "compacted"} <= self._present
-        self.are_late = not self._has_rewinds
-        """Before 0.18 an agent's messages are written down when it is done."""
+        self.has_rewinds = {"active", "compacted"} <= self._present
+        """Messages that the owner took back, or that were compressed away, stay in the table (0.18+)."""
         self.has_text = {"session_id", "role", "timestamp", "content"} <= self._present
         self.is_final = (
             "m.finish_reason = 'stop' AND coalesce(m.tool_calls, '') IN ('', '[]')"
@@ -73,6 +72,31 @@ class Messages:
                 found.update(row[0] for row in rows)
         return found
 
+    @property
+    def rewinds_were_added(self) -> bool:
+        """Whether the table was made by a version without rewinds: SQLite writes a column that is added
+        to a table into its statement as the host quotes it, and the host's own statement has no quotes."""
+        row = self._connection.execute(
+            "SELECT instr(sql, '\"compacted\"') FROM sqlite_master WHERE name = 'messages'"
+        ).fetchone()
+        return row is not None and bool(row[0])
+
+    def with_marker(self, ids: Sequence[str]) -> set[str]:
+        """Return the sessions with `[SILENT]` anywhere in the last message, in any case."""
+        found: set[str] = set()
+        if self.has_text:
+            for batch in batched(ids):
+                rows = self._connection.execute(
+                    "SELECT s.id FROM sessions s JOIN messages m ON m.rowid = ("  # noqa: S608
+                    "SELECT rowid FROM messages WHERE session_id = s.id "
+                    "ORDER BY timestamp DESC LIMIT 1) "
+                    f"WHERE s.id IN ({placeholders(len(batch))}) "
+                    "AND instr(upper(m.content), '[SILENT]')",
+                    batch,
+                )
+                found.update(row[0] for row in rows)
+        return found
+
     def last_activity_ns(self, session_id: str) -> int | None:
         """The time of the newest message."""
         if "timestamp" not in self._present:
@@ -96,7 +120,7 @@ class Messages:
         else:
             columns += ", ? IS NULL"
         # What the owner took back never led anywhere; what was compressed away did happen.
-        kept = "AND (active = 1 OR compacted = 1)" if self._has_rewinds else ""
+        kept = "AND (active = 1 OR compacted = 1)" if self.has_rewinds else ""
         for batch in batched(ids):
             rows = self._connection.execute(
                 # By row, as the host itself orders them: its clock may have been set back.
@@ -113,7 +137,7 @@ class Messages:
     def compressed(self, ids: Sequence[str]) -> set[str]:
         """The sessions whose conversation was compressed in place (0.18+), or taken back in part."""
         found: set[str] = set()
-        if self._has_rewinds:
+        if self.has_rewinds:
             for batch in batched(ids):
                 rows = self._connection.execute(
                     "SELECT DISTINCT session_id FROM messages "  # noqa: S608

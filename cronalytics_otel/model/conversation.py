@@ -43,7 +43,6 @@ class Conversation:
     provider: str | None = None
     usage: Usage | None = None
     """Of this session alone, as the host's row has it."""
-    cost_usd: float | None = None
     api_calls: int | None = 0
     is_subagent: bool = False
     messages: tuple[Message, ...] = ()

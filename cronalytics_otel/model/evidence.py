@@ -107,6 +107,12 @@ class Session:
     wall_clock: str | None = None
     """`YYYYMMDDHHMMSS` from the session's id: the home's wall clock when the agent was called."""
 
+    @property
+    def moved_ns(self) -> int:
+        """When it was last seen to be at work: its start, or its newest message."""
+        last = self.last_message.timestamp_ns if self.last_message else None
+        return max(self.started_ns, last or 0)
+
     def called_ns(self, zone: tzinfo) -> tuple[int, ...]:
         """Return when the agent was called, in whole seconds: two times in the hour that autumn
         repeats, none where the id has no stamp."""
