@@ -9,10 +9,12 @@ from datetime import tzinfo
 from ..model import (
     Ending,
     Job,
+    LastMessage,
     Mode,
     Outcome,
     Run,
     ScheduleKind,
+    Session,
     Trigger,
 )
 from ..model.times import NS
@@ -32,12 +34,14 @@ _TITLE_STAMP = re.compile(r" · [A-Z][a-z]{2} \d{2} \d{2}:\d{2}( #\d+)?$")
 
 def assemble(evidence: Evidence, zone: tzinfo, zone_name: str | None) -> Run:
     """Return the run that the evidence describes. `zone` is the home's, `zone_name` its IANA name."""
-    started_ns, ended_ns = _times(evidence)
+    last = evidence.last_session
+    started_ns, ended_ns = _times(evidence, last)
     latest = _latest(evidence, ended_ns)
     prompt = scripts.own_prompt(evidence.prompt, evidence.job)
-    by_host = outcomes.without_answer(_end_by_host(evidence, latest), evidence.last_message)
+    last_message = last.last_message if last is not None else None
+    by_host = outcomes.without_answer(_end_by_host(evidence, last, latest), last_message)
     ended = outcomes.with_prompt_fault(by_host, prompt)
-    silent = _silent(evidence, by_host.outcome)
+    silent = _silent(evidence, by_host.outcome, last_message)
     mode = _mode(evidence)
     kind, expression = _schedule_shown(evidence)
     due_ns, trigger = _origin(evidence, zone)
@@ -89,11 +93,10 @@ def assemble(evidence: Evidence, zone: tzinfo, zone_name: str | None) -> Run:
 # --- when ---------------------------------------------------------------------------------------
 
 
-def _times(evidence: Evidence) -> tuple[int, int]:
+def _times(evidence: Evidence, last: Session | None) -> tuple[int, int]:
     """Return start and end. A clock that was set back never gives a negative duration."""
     if evidence.saved is not None:
         return evidence.saved.saved_ns, evidence.saved.saved_ns
-    last = evidence.last_session
     session_ended_ns = last.ended_ns if last is not None else None
     if evidence.execution is not None:
         started_ns, ended_ns = evidence.execution.began_ns, evidence.execution.finished_ns
@@ -135,8 +138,8 @@ def _origin(evidence: Evidence, zone: tzinfo) -> tuple[int | None, Trigger | Non
 # --- how it ended -------------------------------------------------------------------------------
 
 
-def _end_by_host(evidence: Evidence, latest: Job | None) -> outcomes.RunEnd:
-    """Return how the host has it that the run ended."""
+def _end_by_host(evidence: Evidence, last: Session | None, latest: Job | None) -> outcomes.RunEnd:
+    """Return how the host has it that the run ended. `last` is the last session of its agent."""
     if evidence.execution is not None:
         return outcomes.from_ledger(
             evidence.execution,
@@ -151,9 +154,8 @@ def _end_by_host(evidence: Evidence, latest: Job | None) -> outcomes.RunEnd:
     )
     if evidence.saved is not None and evidence.output is not None:
         return outcomes.from_output(evidence.output, job=evidence.job, job_status=job_status)
-    last = evidence.last_session
     return outcomes.from_session(
-        last_message=evidence.last_message,
+        last_message=last.last_message if last is not None else None,
         output=evidence.output,
         job_status=job_status,
         ended=last is not None and last.ended_ns is not None,
@@ -175,12 +177,12 @@ def _latest(evidence: Evidence, ended_ns: int) -> Job | None:
     return job if earliest <= job.last_run_ns <= latest else None
 
 
-def _silent(evidence: Evidence, outcome: Outcome) -> bool | None:
+def _silent(evidence: Evidence, outcome: Outcome, last: LastMessage | None) -> bool | None:
     """Return whether a run that the host counts as good asked that nothing be delivered."""
     if outcome is not Outcome.SUCCESS:
         return None
     if evidence.session is not None:
-        return outcomes.is_silent(evidence.last_message)
+        return outcomes.is_silent(last)
     output = evidence.output
     if output is not None:
         return output.ending is Ending.SILENT or output.asks_for_silence

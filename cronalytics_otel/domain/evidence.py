@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..model import Execution, Job, LastMessage, ModelUsage, Output, OutputFile, Prompt, Session
+from ..model import Execution, Job, ModelUsage, Output, OutputFile, Prompt, Session
 from .sessions import last_of
 
 UsageRows = Mapping[str, Sequence[tuple[str, ModelUsage]]]
@@ -57,12 +57,6 @@ class Evidence:
     def last_session(self) -> Session | None:
         """The session that the agent's conversation ended in."""
         return last_of(self.session, self.below) if self.session is not None else None
-
-    @property
-    def last_message(self) -> LastMessage | None:
-        """The newest message of that session."""
-        last = self.last_session
-        return last.last_message if last is not None else None
 
     @property
     def sessions(self) -> Sequence[Session]:

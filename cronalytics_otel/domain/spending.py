@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ..model import CostStatus, ModelUsage, Session, Usage
 from .evidence import Evidence
-
-_LEAST_CERTAIN_FIRST = (CostStatus.ESTIMATED, CostStatus.ACTUAL, CostStatus.INCLUDED)
 
 
 def spent(evidence: Evidence) -> tuple[Usage | None, float | None, CostStatus | None]:
@@ -21,11 +19,16 @@ def spent(evidence: Evidence) -> tuple[Usage | None, float | None, CostStatus | 
     usages: list[Usage] = []
     priced: list[ModelUsage] = []
     for session in evidence.sessions:
+        spending = session.spending
+        usages.append(spending.usage)
         rows = evidence.usage_rows.get(session.session_id, ())
+        if len(rows) < 2 and not any(task for task, _ in rows):
+            priced.append(spending)
+            continue
         own = [usage for task, usage in rows if not task]
         auxiliary = [usage for task, usage in rows if task]
-        usages += [session.spending.usage, *(a.usage for a in auxiliary)]
-        priced += [*(own if len(own) > 1 else [session.spending]), *auxiliary]
+        usages += [part.usage for part in auxiliary]
+        priced += [*(own if len(own) > 1 else [spending]), *auxiliary]
     cost_usd, status = total_cost(priced)
     if cost_usd is not None and any(map(_is_unwritten, evidence.below)):
         status = CostStatus.PARTIAL
@@ -66,13 +69,24 @@ def _is_unwritten(session: Session) -> bool:
 
 def total_cost(parts: Sequence[ModelUsage]) -> tuple[float | None, CostStatus | None]:
     """Return the sum of the known costs; it is `partial` when a part that took tokens has no cost."""
-    known = [(p.cost_usd, p.cost_status) for p in parts if p.cost_usd is not None]
-    unknown = any(p.cost_usd is None and (p.cost_status or p.usage.total_tokens) for p in parts)
-    if not known:
-        return None, CostStatus.UNKNOWN if unknown else None
-    cost_usd = sum(cost_usd for cost_usd, _ in known)
-    statuses = {status for _, status in known}
-    if unknown or CostStatus.PARTIAL in statuses:
-        return cost_usd, CostStatus.PARTIAL
-    least_certain = (status for status in _LEAST_CERTAIN_FIRST if status in statuses)
-    return cost_usd, next(least_certain, CostStatus.ESTIMATED)
+    costs: list[float] = []
+    is_partial = False
+    statuses: set[CostStatus | None] = set()
+    for part in parts:
+        if part.cost_usd is not None:
+            costs.append(part.cost_usd)
+            statuses.add(part.cost_status)
+        elif part.cost_status or part.usage.total_tokens:
+            is_partial = True
+    if not costs:
+        return None, CostStatus.UNKNOWN if is_partial else None
+    if is_partial or CostStatus.PARTIAL in statuses:
+        return sum(costs), CostStatus.PARTIAL
+    return sum(costs), _least_certain(statuses)
+
+
+def _least_certain(statuses: Collection[CostStatus | None]) -> CostStatus:
+    for status in (CostStatus.ESTIMATED, CostStatus.ACTUAL, CostStatus.INCLUDED):
+        if status in statuses:
+            return status
+    return CostStatus.ESTIMATED

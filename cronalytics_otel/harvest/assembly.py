@@ -133,6 +133,8 @@ class RunAssembler:
         self, reader: Reader, matches: Sequence[Match], below: Families
     ) -> tuple[Sequence[Match], Families]:
         """Return the same, with what the host that wrote each session makes of its last message."""
+        if not self._hosts.are_several:
+            return matches, below
         lasts: dict[Capabilities, list[Session]] = {}
         for execution, session in matches:
             last = _last(session, below)
@@ -141,8 +143,6 @@ class RunAssembler:
         changed: dict[str, Session] = {}
         for host, sessions in lasts.items():
             changed |= reader.as_written_by(host, sessions)
-        if not changed:
-            return matches, below
         return (
             [Match(e, changed.get(s.session_id, s)) for e, s in matches],
             {root: [changed.get(s.session_id, s) for s in some] for root, some in below.items()},

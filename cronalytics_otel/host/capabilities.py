@@ -80,6 +80,11 @@ class CapabilityHistory:
     _older_until_ns: int | None = field(default=None, init=False)
     _was_searched: bool = field(default=False, init=False)
 
+    @property
+    def are_several(self) -> bool:
+        """Whether a row may be of a version with other rules than the newest."""
+        return self.newest is BEFORE_0_18 or self.find_older_until_ns is not _nothing_older
+
     def of_row(self, ended_ns: int, *, in_ledger: bool) -> Capabilities:
         """Return those of the version that wrote a run which ended at this time.
 
