@@ -87,6 +87,7 @@ class Reader:
         columns = select_list(path, "sessions", present, _NEEDED, SessionColumns._fields)
         self._columns = ", ".join(f"s.{c}" if " AS " not in c else c for c in columns.split(", "))
         self._has_parent = "parent_session_id" in present
+        self._has_source = "source" in present
         self._usage = columns_of(connection, "session_model_usage")
 
     # --- sessions -------------------------------------------------------------------------------
@@ -176,28 +177,33 @@ class Reader:
     def _older_until_ns(self, before_ns: int | None) -> int | None:
         """Return when the newest session ended whose messages were written when its agent was done.
 
-        Versions follow one another, so a search by halves finds it among those that began before this
-        time.
+        Only sessions that began before this time are looked at. Versions follow one another, so halves
+        of the history are ruled out, each by its newest sessions.
         """
         found: int | None = None
         low, high = 0, watermark(self.connection).rowid
         while low < high:
+            newest = self._probe(low, high, before_ns)
+            times = self._times_if_written_when_done(newest.values())
+            if times or not newest:
+                return max(times, default=found)
+            high = min(newest) - 1
             middle = (low + high + 1) // 2
-            batch = self._probe(low, middle, before_ns)
-            times = self._times_if_written_when_done(batch.values())
+            older = self._probe(low, middle, before_ns)
+            times = self._times_if_written_when_done(older.values())
             if times:
-                found = max(times)
-            if times or not batch:
-                low = middle
-            else:
-                high = min(batch) - 1
+                found, low = max(times), middle
+            elif older:
+                high = min(older) - 1
         return found
 
     def _probe(self, after: int, up_to: int, before_ns: int | None) -> dict[int, Session]:
-        """Return by rowid the newest cron sessions with `after < rowid <= up_to`."""
+        """Return by rowid the newest sessions of cron jobs with `after < rowid <= up_to`: also those that
+        continue one, and subagents of old."""
+        is_of_cron = "+s.source = 'cron'" if self._has_source else "0"
         rows = self.connection.execute(
             self._select(
-                f"s.rowid > ? AND s.rowid <= ? AND {_IS_CRON} AND s.started_at < ? "
+                f"s.rowid > ? AND s.rowid <= ? AND ({_IS_CRON} OR {is_of_cron}) AND +s.started_at < ? "
                 "ORDER BY s.rowid DESC LIMIT ?",
                 rowid=True,
             ),
