@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..model import Conversation, CostStatus, LastMessage, Message, ModelUsage, Session
 from ..model.times import epoch_to_ns
+from .message_times import AT_ONCE_NS, FASTEST_NS, written_when_done
 from .messages import Calls, Messages, repeats_marked
 from .sqlite import Row, batched, columns_of, placeholders, select_list
 from .values import MAX_COUNT, text, usage
@@ -101,16 +102,18 @@ class Reader:
             sessions = [s for s in map(_session, rows) if s is not None and s.job_id is not None]
             yield sessions, Watermark(after, str(rows[-1][1]))
 
-    def sessions(self, ids: Iterable[str]) -> Iterator[Session]:
-        """The sessions with these ids that still exist."""
+    def sessions(self, ids: Iterable[str], *, with_last_message: bool = True) -> Iterator[Session]:
+        """Yield the sessions with these ids that still exist."""
         for batch in batched(ids):
-            where = f"s.id IN ({placeholders(len(batch))})"
-            for row in self._connection.execute(self._select(where), batch).fetchall():
+            query = self._select(f"s.id IN ({placeholders(len(batch))})", with_last_message)
+            for row in self._connection.execute(query, batch).fetchall():
                 session = _session(row)
                 if session is not None:
                     yield session
 
-    def descendants(self, roots: Sequence[Session]) -> dict[str, list[Session]]:
+    def descendants(
+        self, roots: Sequence[Session], *, with_last_message: bool = True
+    ) -> dict[str, list[Session]]:
         """By root id, every session below it (subagents, continuations), parents first."""
         found: dict[str, list[Session]] = {}
         if not self._has_parent:
@@ -120,7 +123,7 @@ class Reader:
         for _ in range(MAX_DEPTH):
             parents = {session.session_id: session for session in level}
             level = []
-            for child in self._children(list(parents)):
+            for child in self._children(list(parents), with_last_message):
                 parent = parents[child.parent_id or ""]
                 if child.session_id in root_of:
                     continue  # a cycle
@@ -132,10 +135,11 @@ class Reader:
                 break
         return found
 
-    def _children(self, parents: Sequence[str]) -> Iterator[Session]:
+    def _children(self, parents: Sequence[str], with_last_message: bool) -> Iterator[Session]:
         for batch in batched(parents):
             where = f"s.parent_session_id IN ({placeholders(len(batch))}) ORDER BY s.started_at"
-            for row in self._connection.execute(self._select(where), batch).fetchall():
+            query = self._select(where, with_last_message)
+            for row in self._connection.execute(query, batch).fetchall():
                 child = _session(row)
                 if child is not None:
                     yield child
@@ -185,20 +189,22 @@ class Reader:
         return found
 
     def conversations(
-        self, ids: Sequence[str], *, with_content: bool = True
+        self, ids: Sequence[str], *, with_content: bool = True, in_ledger: Collection[str] = ()
     ) -> dict[str, Conversation]:
-        """By root session id, the whole conversation with messages and everything below it.
+        """Return by root session id the whole conversation, with all sessions below it.
 
-        Sessions that the host has pruned are absent. What was said may be megabytes: without
-        content it is not read.
+        Sessions that the host has pruned are absent. Texts may be megabytes: without content they
+        are not read. `in_ledger` are the ids whose runs the ledger knows.
         """
-        roots = {s.session_id: s for s in self.sessions(ids)}
-        below = self.descendants(list(roots.values()))
+        roots = {s.session_id: s for s in self.sessions(ids, with_last_message=False)}
+        below = self.descendants(list(roots.values()), with_last_message=False)
         everyone = [*roots, *(s.session_id for sessions in below.values() for s in sessions)]
         messages = self.messages.of(everyone, with_content=with_content)
         mixed = self._of_several_models(everyone)
         return {
-            root_id: _conversation(root, below.get(root_id, []), messages, mixed)
+            root_id: _conversation(
+                root, below.get(root_id, []), messages, mixed, in_ledger=root_id in in_ledger
+            )
             for root_id, root in roots.items()
         }
 
@@ -216,8 +222,8 @@ class Reader:
                 found.update(row[0] for row in rows)
         return found
 
-    def _select(self, where: str) -> str:
-        if not self.messages.has_text:
+    def _select(self, where: str, with_last_message: bool = True) -> str:
+        if not (with_last_message and self.messages.has_text):
             return f"SELECT s.rowid, {self._columns}, NULL, NULL, NULL, NULL, NULL, NULL FROM sessions s WHERE {where}"  # noqa: S608
         # Asked of hosts before 0.18 alone: a long answer is read whole for it.
         marker = "instr(upper(m.content), '[SILENT]')" if self.messages.are_late else "0"
@@ -345,13 +351,17 @@ def _conversation(
     below: Sequence[Session],
     messages: dict[str, list[Message]],
     mixed: set[str],
+    *,
+    in_ledger: bool,
 ) -> Conversation:
     children: dict[str, list[Session]] = {}
     for session in below:
         children.setdefault(session.parent_id or "", []).append(session)
 
+    close_ns = FASTEST_NS if in_ledger else AT_ONCE_NS
+
     def build(session: Session, before: frozenset[Calls]) -> Conversation:
-        said = tuple(repeats_marked(messages.get(session.session_id, ()), before))
+        said = repeats_marked(messages.get(session.session_id, ()), before)
         if session.compressed:
             before |= {message.tool_calls for message in said if message.tool_calls}
         return Conversation(
@@ -361,10 +371,10 @@ def _conversation(
             model=None if session.session_id in mixed else session.spending.model,
             provider=None if session.session_id in mixed else session.spending.provider,
             usage=session.spending.usage,
-            cost_usd=session.spending.cost_usd,
             api_calls=session.spending.api_calls,
             is_subagent=session.is_subagent,
             messages=said,
+            times_are_known=not written_when_done(session.started_ns, said, close_ns=close_ns),
             children=tuple(
                 build(child, _NO_CALLS if child.is_subagent else before)
                 for child in children.get(session.session_id, ())
