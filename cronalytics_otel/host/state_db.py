@@ -20,7 +20,7 @@ from .capabilities import (
     Capabilities,
     CapabilityHistory,
 )
-from .message_times import written_when_done
+from .message_times import AT_ONCE_NS, FASTEST_NS, written_when_done
 from .messages import Calls, Messages, repeats_marked
 from .session_rows import (
     CRON_SESSION,
@@ -108,16 +108,19 @@ class Reader:
             sessions = [s for s in found if s is not None and s.job_id is not None]
             yield sessions, Watermark(after, last_id)
 
-    def sessions(self, ids: Iterable[str]) -> Iterator[Session]:
+    def sessions(self, ids: Iterable[str], *, with_last_message: bool = True) -> Iterator[Session]:
         """Give the sessions with these ids that still exist."""
         for batch in batched(ids):
             where = f"s.id IN ({placeholders(len(batch))})"
-            for row in self.connection.execute(self._select(where), batch).fetchall():
+            query = self._select(where, with_last_message=with_last_message)
+            for row in self.connection.execute(query, batch).fetchall():
                 session = session_from(row)
                 if session is not None:
                     yield session
 
-    def descendants(self, roots: Sequence[Session]) -> dict[str, list[Session]]:
+    def descendants(
+        self, roots: Sequence[Session], *, with_last_message: bool = True
+    ) -> dict[str, list[Session]]:
         """Return by root id every session below it (subagents, continuations), parents first."""
         found: dict[str, list[Session]] = {}
         if not self._has_parent:
@@ -127,7 +130,7 @@ class Reader:
         for _ in range(MAX_DEPTH):
             parents = {session.session_id: session for session in level}
             level = []
-            for child in self._children(list(parents)):
+            for child in self._children(list(parents), with_last_message=with_last_message):
                 parent = parents[child.parent_id or ""]
                 if child.session_id in root_of:
                     continue  # a cycle
@@ -139,18 +142,19 @@ class Reader:
                 break
         return found
 
-    def _children(self, parents: Sequence[str]) -> Iterator[Session]:
+    def _children(self, parents: Sequence[str], *, with_last_message: bool) -> Iterator[Session]:
         for batch in batched(parents):
             where = f"s.parent_session_id IN ({placeholders(len(batch))}) ORDER BY s.started_at"
-            for row in self.connection.execute(self._select(where), batch).fetchall():
+            query = self._select(where, with_last_message=with_last_message)
+            for row in self.connection.execute(query, batch).fetchall():
                 child = session_from(row)
                 if child is not None:
                     yield child
 
-    def _select(self, where: str, *, rowid: bool = False) -> str:
+    def _select(self, where: str, *, rowid: bool = False, with_last_message: bool = True) -> str:
         """Return the query for `session_from`; with `rowid` that stands last in each row."""
         last = ", s.rowid" if rowid else ""
-        if not self.messages.has_text:
+        if not (with_last_message and self.messages.has_text):
             return f"SELECT {self._columns}{last} FROM sessions s WHERE {where}"  # noqa: S608
         message = LastMessageColumns.expressions(self.messages.is_final)
         return (
@@ -289,20 +293,22 @@ class Reader:
     # --- conversations --------------------------------------------------------------------------
 
     def conversations(
-        self, ids: Sequence[str], *, with_content: bool = True
+        self, ids: Sequence[str], *, with_content: bool = True, in_ledger: Collection[str] = ()
     ) -> dict[str, Conversation]:
-        """Return by root session id the whole conversation with messages and everything below it.
+        """Return by root session id the whole conversation, with all sessions below it.
 
-        Sessions that the host has pruned are absent. Content may be megabytes: it is read only on
-        demand.
+        Sessions that the host has pruned are absent. Texts may be megabytes: without content they
+        are not read. `in_ledger` are the ids whose runs the ledger knows.
         """
-        roots = {s.session_id: s for s in self.sessions(ids)}
-        below = self.descendants(list(roots.values()))
+        roots = {s.session_id: s for s in self.sessions(ids, with_last_message=False)}
+        below = self.descendants(list(roots.values()), with_last_message=False)
         everyone = [*roots, *(s.session_id for sessions in below.values() for s in sessions)]
         messages = self.messages.of(everyone, with_content=with_content)
         mixed = self._of_several_models(everyone)
         return {
-            root_id: _conversation(root, below.get(root_id, []), messages, mixed)
+            root_id: _conversation(
+                root, below.get(root_id, []), messages, mixed, in_ledger=root_id in in_ledger
+            )
             for root_id, root in roots.items()
         }
 
@@ -341,13 +347,16 @@ def _conversation(
     below: Sequence[Session],
     messages: dict[str, list[Message]],
     mixed: set[str],
+    *,
+    in_ledger: bool,
 ) -> Conversation:
     children: dict[str, list[Session]] = {}
     for session in below:
         children.setdefault(session.parent_id or "", []).append(session)
+    close_ns = FASTEST_NS if in_ledger else AT_ONCE_NS
 
     def build(session: Session, before: frozenset[Calls]) -> Conversation:
-        said = tuple(repeats_marked(messages.get(session.session_id, ()), before))
+        said = repeats_marked(messages.get(session.session_id, ()), before)
         if session.compressed:
             before |= {message.tool_calls for message in said if message.tool_calls}
         return Conversation(
@@ -360,6 +369,7 @@ def _conversation(
             api_calls=session.spending.api_calls,
             is_subagent=session.is_subagent,
             messages=said,
+            times_are_known=not written_when_done(session.started_ns, said, close_ns=close_ns),
             children=tuple(
                 build(child, _NO_CALLS if child.is_subagent else before)
                 for child in children.get(session.session_id, ())

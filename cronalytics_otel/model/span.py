@@ -19,6 +19,8 @@ class SpanKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanLink:
+    """A link to the root of another run's trace."""
+
     trace_id: int
     span_id: int
     attributes: dict[str, AttributeValue]
@@ -26,6 +28,8 @@ class SpanLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanEvent:
+    """Something that happened at one time within a span."""
+
     name: str
     time_ns: int
     attributes: dict[str, AttributeValue]
