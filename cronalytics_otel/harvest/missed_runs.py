@@ -8,7 +8,9 @@ from dataclasses import replace
 from ..domain import missed
 from ..domain import schedule as schedules
 from ..domain.evidence import Evidence, PreviousRun
-from ..domain.missed import Ledger, Outage, Overdue
+from ..domain.ledger import Ledger
+from ..domain.missed import Outage, Overdue
+from ..domain.silence import by_silence
 from ..host import ledger as ledger_file
 from ..host.sqlite import reading
 from ..model import Execution, Job, Run
@@ -111,7 +113,7 @@ class MissedRuns:
             not other.enabled or other.schedule != now.schedule for other in definitions
         ):
             return None
-        return missed.by_silence(
+        return by_silence(
             now,
             execution,
             self._whole_ledger(),
