@@ -115,7 +115,7 @@ def _is_timed(root: Span) -> bool:
     """Otherwise a step without length is one whose time is not known."""
     return (
         root.attributes.get(sc.HERMES_CRON_RUN_TIME_SOURCE) != TimeSource.OUTPUT
-        and root.attributes.get(sc.HERMES_CRON_TRACE_PARTIAL) != sc.Steps.UNTIMED
+        and root.attributes.get(sc.HERMES_CRON_TRACE_PARTIAL) != sc.Partial.UNTIMED
     )
 
 

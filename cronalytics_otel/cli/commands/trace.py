@@ -26,9 +26,9 @@ _MOST_CANDIDATES = 10
 """`Queries.find` gives no more."""
 
 _PARTIAL = {
-    sc.Steps.HOST_PRUNED: "Hermes has deleted this run's messages: its steps are gone.",
-    sc.Steps.TRUNCATED: "There were more steps than a trace may hold: the later ones are left out.",
-    sc.Steps.UNTIMED: "This Hermes wrote the steps down when the run was over: their times are not known.",
+    sc.Partial.HOST_PRUNED: "Hermes has deleted this run's messages: its steps are gone.",
+    sc.Partial.TRUNCATED: "There were more steps than a trace may hold: the later ones are left out.",
+    sc.Partial.UNTIMED: "This Hermes wrote the steps down when the run was over: their times are not known.",
 }
 
 
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         context.terminal.data(*header, "", *draw(spans, context.terminal.width))
         partial = spans[0].attributes.get(sc.HERMES_CRON_TRACE_PARTIAL)
         if partial is not None:
-            context.terminal.data("", Text(_PARTIAL[sc.Steps(str(partial))], style="warning"))
+            context.terminal.data("", Text(_PARTIAL[sc.Partial(str(partial))], style="warning"))
     return ExitStatus.OK
 
 
