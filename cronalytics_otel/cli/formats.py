@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from ..model import CostStatus
+from ..model import CostStatus, known_cost_usd
 from ..model.times import NS, to_datetime
 
 UNKNOWN = "\N{EN DASH}"
@@ -55,13 +55,13 @@ def usd(amount: float | None) -> str:
     return f"${amount:,.2f}" if amount < 1000 else f"${amount:,.0f}"
 
 
-def cost(amount_usd: float | None, status: str | None) -> str:
-    """`≥` before a sum of which some is unknown; `included` where a subscription covers it."""
-    if status == CostStatus.INCLUDED and not amount_usd:
+def cost(amount_usd: float | None, status: CostStatus | str | None) -> str:
+    """`≥$0.02` for a lower bound; `included` if a subscription covers it."""
+    known_usd = known_cost_usd(amount_usd, status)
+    if status == CostStatus.INCLUDED and not known_usd:
         return CostStatus.INCLUDED
-    if amount_usd is None or status == CostStatus.UNKNOWN:
-        return UNKNOWN
-    return f"{'≥' if status == CostStatus.PARTIAL else ''}{usd(amount_usd)}"
+    bound = "≥" if known_usd is not None and status == CostStatus.PARTIAL else ""
+    return f"{bound}{usd(known_usd)}"
 
 
 def count(number: int | None) -> str:

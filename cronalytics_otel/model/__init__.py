@@ -34,7 +34,7 @@ from .run import (
     Trigger,
 )
 from .span import AttributeValue, Span, SpanEvent, SpanKind, SpanLink
-from .usage import CostStatus, Usage
+from .usage import CostStatus, Usage, known_cost_usd
 
 __all__ = [
     "FAILED_OUTCOMES",
@@ -78,4 +78,5 @@ __all__ = [
     "ToolResult",
     "Trigger",
     "Usage",
+    "known_cost_usd",
 ]
