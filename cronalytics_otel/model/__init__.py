@@ -19,7 +19,7 @@ from .evidence import (
     Prompt,
     Session,
 )
-from .job import Job, Mode, Schedule, ScheduleKind
+from .job import DueJob, Job, Mode, Schedule, ScheduleKind
 from .observation import ApiError, Approval, ModelCall, Observation, Observations, ToolResult
 from .run import (
     FAILED_OUTCOMES,
@@ -33,6 +33,7 @@ from .run import (
     TimeSource,
     Trigger,
 )
+from .source import Source
 from .span import AttributeValue, Span, SpanEvent, SpanKind, SpanLink
 from .usage import CostStatus, Usage, known_cost_usd
 
@@ -47,6 +48,7 @@ __all__ = [
     "Conversation",
     "CostStatus",
     "DeliveryOutcome",
+    "DueJob",
     "Ending",
     "Execution",
     "FedOutput",
@@ -69,6 +71,7 @@ __all__ = [
     "ScheduleKind",
     "Session",
     "SkipReason",
+    "Source",
     "Span",
     "SpanEvent",
     "SpanKind",

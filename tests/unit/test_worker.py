@@ -558,7 +558,7 @@ def test_what_hooks_told_is_in_the_journal_before_the_sync_that_sends_the_run(
 
     def count(_: Manner) -> None:
         with Journal.open(home.journal) as journal:
-            kept.append(len(journal.details([CRON])[CRON].calls))
+            kept.append(len(journal.observations.of([CRON])[CRON].calls))
 
     syncs.inside = count
     hook(worker, "on_session_start")
@@ -579,7 +579,7 @@ def test_what_hooks_told_is_kept_though_another_process_syncs(
     syncs.wait()
     stop(worker)
     with Journal.open(home.journal) as journal:
-        assert len(journal.details([CRON])[CRON].calls) == 1
+        assert len(journal.observations.of([CRON])[CRON].calls) == 1
 
 
 def test_many_calls_of_a_long_run_are_written_down_before_it_ends(
@@ -592,7 +592,7 @@ def test_many_calls_of_a_long_run_are_written_down_before_it_ends(
     wait_for(home.journal.exists, what="the notes to be taken")
     stop(worker)
     with Journal.open(home.journal) as journal:
-        assert len(journal.details([CRON])[CRON].calls) == hooks.NOTES_WAKE
+        assert len(journal.observations.of([CRON])[CRON].calls) == hooks.NOTES_WAKE
 
 
 def test_in_a_tick_they_are_written_down_at_the_end_of_each_run_for_whoever_syncs(
@@ -606,7 +606,7 @@ def test_in_a_tick_they_are_written_down_at_the_end_of_each_run_for_whoever_sync
     wait_for(home.journal.exists, what="the notes to be written down")
     stop(worker)
     with Journal.open(home.journal) as journal:
-        assert len(journal.details([CRON])[CRON].calls) == 1
+        assert len(journal.observations.of([CRON])[CRON].calls) == 1
 
 
 def test_what_could_not_be_written_down_is_written_the_next_time(
@@ -625,7 +625,7 @@ def test_what_could_not_be_written_down_is_written_the_next_time(
     syncs.wait()
     stop(worker)
     with Journal.open(home.journal) as journal:
-        assert len(journal.details([CRON])[CRON].calls) == 1
+        assert len(journal.observations.of([CRON])[CRON].calls) == 1
     assert caplog.records == []
 
 
