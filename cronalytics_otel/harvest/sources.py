@@ -42,10 +42,11 @@ def record_sources(home: Home, journal: Journal, zone: tzinfo) -> None:
 
     Raises `JournalError`, and never for a fault of the host's files.
     """
+    sources, due_jobs = inspect_sources(home), _due_jobs(home, zone)
     known = journal.facts.read()
     with journal.atomic():
-        journal.facts.update(known, SOURCES, inspect_sources(home))
-        journal.facts.update(known, DUE_JOBS, _due_jobs(home, zone))
+        journal.facts.update(known, SOURCES, sources)
+        journal.facts.update(known, DUE_JOBS, due_jobs)
 
 
 def _due_jobs(home: Home, zone: tzinfo) -> tuple[DueJob, ...]:
