@@ -7,13 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..config import Settings
+from ..faults import report_own_fault
 from ..host import state_db
 from ..host.home import Home
 from ..host.sqlite import HostCorruptError, HostSchemaError, reading
 from ..journal import Journal
 from ..journal.outbox import Entry
 from ..model import Conversation, Run, Span
-from .exporter import BuildTraces, describe_own_fault
+from .exporter import BuildTraces
 
 if TYPE_CHECKING:
     from ..telemetry.content import ContentPolicy
@@ -43,7 +44,7 @@ def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTrac
                 try:
                     spans = trace(conversation, steps=steps, content=content, details=details)
                 except Exception as error:  # noqa: BLE001 - ours, and of this run's steps alone
-                    describe_own_fault(error)
+                    report_own_fault(error)
                     spans = trace(None, steps=Steps.TRUNCATED)
                 yield spans
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from ..model import DueJob, Source
+from . import documents
 from .database import Connection, JournalError
 
 T = TypeVar("T")
@@ -51,11 +52,7 @@ class Fact(Generic[T]):
 
 
 def _records(cls: type[T]) -> Callable[[Any], tuple[T, ...]]:
-    return lambda values: tuple(cls(**value) for value in values)
-
-
-def _dicts(records: tuple[Any, ...]) -> list[dict[str, Any]]:
-    return [asdict(record) for record in records]
+    return lambda values: tuple(documents.from_values(cls, value) for value in values)
 
 
 def _row_mark(value: Any) -> RowMark | None:
@@ -106,10 +103,10 @@ def output_folder(job_id: str) -> Fact[FolderMark]:
 
 # What `status` shows of the last harvest and sync.
 
-SOURCES: Final[Fact[tuple[Source, ...]]] = Fact("sources", (), _records(Source), _dicts)
+SOURCES: Final[Fact[tuple[Source, ...]]] = Fact("sources", (), _records(Source), documents.plain)
 """The host's files as the last harvest found them."""
 
-DUE_JOBS: Final[Fact[tuple[DueJob, ...]]] = Fact("jobs.due", (), _records(DueJob), _dicts)
+DUE_JOBS: Final[Fact[tuple[DueJob, ...]]] = Fact("jobs.due", (), _records(DueJob), documents.plain)
 """When each job is due next, as the last harvest read it: those that are long past are overdue."""
 
 PROBLEMS: Final[Fact[tuple[str, ...]]] = Fact("problems", (), tuple)
@@ -139,7 +136,7 @@ class FactValues:
             return fact.default
         try:
             return fact.decode(json.loads(text))
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise JournalError(
                 f"the journal holds a value of {fact.name} that this version cannot read"
                 f" ({error}): update it, or move the file away and sync"

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..model import Mode, Outcome, Run
-from . import records
+from . import run_rows
 from .database import Connection
+from .open_rows import OpenKind
 
 _SECOND_NS = 1_000_000_000
 _MOST_OVERLAPPING = 8
 """The most runs of one job that go on at the same time. The host itself starts no second one."""
 MOST_FOUND = 10
 """The most runs that `Queries.find` returns."""
-_COLUMNS = ", ".join(records.RUN_COLUMNS)
+_COLUMNS = ", ".join(run_rows.COLUMN_NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,8 @@ class Totals(NamedTuple):
 
 
 class Queries:
+    """Questions to the table of runs."""
+
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         # SQLite's own NOCASE covers ASCII only.
@@ -65,7 +68,7 @@ class Queries:
             "ORDER BY ended_ns DESC, id DESC LIMIT ?",
             values,
         )
-        return [records.run_from_row(row) for row in rows]
+        return [run_rows.run_from_row(row) for row in rows]
 
     def find(self, reference: str) -> list[Run]:
         """Return the runs whose execution or session id begins so, at most `MOST_FOUND`."""
@@ -75,7 +78,7 @@ class Queries:
             f"UNION SELECT {_COLUMNS} FROM run WHERE session_id BETWEEN ? AND ? LIMIT ?",
             (reference, high, reference, high, MOST_FOUND),
         )
-        return [records.run_from_row(row) for row in rows]
+        return [run_rows.run_from_row(row) for row in rows]
 
     def latest_of(self, job: str) -> Run | None:
         """Return the newest run of the job with this id or name."""
@@ -89,7 +92,7 @@ class Queries:
             "AND outcome != 'missed' ORDER BY started_ns DESC LIMIT 1",
             (run.job_id, run.started_ns),
         ).fetchone()
-        return None if row is None else records.run_from_row(row)
+        return None if row is None else run_rows.run_from_row(row)
 
     def sources(self, run: Run) -> list[Run]:
         """Return the runs whose outputs this one was given, as far as they are known.
@@ -105,7 +108,7 @@ class Queries:
                 (feed.job_id, feed.saved_ns + _SECOND_NS, _MOST_OVERLAPPING, feed.saved_ns),
             ).fetchone()
             if row is not None:
-                found.append(records.run_from_row(row))
+                found.append(run_rows.run_from_row(row))
         return found
 
     def following(self, run: Run) -> Run | None:
@@ -115,7 +118,7 @@ class Queries:
             "AND outcome != 'missed' ORDER BY started_ns LIMIT 1",
             (run.job_id, run.ended_ns),
         ).fetchone()
-        return None if row is None else records.run_from_row(row)
+        return None if row is None else run_rows.run_from_row(row)
 
     def totals(self) -> Totals:
         count, oldest, newest = self._connection.execute(
@@ -126,6 +129,6 @@ class Queries:
     def open_count(self) -> int:
         """Return how many executions of the host are not final yet."""
         (count,) = self._connection.execute(
-            "SELECT count(*) FROM open_run WHERE kind = 'execution'"
+            "SELECT count(*) FROM open_row WHERE kind = ?", (OpenKind.EXECUTION,)
         ).fetchone()
         return int(count)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import secrets
-import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ...about import __version__
 from ...config import Destination, Settings
 from ...export.acknowledgement import Receipt, Verdict
+from ...export.resource import current_resource
 from ...host.home import Home
-from ...model import AttributeValue, Span, SpanKind
+from ...journal import JournalError
+from ...journal.instance import read_instance
+from ...model import Resource, Span, SpanKind
 from ...telemetry import semconv
 from .. import formats
 from ..errors import command
@@ -30,25 +32,21 @@ def check_destinations(home: Home, settings: Settings, version: str | None) -> I
             "none: runs are kept in the journal and sent nowhere",
             "set OTEL_EXPORTER_OTLP_ENDPOINT, or destinations in config.yaml",
         )
-    from ...telemetry.resource import resource_attributes
-
-    resource = resource_attributes(
-        settings,
-        home_path=home.path,
-        profile=home.profile,
-        hermes_version=version,
-        hostname=socket.gethostname(),
-    )
+    try:
+        instance = read_instance(home.plugin_folder)
+    except JournalError:
+        instance = None  # `check_instance` has the fault
+    resource = current_resource(home, settings, hermes_version=version, instance=instance)
     for destination in settings.destinations:
         yield _check_destination(destination, resource)
 
 
-def _check_destination(destination: Destination, resource: Mapping[str, AttributeValue]) -> Check:
+def _check_destination(destination: Destination, resource: Resource) -> Check:
     from ...export.otlp.sender import MissingExporterError, open_sender
 
     name, where = f"to {destination.name}", destination.safe_endpoint
     try:
-        sender = open_sender(destination, resource, scope_version=__version__)
+        sender = open_sender(destination, dict(resource.attributes), scope_version=__version__)
     except MissingExporterError as error:
         return failed(name, str(error), f"{sys.executable} -m pip install 'cronalytics-otel[grpc]'")
     started_s = time.perf_counter()

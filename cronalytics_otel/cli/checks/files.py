@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from ...host.home import Home
 from ...host.inspection import inspect_sources
 from ...insight.overview import Overview
+from ...journal import JournalError
+from ...journal.instance import FILE_NAME, machine_hash, read_instance
 from ...lock import SyncBusyError, sync_lock
 from ...model.times import NS
 from .. import formats
@@ -50,11 +52,34 @@ def check_clock(overview: Overview, now_ns: int) -> Check:
     return ok("clock", f"{formats.moment(now_ns)}, after the newest run")
 
 
+def check_instance(home: Home) -> Iterator[Check]:
+    """Check whether the home was moved or cloned from another machine: then its id is another."""
+    try:
+        instance = read_instance(home.plugin_folder)
+    except JournalError as error:
+        yield failed("instance", str(error), "see the message")
+        return
+    if instance is not None and instance.machine != machine_hash():
+        yield warning(
+            "instance",
+            "this home was moved or cloned from another machine",
+            "none: its next run gives it a new service.instance.id",
+        )
+    elif instance is not None and instance.moved_ns is not None:
+        when = formats.moment(instance.moved_ns)
+        yield ok("instance", f"moved or cloned from another machine; a new id since {when}")
+
+
 def check_permissions(home: Home) -> Check:
     """Check that nobody else can read our files, which hold error texts and job names."""
     open_to_others = [
         file
-        for file in (home.plugin_folder, *home.plugin_folder.glob("journal.db*"), home.lock)
+        for file in (
+            home.plugin_folder,
+            *home.plugin_folder.glob("journal.db*"),
+            home.plugin_folder / FILE_NAME,
+            home.lock,
+        )
         if file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077
     ]
     if open_to_others:

@@ -72,7 +72,7 @@ def _all_checks(context: Context) -> Iterator[Check]:
     yield from files.check_sources(home)
     last_run_in = yield from _own_files(context)
     if packages.state is State.OK:
-        from ...sync import installed_hermes
+        from ...host.version import installed_hermes
         from ..checks.destinations import check_destinations
 
         installed = installed_hermes()
@@ -100,6 +100,7 @@ def _own_files(context: Context) -> Generator[Check, None, str | None]:
             yield files.check_clock(overview, context.now_ns)
         except CommandError as error:
             yield failed("journal", str(error), error.remedy or "see the message")
+        yield from files.check_instance(home)
         yield files.check_permissions(home)
         yield files.check_lock(home)
     except OSError as error:

@@ -43,13 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
-    from ...sync import SyncRequest, sync
+    from ...sync import SyncOptions, sync
     from ..views.progress import show_progress
     from ..views.sync import lines
 
     context.require_home()
     settings = context.settings()
-    request = SyncRequest(
+    options = SyncOptions(
         full=args.full,
         retry_refused=args.retry_refused,
         dry_run=args.dry_run,
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         eager=True,
     )
     with show_progress(context.terminal, context.home) as progress:
-        report = sync(context.home, settings, request, progress=progress)
+        report = sync(context.home, settings, options, progress=progress)
     if context.as_json:
         context.terminal.json(to_json(report, dry_run=args.dry_run))
     else:
