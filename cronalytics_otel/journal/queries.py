@@ -71,11 +71,12 @@ class Queries:
         return [run_rows.run_from_row(row) for row in rows]
 
     def find(self, reference: str) -> list[Run]:
-        """Return the runs whose execution or session id begins so, at most `MOST_FOUND`."""
+        """Return the newest runs whose execution or session id begins so, at most `MOST_FOUND`."""
         high = reference + "\U0010ffff"
         rows = self._connection.execute(
             f"SELECT {_COLUMNS} FROM run WHERE execution_id BETWEEN ? AND ? "  # noqa: S608
-            f"UNION SELECT {_COLUMNS} FROM run WHERE session_id BETWEEN ? AND ? LIMIT ?",
+            f"UNION SELECT {_COLUMNS} FROM run WHERE session_id BETWEEN ? AND ? "
+            "ORDER BY ended_ns DESC LIMIT ?",
             (reference, high, reference, high, MOST_FOUND),
         )
         return [run_rows.run_from_row(row) for row in rows]
