@@ -37,6 +37,7 @@ from .missed_runs import MissedRuns
 from .output_runs import OutputRuns
 from .overdue import OverdueJobs
 from .readiness import Readiness
+from .sources import recording_sources
 
 Paced = Callable[[], None]
 Counted = Callable[[int], None]
@@ -63,7 +64,8 @@ def harvest(
         home=home, journal=journal, zone=zone, now_ns=now_ns, problems=Problems(result.problems)
     )
     harvester = _Harvester(context, result, between_chunks, progress)
-    harvester.run(full=full, snapshots=snapshots)
+    with recording_sources(home, journal, zone.info):
+        harvester.run(full=full, snapshots=snapshots)
     return result
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from ..model import DueJob, Source
 from . import documents
 from .database import Connection, JournalError
 
@@ -36,29 +37,6 @@ class OverdueRow(NamedTuple):
     until_ns: int
     runs_left: int | None
     changed_ns: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceState:
-    """One of the host's files, as the last harvest found it."""
-
-    name: str
-    """`jobs`, `ledger`, `sessions` or `output`."""
-    path: str
-    exists: bool
-    fault: str | None
-    """What is wrong with it and what to do; None when nothing is."""
-    changed_ns: int | None
-    """When the file, or its write-ahead log, was last written."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverdueJob:
-    """A job that was past its time at the last harvest and had not run."""
-
-    job_id: str
-    job_name: str
-    due_ns: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,15 +103,11 @@ def output_folder(job_id: str) -> Fact[FolderMark]:
 
 # What `status` shows of the last harvest and sync.
 
-SOURCES: Final[Fact[tuple[SourceState, ...]]] = Fact(
-    "sources", (), _records(SourceState), documents.plain
-)
+SOURCES: Final[Fact[tuple[Source, ...]]] = Fact("sources", (), _records(Source), documents.plain)
 """The host's files as the last harvest found them."""
 
-OVERDUE_JOBS: Final[Fact[tuple[OverdueJob, ...]]] = Fact(
-    "overdue.jobs", (), _records(OverdueJob), documents.plain
-)
-"""The jobs that were overdue at the last harvest."""
+DUE_JOBS: Final[Fact[tuple[DueJob, ...]]] = Fact("jobs.due", (), _records(DueJob), documents.plain)
+"""When each job is due next, as the last harvest read it: those that are long past are overdue."""
 
 PROBLEMS: Final[Fact[tuple[str, ...]]] = Fact("problems", (), tuple)
 """What the last harvest could not read, as lines for people."""

@@ -1,9 +1,10 @@
-"""Runs as the command line and the trace ask for them."""
+"""Questions about runs: which ones match, which is meant, which stand next to each other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..model import Mode, Outcome, Run, RunKey
 from . import run_rows
@@ -11,9 +12,10 @@ from .database import Connection
 from .open_rows import OpenKind
 
 _SECOND_NS = 1_000_000_000
-_OVERLAPPING = 8
-"""The most runs of a job that are looked at for one that was going on at a time: the host itself never
-starts a second one."""
+_MOST_OVERLAPPING = 8
+"""The most runs of one job that go on at the same time. The host itself starts no second one."""
+MOST_FOUND = 10
+"""The most runs that `Queries.find` returns."""
 _BATCH = 400
 """Runs in one statement: each takes two parameters, of the 999 that an old SQLite allows."""
 _COLUMNS = ", ".join(run_rows.COLUMN_NAMES)
@@ -21,13 +23,23 @@ _COLUMNS = ", ".join(run_rows.COLUMN_NAMES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """Which runs are asked for: `job` is an id or a name, `since_ns` bounds the end, None means any."""
+    """Which runs are wanted; None means any."""
 
     job: str | None = None
+    """The job's id, or its name in any case."""
     since_ns: int | None = None
+    """The earliest end."""
     outcomes: frozenset[Outcome] | None = None
     mode: Mode | None = None
     limit: int | None = None
+
+
+class Totals(NamedTuple):
+    """How many runs are known, and when the oldest and the newest of them ended."""
+
+    runs: int
+    oldest_ns: int | None
+    newest_ns: int | None
 
 
 class Queries:
@@ -35,11 +47,11 @@ class Queries:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        # SQLite's own NOCASE handles only ASCII.
+        # SQLite's own NOCASE covers ASCII only.
         connection.create_function("casefold", 1, str.casefold, deterministic=True)
 
     def runs(self, wanted: RunFilter) -> list[Run]:
-        """Return the runs that are asked for, newest end first."""
+        """Return the runs that pass every part of the filter, newest end first."""
         clauses, values = ["1"], list[object]()
         if wanted.job is not None:
             clauses.append("(job_id = ? OR casefold(job_name) = ?)")
@@ -62,12 +74,13 @@ class Queries:
         return [run_rows.run_from_row(row) for row in rows]
 
     def find(self, reference: str) -> list[Run]:
-        """Return the runs with this execution or session id, or an id that begins so (at most ten)."""
+        """Return the newest runs whose execution or session id begins so, at most `MOST_FOUND`."""
         high = reference + "\U0010ffff"
         rows = self._connection.execute(
             f"SELECT {_COLUMNS} FROM run WHERE execution_id BETWEEN ? AND ? "  # noqa: S608
-            f"UNION SELECT {_COLUMNS} FROM run WHERE session_id BETWEEN ? AND ? LIMIT 10",
-            (reference, high, reference, high),
+            f"UNION SELECT {_COLUMNS} FROM run WHERE session_id BETWEEN ? AND ? "
+            "ORDER BY ended_ns DESC LIMIT ?",
+            (reference, high, reference, high, MOST_FOUND),
         )
         return [run_rows.run_from_row(row) for row in rows]
 
@@ -77,7 +90,7 @@ class Queries:
         return found[0] if found else None
 
     def previous(self, run: Run) -> Run | None:
-        """Return the job's run that began last before this one; a missed run never began."""
+        """Return the job's run that began last before this one. A missed run never began."""
         row = self._connection.execute(
             f"SELECT {_COLUMNS} FROM run WHERE job_id = ? AND started_ns < ? "  # noqa: S608
             "AND outcome != 'missed' ORDER BY started_ns DESC LIMIT 1",
@@ -106,21 +119,22 @@ class Queries:
     def sources(self, run: Run) -> list[Run]:
         """Return the runs whose outputs this one was given, as far as they are known.
 
-        An output is saved within its run, at a whole second. A job's runs may overlap.
+        An output is saved before its run ends, and its time is in whole seconds. The runs of a job
+        may overlap.
         """
         found: list[Run] = []
         for feed in run.fed_by:
             row = self._connection.execute(
                 f"SELECT * FROM (SELECT {_COLUMNS} FROM run WHERE job_id = ? AND started_ns < ? "  # noqa: S608
                 "ORDER BY started_ns DESC LIMIT ?) WHERE ended_ns >= ? ORDER BY ended_ns LIMIT 1",
-                (feed.job_id, feed.saved_ns + _SECOND_NS, _OVERLAPPING, feed.saved_ns),
+                (feed.job_id, feed.saved_ns + _SECOND_NS, _MOST_OVERLAPPING, feed.saved_ns),
             ).fetchone()
             if row is not None:
                 found.append(run_rows.run_from_row(row))
         return found
 
     def following(self, run: Run) -> Run | None:
-        """Return the job's first run that began after the end of this one."""
+        """Return the job's run that began first after this one's end."""
         row = self._connection.execute(
             f"SELECT {_COLUMNS} FROM run WHERE job_id = ? AND started_ns > ? "  # noqa: S608
             "AND outcome != 'missed' ORDER BY started_ns LIMIT 1",
@@ -128,12 +142,11 @@ class Queries:
         ).fetchone()
         return None if row is None else run_rows.run_from_row(row)
 
-    def totals(self) -> tuple[int, int | None, int | None]:
-        """Return how many runs there are, and when the oldest and the newest of them ended."""
+    def totals(self) -> Totals:
         count, oldest, newest = self._connection.execute(
             "SELECT count(*), min(ended_ns), max(ended_ns) FROM run"
         ).fetchone()
-        return count, oldest, newest
+        return Totals(count, oldest, newest)
 
     def open_count(self) -> int:
         """Return how many executions of the host are not final yet."""

@@ -19,7 +19,7 @@ from .evidence import (
     Prompt,
     Session,
 )
-from .job import Job, Mode, Schedule, ScheduleKind
+from .job import DueJob, Job, Mode, Schedule, ScheduleKind
 from .observation import ApiError, Approval, ModelCall, Observation, Observations, ToolResult
 from .resource import AttributeValue, Resource
 from .run import (
@@ -35,8 +35,9 @@ from .run import (
     TimeSource,
     Trigger,
 )
+from .source import Source
 from .span import Span, SpanEvent, SpanKind, SpanLink
-from .usage import CostStatus, Usage
+from .usage import CostStatus, Usage, known_cost_usd
 
 __all__ = [
     "FAILED_OUTCOMES",
@@ -49,6 +50,7 @@ __all__ = [
     "Conversation",
     "CostStatus",
     "DeliveryOutcome",
+    "DueJob",
     "Ending",
     "Execution",
     "FedOutput",
@@ -73,6 +75,7 @@ __all__ = [
     "ScheduleKind",
     "Session",
     "SkipReason",
+    "Source",
     "Span",
     "SpanEvent",
     "SpanKind",
@@ -82,4 +85,5 @@ __all__ = [
     "ToolResult",
     "Trigger",
     "Usage",
+    "known_cost_usd",
 ]

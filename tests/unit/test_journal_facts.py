@@ -10,6 +10,7 @@ import pytest
 
 from cronalytics_otel.journal import Journal, JournalError, facts
 from cronalytics_otel.journal.facts import (
+    DUE_JOBS,
     FINGERPRINTS,
     HERMES_VERSION,
     LAST_SYNC_NS,
@@ -18,19 +19,17 @@ from cronalytics_otel.journal.facts import (
     LEDGER_MARK,
     OBSERVATIONS_LOST,
     OLD_OUTPUTS_READ,
-    OVERDUE_JOBS,
     OVERDUE_SEEN,
     PROBLEMS,
     SESSION_MARK,
     SOURCES,
     Fact,
     FolderMark,
-    OverdueJob,
     OverdueRow,
     RowMark,
-    SourceState,
     output_folder,
 )
+from cronalytics_otel.model import DueJob, Source
 
 VALUES: list[tuple[Fact[Any], Any]] = [
     (LEDGER_MARK, RowMark(7, "e7")),
@@ -45,13 +44,11 @@ VALUES: list[tuple[Fact[Any], Any]] = [
     (
         SOURCES,
         (
-            SourceState(
-                name="jobs", path="/h/cron/jobs.json", exists=True, fault=None, changed_ns=9
-            ),
-            SourceState(name="ledger", path="/h", exists=False, fault="locked", changed_ns=None),
+            Source(name="jobs", path="/h/cron/jobs.json", exists=True, fault=None, changed_ns=9),
+            Source(name="ledger", path="/h", exists=False, fault="locked", changed_ns=None),
         ),
     ),
-    (OVERDUE_JOBS, (OverdueJob(job_id="a1", job_name="digest", due_ns=5),)),
+    (DUE_JOBS, (DueJob(job_id="a1", job_name="digest", due_ns=5),)),
     (PROBLEMS, ("one", "two\nlines")),
     (LAST_SYNC_NS, 5),
     (HERMES_VERSION, "0.19.0"),
