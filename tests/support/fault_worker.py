@@ -92,7 +92,7 @@ class HostProcess:
 
 
 def main() -> None:
-    from cronalytics_otel.hooks import Signal
+    from cronalytics_otel.hooks import Hooks
     from cronalytics_otel.host.home import Home
     from cronalytics_otel.worker import Worker
 
@@ -101,9 +101,9 @@ def main() -> None:
     for name, error in arguments["faults"].items():
         _raise_once(name, error)
     home = Home(Path(arguments["home"]).resolve())
-    signal = Signal()
-    worker = Worker(home, signal, resident=arguments["resident"])
-    hook = signal.hook_for("on_session_end", worker.start)
+    hooks = Hooks()
+    worker = Worker(home, hooks, resident=arguments["resident"])
+    hook = hooks.callback("on_session_end", worker.start)
     if arguments["resident"]:
         worker.start()
     for line in sys.stdin:

@@ -20,14 +20,17 @@ import pytest
 
 from cronalytics_otel import hooks
 from cronalytics_otel import sync as sync_module
-from cronalytics_otel import worker as working
+from cronalytics_otel.clock import SYSTEM_CLOCK, Clock
 from cronalytics_otel.export.exporter import Delivery
-from cronalytics_otel.hooks import Signal
+from cronalytics_otel.hooks import Hooks
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal, Repair
 from cronalytics_otel.lock import SyncBusyError
 from cronalytics_otel.sync import DestinationReport, Manner, SyncReport
-from cronalytics_otel.worker import Worker
+from cronalytics_otel.worker import Worker, schedule
+from cronalytics_otel.worker import thread as worker_thread
+from cronalytics_otel.worker.files import file_times
+from tests.support.fake_clock import FakeClock
 from tests.support.waiting import wait_for
 
 CRON = "cron_6c583f72f2e8_20260131_070004"
@@ -101,16 +104,17 @@ def make(
     home: Home, syncs: Syncs, at_exit: list[Callable[[], None]], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Worker]]:
     """Makes workers that see changes at once and do nothing by the clock."""
-    monkeypatch.setattr(working, "FIRST_SYNC_S", 0.0)
-    monkeypatch.setattr(working, "SETTLE_S", NEVER_S)
-    monkeypatch.setattr(working, "LONG_SETTLE_S", NEVER_S)
-    monkeypatch.setattr(working, "BEAT_S", NEVER_S)
-    monkeypatch.setattr(working, "POLL_S", GUARD_S)
-    monkeypatch.setattr(working, "POLL_AFTER_HOOK_S", GUARD_S)
+    monkeypatch.setattr(schedule, "FIRST_SYNC_S", 0.0)
+    monkeypatch.setattr(schedule, "SETTLE_S", NEVER_S)
+    monkeypatch.setattr(schedule, "LONG_SETTLE_S", NEVER_S)
+    monkeypatch.setattr(schedule, "BEAT_S", NEVER_S)
+    monkeypatch.setattr(schedule, "POLL_S", GUARD_S)
+    monkeypatch.setattr(schedule, "POLL_AFTER_HOOK_S", GUARD_S)
+    monkeypatch.setattr(schedule, "RETRY_S", 0.0)
     made: list[Worker] = []
 
-    def worker(*, resident: bool = False) -> Worker:
-        made.append(Worker(home, Signal(), resident=resident))
+    def worker(*, resident: bool = False, clock: Clock = SYSTEM_CLOCK) -> Worker:
+        made.append(Worker(home, Hooks(clock), resident=resident, clock=clock))
         return made[-1]
 
     yield worker
@@ -120,8 +124,7 @@ def make(
 
 def stop(worker: Worker) -> None:
     thread = worker._thread
-    worker._leaving.set()
-    worker.signal.event.set()
+    worker._leave(GUARD_S)
     if thread is not None and thread.is_alive():
         thread.join(GUARD_S)
         assert not thread.is_alive()
@@ -132,9 +135,13 @@ def syncs_again(worker: Worker, syncs: Syncs, home: Home, *, times: int) -> None
     for _ in range(times):
         syncs.wait()
         something_runs(home)
-        worker.signal.event.set()
+        worker.hooks.activity.event.set()
     syncs.wait()
     stop(worker)
+
+
+def leaving(worker: Worker) -> threading.Event:
+    return worker._pace._leaving
 
 
 def something_runs(home: Home) -> None:
@@ -144,7 +151,7 @@ def something_runs(home: Home) -> None:
 
 
 def hook(worker: Worker, name: str = "on_session_end") -> None:
-    worker.signal.hook_for(name, worker.start)(session_id=CRON)
+    worker.hooks.callback(name, worker.start)(session_id=CRON)
 
 
 Make = Callable[..., Worker]
@@ -211,26 +218,25 @@ def test_a_gateway_syncs_when_the_host_has_written_without_any_hook(
     worker.start()
     syncs.wait()
     something_runs(home)
-    worker.signal.event.set()  # the next look, now
+    worker.hooks.activity.event.set()  # the next look, now
     syncs.wait()
 
 
 def test_a_gateway_in_which_nothing_happens_looks_and_does_nothing(
-    make: Make, syncs: Syncs, home: Home
+    make: Make, syncs: Syncs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = make(resident=True)
     looks = threading.Semaphore(0)
     worker.start()
     syncs.wait()
-    look = worker._look
 
-    def counted() -> tuple[tuple[int, int], ...]:
+    def counted(home: Home) -> schedule.FileTimes:
         looks.release()
-        return look()
+        return file_times(home)
 
-    worker._look = counted  # type: ignore[method-assign]
+    monkeypatch.setattr(worker_thread, "file_times", counted)
     for _ in range(3):
-        worker.signal.event.set()
+        worker.hooks.activity.event.set()
         assert looks.acquire(timeout=GUARD_S)
     stop(worker)
     assert [m.hurried for m in syncs.manners] == [False, True]
@@ -239,11 +245,11 @@ def test_a_gateway_in_which_nothing_happens_looks_and_does_nothing(
 def test_a_gateway_syncs_at_each_beat(
     make: Make, syncs: Syncs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working, "BEAT_S", 0.0)
+    monkeypatch.setattr(schedule, "BEAT_S", 0.0)
     worker = make(resident=True)
     worker.start()
     syncs.wait()
-    worker.signal.event.set()
+    worker.hooks.activity.event.set()
     syncs.wait()
 
 
@@ -261,18 +267,18 @@ def test_a_tick_leaves_its_runs_in_peace_and_syncs_as_it_leaves(
 def test_a_tick_that_lasts_syncs_when_its_runs_have_settled(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working, "LONG_SETTLE_S", 0.0)
+    monkeypatch.setattr(schedule, "LONG_SETTLE_S", 0.0)
     worker = make()
     worker.start()
     something_runs(home)
-    worker.signal.event.set()
+    worker.hooks.activity.event.set()
     syncs.wait()
 
 
 def test_a_tick_that_goes_on_after_a_run_of_it_has_ended_does_not_wait_as_long(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working, "SETTLE_S", 0.0)
+    monkeypatch.setattr(schedule, "SETTLE_S", 0.0)
     worker = make()
     worker.start()
     something_runs(home)
@@ -287,13 +293,34 @@ def test_what_a_tick_sends_can_be_over_when_the_tick_is(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may leave while a collector hangs: that has to be known to the next tick."""
-    monkeypatch.setattr(working, "LONG_SETTLE_S", 0.0)
+    monkeypatch.setattr(schedule, "LONG_SETTLE_S", 0.0)
     worker = make()
     worker.start()
     something_runs(home)
-    worker.signal.event.set()
+    worker.hooks.activity.event.set()
     syncs.wait()
     assert (syncs.manners[0].hurried, syncs.manners[0].request_limit_s) == (True, 2.0)
+
+
+def test_a_host_that_never_stops_writing_is_synced_at_each_look_and_not_more_often(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    clock = FakeClock()
+    worker = make(resident=True, clock=clock)
+    times_s: list[float] = []
+
+    def writes(_: Manner) -> None:
+        times_s.append(clock.monotonic_s())
+        something_runs(home)
+        if len(times_s) == 5:
+            worker._leave(0.0)
+
+    syncs.inside = writes
+    worker.hooks.activity.event.set()  # a hook wakes it once
+    worker._main()
+    by_the_hook, at_exit = times_s.pop(1), times_s.pop()
+    assert times_s == [0.0, GUARD_S, 2 * GUARD_S, 3 * GUARD_S]
+    assert (by_the_hook, at_exit) == (0.0, 3 * GUARD_S)
 
 
 # Leaving.
@@ -303,7 +330,7 @@ def test_a_process_in_which_nothing_happened_leaves_at_once(make: Make, syncs: S
     worker = make()
     worker.start()
     worker.flush()
-    assert not worker._leaving.is_set()
+    assert worker._pace.exit_deadline_s is None
     assert syncs.manners == []
 
 
@@ -340,7 +367,7 @@ def test_what_a_gateway_has_seen_already_is_not_work_at_exit(
     worker.start()
     syncs.wait()
     worker.flush()
-    assert not worker._leaving.is_set()
+    assert worker._pace.exit_deadline_s is None
 
 
 class Noted(threading.Event):
@@ -363,7 +390,7 @@ def test_leaving_waits_no_longer_than_the_settings_allow_in_a_first_sync_too(
         f"plugins: {{entries: {{cronalytics-otel: {{{config}}}}}}}"
     )
     worker = make()
-    worker._flushed = flushed = Noted()
+    worker._finished = flushed = Noted()
     worker.start()
     hook(worker)
     worker.flush()
@@ -392,7 +419,7 @@ def test_a_sync_that_is_going_on_at_exit_stops_between_two_pieces_when_the_time_
 
     def works(manner: Manner) -> None:
         going_on.set()
-        assert worker._leaving.wait(GUARD_S)
+        assert leaving(worker).wait(GUARD_S)
         try:
             manner.between_chunks()
         except BaseException:
@@ -421,7 +448,7 @@ def test_a_sync_that_waits_for_a_destination_when_the_host_leaves_makes_room_for
         interrupted.append(manner.interrupted())
         if not going_on.is_set():
             going_on.set()
-            assert worker._leaving.wait(GUARD_S)
+            assert leaving(worker).wait(GUARD_S)
             interrupted.append(manner.interrupted())
 
     syncs.inside = waits
@@ -439,9 +466,9 @@ def test_what_a_destination_came_to_that_no_sync_waited_for_is_looked_for(
     came_back = threading.Event()
 
     def sends(_: Manner) -> None:
-        assert worker._senders is not None
+        assert worker._runner._senders is not None
         if len(syncs.manners) == 1:
-            worker._senders.couriers.send("slow", lambda _: delivery())
+            worker._runner._senders.couriers.send("slow", lambda _: delivery())
 
     def delivery() -> Delivery:
         assert came_back.wait(GUARD_S)
@@ -452,9 +479,9 @@ def test_what_a_destination_came_to_that_no_sync_waited_for_is_looked_for(
     worker.start()
     syncs.wait()
     came_back.set()
-    assert worker._senders is not None
-    wait_for(lambda: worker._senders.couriers.have_news, what="the courier")  # type: ignore[union-attr]
-    worker.signal.event.set()
+    assert worker._runner._senders is not None
+    wait_for(lambda: worker._runner._senders.couriers.have_news, what="the courier")  # type: ignore[union-attr]
+    worker.hooks.activity.event.set()
     syncs.wait()
 
 
@@ -472,6 +499,28 @@ def test_a_rest_between_two_pieces_ends_when_the_host_leaves(make: Make, syncs: 
     hook(worker)
     worker.flush()
     assert rested.wait(GUARD_S)
+
+
+def test_a_home_that_is_busy_for_long_at_exit_is_tried_until_the_host_waits_no_longer(
+    make: Make, syncs: Syncs, home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    syncs.answers = [SyncBusyError("another process")] * 3000
+    worker = make(clock=FakeClock())
+    something_runs(home)
+    worker._leave(200.0)
+    worker._main()
+    assert len(syncs.manners) > 1000
+    assert caplog.records == []
+
+
+def test_a_home_that_becomes_free_at_exit_is_synced_then(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    syncs.answers = [SyncBusyError("another process")] * 3
+    worker = make(clock=FakeClock())
+    worker._leave(2.0)
+    worker._main()
+    assert len(syncs.manners) == 4
 
 
 @pytest.mark.parametrize("error", [RuntimeError("x"), SystemExit(3), OSError("disk")])
@@ -493,7 +542,7 @@ def test_the_user_s_interrupt_ends_the_wait_at_exit(make: Make, syncs: Syncs) ->
             raise KeyboardInterrupt
 
     worker = make()
-    worker._flushed = Interrupted()
+    worker._finished = Interrupted()
     worker.start()
     hook(worker)
     with pytest.raises(KeyboardInterrupt):
@@ -527,10 +576,10 @@ def test_files_that_cannot_be_seen_for_a_while_do_not_end_the_thread(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "stat", gone)
-        worker.signal.event.set()
-        wait_for(lambda: not worker.signal.event.is_set(), what="the worker to look")
+        worker.hooks.activity.event.set()
+        wait_for(lambda: not worker.hooks.activity.event.is_set(), what="the worker to look")
     something_runs(home)
-    worker.signal.event.set()
+    worker.hooks.activity.event.set()
     syncs.wait()
     stop(worker)
 
@@ -547,7 +596,7 @@ def test_refusals_in_other_words_each_time_are_said_once(
 
 
 def a_call(worker: Worker) -> None:
-    worker.signal.hook_for("post_api_request", worker.start)(session_id=CRON, model="m")
+    worker.hooks.callback("post_api_request", worker.start)(session_id=CRON, model="m")
 
 
 def test_what_hooks_told_is_in_the_journal_before_the_sync_that_sends_the_run(
@@ -587,12 +636,12 @@ def test_many_calls_of_a_long_run_are_written_down_before_it_ends(
 ) -> None:
     worker = make()
     hook(worker, "on_session_start")
-    for _ in range(hooks.NOTES_WAKE):
+    for _ in range(hooks.MANY_OBSERVATIONS):
         a_call(worker)
-    wait_for(home.journal.exists, what="the notes to be taken")
+    wait_for(home.journal.exists, what="the observations to be taken")
     stop(worker)
     with Journal.open(home.journal) as journal:
-        assert len(journal.details([CRON])[CRON].calls) == hooks.NOTES_WAKE
+        assert len(journal.details([CRON])[CRON].calls) == hooks.MANY_OBSERVATIONS
 
 
 def test_in_a_tick_they_are_written_down_at_the_end_of_each_run_for_whoever_syncs(
@@ -603,7 +652,7 @@ def test_in_a_tick_they_are_written_down_at_the_end_of_each_run_for_whoever_sync
     hook(worker, "on_session_start")
     a_call(worker)
     hook(worker)
-    wait_for(home.journal.exists, what="the notes to be written down")
+    wait_for(home.journal.exists, what="the observations to be written")
     stop(worker)
     with Journal.open(home.journal) as journal:
         assert len(journal.details([CRON])[CRON].calls) == 1
@@ -620,7 +669,7 @@ def test_what_could_not_be_written_down_is_written_the_next_time(
     worker.start()
     syncs.wait()
     something_runs(home)
-    worker.signal.event.set()
+    worker.hooks.activity.event.set()
     syncs.inside = lambda _: None
     syncs.wait()
     stop(worker)
@@ -630,14 +679,13 @@ def test_what_could_not_be_written_down_is_written_the_next_time(
 
 
 def test_a_home_that_another_process_syncs_is_no_fault_and_is_met_again(
-    make: Make, syncs: Syncs, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    make: Make, syncs: Syncs, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(working, "POLL_AFTER_HOOK_S", 0.0)
     syncs.answers = [SyncBusyError("another process")]
     worker = make(resident=True)
     worker.start()
     syncs.wait()
-    worker.signal.event.set()
+    worker.hooks.activity.event.set()
     syncs.wait()
     assert caplog.records == []
 
@@ -657,7 +705,7 @@ def test_a_destination_that_fails_is_told_when_it_begins_and_when_it_is_over(
     for _ in range(4):
         syncs.wait()
         something_runs(home)
-        worker.signal.event.set()
+        worker.hooks.activity.event.set()
     syncs.wait()
     stop(worker)
     began, over = (record.getMessage() for record in caplog.records)
@@ -683,7 +731,7 @@ def test_a_gateway_tries_a_failing_destination_again_when_it_is_due(
     worker = make(resident=True)
     worker.start()
     syncs.wait()
-    worker.signal.event.set()
+    worker.hooks.activity.event.set()
     syncs.wait()
 
 
@@ -739,7 +787,7 @@ def forked(worker: Worker, syncs: Syncs) -> None:
     assert worker._thread is not None
     worker._thread.join(GUARD_S)
     syncs.manners.clear()
-    worker.signal.last_s = time.monotonic()
+    worker.hooks.activity.last_s = time.monotonic()
     worker._forget_after_fork()
 
 
