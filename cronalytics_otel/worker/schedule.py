@@ -1,14 +1,15 @@
 """What the worker does next: decided from times and signals alone, without a clock, a file or a thread.
 
-`Schedule.next_action` is asked again after each action. All times are monotonic seconds.
+`Schedule.next_action` is asked again after each action. All times are monotonic seconds. The records
+are named tuples, because the host imports this module at its start-up: a frozen dataclass takes half a
+millisecond to make.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 POLL_S = 5.0
 """Between two looks at the host's files. Runs that call no hook are found this way."""
@@ -58,8 +59,7 @@ class SyncResult(StrEnum):
     """The time that the host waits for us was over."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class Situation(NamedTuple):
     """What the worker sees at one moment."""
 
     now_s: float
@@ -77,33 +77,22 @@ class Situation:
     """Until when the host waits for us; None as long as it does not leave."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
+class Wait(NamedTuple):
     """Wait until then, or until a hook wakes the worker."""
 
     until_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class WriteObservations:
-    """Write what hooks observed into the journal."""
+class Task(StrEnum):
+    WRITE_OBSERVATIONS = "write what hooks observed into the journal"
+    SYNC = "write what hooks observed, and sync"
+    STOP = "end the thread"
 
 
-@dataclass(frozen=True, slots=True)
-class Sync:
-    """Write what hooks observed, and sync."""
+Action = Wait | Task
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """End the thread."""
-
-
-Action = Wait | WriteObservations | Sync | Stop
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
+class Schedule(NamedTuple):
     """What is planned, and what was done."""
 
     resident: bool
@@ -137,20 +126,19 @@ class Schedule:
             return self, self._action_at_exit(seen.now_s, seen.exit_deadline_s)
         write_s = self._write_due_s(seen)
         if write_s <= seen.now_s:
-            return self, WriteObservations()
+            return self, Task.WRITE_OBSERVATIONS
         schedule = self
         if seen.woken or seen.now_s >= min(self.look_s, self.due_s):
-            schedule = replace(
-                self,
+            schedule = self._replace(
                 due_s=max(min(self.due_s, self._sync_due_s(seen)), self.rest_until_s),
                 look_s=_next_look_s(seen.last_hook_s, seen.now_s),
             )
             if schedule.due_s <= seen.now_s:
-                return schedule, Sync()
+                return schedule, Task.SYNC
         return schedule, Wait(until_s=min(schedule.due_s, schedule.look_s, write_s))
 
     def after_writing(self, now_s: float) -> Schedule:
-        return replace(self, written_s=now_s)
+        return self._replace(written_s=now_s)
 
     def after_sync(
         self, began: Situation, result: SyncResult, now_s: float, next_attempt_s: float = NEVER
@@ -161,8 +149,7 @@ class Schedule:
         busy = result is SyncResult.BUSY
         beat_s = now_s + BEAT_S if self.resident else NEVER
         retry_s = now_s + RETRY_S
-        return replace(
-            self,
+        return self._replace(
             files=self.files if busy else began.files,
             due_s=retry_s if busy else min(beat_s, max(next_attempt_s, retry_s)),
             rest_until_s=self.rest_until_s if result is SyncResult.DONE else retry_s,
@@ -178,10 +165,10 @@ class Schedule:
 
     def _action_at_exit(self, now_s: float, deadline_s: float) -> Action:
         if self.exit_sync_s <= now_s:
-            return Sync()
+            return Task.SYNC
         if self.exit_sync_s < deadline_s:
             return Wait(until_s=self.exit_sync_s)
-        return Stop()
+        return Task.STOP
 
     def _exit_sync_after(self, result: SyncResult, now_s: float, *, leaving: bool) -> float:
         if result is SyncResult.BUSY and leaving:

@@ -12,7 +12,7 @@ from ..host.home import Home
 from .files import file_times
 from .pace import Pace
 from .runner import SyncEnd, SyncRunner
-from .schedule import Schedule, Situation, Stop, Sync, Wait, WriteObservations
+from .schedule import Schedule, Situation, Task, Wait
 
 
 class Worker:
@@ -90,16 +90,16 @@ class Worker:
             match action:
                 case Wait(until_s=until_s):
                     woken = self._wait_until(until_s)
-                case WriteObservations():
+                case Task.WRITE_OBSERVATIONS:
                     self._runner.write_observations()
                     self._schedule = self._schedule.after_writing(seen.now_s)
-                case Sync():
+                case Task.SYNC:
                     woken = False
                     end = self._sync(seen)
                     self._schedule = self._schedule.after_sync(
                         seen, end.result, self._clock.monotonic_s(), end.next_attempt_s
                     )
-                case Stop():
+                case Task.STOP:
                     return
 
     def _situation(self, *, woken: bool) -> Situation:

@@ -28,11 +28,9 @@ from cronalytics_otel.worker.schedule import (
     FileTimes,
     Schedule,
     Situation,
-    Stop,
-    Sync,
     SyncResult,
+    Task,
     Wait,
-    WriteObservations,
     rest_s,
 )
 
@@ -69,7 +67,7 @@ def action(schedule: Schedule, situation: Situation) -> Action:
 def test_a_gateway_waits_for_its_own_start_and_then_syncs() -> None:
     schedule, first = at_start(resident=True).next_action(seen(START_S))
     assert first == Wait(until_s=START_S + FIRST_SYNC_S)
-    assert action(schedule, seen(START_S + FIRST_SYNC_S)) == Sync()
+    assert action(schedule, seen(START_S + FIRST_SYNC_S)) == Task.SYNC
 
 
 def test_no_signal_brings_the_first_sync_of_a_gateway_forward() -> None:
@@ -82,12 +80,12 @@ def test_a_gateway_syncs_a_change_at_its_next_look() -> None:
     schedule = synced(resident=True)
     changed_s = START_S + 1
     assert action(schedule, seen(changed_s, version=1)) == Wait(until_s=START_S + POLL_S)
-    assert action(schedule, seen(START_S + POLL_S, version=1)) == Sync()
+    assert action(schedule, seen(START_S + POLL_S, version=1)) == Task.SYNC
 
 
 def test_a_hook_makes_it_look_at_once() -> None:
     schedule = synced(resident=True)
-    assert action(schedule, seen(START_S + 1, version=1, woken=True)) == Sync()
+    assert action(schedule, seen(START_S + 1, version=1, woken=True)) == Task.SYNC
 
 
 def test_without_a_change_it_goes_on_waiting() -> None:
@@ -108,7 +106,7 @@ def test_it_looks_often_for_a_while_after_a_hook(hook_ago_s: float, pause_s: flo
 def test_a_gateway_in_which_nothing_happens_syncs_at_each_beat() -> None:
     schedule = synced(resident=True)
     now_s = START_S
-    while action(schedule, seen(now_s)) != Sync():
+    while action(schedule, seen(now_s)) != Task.SYNC:
         schedule, wait = schedule.next_action(seen(now_s))
         assert isinstance(wait, Wait)
         now_s = wait.until_s
@@ -128,7 +126,7 @@ def test_a_tick_in_which_nothing_happens_never_syncs() -> None:
 def test_a_tick_leaves_a_run_in_peace_that_has_begun() -> None:
     schedule, _ = at_start(resident=False).next_action(seen(START_S, version=1))
     assert schedule.due_s == START_S + LONG_SETTLE_S
-    assert action(schedule, seen(START_S + LONG_SETTLE_S, version=1)) == Sync()
+    assert action(schedule, seen(START_S + LONG_SETTLE_S, version=1)) == Task.SYNC
 
 
 def test_a_run_that_has_ended_settles_for_less_time() -> None:
@@ -158,13 +156,13 @@ def test_a_run_that_ended_before_the_last_sync_brings_nothing_forward() -> None:
 def test_observations_are_written_when_a_run_has_ended() -> None:
     schedule = at_start(resident=False)
     ended = seen(START_S, last_end_s=START_S, last_hook_s=START_S, woken=True)
-    assert action(schedule, ended) == WriteObservations()
+    assert action(schedule, ended) == Task.WRITE_OBSERVATIONS
     assert isinstance(action(schedule.after_writing(START_S), ended), Wait)
 
 
 def test_observations_are_written_when_there_are_many() -> None:
     assert action(at_start(resident=False), seen(START_S, many_observations=True)) == (
-        WriteObservations()
+        Task.WRITE_OBSERVATIONS
     )
 
 
@@ -173,7 +171,7 @@ def test_between_two_writings_there_is_a_pause() -> None:
     next_s = START_S + WRITE_PAUSE_S
     soon = seen(START_S + 0.1, many_observations=True, woken=True)
     assert action(schedule, soon) == Wait(until_s=next_s)
-    assert action(schedule, seen(next_s, many_observations=True)) == WriteObservations()
+    assert action(schedule, seen(next_s, many_observations=True)) == Task.WRITE_OBSERVATIONS
 
 
 def test_a_run_that_began_is_no_reason_to_write() -> None:
@@ -193,7 +191,7 @@ def test_a_change_during_a_sync_is_synced_at_the_next_look(resident: bool) -> No
 def test_a_failing_destination_is_tried_again_when_it_is_due(resident: bool) -> None:
     schedule = synced(resident, next_attempt_s=START_S + 4)
     assert action(schedule, seen(START_S)) == Wait(until_s=START_S + 4)
-    assert action(schedule, seen(START_S + 4)) == Sync()
+    assert action(schedule, seen(START_S + 4)) == Task.SYNC
 
 
 @pytest.mark.parametrize("resident", [True, False])
@@ -208,7 +206,7 @@ def test_a_destination_that_fails_for_long_does_not_delay_the_beat() -> None:
 
 def test_a_destination_that_finished_after_its_sync_is_a_reason_to_sync() -> None:
     schedule = synced(resident=False)
-    assert action(schedule, seen(START_S + POLL_S, destination_finished=True)) == Sync()
+    assert action(schedule, seen(START_S + POLL_S, destination_finished=True)) == Task.SYNC
 
 
 @pytest.mark.parametrize("resident", [True, False])
@@ -216,7 +214,7 @@ def test_a_home_that_another_process_syncs_is_tried_again_soon(resident: bool) -
     schedule = synced(resident, SyncResult.BUSY)
     storm = seen(START_S + 0.1, version=1, woken=True, destination_finished=True)
     assert isinstance(action(schedule, storm), Wait)
-    assert action(schedule, seen(START_S + RETRY_S)) == Sync()
+    assert action(schedule, seen(START_S + RETRY_S)) == Task.SYNC
 
 
 def test_what_another_process_may_not_have_seen_stays_a_reason_to_sync() -> None:
@@ -242,24 +240,24 @@ def test_after_a_fault_of_ours_nothing_is_tried_before_a_change_or_the_beat(
 def test_when_the_host_leaves_there_is_one_more_sync(resident: bool) -> None:
     leaving = seen(START_S + 1, exit_deadline_s=START_S + 3)
     schedule = synced(resident)
-    assert action(schedule, leaving) == Sync()
+    assert action(schedule, leaving) == Task.SYNC
     for result in (SyncResult.DONE, SyncResult.FAILED, SyncResult.STOPPED):
         after = schedule.after_sync(leaving, result, START_S + 2)
-        assert action(after, seen(START_S + 2, version=1, exit_deadline_s=START_S + 3)) == Stop()
+        assert action(after, seen(START_S + 2, version=1, exit_deadline_s=START_S + 3)) == Task.STOP
 
 
 def test_a_sync_that_was_stopped_by_the_exit_is_the_last_one() -> None:
     schedule = synced(resident=True).after_sync(seen(START_S), SyncResult.STOPPED, START_S + 5)
-    assert action(schedule, seen(START_S + 5, version=1, exit_deadline_s=START_S + 5)) == Stop()
+    assert action(schedule, seen(START_S + 5, version=1, exit_deadline_s=START_S + 5)) == Task.STOP
 
 
 def test_a_sync_that_began_before_the_host_left_is_not_the_last_one() -> None:
     schedule = synced(resident=True).after_sync(seen(START_S), SyncResult.DONE, START_S + 1)
-    assert action(schedule, seen(START_S + 1, exit_deadline_s=START_S + 3)) == Sync()
+    assert action(schedule, seen(START_S + 1, exit_deadline_s=START_S + 3)) == Task.SYNC
 
 
 def test_the_sync_at_exit_is_begun_although_no_time_is_left() -> None:
-    assert action(synced(resident=False), seen(START_S + 1, exit_deadline_s=START_S)) == Sync()
+    assert action(synced(resident=False), seen(START_S + 1, exit_deadline_s=START_S)) == Task.SYNC
 
 
 def test_at_exit_a_home_that_is_busy_is_tried_again_until_the_host_waits_no_longer() -> None:
@@ -268,14 +266,14 @@ def test_at_exit_a_home_that_is_busy_is_tried_again_until_the_host_waits_no_long
     while True:
         leaving = seen(now_s, exit_deadline_s=deadline_s)
         match action(schedule, leaving):
-            case Sync():
+            case Task.SYNC:
                 attempts += 1
                 schedule = schedule.after_sync(leaving, SyncResult.BUSY, now_s)
             case Wait(until_s=until_s):
                 assert until_s == now_s + RETRY_AT_EXIT_S
                 now_s = until_s
             case other:
-                assert other == Stop()
+                assert other == Task.STOP
                 break
     assert attempts == pytest.approx(200.0 / RETRY_AT_EXIT_S, abs=2)
     assert now_s < deadline_s
@@ -354,11 +352,11 @@ class Life:
                 case Wait(until_s=until_s):
                     assert until_s > self.now_s, "it would wait for nothing"
                     woken = self._wait(until_s)
-                case WriteObservations():
+                case Task.WRITE_OBSERVATIONS:
                     self._written_at = len(self._past())
                     self.writes.append(self.now_s)
                     schedule = schedule.after_writing(self.now_s)
-                case Sync():
+                case Task.SYNC:
                     woken = False
                     result, took_s, retry_in_s = (
                         self.ends.pop(0) if self.ends else (SyncResult.DONE, 0.1, NEVER)
@@ -371,7 +369,7 @@ class Life:
                     schedule = schedule.after_sync(
                         situation, result, self.now_s, self.now_s + retry_in_s
                     )
-                case Stop():
+                case Task.STOP:
                     self.stopped = True
                     break
         return self
