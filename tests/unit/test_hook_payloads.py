@@ -45,12 +45,12 @@ def test_an_answered_call() -> None:
     )
 
 
-def test_a_host_that_tells_no_start_tells_how_long_it_took() -> None:
+def test_a_call_without_a_start_is_placed_by_its_duration() -> None:
     call = hook_payloads.read("post_api_request", AT_NS, {"ended_at": AT_S, "api_duration": 1.5})
     assert call == ModelCall(started_ns=AT_NS - 1_500_000_000, ended_ns=AT_NS)
 
 
-def test_the_usage_of_a_provider_that_tells_none_is_unknown() -> None:
+def test_a_call_without_usage_has_unknown_usage() -> None:
     call = hook_payloads.read("post_api_request", AT_NS, {"model": "m", "usage": None})
     assert call == ModelCall(started_ns=AT_NS, ended_ns=AT_NS, model="m")
 
@@ -76,7 +76,7 @@ def test_a_call_that_failed() -> None:
     )
 
 
-def test_an_error_s_text_is_kept_only_so_far() -> None:
+def test_a_long_error_text_is_cut() -> None:
     error = hook_payloads.read("api_request_error", AT_NS, {"message": "x" * 10_000})
     assert isinstance(error, ApiError)
     assert error.message == "x" * hook_payloads.TEXT_CHARS
@@ -93,7 +93,7 @@ def test_an_error_s_text_is_kept_only_so_far() -> None:
         ({"error_type": "tool_error"}, True),
     ],
 )
-def test_a_tool_call_ended_when_the_hook_came_and_took_what_it_says(
+def test_a_tool_call_ended_when_its_hook_was_called(
     arguments: dict[str, object], failed: bool
 ) -> None:
     arguments |= {"tool_call_id": "c", "tool_name": "terminal", "duration_ms": 1500}
@@ -103,7 +103,7 @@ def test_a_tool_call_ended_when_the_hook_came_and_took_what_it_says(
     assert (run.call_id, run.name, run.failed) == ("c", "terminal", failed)
 
 
-def test_a_tool_call_without_an_id_is_nobody_s() -> None:
+def test_a_tool_call_without_an_id_is_passed_over() -> None:
     assert hook_payloads.read("post_tool_call", AT_NS, {"tool_name": "terminal"}) is None
 
 
@@ -127,7 +127,7 @@ def test_a_tool_call_without_an_id_is_nobody_s() -> None:
         ("once", None),
     ],
 )
-def test_an_approval_says_how_long_somebody_thought(
+def test_an_approval_has_the_time_that_passed_until_the_answer(
     value: object, approval: Approval | None
 ) -> None:
     run = hook_payloads.read("post_tool_call", AT_NS, {"tool_call_id": "c", "approval": value})

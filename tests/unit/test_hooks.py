@@ -1,4 +1,4 @@
-"""Hooks leave a mark, wake the worker, and never get in the way."""
+"""Hooks mark the time, wake the worker, leave observations, and never get in the way."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_any_arguments_are_taken(arguments: dict[str, object]) -> None:
 
 
 @given(session_id=anything)
-def test_what_is_no_id_of_a_cron_session_leaves_no_mark(session_id: object) -> None:
+def test_other_values_than_the_id_of_a_cron_session_leave_no_mark(session_id: object) -> None:
     hooks, started = Hooks(), Started()
     hooks.callback("on_session_start", started)(session_id=session_id)
     assert (started.times, hooks.activity.last_s, hooks.activity.event.is_set()) == (0, None, False)
@@ -84,7 +84,7 @@ def test_the_first_hook_of_a_cron_run_starts_and_each_one_wakes() -> None:
     assert hooks.activity.last_s is not None
 
 
-def test_the_newest_hook_is_the_one_that_is_remembered() -> None:
+def test_the_time_of_the_newest_hook_is_remembered() -> None:
     clock = FakeClock(monotonic_s=5.0)
     hooks = Hooks(clock)
     hook = hooks.callback("on_session_end", Started())
@@ -163,7 +163,7 @@ class Run:
         return observations
 
 
-def test_a_call_is_kept_with_what_it_took_and_nothing_of_what_was_said() -> None:
+def test_a_model_call_is_observed_without_its_texts() -> None:
     run = Run()
     run.fires(
         "post_api_request", model="m", usage={"input_tokens": 3}, finish_reason="stop",
@@ -175,13 +175,13 @@ def test_a_call_is_kept_with_what_it_took_and_nothing_of_what_was_said() -> None
     assert run.observations() == []
 
 
-def test_a_tool_call_is_kept_without_its_arguments_and_its_result() -> None:
+def test_a_tool_call_is_observed_without_its_arguments_and_its_result() -> None:
     run = Run()
     run.fires("post_tool_call", tool_name="terminal", tool_call_id="c", args={"a": 1}, result="r")
     assert known(run.observations()[0]) == {"tool_name": "terminal", "tool_call_id": "c"}
 
 
-def test_calls_of_chats_are_not_kept() -> None:
+def test_calls_of_chats_are_not_observed() -> None:
     run = Run()
     run.fires("post_api_request", session_id=CHILD, task_id="t9", model="m")
     run.fires("post_tool_call", session_id=CHILD, tool_call_id="c")
@@ -208,14 +208,14 @@ def test_subagents_of_chats_belong_to_nothing() -> None:
     assert run.observations() == []
 
 
-def test_a_session_that_the_run_goes_on_with_is_known_by_its_task() -> None:
+def test_a_session_that_continues_a_run_is_known_by_its_task() -> None:
     run = Run()
     run.fires("post_api_request", CRON, task_id="t1", model="m")
     run.fires("post_api_request", "20260131_080000_ffffff", task_id="t1", model="m")
     assert [n.run_session_id for n in run.observations()] == [CRON, CRON]
 
 
-def test_an_approval_comes_with_its_tool_call() -> None:
+def test_an_approval_is_part_of_the_observation_of_its_tool_call() -> None:
     run = Run()
     run.fires("pre_approval_request", None, tool_call_id="c1", surface="smart", command="rm -rf /")
     run.fires("post_approval_response", None, tool_call_id="c1", choice="smart_deny")
@@ -229,14 +229,16 @@ def test_an_approval_comes_with_its_tool_call() -> None:
     assert (approval["surface"], approval["choice"]) == ("smart", "smart_deny")
 
 
-def test_an_answer_to_nothing_that_was_asked_is_let_go() -> None:
+def test_an_answer_without_a_request_is_ignored() -> None:
     run = Run()
     run.fires("post_approval_response", None, tool_call_id="c1", choice="once")
     run.fires("post_tool_call", tool_call_id="c1")
     assert known(run.observations()[0]) == {"tool_call_id": "c1"}
 
 
-def test_too_many_calls_cost_the_oldest_and_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_buffer_drops_the_oldest_observations_and_counts_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     run = Run()
     for number in range(module.MAX_OBSERVATIONS + 3):
         run.fires("post_tool_call", tool_call_id=str(number))
@@ -274,7 +276,7 @@ def test_an_error_after_which_another_attempt_follows_wakes_nobody(
     assert len(run.observations()) == 1
 
 
-def test_of_an_error_s_page_only_the_beginning_is_kept() -> None:
+def test_a_long_error_text_is_cut() -> None:
     run = Run()
     page = {"type": "APIError", "message": "x" * 100_000, "body": "y" * 100_000}
     run.fires("api_request_error", error=page)
@@ -284,18 +286,18 @@ def test_of_an_error_s_page_only_the_beginning_is_kept() -> None:
     }
 
 
-def test_of_a_model_s_own_refusal_the_words_are_not_kept() -> None:
-    """The answer was successful; the host gives what the model said in it for an error's text."""
+def test_the_text_of_a_model_s_own_refusal_is_not_observed() -> None:
+    """The answer was successful, and the host quotes it as the text of the error."""
     run = Run()
-    said = {"type": "ContentPolicyBlocked", "message": "I would rather not, Ann."}
-    run.fires("api_request_error", error=said, reason="content_policy_blocked")
+    refusal = {"type": "ContentPolicyBlocked", "message": "I would rather not, Ann."}
+    run.fires("api_request_error", error=refusal, reason="content_policy_blocked")
     assert known(run.observations()[0]) == {
         "exception_type": "ContentPolicyBlocked",
         "reason": "content_policy_blocked",
     }
 
 
-def test_an_error_in_another_form_is_kept_without_its_text() -> None:
+def test_an_error_of_another_shape_is_observed_without_its_text() -> None:
     run = Run()
     run.fires("api_request_error", status_code=500, error="boom")
     run.fires("api_request_error", status_code=500, error={"message": 7})
@@ -304,13 +306,13 @@ def test_an_error_in_another_form_is_kept_without_its_text() -> None:
     assert known(second) == {"status_code": 500, "message": 7}
 
 
-def test_what_goes_wrong_in_a_hook_is_counted() -> None:
+def test_a_fault_in_a_hook_counts_as_a_lost_observation() -> None:
     hooks = Hooks()
     hooks.callback("on_session_end", raising(RuntimeError("x")))(session_id=CRON)
     assert hooks.observations.take() == ([], 1)
 
 
-def test_hooks_of_many_threads_at_once_lose_nothing_when_room_is_made() -> None:
+def test_hooks_of_many_threads_lose_nothing_when_old_ids_are_dropped() -> None:
     run = Run()
 
     def fire(thread: int) -> None:
@@ -325,7 +327,7 @@ def test_hooks_of_many_threads_at_once_lose_nothing_when_room_is_made() -> None:
     assert run.hooks.observations.take() == ([], 0)
 
 
-def test_what_is_given_back_comes_first_the_next_time() -> None:
+def test_observations_that_were_put_back_come_first_the_next_time() -> None:
     run = Run()
     run.fires("post_tool_call", tool_call_id="1")
     taken, lost = run.hooks.observations.take()
@@ -335,7 +337,7 @@ def test_what_is_given_back_comes_first_the_next_time() -> None:
     assert ([known(n)["tool_call_id"] for n in again], lost) == (["1", "2"], 1)
 
 
-def test_what_is_given_back_and_has_no_room_is_counted() -> None:
+def test_observations_that_were_put_back_without_room_are_counted() -> None:
     run = Run()
     for number in range(module.MAX_OBSERVATIONS):
         run.fires("post_tool_call", tool_call_id=str(number))
@@ -347,7 +349,7 @@ def test_what_is_given_back_and_has_no_room_is_counted() -> None:
     assert (known(again[0]), known(again[-1])) == ({"tool_call_id": "1"}, {"tool_call_id": "new"})
 
 
-def test_what_is_remembered_of_sessions_and_approvals_is_bounded() -> None:
+def test_known_sessions_and_approvals_are_bounded() -> None:
     run = Run()
     for number in range(module.MAX_KNOWN_IDS + 5):
         run.fires("subagent_start", None, parent_session_id=CRON, child_session_id=f"s{number}")

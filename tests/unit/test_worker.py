@@ -1,8 +1,8 @@
-"""When the background thread syncs, what it says, and how it leaves.
+"""When the background thread syncs, what it logs, and how it leaves.
 
-The thread is real. `Syncs` stands in for `sync.sync`: it notes how it was called and answers
-what the test says; the sync itself has tests of its own. Nothing waits for time to pass: waits
-are for events, and end at once when these happen.
+The thread is real, unless a test has a `FakeClock`. `Syncs` stands in for `sync.sync`: it records its
+calls and returns what the test chose; the sync itself has tests of its own. Nothing waits for time to
+pass: the tests wait for events.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.support.waiting import wait_for
 
 CRON = "cron_6c583f72f2e8_20260131_070004"
 GUARD_S = 60.0
-"""So that a broken worker fails a test instead of hanging it."""
+"""A broken worker fails a test after this time instead of hanging it."""
 NEVER_S = 1e6
 
 
@@ -103,7 +103,7 @@ def at_exit(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
 def make(
     home: Home, syncs: Syncs, at_exit: list[Callable[[], None]], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Worker]]:
-    """Makes workers that see changes at once and do nothing by the clock."""
+    """Makes workers that sync a change at once and do nothing when time passes."""
     monkeypatch.setattr(schedule, "FIRST_SYNC_S", 0.0)
     monkeypatch.setattr(schedule, "SETTLE_S", NEVER_S)
     monkeypatch.setattr(schedule, "LONG_SETTLE_S", NEVER_S)
@@ -131,7 +131,7 @@ def stop(worker: Worker) -> None:
 
 
 def syncs_again(worker: Worker, syncs: Syncs, home: Home, *, times: int) -> None:
-    """After its first sync one for each change; then it is stopped."""
+    """Let the worker sync once for each of so many changes after its first sync; then stop it."""
     for _ in range(times):
         syncs.wait()
         something_runs(home)
@@ -160,7 +160,7 @@ Make = Callable[..., Worker]
 # Start.
 
 
-def test_it_is_started_once_however_often_it_is_asked(
+def test_the_thread_is_started_once_however_often_start_is_called(
     make: Make, syncs: Syncs, at_exit: list[Callable[[], None]]
 ) -> None:
     worker = make()
@@ -172,14 +172,14 @@ def test_it_is_started_once_however_often_it_is_asked(
     assert at_exit == [worker.flush]
 
 
-def test_its_thread_never_keeps_the_process(make: Make) -> None:
+def test_the_thread_does_not_keep_the_process_alive(make: Make) -> None:
     worker = make()
     worker.start()
     assert worker._thread is not None
     assert worker._thread.daemon
 
 
-def test_making_it_starts_and_opens_nothing(make: Make, syncs: Syncs, home: Home) -> None:
+def test_a_new_worker_starts_and_opens_nothing(make: Make, syncs: Syncs, home: Home) -> None:
     worker = make()
     assert worker._thread is None
     assert not home.plugin_folder.exists()
@@ -275,7 +275,7 @@ def test_a_tick_that_lasts_syncs_when_its_runs_have_settled(
     syncs.wait()
 
 
-def test_a_tick_that_goes_on_after_a_run_of_it_has_ended_does_not_wait_as_long(
+def test_a_tick_syncs_sooner_after_the_end_of_a_run_than_after_its_beginning(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schedule, "SETTLE_S", 0.0)
@@ -289,10 +289,10 @@ def test_a_tick_that_goes_on_after_a_run_of_it_has_ended_does_not_wait_as_long(
     syncs.wait()
 
 
-def test_what_a_tick_sends_can_be_over_when_the_tick_is(
+def test_a_request_of_a_tick_takes_no_longer_than_its_exit_may(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may leave while a collector hangs: that has to be known to the next tick."""
+    """The tick may leave while a collector hangs, and the next tick has to know that."""
     monkeypatch.setattr(schedule, "LONG_SETTLE_S", 0.0)
     worker = make()
     worker.start()
@@ -334,7 +334,7 @@ def test_a_process_in_which_nothing_happened_leaves_at_once(make: Make, syncs: S
     assert syncs.manners == []
 
 
-def test_a_process_that_never_started_it_leaves_at_once(
+def test_a_process_that_never_started_the_thread_leaves_at_once(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     worker = make()
@@ -370,8 +370,8 @@ def test_what_a_gateway_has_seen_already_is_not_work_at_exit(
     assert worker._pace.exit_deadline_s is None
 
 
-class Noted(threading.Event):
-    """Notes how long it is waited for; the wait itself ends with the event, or the guard."""
+class RecordedEvent(threading.Event):
+    """Records the time-outs of its waits. A wait ends with the event, or after `GUARD_S`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -390,14 +390,14 @@ def test_leaving_waits_no_longer_than_the_settings_allow_in_a_first_sync_too(
         f"plugins: {{entries: {{cronalytics-otel: {{{config}}}}}}}"
     )
     worker = make()
-    worker._finished = flushed = Noted()
+    worker._finished = flushed = RecordedEvent()
     worker.start()
     hook(worker)
     worker.flush()
     assert flushed.limits == [limit_s]
 
 
-def test_a_sync_at_exit_is_told_how_much_time_is_left(make: Make, syncs: Syncs) -> None:
+def test_a_sync_at_exit_knows_how_much_time_is_left(make: Make, syncs: Syncs) -> None:
     left: list[float | None] = []
     syncs.inside = lambda manner: left.append(manner.remaining_s())
     worker = make()
@@ -408,7 +408,7 @@ def test_a_sync_at_exit_is_told_how_much_time_is_left(make: Make, syncs: Syncs) 
     assert left[0] <= 2.0
 
 
-def test_a_sync_that_is_going_on_at_exit_stops_between_two_pieces_when_the_time_is_over(
+def test_a_sync_that_is_under_way_at_exit_stops_between_two_chunks_when_the_time_is_over(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     (home.path / "config.yaml").write_text(
@@ -436,10 +436,10 @@ def test_a_sync_that_is_going_on_at_exit_stops_between_two_pieces_when_the_time_
     assert len(syncs.manners) == 1
 
 
-def test_a_sync_that_waits_for_a_destination_when_the_host_leaves_makes_room_for_the_last_one(
+def test_a_sync_that_waits_for_a_destination_ends_when_the_host_leaves_and_one_more_follows(
     make: Make, syncs: Syncs
 ) -> None:
-    """That one reads the runs that have ended since, and waits itself for the time that is left."""
+    """The last one reads the runs that have ended since, and waits for the time that is left."""
     interrupted: list[bool] = []
     going_on = threading.Event()
     worker = make(resident=True)
@@ -460,7 +460,7 @@ def test_a_sync_that_waits_for_a_destination_when_the_host_leaves_makes_room_for
     assert interrupted == [False, True, False]
 
 
-def test_what_a_destination_came_to_that_no_sync_waited_for_is_looked_for(
+def test_a_destination_that_finishes_after_its_sync_causes_another_sync(
     make: Make, syncs: Syncs
 ) -> None:
     came_back = threading.Event()
@@ -480,12 +480,12 @@ def test_what_a_destination_came_to_that_no_sync_waited_for_is_looked_for(
     syncs.wait()
     came_back.set()
     assert worker._runner._senders is not None
-    wait_for(lambda: worker._runner._senders.couriers.have_news, what="the courier")  # type: ignore[union-attr]
+    wait_for(lambda: worker._runner._senders.couriers.have_news, what="the destination's thread")  # type: ignore[union-attr]
     worker.hooks.activity.event.set()
     syncs.wait()
 
 
-def test_a_rest_between_two_pieces_ends_when_the_host_leaves(make: Make, syncs: Syncs) -> None:
+def test_a_rest_between_two_chunks_ends_when_the_host_leaves(make: Make, syncs: Syncs) -> None:
     rested = threading.Event()
 
     def rests(manner: Manner) -> None:
@@ -552,21 +552,21 @@ def test_the_user_s_interrupt_ends_the_wait_at_exit(make: Make, syncs: Syncs) ->
 # Trouble.
 
 
-def test_a_fault_is_said_once_and_the_thread_goes_on(
+def test_a_fault_is_logged_once_and_the_thread_goes_on(
     make: Make, syncs: Syncs, home: Home, caplog: pytest.LogCaptureFixture
 ) -> None:
     syncs.answers = [OSError("disk"), OSError("disk"), OSError("other")]
     worker = make(resident=True)
     worker.start()
     syncs_again(worker, syncs, home, times=3)
-    said = [r.getMessage() for r in caplog.records]
-    assert said == ["cronalytics-otel: OSError: disk", "cronalytics-otel: OSError: other"]
+    logged = [r.getMessage() for r in caplog.records]
+    assert logged == ["cronalytics-otel: OSError: disk", "cronalytics-otel: OSError: other"]
 
 
 def test_files_that_cannot_be_seen_for_a_while_do_not_end_the_thread(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk of the network that is gone; `Path.exists()` raises for most of that."""
+    """As when a network disk is gone; `Path.exists()` raises for most of such errors."""
     worker = make(resident=True)
     worker.start()
     syncs.wait()
@@ -584,7 +584,7 @@ def test_files_that_cannot_be_seen_for_a_while_do_not_end_the_thread(
     stop(worker)
 
 
-def test_refusals_in_other_words_each_time_are_said_once(
+def test_refusals_whose_words_differ_are_logged_once(
     make: Make, syncs: Syncs, home: Home, caplog: pytest.LogCaptureFixture
 ) -> None:
     for n in range(3):
@@ -599,15 +599,15 @@ def a_call(worker: Worker) -> None:
     worker.hooks.callback("post_api_request", worker.start)(session_id=CRON, model="m")
 
 
-def test_what_hooks_told_is_in_the_journal_before_the_sync_that_sends_the_run(
+def test_observations_are_in_the_journal_before_the_sync_that_sends_their_run(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     worker = make()
-    kept: list[int] = []
+    found: list[int] = []
 
     def count(_: Manner) -> None:
         with Journal.open(home.journal) as journal:
-            kept.append(len(journal.details([CRON])[CRON].calls))
+            found.append(len(journal.details([CRON])[CRON].calls))
 
     syncs.inside = count
     hook(worker, "on_session_start")
@@ -615,10 +615,10 @@ def test_what_hooks_told_is_in_the_journal_before_the_sync_that_sends_the_run(
     a_call(worker)
     hook(worker)
     worker.flush()
-    assert kept == [2]
+    assert found == [2]
 
 
-def test_what_hooks_told_is_kept_though_another_process_syncs(
+def test_observations_are_written_while_another_process_syncs(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     syncs.answers = [SyncBusyError("another process")]
@@ -631,7 +631,7 @@ def test_what_hooks_told_is_kept_though_another_process_syncs(
         assert len(journal.details([CRON])[CRON].calls) == 1
 
 
-def test_many_calls_of_a_long_run_are_written_down_before_it_ends(
+def test_many_observations_of_a_long_run_are_written_before_it_ends(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     worker = make()
@@ -644,10 +644,10 @@ def test_many_calls_of_a_long_run_are_written_down_before_it_ends(
         assert len(journal.details([CRON])[CRON].calls) == hooks.MANY_OBSERVATIONS
 
 
-def test_in_a_tick_they_are_written_down_at_the_end_of_each_run_for_whoever_syncs(
+def test_a_tick_writes_observations_at_the_end_of_each_run_for_whoever_syncs_next(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
-    """This process waits until it is left alone, or leaves; a timer's sync may come before that."""
+    """Another process, such as a timer's sync, may sync before this one does."""
     worker = make()
     hook(worker, "on_session_start")
     a_call(worker)
@@ -658,7 +658,7 @@ def test_in_a_tick_they_are_written_down_at_the_end_of_each_run_for_whoever_sync
         assert len(journal.details([CRON])[CRON].calls) == 1
 
 
-def test_what_could_not_be_written_down_is_written_the_next_time(
+def test_observations_that_could_not_be_written_are_written_the_next_time(
     make: Make, syncs: Syncs, home: Home, caplog: pytest.LogCaptureFixture
 ) -> None:
     home.journal.parent.mkdir()
@@ -678,7 +678,7 @@ def test_what_could_not_be_written_down_is_written_the_next_time(
     assert caplog.records == []
 
 
-def test_a_home_that_another_process_syncs_is_no_fault_and_is_met_again(
+def test_a_home_that_another_process_syncs_is_no_fault_and_is_tried_again(
     make: Make, syncs: Syncs, caplog: pytest.LogCaptureFixture
 ) -> None:
     syncs.answers = [SyncBusyError("another process")]
@@ -690,7 +690,7 @@ def test_a_home_that_another_process_syncs_is_no_fault_and_is_met_again(
     assert caplog.records == []
 
 
-def test_a_destination_that_fails_is_told_when_it_begins_and_when_it_is_over(
+def test_a_failing_destination_is_logged_when_it_begins_to_fail_and_when_it_recovers(
     make: Make, syncs: Syncs, home: Home, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -713,7 +713,7 @@ def test_a_destination_that_fails_is_told_when_it_begins_and_when_it_is_over(
     assert "takes traces again; sent 8 runs, 0 still wait" in over
 
 
-def test_one_that_came_back_and_failed_again_in_one_sync_is_told_as_failing(
+def test_a_destination_that_recovered_and_failed_again_in_one_sync_is_logged_as_failing(
     make: Make, syncs: Syncs, caplog: pytest.LogCaptureFixture
 ) -> None:
     syncs.answers = [report(backend(began_failing=True, recovered=True, error="503"))]
@@ -735,7 +735,7 @@ def test_a_gateway_tries_a_failing_destination_again_when_it_is_due(
     syncs.wait()
 
 
-def test_problems_and_repairs_are_told(
+def test_problems_and_repairs_are_logged(
     make: Make, syncs: Syncs, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     syncs.answers = [
@@ -752,7 +752,7 @@ def test_problems_and_repairs_are_told(
 # What it knew before.
 
 
-def test_the_jobs_of_before_the_first_run_go_to_the_first_sync_that_succeeds(
+def test_the_first_sync_that_succeeds_gets_the_jobs_as_they_were_before_any_run(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     """A one-shot is deleted when it has run: only then is its definition gone."""
@@ -780,7 +780,7 @@ def test_a_missing_or_unreadable_jobs_file_is_no_snapshot(
 
 
 def forked(worker: Worker, syncs: Syncs) -> None:
-    """The state of a child: its parent's thread is not there, and its parent had work to do."""
+    """Bring the worker into the state of a forked child whose parent had work to do."""
     worker.start()
     hook(worker)
     worker.flush()
