@@ -47,6 +47,7 @@ class DestinationProgress:
 
     id: int
     name: str
+    endpoint: str
     failures: int
     """In a row, since the last receipt."""
     next_attempt_ns: int | None
@@ -130,16 +131,16 @@ class Outbox:
         ]  # fmt: skip
         return [s for s in states if s.active or s.pending or s.refused]
 
-    def progress(self) -> list[DestinationProgress]:
-        """The destinations in the settings that lack something."""
+    def pending_destinations(self) -> list[DestinationProgress]:
+        """Return the destinations in the settings that lack something."""
         rows = self._connection.execute(
-            "SELECT id, name, failures, next_attempt_ns, asked_to_wait, silent FROM destination d "
-            "WHERE active = 1 AND EXISTS (SELECT 1 FROM outbox WHERE destination_id = d.id) "
+            "SELECT id, name, endpoint, failures, next_attempt_ns, asked_to_wait, silent "
+            "FROM destination d WHERE active = 1 AND EXISTS (SELECT 1 FROM outbox WHERE destination_id = d.id) "
             "ORDER BY id"
         )
         return [
-            DestinationProgress(id=r[0], name=r[1], failures=r[2], next_attempt_ns=r[3],
-                     asked_to_wait=bool(r[4]), silent=bool(r[5]))
+            DestinationProgress(id=r[0], name=r[1], endpoint=r[2], failures=r[3],
+                                next_attempt_ns=r[4], asked_to_wait=bool(r[5]), silent=bool(r[6]))
             for r in rows
         ]  # fmt: skip
 

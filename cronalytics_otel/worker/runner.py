@@ -55,7 +55,7 @@ class SyncRunner:
     @property
     def destination_finished(self) -> bool:
         """Whether a destination that the last sync did not wait for has taken its runs, or failed."""
-        return self._senders is not None and self._senders.couriers.have_news
+        return self._senders is not None and self._senders.threads.has_reports
 
     def remember_jobs(self) -> None:
         """Keep jobs.json as it is before this process runs anything.
@@ -111,7 +111,7 @@ class SyncRunner:
         return SyncEnd(SyncResult.DONE, self._next_attempt_s(report))
 
     def _sync(self, began: Situation) -> SyncReport:
-        from ..sync import Manner, Senders, sync
+        from ..sync import Senders, SyncOptions, sync
 
         settings = self.settings()
         if self._senders is None:
@@ -120,7 +120,7 @@ class SyncRunner:
         return sync(
             self._home,
             settings,
-            manner=Manner(
+            options=SyncOptions(
                 sleep=self._pace.rest,
                 between_chunks=self._pace.between_chunks,
                 remaining_s=self._pace.remaining_s,

@@ -74,9 +74,9 @@ def test_the_oldest_go_but_for_those_of_runs_that_somebody_lacks(
     journal.outbox.set_destinations({"default": "http://x"}, 1)
     with journal.atomic():
         journal.add_runs([pending, sent], 1)
-    (standing,) = journal.outbox.progress()
-    entries = journal.outbox.take(standing.id, 10, fresh_since_ns=0)
-    journal.outbox.accepted(standing.id, [e for e in entries if e.run == sent], 2)
+    (destination,) = journal.outbox.pending_destinations()
+    entries = journal.outbox.take(destination.id, 10, fresh_since_ns=0)
+    journal.outbox.accepted(destination.id, [e for e in entries if e.run == sent], 2)
     assert pending.session_id is not None
     for root in (pending.session_id, "cron_sent_1", "cron_unknown_1", "cron_new_1", "cron_new_2"):
         journal.add_observations([(root, root, CALL)], lost=0)

@@ -331,7 +331,7 @@ HOT: dict[str, tuple[Callable[[Journal], object], set[str]]] = {
     "facts to write": (lambda j: j.set_facts({"a": "b"}), set()),
     "what to send": (
         lambda j: j.outbox.take(1, 8, fresh_since_ns=2), {KEY, "INTEGER PRIMARY KEY"}),
-    "who lacks something": (lambda j: j.outbox.progress(), {KEY}),
+    "who lacks something": (lambda j: j.outbox.pending_destinations(), {KEY}),
     "how much is pending": (lambda j: j.outbox.pending(1), {KEY}),
     "a receipt": (
         lambda j: j.outbox.accepted(1, j.outbox.take(1, 1, fresh_since_ns=0), 0),

@@ -21,12 +21,11 @@ import pytest
 from cronalytics_otel import hooks
 from cronalytics_otel import sync as sync_module
 from cronalytics_otel.clock import SYSTEM_CLOCK, Clock
-from cronalytics_otel.export.exporter import Delivery
 from cronalytics_otel.hooks import Hooks
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal, Repair
 from cronalytics_otel.lock import SyncBusyError
-from cronalytics_otel.sync import DestinationReport, Manner, SyncReport
+from cronalytics_otel.sync import DestinationReport, SyncOptions, SyncReport
 from cronalytics_otel.worker import Worker, schedule
 from cronalytics_otel.worker import thread as worker_thread
 from cronalytics_otel.worker.files import file_times
@@ -56,17 +55,17 @@ class Syncs:
     """In place of `sync.sync`."""
 
     def __init__(self) -> None:
-        self.manners: list[Manner] = []
+        self.options: list[SyncOptions] = []
         self.snapshots: list[Any] = []
         self.answers: list[SyncReport | BaseException] = []
-        self.inside: Callable[[Manner], None] = lambda _: None
+        self.inside: Callable[[SyncOptions], None] = lambda _: None
         self._begun = threading.Semaphore(0)
 
     def __call__(self, home: Home, settings: object, **how: Any) -> SyncReport:
-        self.manners.append(how["manner"])
+        self.options.append(how["options"])
         self.snapshots.append(how["snapshots"])
         self._begun.release()
-        self.inside(how["manner"])
+        self.inside(how["options"])
         answer = self.answers.pop(0) if self.answers else report()
         if isinstance(answer, BaseException):
             raise answer
@@ -207,7 +206,7 @@ def test_a_thread_that_could_not_be_started_is_started_at_the_next_hook(
 def test_a_gateway_syncs_by_itself_after_its_start(make: Make, syncs: Syncs) -> None:
     make(resident=True).start()
     syncs.wait()
-    assert (syncs.manners[0].hurried, syncs.manners[0].request_limit_s) == (False, None)
+    assert (syncs.options[0].hurried, syncs.options[0].request_limit_s) == (False, None)
 
 
 def test_a_gateway_syncs_when_the_host_has_written_without_any_hook(
@@ -239,7 +238,7 @@ def test_a_gateway_in_which_nothing_happens_looks_and_does_nothing(
         worker.hooks.activity.event.set()
         assert looks.acquire(timeout=GUARD_S)
     stop(worker)
-    assert [m.hurried for m in syncs.manners] == [False, True]
+    assert [o.hurried for o in syncs.options] == [False, True]
 
 
 def test_a_gateway_syncs_at_each_beat(
@@ -261,7 +260,7 @@ def test_a_tick_leaves_its_runs_in_peace_and_syncs_as_it_leaves(
     hook(worker)
     something_runs(home)
     worker.flush()
-    assert [m.hurried for m in syncs.manners] == [True]
+    assert [o.hurried for o in syncs.options] == [True]
 
 
 def test_a_tick_that_lasts_syncs_when_its_runs_have_settled(
@@ -284,7 +283,7 @@ def test_a_tick_syncs_sooner_after_the_end_of_a_run_than_after_its_beginning(
     something_runs(home)
     hook(worker, "on_session_start")
     time.sleep(0.1)
-    assert syncs.manners == []
+    assert syncs.options == []
     hook(worker, "on_session_end")
     syncs.wait()
 
@@ -299,7 +298,7 @@ def test_a_request_of_a_tick_takes_no_longer_than_its_exit_may(
     something_runs(home)
     worker.hooks.activity.event.set()
     syncs.wait()
-    assert (syncs.manners[0].hurried, syncs.manners[0].request_limit_s) == (True, 2.0)
+    assert (syncs.options[0].hurried, syncs.options[0].request_limit_s) == (True, 2.0)
 
 
 def test_a_host_that_never_stops_writing_is_synced_at_each_look_and_not_more_often(
@@ -309,7 +308,7 @@ def test_a_host_that_never_stops_writing_is_synced_at_each_look_and_not_more_oft
     worker = make(resident=True, clock=clock)
     times_s: list[float] = []
 
-    def writes(_: Manner) -> None:
+    def writes(_: SyncOptions) -> None:
         times_s.append(clock.monotonic_s())
         something_runs(home)
         if len(times_s) == 5:
@@ -331,7 +330,7 @@ def test_a_process_in_which_nothing_happened_leaves_at_once(make: Make, syncs: S
     worker.start()
     worker.flush()
     assert worker._pace.exit_deadline_s is None
-    assert syncs.manners == []
+    assert syncs.options == []
 
 
 def test_a_process_that_never_started_the_thread_leaves_at_once(
@@ -340,7 +339,7 @@ def test_a_process_that_never_started_the_thread_leaves_at_once(
     worker = make()
     something_runs(home)
     worker.flush()
-    assert syncs.manners == []
+    assert syncs.options == []
 
 
 @pytest.mark.parametrize("sign", ["a hook", "the ledger", "jobs.json"])
@@ -356,7 +355,7 @@ def test_one_sign_of_a_run_is_enough_for_a_sync_at_exit(
     else:
         home.jobs.write_text("{}")
     worker.flush()
-    assert len(syncs.manners) == 1
+    assert len(syncs.options) == 1
 
 
 def test_what_a_gateway_has_seen_already_is_not_work_at_exit(
@@ -399,7 +398,7 @@ def test_leaving_waits_no_longer_than_the_settings_allow_in_a_first_sync_too(
 
 def test_a_sync_at_exit_knows_how_much_time_is_left(make: Make, syncs: Syncs) -> None:
     left: list[float | None] = []
-    syncs.inside = lambda manner: left.append(manner.remaining_s())
+    syncs.inside = lambda options: left.append(options.remaining_s())
     worker = make()
     worker.start()
     hook(worker)
@@ -417,11 +416,11 @@ def test_a_sync_that_is_under_way_at_exit_stops_between_two_chunks_when_the_time
     going_on, stopped = threading.Event(), threading.Event()
     worker = make(resident=True)
 
-    def works(manner: Manner) -> None:
+    def works(options: SyncOptions) -> None:
         going_on.set()
         assert leaving(worker).wait(GUARD_S)
         try:
-            manner.between_chunks()
+            options.between_chunks()
         except BaseException:
             stopped.set()
             raise
@@ -433,7 +432,7 @@ def test_a_sync_that_is_under_way_at_exit_stops_between_two_chunks_when_the_time
     worker.flush()
     assert stopped.wait(GUARD_S)
     stop(worker)
-    assert len(syncs.manners) == 1
+    assert len(syncs.options) == 1
 
 
 def test_a_sync_that_waits_for_a_destination_ends_when_the_host_leaves_and_one_more_follows(
@@ -444,12 +443,12 @@ def test_a_sync_that_waits_for_a_destination_ends_when_the_host_leaves_and_one_m
     going_on = threading.Event()
     worker = make(resident=True)
 
-    def waits(manner: Manner) -> None:
-        interrupted.append(manner.interrupted())
+    def waits(options: SyncOptions) -> None:
+        interrupted.append(options.interrupted())
         if not going_on.is_set():
             going_on.set()
             assert leaving(worker).wait(GUARD_S)
-            interrupted.append(manner.interrupted())
+            interrupted.append(options.interrupted())
 
     syncs.inside = waits
     worker.start()
@@ -465,14 +464,14 @@ def test_a_destination_that_finishes_after_its_sync_causes_another_sync(
 ) -> None:
     came_back = threading.Event()
 
-    def sends(_: Manner) -> None:
+    def sends(_: SyncOptions) -> None:
         assert worker._runner._senders is not None
-        if len(syncs.manners) == 1:
-            worker._runner._senders.couriers.send("slow", lambda _: delivery())
+        if len(syncs.options) == 1:
+            worker._runner._senders.threads.start("slow", lambda _: delivery())
 
-    def delivery() -> Delivery:
+    def delivery() -> DestinationReport:
         assert came_back.wait(GUARD_S)
-        return Delivery(sent=1)
+        return backend(sent=1)
 
     syncs.inside = sends
     worker = make(resident=True)
@@ -480,7 +479,7 @@ def test_a_destination_that_finishes_after_its_sync_causes_another_sync(
     syncs.wait()
     came_back.set()
     assert worker._runner._senders is not None
-    wait_for(lambda: worker._runner._senders.couriers.have_news, what="the destination's thread")  # type: ignore[union-attr]
+    wait_for(lambda: worker._runner._senders.threads.has_reports, what="the destination's thread")  # type: ignore[union-attr]
     worker.hooks.activity.event.set()
     syncs.wait()
 
@@ -488,8 +487,8 @@ def test_a_destination_that_finishes_after_its_sync_causes_another_sync(
 def test_a_rest_between_two_chunks_ends_when_the_host_leaves(make: Make, syncs: Syncs) -> None:
     rested = threading.Event()
 
-    def rests(manner: Manner) -> None:
-        manner.sleep(NEVER_S)
+    def rests(options: SyncOptions) -> None:
+        options.sleep(NEVER_S)
         rested.set()
 
     syncs.inside = rests
@@ -509,7 +508,7 @@ def test_a_home_that_is_busy_for_long_at_exit_is_tried_until_the_host_waits_no_l
     something_runs(home)
     worker._leave(200.0)
     worker._main()
-    assert len(syncs.manners) > 1000
+    assert len(syncs.options) > 1000
     assert caplog.records == []
 
 
@@ -520,7 +519,7 @@ def test_a_home_that_becomes_free_at_exit_is_synced_then(
     worker = make(clock=FakeClock())
     worker._leave(2.0)
     worker._main()
-    assert len(syncs.manners) == 4
+    assert len(syncs.options) == 4
 
 
 @pytest.mark.parametrize("error", [RuntimeError("x"), SystemExit(3), OSError("disk")])
@@ -605,7 +604,7 @@ def test_observations_are_in_the_journal_before_the_sync_that_sends_their_run(
     worker = make()
     found: list[int] = []
 
-    def count(_: Manner) -> None:
+    def count(_: SyncOptions) -> None:
         with Journal.open(home.journal) as journal:
             found.append(len(journal.details([CRON])[CRON].calls))
 
@@ -786,7 +785,7 @@ def forked(worker: Worker, syncs: Syncs) -> None:
     worker.flush()
     assert worker._thread is not None
     worker._thread.join(GUARD_S)
-    syncs.manners.clear()
+    syncs.options.clear()
     worker.hooks.activity.last_s = time.monotonic()
     worker._forget_after_fork()
 
@@ -798,7 +797,7 @@ def test_a_forked_child_has_no_thread_and_nothing_of_its_parent_to_flush(
     forked(worker, syncs)
     worker.flush()
     assert worker._thread is None
-    assert syncs.manners == []
+    assert syncs.options == []
 
 
 def test_a_forked_child_that_runs_jobs_itself_syncs_them(make: Make, syncs: Syncs) -> None:
@@ -806,4 +805,4 @@ def test_a_forked_child_that_runs_jobs_itself_syncs_them(make: Make, syncs: Sync
     forked(worker, syncs)
     hook(worker)
     worker.flush()
-    assert len(syncs.manners) == 1
+    assert len(syncs.options) == 1

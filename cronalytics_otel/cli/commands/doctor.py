@@ -100,7 +100,7 @@ def _all_checks(context: Context) -> Iterator[Check]:
     yield from _sources(home)
     facts = yield from _own_files(context)
     if packages.state is State.OK:
-        from ...sync import installed_hermes
+        from ...host.version import installed_hermes
 
         here = installed_hermes()
         seen = facts.get("hermes.version")
