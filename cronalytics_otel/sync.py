@@ -96,7 +96,7 @@ def sync(
                 report = work.run(_temporary_journal(stack))
                 return replace(report, problems=(*report.problems, f"{path}: {error}"))
             # The damage was met halfway. What is lost is read from the host again.
-            repair = move_aside(path, str(error))
+            repair = move_aside(path, str(error), options.clock)
             return replace(work.run(path), repair=repair)
 
 
@@ -124,12 +124,12 @@ class _Sync:
             self._set_up(journal)
             harvested = self._harvest(journal)
             reports = {} if dry_run else self._export(journal)
-            _remember(journal, harvested, self.options.clock_ns())
+            _remember(journal, harvested, self.options.clock.now_ns())
             return self._report(journal, harvested, reports)
 
     def _set_up(self, journal: Journal) -> None:
         """Write the settings' destinations to the journal."""
-        now_ns = self.options.clock_ns()
+        now_ns = self.options.clock.now_ns()
         destinations = () if self.settings.disabled else self.settings.destinations
         with journal.atomic():
             journal.outbox.set_destinations({d.name: d.safe_endpoint for d in destinations}, now_ns)
@@ -140,8 +140,9 @@ class _Sync:
         return harvest(
             self.home,
             journal,
-            home_zone(self.settings.timezone),
-            now_ns=self.options.clock_ns(),
+            home_zone(self.settings.timezone, self.options.clock.now_ns()),
+            now_ns=self.options.clock.now_ns(),
+            clock=self.options.clock,
             full=self.options.full,
             snapshots=self.snapshots,
             between_chunks=self.options.between_chunks,

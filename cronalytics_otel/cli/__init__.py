@@ -9,10 +9,10 @@ import argparse
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..clock import SYSTEM_CLOCK
 from .arguments import COMMAND_DEST, add_arguments
 from .errors import CommandError, ExitStatus
 
@@ -83,7 +83,7 @@ def _run(args: argparse.Namespace) -> ExitStatus:
             environ=os.environ,
             terminal=terminal,
             as_json=args.json,
-            now_ns=time.time_ns(),
+            now_ns=SYSTEM_CLOCK.now_ns(),
         )
         try:
             return _dispatch(args, context)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import math
 import re
-import time
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from ..about import __version__
+from ..clock import SYSTEM_CLOCK
 from ..model import Mode, Outcome
 from ..model.times import ns_of
 
@@ -197,7 +197,7 @@ def _moment(text: str) -> datetime:
 
 def _since(text: str) -> int:
     try:
-        return parse_since(text, time.time_ns())
+        return parse_since(text, SYSTEM_CLOCK.now_ns())
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..domain.matching import Matcher
 from ..host import ledger, state_db
 from ..host.home import Home
@@ -53,6 +54,7 @@ def harvest(
     zone: Zone,
     *,
     now_ns: int,
+    clock: Clock = SYSTEM_CLOCK,
     full: bool = False,
     snapshots: Sequence[JobsSnapshot] = (),
     between_chunks: Paced = lambda: None,
@@ -64,7 +66,7 @@ def harvest(
     stop: what was done until then stays, and the next call goes on from there.
     """
     return _Harvester(
-        home, journal, zone, now_ns, between_chunks=between_chunks, progress=progress
+        home, journal, zone, now_ns, clock, between_chunks=between_chunks, progress=progress
     ).run(full=full, snapshots=snapshots)
 
 
@@ -75,6 +77,7 @@ class _Harvester:
         journal: Journal,
         zone: Zone,
         now_ns: int,
+        clock: Clock,
         *,
         between_chunks: Paced,
         progress: Counted,
@@ -82,11 +85,12 @@ class _Harvester:
         self._home = home
         self._journal = journal
         self._now_ns = now_ns
+        self._clock = clock
         self._zone = zone.info
         self._between_chunks = between_chunks
         self._progress = progress
         self._result = Harvest()
-        self._job_history = JobHistory(home.jobs, journal, zone.info, now_ns)
+        self._job_history = JobHistory(home.jobs, journal, zone.info, now_ns, clock)
         self._outputs = Outputs(home.outputs, zone.info)
         self._overdue_jobs = OverdueJobs(
             home, journal, self._job_history, zone.info, zone.name, now_ns
@@ -114,7 +118,7 @@ class _Harvester:
         facts = self._journal.facts()
         self._had_runs = "state.rowid" in facts or "ledger.rowid" in facts
         prints = {
-            f"print.{name}": fingerprint(path)
+            f"print.{name}": fingerprint(path, self._clock)
             for name, path in (
                 ("jobs", self._home.jobs),
                 ("ledger", self._home.ledger),

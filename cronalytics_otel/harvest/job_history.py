@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
+from ..clock import Clock
 from ..domain.schedule import SAME_NS, counts_anew, grace_s
 from ..host import jobs as jobs_file
 from ..host.sqlite import HostDataError
@@ -34,11 +34,14 @@ class JobsSnapshot:
 
 
 class JobHistory:
-    def __init__(self, path: Path, journal: Journal, zone: tzinfo, now_ns: int) -> None:
+    def __init__(
+        self, path: Path, journal: Journal, zone: tzinfo, now_ns: int, clock: Clock
+    ) -> None:
         self._path = path
         self._journal = journal
         self._zone = zone
         self._now_ns = now_ns
+        self._clock = clock
         self._text: str | None = None
         self._history: dict[str, list[tuple[int, Job]]] = {}
         self.now: dict[str, Job] = {}
@@ -129,12 +132,12 @@ class JobHistory:
 
     def _of_file(self) -> tuple[str | None, list[Job]]:
         """What is half-written is whole in a moment: an editor may be at it."""
-        changed_lately = abs(time.time() - _modified_s(self._path)) < HALF_WRITTEN_S
+        changed_lately = abs(self._clock.now_ns() / NS - _modified_s(self._path)) < HALF_WRITTEN_S
         for pause_s in HALF_WRITTEN_PAUSES_S if changed_lately else ():
             try:
                 return self._read()
             except HostDataError:
-                time.sleep(pause_s)
+                self._clock.sleep(pause_s)
         return self._read()
 
     def _read(self) -> tuple[str | None, list[Job]]:

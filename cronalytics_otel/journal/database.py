@@ -7,11 +7,12 @@ import errno
 import os
 import sqlite3
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ..clock import SYSTEM_CLOCK, Clock
+from ..model.times import to_datetime
 from .schema import MIGRATIONS, migrate
 
 BUSY_TIMEOUT_S = 5.0
@@ -200,9 +201,9 @@ def _check_version(connection: sqlite3.Connection) -> None:
         )
 
 
-def move_aside(path: Path, fault: str) -> Repair:
+def move_aside(path: Path, fault: str, clock: Clock = SYSTEM_CLOCK) -> Repair:
     """Keeps a damaged journal under another name: it is rebuilt from the host."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    stamp = to_datetime(clock.now_ns()).strftime("%Y%m%dT%H%M%S")
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
     number = 1
     while aside.exists():

@@ -14,11 +14,14 @@ class StopSyncError(BaseException):
 
 
 class Pace:
-    """Rests between the chunks of a sync, until the host leaves."""
+    """The clock of a sync in the host's process. The sync rests between chunks, until the host leaves."""
 
     def __init__(self, activity: Activity, clock: Clock) -> None:
         self._activity = activity
-        self._clock = clock
+        self.now_ns = clock.now_ns
+        self.monotonic_s = clock.monotonic_s
+        self.thread_s = clock.thread_s
+        self.wait = clock.wait
         self._leaving = threading.Event()
         self._deadline_s: float | None = None
         self._thread = threading.local()
@@ -32,21 +35,21 @@ class Pace:
 
     def leave(self, limit_s: float) -> None:
         """Hurry from now on, because the host leaves and waits so long for us."""
-        self._deadline_s = self._clock.monotonic_s() + limit_s
+        self._deadline_s = self.monotonic_s() + limit_s
         self._leaving.set()
 
     def remaining_s(self) -> float | None:
         """Return how long the host still waits; None as long as it does not leave."""
         deadline_s = self.exit_deadline_s
-        return None if deadline_s is None else deadline_s - self._clock.monotonic_s()
+        return None if deadline_s is None else deadline_s - self.monotonic_s()
 
-    def rest(self, seconds: float) -> None:
-        """Sleep, but not after the host began to leave."""
-        self._clock.wait(self._leaving, seconds)
+    def sleep(self, seconds: float) -> None:
+        """Return after so many seconds, or as soon as the host begins to leave."""
+        self.wait(self._leaving, seconds)
 
     def begin(self) -> None:
         """Count the work of this thread from here."""
-        self._thread.rested_s = self._clock.thread_s()
+        self._thread.rested_s = self.thread_s()
 
     def between_chunks(self) -> None:
         """Rest in proportion to the work since the last rest, or not at all while the host waits.
@@ -59,7 +62,7 @@ class Pace:
             if remaining_s <= 0:
                 raise StopSyncError
             return
-        worked_s = self._clock.thread_s() - getattr(self._thread, "rested_s", 0.0)
-        hooked = is_after_hook(self._activity.last_s, self._clock.monotonic_s())
-        self.rest(rest_s(worked_s, runs_going_on=hooked or self.has_open_runs))
+        worked_s = self.thread_s() - getattr(self._thread, "rested_s", 0.0)
+        hooked = is_after_hook(self._activity.last_s, self.monotonic_s())
+        self.sleep(rest_s(worked_s, runs_going_on=hooked or self.has_open_runs))
         self.begin()

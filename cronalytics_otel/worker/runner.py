@@ -121,7 +121,7 @@ class SyncRunner:
             self._home,
             settings,
             options=SyncOptions(
-                sleep=self._pace.rest,
+                clock=self._pace,
                 between_chunks=self._pace.between_chunks,
                 remaining_s=self._pace.remaining_s,
                 hurried=not self._resident or began.exit_deadline_s is not None,

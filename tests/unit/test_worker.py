@@ -488,7 +488,7 @@ def test_a_rest_between_two_chunks_ends_when_the_host_leaves(make: Make, syncs: 
     rested = threading.Event()
 
     def rests(options: SyncOptions) -> None:
-        options.sleep(NEVER_S)
+        options.clock.sleep(NEVER_S)
         rested.set()
 
     syncs.inside = rests

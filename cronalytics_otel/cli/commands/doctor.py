@@ -10,7 +10,6 @@ import secrets
 import socket
 import stat
 import sys
-import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import cast
 from rich.text import Text
 
 from ...about import __version__, missing_packages
+from ...clock import SYSTEM_CLOCK
 from ...config import Destination, Settings
 from ...config.settings import PLUGIN_KEY
 from ...export.acknowledgement import Receipt, Verdict
@@ -295,12 +295,12 @@ def _destination(destination: Destination, resource: Mapping[str, AttributeValue
         return _failed(
             name, str(error), f"{sys.executable} -m pip install 'cronalytics-otel[grpc]'"
         )
-    started_s = time.perf_counter()
+    started_s = SYSTEM_CLOCK.monotonic_s()
     try:
-        receipt = sender.send([probe_span(time.time_ns())])
+        receipt = sender.send([probe_span(SYSTEM_CLOCK.now_ns())])
     finally:
         sender.close()
-    took = formats.duration(time.perf_counter() - started_s)
+    took = formats.duration(SYSTEM_CLOCK.monotonic_s() - started_s)
     if receipt.accepted:
         said = f"; it said: {receipt.reason}" if receipt.reason else ""
         return _ok(name, f"{where} took a test span in {took}{said}")

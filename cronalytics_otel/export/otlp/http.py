@@ -18,7 +18,6 @@ import http.client
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.exporter.otlp.proto.http.version import __version__ as exporter_version
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from ...clock import SYSTEM_CLOCK
 from ...config import safe_url
 from ..acknowledgement import Receipt, Verdict, verdict_of_http
 from .deadline import DeadlineAdapter, deadline, remaining_s
@@ -112,7 +112,9 @@ class HttpSender:
         if isinstance(outcome, Exception):
             reason = self._clean(_explain(outcome, limit_s))
             return Receipt(verdict=Verdict.RETRY, reason=reason, silent=_is_silence(outcome))
-        return receipt_of(outcome, sent=len(spans), clean=self._clean, now_s=time.time())
+        return receipt_of(
+            outcome, sent=len(spans), clean=self._clean, now_s=SYSTEM_CLOCK.now_ns() / 1e9
+        )
 
     def _unsent(self, error: Exception | None) -> Receipt:
         if error is None:
