@@ -20,6 +20,7 @@ from .host.home import Home
 from .host.version import installed_hermes
 from .host.zone import home_zone
 from .journal import Journal, JournalError, Repair, move_aside
+from .journal.facts import HERMES_VERSION, LAST_SYNC_NS, PROBLEMS
 from .lock import SyncBusyError
 from .model import AttributeValue
 from .model.times import NS
@@ -190,7 +191,7 @@ def _resource(home: Home, settings: Settings, journal: Journal) -> dict[str, Att
         settings,
         home_path=home.path,
         profile=home.profile,
-        hermes_version=installed_hermes() or journal.facts().get("hermes.version"),
+        hermes_version=installed_hermes() or journal.facts.get(HERMES_VERSION),
         hostname=socket.gethostname(),
     )
 
@@ -200,15 +201,9 @@ def _remember(journal: Journal, harvested: Harvest, now_ns: int) -> None:
 
     Only what has changed is written: a sync with nothing new must cost next to nothing.
     """
-    facts = {"problems": "\n".join(harvested.problems)}
-    version = installed_hermes()
-    if version is not None:
-        facts["hermes.version"] = version
-    known = journal.facts()
-    last_ns = int(known.get("sync.last_ns", "0"))
-    if harvested.new_runs or now_ns - last_ns > 60 * NS or now_ns < last_ns:
-        facts["sync.last_ns"] = str(now_ns)
-    changed = {name: value for name, value in facts.items() if known.get(name, "") != value}
-    if changed:
-        with journal.atomic():
-            journal.set_facts(changed)
+    known = journal.facts.read()
+    journal.facts.update(known, PROBLEMS, tuple(harvested.problems))
+    journal.facts.update(known, HERMES_VERSION, installed_hermes() or known.get(HERMES_VERSION))
+    last_ns = known.get(LAST_SYNC_NS)
+    if harvested.new_runs or last_ns is None or not 0 <= now_ns - last_ns <= 60 * NS:
+        journal.facts.set(LAST_SYNC_NS, now_ns)

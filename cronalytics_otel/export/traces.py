@@ -32,7 +32,7 @@ def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTrac
     def build(entries: Sequence[Entry]) -> Iterator[list[Span] | None]:
         for runs in _batches([entry.run for entry in entries], content):
             conversations = _conversations(home, runs, content)
-            details = journal.details([run.session_id for run in runs if run.session_id])
+            details = journal.observations.of([run.session_id for run in runs if run.session_id])
             for run in runs:
                 if run.session_id is not None and conversations is None:
                     yield None

@@ -21,4 +21,4 @@ def write_observations(home: Home, observations: Sequence[RawObservation], lost:
         (raw.run_session_id, raw.session_id, record) for raw, record in read if record is not None
     ]
     with Journal.open(home.journal, mend=False) as journal:
-        journal.add_observations(rows, lost + len(observations) - len(rows))
+        journal.observations.add(rows, lost + len(observations) - len(rows))

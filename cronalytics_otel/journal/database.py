@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,36 @@ class _Cursor(sqlite3.Cursor):
             raise _translated(error) from error
 
 
-class _Connection(sqlite3.Connection):
-    """Says `JournalError` of our own file, so that its faults are never taken for the host's."""
+class Connection(sqlite3.Connection):
+    """A connection to the journal. It raises `JournalError` instead of `sqlite3.Error`, so that faults
+    of our own file are never taken for faults of the host's."""
+
+    _depth = 0
+    """How many `atomic` blocks are open."""
+
+    @contextlib.contextmanager
+    def atomic(self, *, keep: bool = True) -> Iterator[None]:
+        """Write all that is written inside, or nothing; blocks nest by savepoint.
+
+        With `keep=False` nothing stays: a dry run.
+        """
+        begin, end, undo = (
+            ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
+            if self._depth == 0
+            else (f"SAVEPOINT s{self._depth}", f"RELEASE s{self._depth}",
+                  f"ROLLBACK TO s{self._depth}")
+        )  # fmt: skip
+        self.execute(begin)
+        self._depth += 1
+        try:
+            yield
+            self.execute(end if keep else undo)
+        except BaseException:
+            if self.in_transaction:
+                self.execute(undo)
+            raise
+        finally:
+            self._depth -= 1
 
     def execute(self, *args: Any) -> sqlite3.Cursor:
         try:
@@ -91,7 +120,7 @@ class Repair:
     fault: str
 
 
-def open_database(path: Path, *, mend: bool = True) -> tuple[sqlite3.Connection, Repair | None]:
+def open_database(path: Path, *, mend: bool = True) -> tuple[Connection, Repair | None]:
     """Opens or makes the journal (folder 0700, file 0600), moving a damaged one aside.
 
     Raises `JournalError` when the folder cannot be written, the disk is full, or a newer version
@@ -109,7 +138,7 @@ def open_database(path: Path, *, mend: bool = True) -> tuple[sqlite3.Connection,
         raise _translated(error) from error
 
 
-def open_for_reading(path: Path) -> sqlite3.Connection:
+def open_for_reading(path: Path) -> Connection:
     """Opens a journal that is there, for whoever only asks; also one that cannot be written.
 
     Where it can be, it is opened as ever: one of an older version gets what it lacks. Raises
@@ -132,7 +161,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     return _opened_unwritable(f"{uri}&immutable=1")
 
 
-def _opened_unwritable(uri: str) -> sqlite3.Connection:
+def _opened_unwritable(uri: str) -> Connection:
     connection = _connected(uri, uri=True)
     try:
         _check_version(connection)
@@ -150,21 +179,21 @@ def _remedy(text: str) -> str:
     return "this user must be able to read and write it and its folder"
 
 
-def _connected(database: Path | str, *, uri: bool = False) -> sqlite3.Connection:
+def _connected(database: Path | str, *, uri: bool = False) -> Connection:
     try:
         return sqlite3.connect(
             database,
             timeout=BUSY_TIMEOUT_S,
             isolation_level=None,
             check_same_thread=False,
-            factory=_Connection,
+            factory=Connection,
             uri=uri,
         )
     except sqlite3.Error as error:
         raise _translated(error) from error
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _opened(path: Path) -> Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Made by us first, so that SQLite never makes it (and its -wal, which copies the mode) readable
     # for others.
@@ -186,7 +215,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check_version(connection: sqlite3.Connection) -> None:
+def _check_version(connection: Connection) -> None:
     known = {migration.__name__ for migration in MIGRATIONS}
     applied = [name for (name,) in connection.execute("SELECT name FROM migration ORDER BY rowid")]
     if unknown := [name for name in applied if name not in known]:

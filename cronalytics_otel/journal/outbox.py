@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..model import Run
 from . import records
+from .database import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ _RUN_COLUMNS = ", ".join(f"r.{column}" for column in records.RUN_COLUMNS)
 class Outbox:
     """Entries leave only by a receipt, a refusal or their age; each way is counted."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def set_destinations(self, endpoints: Mapping[str, str], now_ns: int) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 
 from ..model import Mode, Outcome, Run
 from . import records
+from .database import Connection
 
 _SECOND_NS = 1_000_000_000
 _OVERLAPPING = 8
@@ -26,7 +26,7 @@ class RunFilter:
 
 
 class Queries:
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         # SQLite's own NOCASE knows ASCII alone.
         connection.create_function("casefold", 1, str.casefold, deterministic=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from cronalytics_otel.host.home import Home
+from cronalytics_otel.journal.facts import HERMES_VERSION
 from tests.support.cli import DIGEST, HOUR, NOW_NS, Cli, commands, fill
 from tests.support.collector import FaultyCollector, html, partial, status
 from tests.support.homes import HomeBuilder
@@ -45,7 +46,7 @@ def cli(bare: Cli, collector: FaultyCollector, monkeypatch: pytest.MonkeyPatch) 
     builder.agent_run(job_id, datetime(2026, 1, 30, 6, 0, tzinfo=UTC))
     builder.write()
     install_into(bare.home)
-    fill(bare.home, DIGEST, **{"hermes.version": "0.19.0"})
+    fill(bare.home, DIGEST, facts={HERMES_VERSION: "0.19.0"})
     monkeypatch.delenv("OTEL_TRACES_EXPORTER")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
     return bare

@@ -312,7 +312,7 @@ def test_a_journal_that_cannot_be_written_is_read_with_what_stands_in_its_log(ho
     """Somebody writes to it; who reads it must see that."""
     with Journal.open(home.journal) as journal:
         with journal.atomic():
-            journal.add_runs([LOST], NOW_NS)
+            journal.runs.add([LOST], NOW_NS)
         folder = home.plugin_folder
         with mode(0o400, *folder.iterdir()), mode(0o500, folder):
             done = without_override(home, "runs")

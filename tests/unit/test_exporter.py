@@ -100,7 +100,7 @@ class Desk:
 
     def add(self, count: int, first_end_ns: int) -> None:
         with self.journal.atomic():
-            self.journal.add_runs(
+            self.journal.runs.add(
                 [
                     replace(
                         DIGEST, execution_id=f"e{n}", session_id=None,

@@ -92,7 +92,7 @@ def test_a_run_is_the_same_after_a_row(run: Run) -> None:
 @given(run=storable)
 def test_a_run_is_the_same_after_a_stay_in_the_journal(journal: Journal, run: Run) -> None:
     with journal.atomic(keep=False):
-        journal.add_runs([run], 0)
+        journal.runs.add([run], 0)
         assert journal.queries.runs(RunFilter()) == [run]
 
 
@@ -102,13 +102,13 @@ def test_a_run_that_no_file_can_hold_is_refused_and_nothing_of_it_is_written(
 ) -> None:
     run = replace(run, **what)
     with pytest.raises(JournalError), journal.atomic():
-        journal.add_runs([DIGEST, run], 0)
+        journal.runs.add([DIGEST, run], 0)
     assert journal.queries.runs(RunFilter()) == []
 
 
 def test_runs_of_every_kind_are_the_same_after_the_file_was_closed(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "j.db") as written, written.atomic():
-        written.add_runs(RUNS, 0)
+        written.runs.add(RUNS, 0)
     with Journal.open(tmp_path / "j.db") as read:
         assert read.queries.runs(RunFilter()) == sorted(RUNS, key=lambda r: -r.ended_ns)
 

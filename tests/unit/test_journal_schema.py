@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 import time_machine
 
-from cronalytics_otel.journal import Journal, JournalError, move_aside, records, schema
+from cronalytics_otel.journal import Journal, JournalError, OpenKind, move_aside, records, schema
+from cronalytics_otel.journal.facts import Fact
 from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.journal.schema import m0001_first, migrate
 from cronalytics_otel.model import Outcome
 from tests.support.cli import DIGEST
 
 PAGE = 4096
+A_FACT = Fact("a", "", str)
 TABLES = {
     "destination", "detail", "due", "fact", "job", "migration", "open_run", "outbox", "refused", "run",
 }  # fmt: skip
@@ -183,7 +185,7 @@ def test_folder_and_files_are_their_owner_s_alone_whatever_the_umask(
     before = os.umask(umask)
     try:
         with Journal.open(path) as journal, journal.atomic():
-            journal.set_facts({"a": "b"})
+            journal.facts.set(A_FACT, "b")
             modes = {p.name: p.stat().st_mode & 0o777 for p in path.parent.iterdir()}
     finally:
         os.umask(before)
@@ -203,7 +205,7 @@ def test_a_folder_that_is_a_file_is_told_with_its_name(path: Path) -> None:
 
 def filled(path: Path, runs: int = 400) -> None:
     with Journal.open(path) as journal, journal.atomic():
-        journal.add_runs(
+        journal.runs.add(
             [
                 replace(DIGEST, execution_id=f"e{n:06}", session_id=f"s{n:06}", ended_ns=n)
                 for n in range(runs)
@@ -287,11 +289,11 @@ def test_a_locked_journal_is_not_taken_for_a_damaged_one(
     with closing(sqlite3.connect(path, isolation_level=None)) as other, Journal.open(path) as ours:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalError, match="try again") as caught, ours.atomic():
-            ours.set_facts({"a": "b"})
+            ours.facts.set(A_FACT, "b")
         assert not caught.value.damaged
         other.execute("ROLLBACK")
         with ours.atomic():
-            ours.set_facts({"a": "b"})
+            ours.facts.set(A_FACT, "b")
 
 
 # Hot queries: the index by name, no sort. The statements are those that the calls really make.
@@ -321,14 +323,14 @@ def journal(path: Path) -> Iterator[Journal]:
 KEY = "PRIMARY KEY"
 HOT: dict[str, tuple[Callable[[Journal], object], set[str]]] = {
     "which executions are known": (
-        lambda j: j.known("execution_id", ["e000001", "x"]), {"run_by_execution"}),
+        lambda j: j.runs.known_executions(["e000001", "x"]), {"run_by_execution"}),
     "which sessions are known": (
-        lambda j: j.known("session_id", ["s000001", "x"]), {"run_by_session"}),
-    "when a job was due": (lambda j: j.due_between("a", 0, 1), {KEY}),
+        lambda j: j.runs.known_sessions(["s000001", "x"]), {"run_by_session"}),
+    "when a job was due": (lambda j: j.jobs.due_between("a", 0, 1), {KEY}),
     "the run of a session in a time": (
-        lambda j: j.session_run_between("a", 0, 1), {"run_by_job"}),
-    "open rows": (lambda j: j.open_ids("session"), {KEY}),
-    "facts to write": (lambda j: j.set_facts({"a": "b"}), set()),
+        lambda j: j.runs.session_run_between("a", 0, 1), {"run_by_job"}),
+    "open rows": (lambda j: j.open_rows.seen_ns(OpenKind.SESSION), {KEY}),
+    "facts to write": (lambda j: j.facts.set(A_FACT, "b"), set()),
     "what to send": (
         lambda j: j.outbox.take(1, 8, fresh_since_ns=2), {KEY, "INTEGER PRIMARY KEY"}),
     "who lacks something": (lambda j: j.outbox.pending_destinations(), {KEY}),
@@ -337,7 +339,7 @@ HOT: dict[str, tuple[Callable[[Journal], object], set[str]]] = {
         lambda j: j.outbox.accepted(1, j.outbox.take(1, 1, fresh_since_ns=0), 0),
         {KEY, "INTEGER PRIMARY KEY"}),
     "what is new for the outbox": (
-        lambda j: j.add_runs([replace(DIGEST, ended_ns=5)], 0), {"INTEGER PRIMARY KEY"}),
+        lambda j: j.runs.add([replace(DIGEST, ended_ns=5)], 0), {"INTEGER PRIMARY KEY"}),
     "the newest runs": (lambda j: j.queries.runs(RunFilter(limit=9)), {"run_by_end"}),
     "the newest runs of a kind": (
         lambda j: j.queries.runs(

@@ -24,7 +24,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def add(journal: Journal, *ends_ns: int, now_ns: int = 0) -> None:
     """A run for each of these ends; its execution id is its end."""
     with journal.atomic():
-        journal.add_runs(
+        journal.runs.add(
             [
                 replace(DIGEST, execution_id=f"{n}", session_id=None, ended_ns=n, started_ns=n - 1)
                 for n in ends_ns
@@ -167,7 +167,7 @@ def test_since_leaves_earlier_runs_alone(journal: Journal) -> None:
 def test_runs_that_end_at_the_same_time_are_all_taken(journal: Journal) -> None:
     journal.outbox.set_destinations({"a": A}, 0)
     with journal.atomic():
-        journal.add_runs(
+        journal.runs.add(
             [replace(DIGEST, execution_id=f"e{n}", session_id=None) for n in range(5)], 0
         )
     assert len(journal.outbox.take(1, 10, fresh_since_ns=0)) == 5

@@ -606,7 +606,7 @@ def test_observations_are_in_the_journal_before_the_sync_that_sends_their_run(
 
     def count(_: SyncOptions) -> None:
         with Journal.open(home.journal) as journal:
-            found.append(len(journal.details([CRON])[CRON].calls))
+            found.append(len(journal.observations.of([CRON])[CRON].calls))
 
     syncs.inside = count
     hook(worker, "on_session_start")
@@ -627,7 +627,7 @@ def test_observations_are_written_while_another_process_syncs(
     syncs.wait()
     stop(worker)
     with Journal.open(home.journal) as journal:
-        assert len(journal.details([CRON])[CRON].calls) == 1
+        assert len(journal.observations.of([CRON])[CRON].calls) == 1
 
 
 def test_many_observations_of_a_long_run_are_written_before_it_ends(
@@ -640,7 +640,7 @@ def test_many_observations_of_a_long_run_are_written_before_it_ends(
     wait_for(home.journal.exists, what="the observations to be taken")
     stop(worker)
     with Journal.open(home.journal) as journal:
-        assert len(journal.details([CRON])[CRON].calls) == hooks.MANY_OBSERVATIONS
+        assert len(journal.observations.of([CRON])[CRON].calls) == hooks.MANY_OBSERVATIONS
 
 
 def test_a_tick_writes_observations_at_the_end_of_each_run_for_whoever_syncs_next(
@@ -654,7 +654,7 @@ def test_a_tick_writes_observations_at_the_end_of_each_run_for_whoever_syncs_nex
     wait_for(home.journal.exists, what="the observations to be written")
     stop(worker)
     with Journal.open(home.journal) as journal:
-        assert len(journal.details([CRON])[CRON].calls) == 1
+        assert len(journal.observations.of([CRON])[CRON].calls) == 1
 
 
 def test_observations_that_could_not_be_written_are_written_the_next_time(
@@ -673,7 +673,7 @@ def test_observations_that_could_not_be_written_are_written_the_next_time(
     syncs.wait()
     stop(worker)
     with Journal.open(home.journal) as journal:
-        assert len(journal.details([CRON])[CRON].calls) == 1
+        assert len(journal.observations.of([CRON])[CRON].calls) == 1
     assert caplog.records == []
 
 

@@ -28,6 +28,7 @@ from ...export.acknowledgement import Receipt, Verdict
 from ...host.home import Home
 from ...host.inspection import look_at
 from ...journal import Journal
+from ...journal.facts import HERMES_VERSION, FactValues
 from ...lock import SyncBusyError, sync_lock
 from ...model import AttributeValue, Span, SpanKind
 from ...model.times import NS
@@ -103,22 +104,22 @@ def _all_checks(context: Context) -> Iterator[Check]:
         from ...host.version import installed_hermes
 
         here = installed_hermes()
-        seen = facts.get("hermes.version")
+        seen = facts.get(HERMES_VERSION)
         yield _hermes(here, seen)
         yield from _destinations(home, settings, here or seen)
 
 
-def _own_files(context: Context) -> Generator[Check, None, Mapping[str, str]]:
+def _own_files(context: Context) -> Generator[Check, None, FactValues]:
     """Gives the journal's facts, where it can be read."""
     home = context.home
-    facts: Mapping[str, str] = {}
+    facts = FactValues({})
     try:
         if not home.journal.exists():
             yield _warning("journal", f"{home.journal} is not there yet", command("sync"))
             return facts
         try:
             with context.journal() as journal:
-                facts = journal.facts()
+                facts = journal.facts.read()
                 yield _journal(home, journal)
                 yield _clock(journal, context.now_ns)
         except CommandError as error:
