@@ -19,8 +19,9 @@ from .evidence import (
     Prompt,
     Session,
 )
-from .job import Job, Mode, Schedule, ScheduleKind
+from .job import DueJob, Job, Mode, Schedule, ScheduleKind
 from .observation import ApiError, Approval, ModelCall, Observation, Observations, ToolResult
+from .resource import AttributeValue, Resource
 from .run import (
     FAILED_OUTCOMES,
     OUTPUT_ID,
@@ -29,12 +30,14 @@ from .run import (
     Outcome,
     OutcomeSource,
     Run,
+    RunKey,
     SkipReason,
     TimeSource,
     Trigger,
 )
-from .span import AttributeValue, Span, SpanEvent, SpanKind, SpanLink
-from .usage import CostStatus, Usage
+from .source import Source
+from .span import Span, SpanEvent, SpanKind, SpanLink
+from .usage import CostStatus, Usage, known_cost_usd
 
 __all__ = [
     "FAILED_OUTCOMES",
@@ -47,6 +50,7 @@ __all__ = [
     "Conversation",
     "CostStatus",
     "DeliveryOutcome",
+    "DueJob",
     "Ending",
     "Execution",
     "FedOutput",
@@ -64,11 +68,14 @@ __all__ = [
     "Output",
     "OutputFile",
     "Prompt",
+    "Resource",
     "Run",
+    "RunKey",
     "Schedule",
     "ScheduleKind",
     "Session",
     "SkipReason",
+    "Source",
     "Span",
     "SpanEvent",
     "SpanKind",
@@ -78,4 +85,5 @@ __all__ = [
     "ToolResult",
     "Trigger",
     "Usage",
+    "known_cost_usd",
 ]

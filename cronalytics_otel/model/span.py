@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-AttributeValue: TypeAlias = str | bool | int | float | tuple[str, ...]
-"""What a span or resource attribute may hold (OTLP's scalar types, and lists of strings)."""
+from .resource import AttributeValue, Resource
 
 
 class SpanKind(StrEnum):
@@ -19,6 +18,8 @@ class SpanKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanLink:
+    """A link to the root of another run's trace."""
+
     trace_id: int
     span_id: int
     attributes: dict[str, AttributeValue]
@@ -26,6 +27,8 @@ class SpanLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanEvent:
+    """Something that happened at one time within a span."""
+
     name: str
     time_ns: int
     attributes: dict[str, AttributeValue]
@@ -49,3 +52,5 @@ class Span(NamedTuple):
     error: str | None = None
     links: tuple[SpanLink, ...] = ()
     events: tuple[SpanEvent, ...] = ()
+    resource: Resource | None = None
+    """On the root span: the resource of the whole trace. None means the sender's own."""
