@@ -36,12 +36,10 @@ def _judged(
     edit: Callable[[re.Match[str], str], Edit | None],
     command_chars: int,
 ) -> Iterator[Edit]:
-    """Yield the edits that `edit` makes of an option and of the text before it, as masked so far.
+    """Yield the edits that `edit` makes, given an option and the `command_chars` characters before it.
 
-    The command is looked for in `command_chars` characters.
-
-    The unmasked text will not do: a password may hold a `|`, which ends a command, and masking would
-    hide it. Masking twice would then change more than masking once.
+    These characters are masked already. The unmasked text will not do: a password may hold a `|`, which
+    ends a command, and masking hides it. Masking twice would then change more than masking once.
     """
     masked, done = "", 0
     for match in matches:
