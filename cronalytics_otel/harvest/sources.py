@@ -11,7 +11,7 @@ from datetime import tzinfo
 
 from ..host import jobs as jobs_file
 from ..host.home import Home
-from ..host.inspection import inspect_sources
+from ..host.inspection import has_changed, inspect_sources
 from ..host.sqlite import HostDataError
 from ..journal import Journal
 from ..journal.facts import DUE_JOBS, FINGERPRINTS, SOURCES
@@ -20,10 +20,11 @@ from ..model import DueJob, Job, ScheduleKind
 
 @contextmanager
 def recording_sources(home: Home, journal: Journal, zone: tzinfo) -> Iterator[None]:
-    """Record the sources after a harvest that read something, or that could not enter a folder.
+    """Record the sources after a harvest, unless all are as they were recorded last.
 
-    A harvest that read nothing leaves the fingerprints of the files as they were. A source that had
-    a fault is looked at again by every harvest.
+    A source with a fault is looked at again by every harvest, because a lock or a permission leaves
+    no trace in the file. A harvest that read something has written fingerprints: they also show a
+    change within one tick of the file system's clock.
     """
     before = journal.facts.read()
     try:
@@ -31,9 +32,10 @@ def recording_sources(home: Home, journal: Journal, zone: tzinfo) -> Iterator[No
     except OSError:  # a folder that this user may not enter
         record_sources(home, journal, zone)
         raise
+    known = before.get(SOURCES)
     has_read = journal.facts.get(FINGERPRINTS) != before.get(FINGERPRINTS)
-    had_fault = any(source.fault is not None for source in before.get(SOURCES))
-    if has_read or had_fault:
+    had_fault = any(source.fault is not None for source in known)
+    if has_read or had_fault or has_changed(home, known):
         record_sources(home, journal, zone)
 
 

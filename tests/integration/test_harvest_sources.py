@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -90,11 +91,25 @@ def test_a_fault_is_looked_at_again_by_every_harvest(
         def locked(path: Path) -> None:
             raise HostBusyError(f"{path} is locked")
 
-        patch.setattr(inspection, "_check_sessions", locked)
+        patch.setitem(inspection._CHECKS, "sessions", locked)
         faulty = place.harvest()["sessions"]
 
     assert faulty.fault == f"{place.home.state_db} is locked"
     assert place.harvest()["sessions"] == replace(faulty, fault=None)
+
+
+def test_a_file_that_stops_the_harvest_is_recorded_with_its_fault(place: Place) -> None:
+    """A ledger without the columns that we need: nothing after it is read."""
+    place.harvest()
+    place.home.ledger.unlink()
+    with sqlite3.connect(place.home.ledger) as ledger:
+        ledger.execute("CREATE TABLE executions (id TEXT, status TEXT)")
+    ledger.close()
+
+    fault = place.harvest()["ledger"].fault
+
+    assert fault is not None
+    assert "lacks columns job_id, claimed_at" in fault
 
 
 def test_a_file_that_vanished_is_recorded_as_absent(place: Place) -> None:
