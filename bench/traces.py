@@ -38,20 +38,22 @@ SESSION = "cron_0123456789ab_20261121_110002"
 
 
 def lines(bench: Bench) -> Iterator[Line]:
-    """As read afterwards, and as seen live."""
+    """As read afterwards, and as observed live."""
     pairs, traces = (5, 20) if bench.quick else (21, 50)
     run, conversation = _run(), _conversation()
-    told = {SESSION: _details()}
+    observed = {SESSION: _observations()}
     convert = span_converter(RESOURCE, scope_version="bench")
     sdk_resource = Resource(RESOURCE)
-    for name, details in (("read afterwards", {}), ("seen live", told)):
-        spans = [convert(span) for span in build_trace(run, conversation, details=details)]
+    for name, observations in (("read afterwards", {}), ("observed live", observed)):
+        spans = [
+            convert(span) for span in build_trace(run, conversation, observations=observations)
+        ]
         for span in spans:
             span._resource = sdk_resource
 
-        def built(details: dict[str, Observations] = details) -> None:
+        def built(observations: dict[str, Observations] = observations) -> None:
             for _ in range(traces):
-                trace = build_trace(run, conversation, details=details)
+                trace = build_trace(run, conversation, observations=observations)
                 encode_spans([convert(span) for span in trace]).SerializeToString()
 
         def encoded(spans: list[ReadableSpan] = spans) -> None:
@@ -96,7 +98,7 @@ def _conversation() -> Conversation:
     )  # fmt: skip
 
 
-def _details() -> Observations:
+def _observations() -> Observations:
     usage = Usage(input_tokens=1000, output_tokens=50, cache_read_tokens=200)
     times = [BEGAN_NS + (2 * turn + 1) * SECOND for turn in range(TURNS)]
     return Observations(

@@ -74,7 +74,6 @@ messages = st.builds(
     content=_optional(texts),
     tool_call_id=_optional(call_ids),
     tool_calls=st.lists(tool_calls, max_size=3).map(tuple),
-    tool_name=_optional(names),
     finish_reason=_optional(st.sampled_from(["stop", "tool_calls", "length", ""])),
     at_turn_limit=st.booleans(),
 )
@@ -94,6 +93,7 @@ def _conversations(
         usage=_optional(usages),
         api_calls=st.integers(0, 4),
         is_subagent=st.booleans(),
+        times_are_known=st.booleans(),
         messages=st.lists(messages, max_size=8).map(tuple),
         children=children,
     )
@@ -147,7 +147,7 @@ tool_runs = st.builds(
     message=_optional(texts),
     approval=_optional(approvals),
 )
-details = st.dictionaries(
+observations = st.dictionaries(
     st.sampled_from(["s1", "s2", "s3", ""]),
     st.builds(
         Observations,

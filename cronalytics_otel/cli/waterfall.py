@@ -146,7 +146,7 @@ def _is_timed(root: Span) -> bool:
     """Whether the times of steps are known. If not, a step without length has an unknown one."""
     return (
         root.attributes.get(sc.HERMES_CRON_RUN_TIME_SOURCE) != TimeSource.OUTPUT
-        and root.attributes.get(sc.HERMES_CRON_TRACE_PARTIAL) != sc.Steps.UNTIMED
+        and root.attributes.get(sc.HERMES_CRON_TRACE_PARTIAL) != sc.Partial.UNTIMED
     )
 
 

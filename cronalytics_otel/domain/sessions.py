@@ -1,4 +1,4 @@
-"""A session, and those that went on with it after its history was compressed."""
+"""A session, and the sessions that continue it after its history was compressed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from ..model import Session
 
 
 def continued(session: Session, below: Sequence[Session]) -> list[Session]:
-    """The session, and those that went on with it one after the other after a compression."""
+    """Return the session and its continuations, in order. `below` has parents first."""
     chain = [session]
-    for candidate in below:  # parents come first
+    for candidate in below:
         if candidate.parent_id == chain[-1].session_id and not candidate.is_subagent:
             chain.append(candidate)
     return chain
 
 
 def last_of(session: Session, below: Sequence[Session]) -> Session:
-    """The last of these."""
-    return continued(session, below)[-1]
+    """Return the session that the conversation ended in."""
+    return continued(session, below)[-1] if below else session

@@ -1,35 +1,92 @@
-"""What a run took: the sums of tokens and cost over its sessions and auxiliary calls."""
+"""What a run spent: tokens, cost, and the model that took most of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from ..model import (
-    CostStatus,
-    ModelUsage,
-    Session,
-)
+from ..model import CostStatus, ModelUsage, Session, Usage
+from .evidence import Evidence
 
 
-def _is_unheard(session: Session) -> bool:
-    """Whether a subagent's row was left as it was made: 0.18 closes its database on those that are
-    still at work in the background when the run ends."""
-    spent = session.spending
-    nothing = not spent.api_calls and not spent.usage.total_tokens and spent.cost_status is None
+def spent(evidence: Evidence) -> tuple[Usage | None, float | None, CostStatus | None]:
+    """Return usage, cost in US dollars and cost status of the run's sessions and auxiliary calls.
+
+    A session's own row has the sum of its tokens. Where several models had a part in it, its usage rows
+    know more of the cost: the session's own cost status is that of the last call alone.
+    """
+    if evidence.session is None:
+        return None, None, None
+    usages: list[Usage] = []
+    priced: list[ModelUsage] = []
+    for session in evidence.sessions:
+        spending = session.spending
+        usages.append(spending.usage)
+        rows = evidence.usage_rows.get(session.session_id, ())
+        if len(rows) < 2 and not any(task for task, _ in rows):
+            priced.append(spending)
+            continue
+        own = [usage for task, usage in rows if not task]
+        auxiliary = [usage for task, usage in rows if task]
+        usages += [part.usage for part in auxiliary]
+        priced += [*(own if len(own) > 1 else [spending]), *auxiliary]
+    cost_usd, status = total_cost(priced)
+    if cost_usd is not None and any(map(_is_unwritten, evidence.below)):
+        status = CostStatus.PARTIAL
+    return Usage.sum(usages), cost_usd, status
+
+
+def main_model(evidence: Evidence) -> tuple[str | None, str | None]:
+    """Return the model with the most tokens and its provider, or the session's own if none has any."""
+    if evidence.session is None:
+        return None, None
+    own = evidence.session.spending
+    if not evidence.below and not evidence.usage_rows.get(evidence.session.session_id):
+        return own.model, own.provider
+    tokens: dict[tuple[str, str | None], int] = {}
+    for session in evidence.sessions:
+        rows = [usage for _, usage in evidence.usage_rows.get(session.session_id, ())]
+        for spending in rows or [session.spending]:
+            if spending.model is not None:
+                key = (spending.model, spending.provider)
+                tokens[key] = tokens.get(key, 0) + spending.usage.total_tokens
+    best = max(tokens.items(), key=lambda item: item[1], default=None)
+    if best is None or best[1] == 0:
+        return own.model, own.provider
+    return best[0]
+
+
+def _is_unwritten(session: Session) -> bool:
+    """Return whether a subagent's row was left as it was made.
+
+    Hermes closes its database on subagents that are still at work in the background when the run ends.
+    """
+    spending = session.spending
+    nothing = (
+        not spending.api_calls and not spending.usage.total_tokens and spending.cost_status is None
+    )
     return session.is_subagent and session.ended_ns is None and nothing
 
 
 def total_cost(parts: Sequence[ModelUsage]) -> tuple[float | None, CostStatus | None]:
-    """The sum of what is known; `partial` when a part that took tokens has no known cost."""
-    known = [p for p in parts if p.cost_usd is not None]
-    unknown = [p for p in parts if p.cost_usd is None and (p.cost_status or p.usage.total_tokens)]
-    if not known:
-        return None, CostStatus.UNKNOWN if unknown else None
-    cost_usd = sum(p.cost_usd for p in known if p.cost_usd is not None)
-    statuses = {p.cost_status for p in known}
-    if unknown or CostStatus.PARTIAL in statuses:
-        return cost_usd, CostStatus.PARTIAL
+    """Return the sum of the known costs; it is `partial` when a part that took tokens has no cost."""
+    costs: list[float] = []
+    is_partial = False
+    statuses: set[CostStatus | None] = set()
+    for part in parts:
+        if part.cost_usd is not None:
+            costs.append(part.cost_usd)
+            statuses.add(part.cost_status)
+        elif part.cost_status or part.usage.total_tokens:
+            is_partial = True
+    if not costs:
+        return None, CostStatus.UNKNOWN if is_partial else None
+    if is_partial or CostStatus.PARTIAL in statuses:
+        return sum(costs), CostStatus.PARTIAL
+    return sum(costs), _least_certain(statuses)
+
+
+def _least_certain(statuses: Collection[CostStatus | None]) -> CostStatus:
     for status in (CostStatus.ESTIMATED, CostStatus.ACTUAL, CostStatus.INCLUDED):
-        if status in statuses:  # the least certain of them speaks for the sum
-            return cost_usd, status
-    return cost_usd, CostStatus.ESTIMATED
+        if status in statuses:
+            return status
+    return CostStatus.ESTIMATED

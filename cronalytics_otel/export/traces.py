@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..config import Settings
@@ -13,45 +12,49 @@ from ..host.home import Home
 from ..host.sqlite import HostCorruptError, HostSchemaError, reading
 from ..journal import Journal
 from ..journal.outbox import Entry
-from ..model import Conversation, Run, Span
+from ..model import Conversation, Observations, Run, RunKey, Span
 from .exporter import BuildTraces
 
 if TYPE_CHECKING:
     from ..telemetry.content import ContentPolicy
 
 READ_AT_ONCE, READ_AT_ONCE_WITH_CONTENT = 256, 16
-"""Runs whose messages are in memory together: with what was said, each may hold megabytes."""
+"""Runs whose messages are in memory together: with content, each may hold megabytes."""
 
 
 def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTraces:
-    """Builds traces as they are sent: the root from the journal, the steps from the host."""
-    from ..telemetry.semconv import Steps
-
+    """Return a function that builds traces as they are sent."""
     content = content_policy(settings)
 
     def build(entries: Sequence[Entry]) -> Iterator[list[Span] | None]:
         for runs in _batches([entry.run for entry in entries], content):
-            conversations = _conversations(home, runs, content)
-            details = journal.observations.of([run.session_id for run in runs if run.session_id])
-            for run in runs:
-                if run.session_id is not None and conversations is None:
-                    yield None
-                    continue
-                conversation = (conversations or {}).pop(run.session_id or "", None)
-                pruned = run.session_id is not None and conversation is None
-                trace = _linked(journal, run)
-                steps = Steps.HOST_PRUNED if pruned else Steps.COMPLETE
-                try:
-                    spans = trace(conversation, steps=steps, content=content, details=details)
-                except Exception as error:  # noqa: BLE001 - ours, and of this run's steps alone
-                    report_own_fault(error)
-                    spans = trace(None, steps=Steps.TRUNCATED)
-                yield spans
+            yield from _built(home, journal, runs, content)
 
     return build
 
 
+def trace_of(home: Home, settings: Settings, journal: Journal, run: Run) -> list[Span]:
+    """Return the spans of this run as they would be sent now.
+
+    They are without the run's steps where these cannot be read.
+    """
+    (trace,) = _built(home, journal, [run], content_policy(settings))
+    if trace is not None:
+        return trace
+    from ..telemetry.semconv import Partial
+    from ..telemetry.traces.trace import build_trace
+
+    return build_trace(
+        run,
+        None,
+        partial=Partial.HOST_PRUNED,
+        previous=journal.queries.previous(run),
+        sources=journal.queries.sources(run),
+    )
+
+
 def content_policy(settings: Settings) -> ContentPolicy:
+    """Return which runs' content goes along, as the settings have it."""
     from ..telemetry.content import ContentMode, ContentPolicy
 
     return ContentPolicy(
@@ -61,17 +64,74 @@ def content_policy(settings: Settings) -> ContentPolicy:
     )
 
 
+def _built(
+    home: Home, journal: Journal, runs: Sequence[Run], content: ContentPolicy
+) -> Iterator[list[Span] | None]:
+    """Build the traces of runs whose messages may be in memory together.
+
+    None stands for a run whose steps cannot be read for now.
+    """
+    conversations = _conversations(home, runs, content)
+    observations = journal.observations.of([run.session_id for run in runs if run.session_id])
+    previous = journal.queries.previous_keys(runs)
+    for run in runs:
+        if run.session_id is None:
+            conversation = None
+        elif conversations is None:
+            yield None
+            continue
+        else:
+            conversation = conversations.pop(run.session_id, None)
+        yield _trace(
+            run,
+            conversation,
+            previous=previous.get((run.job_id, run.started_ns)),
+            sources=journal.queries.sources(run) if run.fed_by else (),
+            content=content,
+            observations=observations,
+        )
+
+
+def _trace(
+    run: Run,
+    conversation: Conversation | None,
+    *,
+    previous: RunKey | None,
+    sources: Sequence[Run],
+    content: ContentPolicy,
+    observations: Mapping[str, Observations],
+) -> list[Span]:
+    """Build a trace; without its steps when the host has deleted them, or at a fault of our own."""
+    from ..telemetry.semconv import Partial
+    from ..telemetry.traces.trace import build_trace
+
+    is_pruned = run.session_id is not None and conversation is None
+    try:
+        return build_trace(
+            run,
+            conversation,
+            partial=Partial.HOST_PRUNED if is_pruned else None,
+            previous=previous,
+            sources=sources,
+            content=content,
+            observations=observations,
+        )
+    except Exception as error:  # noqa: BLE001 - ours, and of this run's steps alone
+        report_own_fault(error)
+    return build_trace(run, None, partial=Partial.TRUNCATED, previous=previous, sources=sources)
+
+
 def _batches(runs: Sequence[Run], content: ContentPolicy) -> Iterator[list[Run]]:
-    """In their order; at most so many together as may be in memory."""
+    """Yield runs in their order, as many together as may be in memory."""
     batch: list[Run] = []
-    wordy = 0
+    with_content = 0
     for run in runs:
         included = content.includes(run)
-        if len(batch) == READ_AT_ONCE or (included and wordy == READ_AT_ONCE_WITH_CONTENT):
+        if len(batch) == READ_AT_ONCE or (included and with_content == READ_AT_ONCE_WITH_CONTENT):
             yield batch
-            batch, wordy = [], 0
+            batch, with_content = [], 0
         batch.append(run)
-        wordy += included
+        with_content += included
     if batch:
         yield batch
 
@@ -79,19 +139,20 @@ def _batches(runs: Sequence[Run], content: ContentPolicy) -> Iterator[list[Run]]
 def _conversations(
     home: Home, runs: Sequence[Run], content: ContentPolicy
 ) -> dict[str, Conversation] | None:
-    """As `read_conversations`; what was said is read of those runs alone whose content goes along."""
+    """Read as `read_conversations` does; texts of those runs alone whose content goes along."""
     silent = [run for run in runs if not content.includes(run)]
     found = read_conversations(home, silent, with_content=False)
     if len(silent) == len(runs) or found is None:
         return found
-    said = read_conversations(home, [r for r in runs if content.includes(r)], with_content=True)
-    return None if said is None else found | said
+    with_texts = [run for run in runs if content.includes(run)]
+    read = read_conversations(home, with_texts, with_content=True)
+    return None if read is None else found | read
 
 
 def read_conversations(
     home: Home, runs: Sequence[Run], *, with_content: bool
 ) -> dict[str, Conversation] | None:
-    """By session id, what the host still has of these runs' conversations.
+    """Return by session id what the host still has of these runs' conversations.
 
     None when the file is missing or cannot be read (the harvest says so): these traces wait for its
     owner to mend it, or for Hermes to make a new one. Raises `HostBusyError` when it is locked for now.
@@ -101,31 +162,10 @@ def read_conversations(
         return {}
     if not home.state_db.exists():
         return None
+    in_ledger = {run.session_id for run in runs if run.session_id and run.execution_id is not None}
     try:
         with reading(home.state_db) as connection:
             reader = state_db.Reader(connection, home.state_db)
-            return reader.conversations(ids, with_content=with_content)
+            return reader.conversations(ids, with_content=with_content, in_ledger=in_ledger)
     except (HostCorruptError, HostSchemaError):
         return None
-
-
-def trace_of(home: Home, settings: Settings, journal: Journal, run: Run) -> list[Span]:
-    """The spans of this run as they would be sent now; without its steps where they cannot be read."""
-    from ..telemetry.semconv import Steps
-
-    (trace,) = trace_builder(home, settings, journal)([Entry(0, run)])
-    if trace is not None:
-        return trace
-    return _linked(journal, run)(None, steps=Steps.HOST_PRUNED)
-
-
-def _linked(journal: Journal, run: Run) -> partial[list[Span]]:
-    """`build_trace` of this run, with the runs that it links to."""
-    from ..telemetry.traces.trace import build_trace
-
-    return partial(
-        build_trace,
-        run,
-        previous=journal.queries.previous(run),
-        sources=journal.queries.sources(run),
-    )

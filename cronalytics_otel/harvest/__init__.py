@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .harvester import Harvest, harvest
+from .context import Harvest
+from .harvester import harvest
 
 __all__ = ["Harvest", "harvest"]

@@ -1,13 +1,16 @@
-"""When a run that the host has not ended is over, and how long we wait for what it has yet to write."""
+"""What to wait for: when a run that the host has not ended is over, and how long its files take."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from ..host.outputs import Outputs
 from ..host.processes import booted_since, owner_is_gone
 from ..model import Execution, Job, Session
 from ..model.times import NS
 
 UNMATCHED_GRACE_NS = 60 * NS
-"""How long an ended session without an execution waits for one to turn up."""
+"""How long an ended session without an execution waits for one to appear."""
 
 DELIVERY_GRACE_NS = 900 * NS
 """How long the delivery of an answer may take on a host without a ledger."""
@@ -20,8 +23,11 @@ STALE_NS = 24 * 3600 * NS
 
 
 def is_abandoned(execution: Execution, *, seen_open_ns: int | None, now_ns: int) -> bool:
-    """Proven by its process; or the machine was started anew, and a while has passed in which no
-    other machine that may share the home has moved the row (first seen open at `seen_open_ns`)."""
+    """Return whether an open execution's process is gone.
+
+    Its pid proves that; or the machine was started anew, and no other machine that may share the home
+    has moved the row for a while. The row was first seen open at `seen_open_ns`.
+    """
     if owner_is_gone(execution.pid, execution.process_started_at, execution.claimed_ns):
         return True
     return (
@@ -31,30 +37,67 @@ def is_abandoned(execution: Execution, *, seen_open_ns: int | None, now_ns: int)
     )
 
 
-def in_ledger_times(session: Session, begins_ns: int | None) -> bool:
-    """Whether the ledger, whose oldest claim is `begins_ns`, must know this session's execution."""
-    return begins_ns is not None and session.started_ns >= begins_ns
+class Readiness:
+    """Decides which sessions without an execution can become final now."""
 
+    def __init__(
+        self,
+        jobs: Mapping[str, Job],
+        outputs: Outputs,
+        *,
+        ledger_begins_ns: int | None,
+        now_ns: int,
+    ) -> None:
+        """`jobs` are the definitions as they are now, `ledger_begins_ns` the ledger's oldest claim."""
+        self._jobs = jobs
+        self._outputs = outputs
+        self._ledger_begins_ns = ledger_begins_ns
+        self._now_ns = now_ns
 
-def last_moved_ns(session: Session) -> int:
-    last = session.last_message.timestamp_ns if session.last_message else None
-    return max(session.started_ns, last or 0)
+    def in_ledger_times(self, session: Session) -> bool:
+        """Return whether the ledger must know this session's execution."""
+        return self._ledger_begins_ns is not None and session.started_ns >= self._ledger_begins_ns
 
+    def has_ended(self, session: Session) -> bool:
+        """Return whether the host has written all that it writes after this session's end."""
+        ended_ns = session.ended_ns
+        if ended_ns is None:
+            return self._is_stale(session)
+        job = self._jobs.get(session.job_id or "")
+        if self._ledger_begins_ns is None and self._was_delivered(session, job, ended_ns):
+            return True
+        if job is not None and not self.in_ledger_times(session):
+            if (job.last_run_ns or 0) >= ended_ns:
+                return True
+            if self._ledger_begins_ns is None:
+                return self._now_ns - ended_ns > DELIVERY_GRACE_NS
+        return self._now_ns - ended_ns > UNMATCHED_GRACE_NS
 
-def is_stale(session: Session, now_ns: int) -> bool:
-    return now_ns - last_moved_ns(session) > STALE_NS
+    def conversation_is_over(self, root: Session, last: Session) -> bool:
+        """Return whether a conversation has ended that was compressed and went on in `last`."""
+        if not root.compressed or last.ended_ns is not None or self._is_stale(last):
+            return True
+        # Some hosts never end what they continued under a new id: they only mark the job, or delete it.
+        # Without either mark (the owner deleted it) the answer itself must do.
+        job = self._jobs.get(root.job_id or "")
+        if self._was_delivered(root, job, last.moved_ns):
+            return True
+        message = last.last_message
+        return (
+            message is not None
+            and message.ends_run
+            and self._now_ns - last.moved_ns > DELIVERY_GRACE_NS
+        )
 
+    def _was_delivered(self, session: Session, job: Job | None, done_ns: int) -> bool:
+        """Return whether the host has marked the job, or deleted it and saved an output file, since its
+        agent was done. It deletes a one-shot instead of marking it."""
+        if job is not None:
+            return (job.last_run_ns or 0) >= done_ns
+        saved = self._outputs.between(
+            session.job_id or "", done_ns - NS, done_ns + UNMATCHED_GRACE_NS
+        )
+        return bool(saved)
 
-def waited_enough(session: Session, *, job: Job | None, begins_ns: int | None, now_ns: int) -> bool:
-    """Without an execution: what the host writes after the session's end is written by then.
-
-    `job` is its definition in jobs.json as it is now.
-    """
-    if session.ended_ns is None:
-        return is_stale(session, now_ns)
-    if not in_ledger_times(session, begins_ns) and job is not None:
-        if (job.last_run_ns or 0) >= session.ended_ns:
-            return True  # marked
-        if begins_ns is None:  # no ledger: the job will be marked when its answer is delivered
-            return now_ns - session.ended_ns > DELIVERY_GRACE_NS
-    return now_ns - session.ended_ns > UNMATCHED_GRACE_NS
+    def _is_stale(self, session: Session) -> bool:
+        return self._now_ns - session.moved_ns > STALE_NS

@@ -1,7 +1,7 @@
-"""What a run left in `cron/output/<job id>/%Y-%m-%d_%H-%M-%S.md`.
+"""Output files: `cron/output/<job id>/%Y-%m-%d_%H-%M-%S.md`.
 
-The host keeps 50 a job; before 0.18 it keeps all. Before 0.19 such a file is all that a script, a gate
-and an agent that never got a session leave.
+The host keeps 50 of each job; before 0.18 it keeps all. Before 0.19 such a file is all that is left of a
+script, of a gated run, and of an agent that never got a session.
 """
 
 from __future__ import annotations
@@ -15,30 +15,32 @@ from pathlib import Path
 
 from ..model import Ending, Output, OutputFile
 from ..model.times import NS, stamp_ns
+from .capabilities import SINCE_0_18, Capabilities
+from .silence import asks_for_silence
 
 _HEAD_BYTES = 4_096
 _TAIL_BYTES = 8_192
 _TITLE = "# Cron Job: "
 _FAILED = " (FAILED)"
-"""After the job's name, whose own end this may be too: what else the file says decides."""
+"""Stands after the job's name. A name may also end like this: the rest of the file decides."""
 _SCHEDULE = re.compile(r"^\*\*Schedule:\*\* (?P<schedule>.+)$", re.MULTILINE)
 _STATUS = re.compile(r"^\*\*Status:\*\* (?P<status>.+)$", re.MULTILINE)
 _SCANNER = re.compile(r"^\*\*Scanner result:\*\* (?P<error>.+)$", re.MULTILINE)
 _ERROR = re.compile(r"(?:\A|.*\n)## Error\s+```\n(?P<error>.*?)\n?```\s*\Z", re.DOTALL)
-"""The last such section: the prompt may hold one too, of a run whose output was given to this one."""
+"""Finds the last such section: the prompt may hold one too, from an output that this run was fed."""
 _EMPTY = re.compile(
-    # 0.13, 0.18 and later, 0.16 and 0.17: the host's words for a model that said nothing.
+    # The host's words for an empty reply, in 0.13, in 0.18 and later, in 0.16 and 0.17.
     r"^## Response\n\n(?:\(empty\)|\(No response generated\)"
     r"|⚠️ No reply: the model returned empty content [^\n]*)\s*\Z",
     re.MULTILINE,
 )
 _RULE = "---\n\n"
-"""Between the facts of a script's run and what it printed."""
+"""Stands between the facts of a script's run and what the script printed."""
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)_(\d\d)-(\d\d)-(\d\d)\.md")
 _MAX_OFFSET_NS = 15 * 3600 * NS
 _QUARTER_NS = 900 * NS
 _SAVING_NS = 2 * NS
-"""From the stamp in a file's name to its time on disk."""
+"""At most so much later than the stamp in its name is a file's own time."""
 
 
 class Outputs:
@@ -51,24 +53,30 @@ class Outputs:
         self._listings: dict[str, list[tuple[int, str]]] = {}
 
     def of_run(
-        self, job_id: str, started_ns: int, ended_ns: int, *, slack_ns: int = 0
+        self,
+        job_id: str,
+        started_ns: int,
+        ended_ns: int,
+        *,
+        slack_ns: int = 0,
+        host: Capabilities = SINCE_0_18,
     ) -> Output | None:
-        """What the file saved at the end of the run says of it; None when there is none.
+        """Return what the file that was saved at the end of the run says; None when there is none.
 
-        Without a ledger the session's end is known only, and the file is saved after it: that is
-        what `slack_ns` allows for.
+        Without a ledger only the session's end is known, and the file is saved after it: `slack_ns`
+        allows for that. `host` wrote the file.
         """
         # The stamp has whole seconds.
         near = self.between(job_id, started_ns - NS + 1, ended_ns + slack_ns)
         best = min(near, key=lambda entry: abs(entry[0] - ended_ns), default=None)
-        return _read(self._folder / job_id / best[1]) if best is not None else None
+        return _read(self._folder / job_id / best[1], host) if best is not None else None
 
-    def read(self, saved: OutputFile) -> Output | None:
-        """What the file says; None when it cannot be read."""
-        return _read(self._folder / saved.job_id / saved.name)
+    def read(self, saved: OutputFile, host: Capabilities = SINCE_0_18) -> Output | None:
+        """Return what the file says; None when it cannot be read. `host` wrote it."""
+        return _read(self._folder / saved.job_id / saved.name, host)
 
     def folders(self) -> Iterator[tuple[str, int]]:
-        """Each job that has output, with its folder's time: a file that is saved there moves it."""
+        """Give each job that has output, with its folder's time, which moves when a file is saved."""
         try:
             with os.scandir(self._folder) as entries:
                 found = [(e.name, e.stat().st_mtime_ns) for e in entries if e.is_dir()]
@@ -77,7 +85,7 @@ class Outputs:
         yield from found
 
     def saved_after(self, job_id: str, after_ns: int) -> list[OutputFile]:
-        """The job's files that were saved later than that, oldest first."""
+        """Return the job's files that were saved later than that, oldest first."""
         listed = self._listed(job_id)
         names = {name for _, name in listed[bisect_right(listed, (after_ns, "\U0010ffff")) :]}
         found = (
@@ -90,14 +98,14 @@ class Outputs:
         )
 
     def between(self, job_id: str, from_ns: int, to_ns: int) -> list[tuple[int, str]]:
-        """(time, name) of the job's files, oldest first. A stamp in the hour that is repeated in
-        autumn stands for both of its times."""
+        """Return (time, name) of the job's files, oldest first. A stamp in the hour that autumn repeats
+        stands for both of its times."""
         listed = self._listed(job_id)
         return listed[bisect_left(listed, (from_ns, "")) : bisect_left(listed, (to_ns + 1, ""))]
 
     def _saved_ns(self, job_id: str, name: str) -> int:
-        """The stamp's time. Where the wall clock does not tell (an hour that is repeated, a time zone
-        that was another then), the file's own time does, if it differs by an offset of a zone."""
+        """Return the stamp's time. Where the wall clock is ambiguous (an hour that is repeated, another
+        time zone at the time), the file's own time decides, if it differs by the offset of a zone."""
         times = _times_of(name, self._zone)
         try:
             disk_ns = (self._folder / job_id / name).stat().st_mtime_ns
@@ -126,7 +134,7 @@ class Outputs:
 
 
 def _times_of(name: str, zone: tzinfo) -> tuple[int, ...]:
-    """The times that its stamp may mean, the earlier first; empty for a name that is no stamp."""
+    """Return the times that a stamp may mean, the earlier first; none for a name that is no stamp."""
     match = _STAMP.fullmatch(name)
     if match is None:
         return ()
@@ -137,8 +145,8 @@ def _times_of(name: str, zone: tzinfo) -> tuple[int, ...]:
         return ()
 
 
-def _read(path: Path) -> Output | None:
-    """What the file says, from its head and its tail; None when it cannot be read."""
+def _read(path: Path, host: Capabilities) -> Output | None:
+    """Return what the file says, from its head and its tail; None when it cannot be read."""
     try:
         with path.open("rb") as file:
             head_bytes = file.read(_HEAD_BYTES)
@@ -147,11 +155,11 @@ def _read(path: Path) -> Output | None:
             tail = file.read().decode("utf-8", "replace")
     except OSError:
         return None
-    return parse(head_bytes.decode("utf-8", "replace"), tail)
+    return parse(head_bytes.decode("utf-8", "replace"), tail, host)
 
 
-def parse(head: str, tail: str) -> Output:
-    """A title, a paragraph of facts, and the body, which may hold anything."""
+def parse(head: str, tail: str, host: Capabilities = SINCE_0_18) -> Output:
+    """Read a title, a paragraph of facts, and the body, which may hold anything."""
     title_text, facts, body = [*head.split("\n\n", 2), "", ""][:3]
     title = title_text.strip()
     status = _STATUS.search(facts)
@@ -173,9 +181,9 @@ def parse(head: str, tail: str) -> Output:
         schedule=schedule["schedule"] if schedule and schedule["schedule"] != "N/A" else None,
         is_script=is_script,
         error=_error(body, tail, is_script=is_script) if ending is Ending.FAILED else None,
-        printed=_printed(title_text, body, tail)
-        if is_script and ending is Ending.ANSWERED
-        else ("", ""),
+        asks_for_silence=is_script
+        and ending is Ending.ANSWERED
+        and asks_for_silence(*_printed(title_text, body, tail), host.silence),
     )
 
 
@@ -185,13 +193,16 @@ def _name(title: str) -> str | None:
 
 
 def _ends_in_error(title: str, tail: str) -> bool:
-    """Of a very long error the end alone is there."""
+    """Return whether the file ends with an error. The tail has only the end of a very long one."""
     is_whole = tail.startswith(title)
     return _ERROR.match(tail) is not None or (not is_whole and tail.rstrip().endswith("\n```"))
 
 
 def _printed(title: str, body: str, tail: str) -> tuple[str, str]:
-    """The tail of a short file has all of it, with the facts that come before what was printed."""
+    """Return how what a script printed begins and ends.
+
+    The tail of a short file is the whole file, with the facts that stand before what was printed.
+    """
     is_whole = tail.startswith(title)
     return body.removeprefix(_RULE), tail.partition(_RULE)[2] if is_whole else tail
 

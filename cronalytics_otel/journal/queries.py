@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..model import Mode, Outcome, Run
+from ..model import Mode, Outcome, Run, RunKey
 from . import run_rows
 from .database import Connection
 from .open_rows import OpenKind
@@ -15,6 +16,8 @@ _MOST_OVERLAPPING = 8
 """The most runs of one job that go on at the same time. The host itself starts no second one."""
 MOST_FOUND = 10
 """The most runs that `Queries.find` returns."""
+_BATCH = 400
+"""Runs in one statement: each takes two parameters, of the 999 that an old SQLite allows."""
 _COLUMNS = ", ".join(run_rows.COLUMN_NAMES)
 
 
@@ -94,6 +97,24 @@ class Queries:
             (run.job_id, run.started_ns),
         ).fetchone()
         return None if row is None else run_rows.run_from_row(row)
+
+    def previous_keys(self, runs: Sequence[Run]) -> dict[tuple[str, int], RunKey]:
+        """The keys of the runs that `previous` would find, by job id and start of the run after."""
+        found: dict[tuple[str, int], RunKey] = {}
+        for start in range(0, len(runs), _BATCH):
+            batch = runs[start : start + _BATCH]
+            rows = self._connection.execute(
+                "WITH later(job_id, started_ns) AS (VALUES "  # noqa: S608
+                f"{','.join(['(?, ?)'] * len(batch))}) "
+                "SELECT later.job_id, later.started_ns, profile, "
+                "coalesce(nullif(session_id, ''), execution_id, '') FROM later JOIN run ON run.id = ("
+                "SELECT id FROM run WHERE job_id = later.job_id AND started_ns < later.started_ns "
+                "AND outcome != 'missed' ORDER BY started_ns DESC LIMIT 1)",
+                [value for run in batch for value in (run.job_id, run.started_ns)],
+            ).fetchall()
+            for job_id, started_ns, profile, identity in rows:
+                found[job_id, started_ns] = RunKey(profile, identity)
+        return found
 
     def sources(self, run: Run) -> list[Run]:
         """Return the runs whose outputs this one was given, as far as they are known.

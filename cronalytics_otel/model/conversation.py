@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .usage import Usage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """A row of the host's `messages`: real time, `role` user, assistant, tool or system."""
+class ToolCall(NamedTuple):
+    """A call of a tool that an answer asks for. (A tuple, as `Message` is.)"""
+
+    call_id: str
+    name: str
+    arguments: str | None = None
+    """JSON, as the model wrote it."""
+
+
+class Message(NamedTuple):
+    """A row of the host's `messages`; `role` is user, assistant, tool or system.
+
+    (A tuple: a frozen dataclass takes four times as long to make, and messages are read whenever
+    a trace is built.)
+    """
 
     role: str
     timestamp_ns: int
+    """When the host wrote it. See `Conversation.times_are_known`."""
     content: str | None = None
     at_turn_limit: bool = False
     """The host's own request to come to an end: the agent had no turn left."""
     tool_call_id: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
-    tool_name: str | None = None
     finish_reason: str | None = None
     is_copy: bool = False
     """An answer that the host only wrote again, after it had compressed the conversation."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCall:
-    call_id: str
-    name: str
-    arguments: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +45,14 @@ class Conversation:
     started_ns: int
     ended_ns: int | None
     model: str | None = None
-    """None also where several had a part in it: which gave which answer, only hooks tell."""
+    """None also where several models answered: only observations show which gave which answer."""
     provider: str | None = None
     usage: Usage | None = None
-    """Of this session alone, as the host's row has it."""
-    cost_usd: float | None = None
+    """The tokens of this session alone, as the host's row has them."""
     api_calls: int | None = 0
     is_subagent: bool = False
     messages: tuple[Message, ...] = ()
+    times_are_known: bool = True
+    """False when the host wrote the messages after the agent was done: their times are then not
+    those of the steps."""
     children: tuple[Conversation, ...] = ()

@@ -1,4 +1,4 @@
-"""What the host's files say of a run, one record for each kind of row or file."""
+"""What the host's files say of a run: one record for each kind of row or file."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Execution:
     pid: int | None
     process_started_at: int | None
     delivery_outcome: DeliveryOutcome | None
-    """Newer hosts only."""
+    """The host's `delivery_outcome`; None where it writes none."""
     scheduled_ns: int | None
-    """Newer hosts only (`scheduled_instant`)."""
+    """The host's `scheduled_instant`; None where it writes none."""
 
     @property
     def terminal(self) -> bool:
@@ -40,7 +40,7 @@ class Execution:
 
     @property
     def known_open(self) -> bool:
-        """Claimed or running. A status that we do not know waits for one that we do."""
+        """Whether it is claimed or running. A status that we do not know is neither open nor terminal."""
         return self.status in OPEN
 
     @property
@@ -50,40 +50,47 @@ class Execution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelUsage:
-    """What one session, or one auxiliary use of a model, took.
+    """The tokens and cost of one session, or of one auxiliary use of a model.
 
-    `cost_usd` is None where the host knows no price; `cost_status` None where it made no call.
+    `cost_usd` is None where the host knows no price, `cost_status` where it made no call.
     """
 
     model: str | None
     provider: str | None
     usage: Usage
     api_calls: int | None
-    """None on hosts that do not count them."""
+    """None where the host does not count them."""
     cost_usd: float | None
     cost_status: CostStatus | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastMessage:
-    """The newest message of a session: whether it answered, and with what."""
+    """The newest message of a session: whether it is an answer, and what the host makes of it."""
 
     role: str
     timestamp_ns: int | None
     head: str
+    """Its first 200 characters, without blanks around the message."""
     tail: str
+    """Its last 200 characters."""
     is_final: bool = False
-    """The model came to its end with it, and called for nothing more."""
-    has_marker: bool = False
-    """`[SILENT]`, in any case, stands somewhere in it: perhaps beyond what is read of it here. Only
-    asked where that decides (before 0.18)."""
+    """The model finished with it, and asked for no tool."""
+    asks_for_silence: bool = False
+    """By the host's rule, it asks that nothing be delivered."""
+    ends_run: bool = False
+    """The host wrote it when the run was over, although it may never write that the session ended."""
+    raised_if_failed: bool = False
+    """If the host calls the run failed, the error that it has is this answer, perhaps changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
+    """One row of the host's sessions: an agent's conversation."""
+
     session_id: str
     job_id: str | None
-    """From the id; None for a subagent's or a chat's session."""
+    """Read from the session id; None for a subagent's or a chat's session."""
     parent_id: str | None
     is_subagent: bool
     """False for the continuation of a session whose history was compressed."""
@@ -92,29 +99,35 @@ class Session:
     ended_ns: int | None
     title: str | None
     tool_calls: int | None
-    """None on hosts that do not count them."""
+    """None where the host does not count them."""
     spending: ModelUsage
     last_message: LastMessage | None = None
     compressed: bool = False
-    """It ended because its history was compressed: another session goes on with it."""
+    """It ended because its history was compressed; another session continues it."""
     wall_clock: str | None = None
-    """`YYYYMMDDHHMMSS` from the session's id: the home's wall clock when the agent was called. None
-    where the id has none."""
+    """`YYYYMMDDHHMMSS` from the session's id: the home's wall clock when the agent was called."""
+
+    @property
+    def moved_ns(self) -> int:
+        """When it was last seen to be at work: its start, or its newest message."""
+        last = self.last_message.timestamp_ns if self.last_message else None
+        return max(self.started_ns, last or 0)
 
     def called_ns(self, zone: tzinfo) -> tuple[int, ...]:
-        """When the agent was called, in whole seconds; two times in the hour that autumn repeats."""
+        """Return when the agent was called, in whole seconds: two times in the hour that autumn
+        repeats, none where the id has no stamp."""
         if self.wall_clock is None:
             return ()
         return wall_clock_ns(self.wall_clock, "%Y%m%d%H%M%S", zone)
 
 
 class Ending(StrEnum):
-    """What the file says of the run; the host's own texts stand beside each."""
+    """How an output file says that the run ended; the host's own texts stand beside each."""
 
     ANSWERED = "answered"
     """`## Response`, or a script's output."""
     EMPTY = "empty"
-    """`## Response`, and the host's words for a model that said nothing."""
+    """`## Response`, and the host's words for an empty reply of the model."""
     FAILED = "failed"
     """`(FAILED)` in the title and `## Error` at the end, `script failed` or `BLOCKED` as status."""
     GATED = "gated"
@@ -122,18 +135,22 @@ class Ending(StrEnum):
     NOTHING = "nothing"
     """An empty file: the script before the agent had no data for it, and it was not woken."""
     SILENT = "silent"
-    """A script with nothing to say."""
+    """A script that printed nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
+    """What an output file says of its run."""
+
     ending: Ending
     name: str | None
+    """The job's name."""
     schedule: str | None
+    """The job's schedule, in words."""
     is_script: bool
     error: str | None
-    printed: tuple[str, str] = ("", "")
-    """How it begins and how it ends, what a script has given to be delivered."""
+    asks_for_silence: bool = False
+    """By the host's rule, what a script printed asks that nothing be delivered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,14 +163,14 @@ class OutputFile:
 
     @property
     def run_id(self) -> str:
-        """The same wherever it is read: `output_<job id>_<YYYYMMDD>_<HHMMSS>`."""
+        """`output_<job id>_<YYYYMMDD>_<HHMMSS>`, which is the same wherever the file is read."""
         stamp = self.name.removesuffix(".md").replace("-", "")
         return f"{OUTPUT_ID}{self.job_id}_{stamp}"
 
 
 @dataclass(frozen=True, slots=True)
 class FedOutput:
-    """An output of another job in a prompt; `saved` is its `Run Time`, the home's wall clock."""
+    """An output of another job in a prompt. `saved` is its `Run Time`, on the home's wall clock."""
 
     job_id: str
     saved: str
@@ -161,16 +178,16 @@ class FedOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """What is known of a run from its prompt.
+    """What a run's prompt shows of the run.
 
-    With a skill missing or its script failed, the agent began without what its job names; the host
-    counts the run as completed all the same.
+    When a skill was missing or the script failed, the agent began without what its job names. The host
+    counts such a run as completed.
     """
 
     missing_skills: str | None = None
-    """Names of those that were not found."""
+    """The names of the skills that were not found."""
     script_ran: bool = False
-    """A script was to run before the agent, and did, or failed."""
+    """A script was to run before the agent, and it ran or failed."""
     script_error: str | None = None
-    """What the host says of the script that failed."""
+    """The host's text on the script that failed."""
     fed: tuple[FedOutput, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from .job import Mode, ScheduleKind
 from .usage import CostStatus, Usage, known_cost_usd
@@ -94,6 +95,13 @@ class Feed:
     job_id: str
     saved_ns: int
     """In whole seconds, rounded down."""
+
+
+class RunKey(NamedTuple):
+    """As much of a run as a link to its trace needs; a `Run` has the same two attributes."""
+
+    profile: str
+    identity: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,8 @@ class SpanKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanLink:
+    """A link to the root of another run's trace."""
+
     trace_id: int
     span_id: int
     attributes: dict[str, AttributeValue]
@@ -25,6 +27,8 @@ class SpanLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanEvent:
+    """Something that happened at one time within a span."""
+
     name: str
     time_ns: int
     attributes: dict[str, AttributeValue]

@@ -38,6 +38,7 @@ from tests.support.observed import (
     usage_of,
 )
 from tests.support.rotel import running_rotel
+from tests.support.semconv import fits
 from tests.support.thirteen import KEYS, MANUAL, Thirteen, job_specs
 
 pytestmark = pytest.mark.host
@@ -588,7 +589,7 @@ def test_every_name_is_registered_and_every_value_has_its_type(observed: Observe
         for name, value in [*span["attributes"].items(), *span["resource"].items()]:
             if name not in registered:
                 unknown.add(name)
-            elif not registered[name].type.fits(tuple(value) if type(value) is list else value):
+            elif not fits(registered[name].type, tuple(value) if type(value) is list else value):
                 mistyped.add((name, value))
 
     assert (unknown, mistyped) == (set(), set())

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cronalytics_otel.harvest import Harvest, harvest
-from cronalytics_otel.harvest import harvester as harvesting
+from cronalytics_otel.harvest import Harvest, changes, harvest
 from cronalytics_otel.harvest import readiness as waiting
 from cronalytics_otel.harvest.job_history import JobsSnapshot
-from cronalytics_otel.host import ledger, state_db
 from cronalytics_otel.host.home import Home
+from cronalytics_otel.host.ledger import ExecutionColumns
+from cronalytics_otel.host.session_rows import SessionColumns
 from cronalytics_otel.journal import Journal, OpenKind
 from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import (
@@ -741,9 +741,9 @@ def test_of_a_newer_schema_only_the_columns_that_we_read_must_be_there(place: Pl
     everything(place.host)
     place.host.write()
     ours = {
-        "sessions": {*state_db._NEEDED, *state_db._WANTED},
+        "sessions": set(SessionColumns._fields),
         "messages": {"id", "session_id", "role", "timestamp", "content", "active", "compacted"},
-        "executions": {*ledger._NEEDED, *ledger._WANTED},
+        "executions": set(ExecutionColumns._fields),
     }
     for path in (place.home.state_db, place.home.ledger):
         with closing(sqlite3.connect(path)) as connection, connection:
@@ -833,7 +833,7 @@ def test_an_unchanged_home_is_not_opened_again(
         os.utime(path, (past.timestamp(), past.timestamp()))
     place.harvest()
     opened: list[Path] = []
-    monkeypatch.setattr(harvesting, "reading", _recording(opened))
+    monkeypatch.setattr(changes, "reading", _recording(opened))
     assert place.harvest().new_runs == 0
     assert opened == []
     place.harvest(full=True)

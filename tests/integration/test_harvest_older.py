@@ -3,6 +3,8 @@ conversation that was compressed goes on under another id, which is never ended.
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import DeliveryOutcome, Outcome, OutcomeSource, Run
 from cronalytics_otel.model.times import Zone
 from tests.support.homes import HomeBuilder, epoch_ns
-from tests.support.host_schema import SHAPE_0_17
+from tests.support.host_schema import SHAPE_0_17, SHAPE_0_18, SHAPE_0_19, upgrade_state
 
 NINE = datetime(2026, 5, 4, 9, 0, 0, 123456, tzinfo=UTC)
 
@@ -52,6 +54,22 @@ class Place:
             self.host.message(rest, done, "assistant", reply, finish_reason="stop")
         return root
 
+    def late_run(self, job_id: str, started: datetime, reply: str) -> None:
+        """An agent's run of 0.16: all of its messages were written when it was done, 20 s later."""
+        done = started + timedelta(seconds=20)
+        session_id = f"cron_{job_id}_{started:%Y%m%d_%H%M%S}"
+        self.host.session(session_id, started, source="cron", ended_at=done.timestamp(), end_reason="cron_complete")  # fmt: skip
+        self.host.message(session_id, done, "user", "Sum up")
+        self.host.message(session_id, done, "assistant", reply, finish_reason="stop")
+
+    def upgrade(self) -> None:
+        """A Hermes of today opens the home, and keeps a ledger from its first run on."""
+        self.host.write()
+        with closing(sqlite3.connect(self.home.state_db)) as connection, connection:
+            upgrade_state(connection)
+        self.host.disk.shape = SHAPE_0_19
+        self.host.disk.with_ledger = True
+
     def harvest(self) -> Harvest:
         self.host.write()
         with Journal.open(self.home.journal) as journal:
@@ -62,6 +80,10 @@ class Place:
     def runs(self) -> list[Run]:
         with Journal.open(self.home.journal) as journal:
             return list(journal.queries.runs(RunFilter()))
+
+    def silent(self) -> list[bool | None]:
+        """Whether each run was silent, the oldest first."""
+        return [run.silent for run in sorted(self.runs(), key=lambda run: run.ended_ns)]
 
     def run(self) -> Run:
         """The only one."""
@@ -212,3 +234,106 @@ def test_so_is_what_a_script_printed(place: Place, printed: str, is_silent: bool
     run = place.run()
     delivery = DeliveryOutcome.SUPPRESSED if is_silent else DeliveryOutcome.DELIVERED
     assert (run.outcome, run.silent, run.delivery_outcome) == (Outcome.SUCCESS, is_silent, delivery)
+
+
+# A home that was upgraded: each row is read by the rules of the version that wrote it.
+
+IN_THE_MIDST = "I stay [silent] but here"
+"""Silent before 0.18, and not since."""
+
+
+@pytest.mark.parametrize("days_before_first_sync", [0, 1])
+def test_in_an_upgraded_home_each_answer_is_silent_by_the_rule_of_its_own_time(
+    place: Place, days_before_first_sync: int
+) -> None:
+    """Whether the plugin was there before the upgrade or not."""
+    job = place.host.job("digest", every_minutes=30)
+    place.late_run(job, NINE, IN_THE_MIDST)
+    place.late_run(job, NINE + timedelta(hours=1), "NO_REPLY")
+    if days_before_first_sync == 0:
+        place.harvest()
+    place.upgrade()
+    for hours, reply in ((24, IN_THE_MIDST), (25, "NO_REPLY")):
+        place.host.agent_run(job, NINE + timedelta(hours=hours), reply=reply)
+    place.harvest()
+
+    assert place.silent() == [True, False, False, True]
+    place.home.journal.unlink()
+    place.harvest()
+    assert place.silent() == [True, False, False, True]
+
+
+def test_a_run_that_shows_no_version_is_of_the_one_that_wrote_later_than_it(place: Place) -> None:
+    """Of 0.17 one answer alone shows nothing, and a file neither; versions follow one another."""
+    agent = place.host.job("digest", every_minutes=30)
+    script = place.host.job("disk", every_minutes=30, no_agent=True)
+    place.host.agent_run(agent, NINE, reply=IN_THE_MIDST)
+    place.host.script_run(script, NINE + timedelta(minutes=10), output="disk ok [Silent] today")
+    place.late_run(agent, NINE + timedelta(hours=1), "All good.")
+    place.host.agent_run(agent, NINE + timedelta(hours=2), reply=IN_THE_MIDST)
+    place.host.script_run(script, NINE + timedelta(hours=3), output="disk ok [Silent] today")
+    place.upgrade()
+    place.host.agent_run(agent, NINE + timedelta(hours=24), reply=IN_THE_MIDST)
+    place.harvest()
+
+    assert place.silent() == [True, True, False, False, False, False]
+
+
+def test_the_upgrade_is_found_in_a_long_history(place: Place) -> None:
+    """More sessions than one probe reads, before it and after it."""
+    job = place.host.job("digest", every_minutes=1)
+    for n in range(240):
+        place.late_run(job, NINE + timedelta(minutes=n), IN_THE_MIDST)
+    place.upgrade()
+    for n in range(240, 700):
+        place.host.agent_run(job, NINE + timedelta(minutes=n), reply=IN_THE_MIDST, ledger=n > 600)
+    place.harvest()
+
+    assert place.silent() == [True] * 240 + [False] * 460
+
+
+def test_a_home_that_began_with_0_18_has_no_older_rows(tmp_path: Path) -> None:
+    """However its messages came to be so close to one another."""
+    place = Place(tmp_path / "home")
+    place.host.disk.shape = SHAPE_0_18
+    job = place.host.job("digest", every_minutes=30)
+    place.late_run(job, NINE, IN_THE_MIDST)
+    place.upgrade()
+    place.host.agent_run(job, NINE + timedelta(hours=24), reply=IN_THE_MIDST)
+    place.harvest()
+
+    assert place.silent() == [False, False]
+
+
+def test_in_an_upgraded_home_an_old_run_that_was_continued_ends_with_its_answer(
+    place: Place,
+) -> None:
+    """Its host never wrote that its last session ended."""
+    job = place.host.job("digest", every_minutes=30)
+    root = place.rotated_run(job)
+    place.host.remove_job(job)
+    place.upgrade()
+    place.now = NINE + timedelta(minutes=17)
+    place.harvest()
+
+    run = place.run()
+    assert (run.session_id, run.outcome) == (root, Outcome.SUCCESS)
+    assert run.outcome_source is OutcomeSource.SESSION
+
+
+def test_in_an_upgraded_home_an_old_answer_that_was_raised_for_an_error_stays_content(
+    place: Place,
+) -> None:
+    """Its file has the error, and the ledger of today does not know the run."""
+    job = place.host.job("digest", every_minutes=30)
+    place.late_run(job, NINE, "All good.")
+    place.upgrade()
+    place.host.disk.save_output(
+        job, NINE + timedelta(seconds=20),
+        "# Cron Job: digest (FAILED)\n\n**Job ID:** x\n\n## Prompt\n\nSum up\n\n## Error\n\n```\n"
+        "RuntimeError: another text altogether\n```\n",
+    )  # fmt: skip
+    place.harvest()
+
+    run = place.run()
+    assert (run.error_type, run.error_message) == ("incomplete_response", ANSWER_FOR_ERROR)

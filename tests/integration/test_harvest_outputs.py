@@ -11,6 +11,7 @@ import pytest
 
 from cronalytics_otel.harvest import Harvest, harvest
 from cronalytics_otel.harvest import harvester as harvesting
+from cronalytics_otel.host.capabilities import SINCE_0_18, Capabilities
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.host.outputs import Outputs
 from cronalytics_otel.journal import Journal
@@ -388,9 +389,9 @@ def test_a_folder_is_listed_when_something_was_saved_in_it_and_a_file_is_read_on
             listed.append(job_id)
             return super().saved_after(job_id, after_ns)
 
-        def read(self, saved: OutputFile) -> Output | None:
+        def read(self, saved: OutputFile, host: Capabilities = SINCE_0_18) -> Output | None:
             read.append(saved.name)
-            return super().read(saved)
+            return super().read(saved, host)
 
     monkeypatch.setattr(harvesting, "Outputs", Watched)
     disk, mail = (place.host.job(name, no_agent=True) for name in ("disk", "mail"))

@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 
 
 def filled(type_: type[_T], text: str, **facts: object) -> _T:
-    """A `type_` (a dataclass) with `text` in each text of it and of what it holds, but for `facts`.
+    """A `type_` (a dataclass or a NamedTuple) with `text` in each text of it and of what it holds, but for `facts`.
 
     Raises TypeError for a field that it does not know how to fill: then teach it.
     """
@@ -31,12 +31,17 @@ def filled_arguments(function: object, text: str) -> dict[str, Any]:
 def _record(type_: type, text: str, above: tuple[type, ...], facts: Mapping[str, object]) -> object:
     hints = get_type_hints(type_)
     values = {
-        field.name: facts[field.name]
-        if field.name in facts
-        else _value(hints[field.name], field.name, text, (*above, type_))
-        for field in fields(cast("Any", type_))
+        name: facts[name] if name in facts else _value(hints[name], name, text, (*above, type_))
+        for name in _names(type_)
     }
     return type_(**values)
+
+
+def _names(type_: type) -> list[str]:
+    """The fields of a dataclass or of a NamedTuple."""
+    if is_dataclass(type_):
+        return [field.name for field in fields(type_)]
+    return list(cast("Any", type_)._fields)
 
 
 def _value(hint: Any, name: str, text: str, above: tuple[type, ...]) -> Any:
@@ -60,6 +65,6 @@ def _value(hint: Any, name: str, text: str, above: tuple[type, ...]) -> Any:
         return 1.5
     if isinstance(hint, type) and issubclass(hint, Enum):
         return next(iter(hint))
-    if isinstance(hint, type) and is_dataclass(hint):
+    if isinstance(hint, type) and (is_dataclass(hint) or hasattr(hint, "_fields")):
         return _record(hint, text, above, {})
     raise TypeError(f"{name}: how is a {hint} filled?")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 
 SCHEMA_VERSION = 22
@@ -259,6 +260,25 @@ def create_state(connection: sqlite3.Connection, shape: Shape = SHAPE_0_19) -> N
     _reshape(connection, shape)
     connection.executescript(STATE_SEARCH)
     connection.execute("INSERT INTO schema_version (version) VALUES (?)", (SCHEMA_VERSION,))
+
+
+def upgrade_state(connection: sqlite3.Connection) -> None:
+    """Add what an older `state.db` lacks, as `hermes_state.py` `_reconcile_columns` does when a newer
+    Hermes opens it."""
+    with closing(sqlite3.connect(":memory:")) as newest:
+        newest.executescript(STATE_TABLES)
+        present = table_columns(connection)
+        for table, columns in table_columns(newest).items():
+            if table not in present:
+                (statement,) = newest.execute(
+                    "SELECT sql FROM sqlite_master WHERE name = ?", (table,)
+                ).fetchone()
+                connection.execute(statement)
+            known = {name for name, *_ in present.get(table, columns)}
+            for name, kind, needed, default, _ in columns:
+                if name not in known:
+                    rules = f"{'NOT NULL' if needed else ''} DEFAULT {default or 'NULL'}"
+                    connection.execute(f'ALTER TABLE "{table}" ADD COLUMN "{name}" {kind} {rules}')
 
 
 def create_ledger(connection: sqlite3.Connection, shape: Shape = SHAPE_0_19) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cronalytics_otel.host.message_times import AT_ONCE_NS, FASTEST_NS, written_when_done
 from cronalytics_otel.model import (
     Conversation,
     Message,
@@ -60,8 +61,8 @@ def a_script_run(**facts: object) -> Run:
     return a_run(session_id=None, mode=Mode.SCRIPT, ended_ns=at(2), **facts)
 
 
-def a_session(*messages: Message, **facts: object) -> Conversation:
-    """The session of `a_run`, from 2 s to 9 s."""
+def a_session(*messages: Message, in_ledger: bool = True, **facts: object) -> Conversation:
+    """The session of `a_run`, from 2 s to 9 s; as the host's reader has it, in or out of the ledger."""
     session = Conversation(
         session_id=SESSION,
         started_ns=at(2),
@@ -72,7 +73,10 @@ def a_session(*messages: Message, **facts: object) -> Conversation:
         api_calls=sum(m.role == "assistant" for m in messages),
         messages=messages,
     )
-    return replace(session, **facts)  # type: ignore[arg-type]
+    session = replace(session, **facts)  # type: ignore[arg-type]
+    close_ns = FASTEST_NS if in_ledger else AT_ONCE_NS
+    late = written_when_done(session.started_ns, messages, close_ns=close_ns)
+    return replace(session, times_are_known=not late)
 
 
 def a_subagent(
@@ -80,6 +84,7 @@ def a_subagent(
 ) -> Conversation:
     return a_session(
         *messages,
+        in_ledger=True,
         session_id=name,
         started_ns=at(start),
         ended_ns=at(end),
@@ -112,7 +117,7 @@ def asks(seconds: float, *calls: tuple[str, str]) -> Message:
 
 def result(seconds: float, call_id: str | None, text: str = '{"output": "ok"}') -> Message:
     return Message(
-        role="tool", timestamp_ns=at(seconds), content=text, tool_call_id=call_id, tool_name="t"
+        role="tool", timestamp_ns=at(seconds), content=text, tool_call_id=call_id
     )  # fmt: skip
 
 

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cronalytics_otel.domain.assembly import Evidence, assemble
+from cronalytics_otel.domain.assembly import assemble
+from cronalytics_otel.domain.evidence import Evidence
 from cronalytics_otel.domain.matching import Matcher
 from cronalytics_otel.domain.outcome import EMPTY_REPLY
 from cronalytics_otel.domain.spending import total_cost
+from cronalytics_otel.host.silence import asks_for_silence
 from cronalytics_otel.model import (
     CostStatus,
     DeliveryOutcome,
@@ -509,7 +511,10 @@ def test_a_continuation_is_no_subagent_and_its_tokens_count() -> None:
 
 
 def said(text: str, role: str = "assistant") -> LastMessage:
-    return LastMessage(role=role, timestamp_ns=at(19), head=text, tail=text)
+    silence = asks_for_silence(text, text)
+    return LastMessage(
+        role=role, timestamp_ns=at(19), head=text, tail=text, asks_for_silence=silence
+    )
 
 
 def test_a_silent_answer_is_a_success_that_was_not_delivered() -> None:
@@ -610,7 +615,7 @@ def test_before_0_18_the_host_s_notice_of_an_empty_reply_was_delivered(
         session=session("s1", 2.5, 19.9, last_message=said("(empty)")),
         output=empty,
         job_now=replace(later(), last_status=status, last_error=EMPTY_REPLY) if status else JOB,
-        writes_late=True,
+        delivers_notice_of_empty_reply=True,
     )
     assert (found.error_type, found.delivery_outcome) == ("empty_response", outcome)
 
@@ -659,7 +664,7 @@ def test_a_newer_host_s_scheduled_instant_wins() -> None:
 
 
 def test_without_them_an_interval_counts_from_the_run_before() -> None:
-    assert run(previous_end_ns=at(-1810)).scheduled_ns == at(-10)
+    assert run(counted_from_ns=at(-1810)).scheduled_ns == at(-10)
     assert run().scheduled_ns == at(0)  # the first run: from the job's creation
 
 

@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cronalytics_otel.domain.errors import ErrorType
+from cronalytics_otel.domain.ledger import Ledger
 from cronalytics_otel.domain.missed import (
-    Ledger,
     Outage,
     Overdue,
     before_run,
-    by_silence,
     look,
     run_of,
     without_run,
 )
 from cronalytics_otel.domain.schedule import UP_NS
+from cronalytics_otel.domain.silence import by_silence
 from cronalytics_otel.model import (
     Execution,
     Job,

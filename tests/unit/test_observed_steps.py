@@ -70,7 +70,7 @@ def live(
         attempts=tuple(d for d in details if not isinstance(d, ToolResult)),
         tools=tuple(d for d in details if isinstance(d, ToolResult)),
     )
-    spans = build_trace(a_run(**facts), conversation, details={SESSION: told}, content=content)
+    spans = build_trace(a_run(**facts), conversation, observations={SESSION: told}, content=content)
     check_shape(spans)
     return spans
 
@@ -473,7 +473,7 @@ def test_a_subagent_s_calls_stand_in_its_own_conversation() -> None:
     spans = build_trace(
         a_run(),
         conversation,
-        details={
+        observations={
             SESSION: Observations(attempts=(a_call(2.6, 2.9, (10, 1)), a_call(8.1, 8.9, (20, 2)))),
             "child": Observations(attempts=(a_call(4.5, 6.5, (30, 3)),)),
         },

@@ -22,6 +22,7 @@ from cronalytics_otel.domain.outcome import (
     is_silent,
     without_answer,
 )
+from cronalytics_otel.host.silence import asks_for_silence
 from cronalytics_otel.model import (
     FAILED_OUTCOMES,
     Ending,
@@ -58,7 +59,9 @@ def output(ending: Ending, error: str | None = None) -> Output:
 def said(text: str, role: str = "assistant") -> LastMessage:
     """As `state_db` reads it: SQLite trims it first."""
     trimmed = text.strip(" \t\n\r")
-    return LastMessage(role=role, timestamp_ns=1, head=trimmed[:EXCERPT], tail=trimmed[-EXCERPT:])
+    head, tail = trimmed[:EXCERPT], trimmed[-EXCERPT:]
+    silence = asks_for_silence(head, tail)
+    return LastMessage(role=role, timestamp_ns=1, head=head, tail=tail, asks_for_silence=silence)
 
 
 def ledger(status: str = "completed", error: str | None = None, **given: object) -> RunEnd:
@@ -366,10 +369,11 @@ def test_a_session_that_never_ended_is_abandoned_by_inference() -> None:
 
 def test_before_0_18_a_last_answer_is_the_end_though_the_host_never_wrote_one() -> None:
     final = replace(said("All good."), is_final=True)
-    ended = from_session(last_message=final, output=None, job_status=None, ended=False, writes_late=True)  # fmt: skip
+    last_word = replace(final, ends_run=True)
+    ended = from_session(last_message=last_word, output=None, job_status=None, ended=False)
     assert (ended.outcome, ended.source) == (Outcome.SUCCESS, OutcomeSource.SESSION)
-    for last in (said("I look into it."), replace(said("(empty)"), is_final=True)):
-        ended = from_session(last_message=last, output=None, job_status=None, ended=False, writes_late=True)  # fmt: skip
+    for last in (said("I look into it."), replace(said("(empty)"), is_final=True, ends_run=True)):
+        ended = from_session(last_message=last, output=None, job_status=None, ended=False)
         assert ended.outcome is Outcome.ABANDONED
     assert session(final, ended=False).outcome is Outcome.ABANDONED
 
@@ -400,11 +404,9 @@ def test_an_answer_that_only_ends_like_an_empty_reply_is_an_answer() -> None:
 SUMMARY = "I looked at five hosts. Two of them timed out, for the others see the table."
 
 
-def raised(
-    error: str, last: LastMessage | None, *, at_turn_limit: bool = False, writes_late: bool = False
-) -> RunEnd:
+def raised(error: str, last: LastMessage | None) -> RunEnd:
     ended = session(last, status=("error", error))
-    return without_answer(ended, last, at_turn_limit=at_turn_limit, writes_late=writes_late)
+    return without_answer(ended, last)
 
 
 @pytest.mark.parametrize(
@@ -431,8 +433,8 @@ def test_before_0_18_any_run_that_failed_with_a_last_answer_raised_it() -> None:
     error = "RuntimeError: another text altogether"
     final = replace(said("Short."), is_final=True)
     assert raised(error, final).error_message == error
-    assert raised(error, final, writes_late=True).error_message == ANSWER_FOR_ERROR
-    limited = raised(error, said("Short."), at_turn_limit=True, writes_late=True)
+    assert raised(error, replace(final, raised_if_failed=True)).error_message == ANSWER_FOR_ERROR
+    limited = raised(error, replace(said("Short."), raised_if_failed=True))
     assert limited.error_message == ANSWER_FOR_ERROR
 
 
@@ -449,11 +451,13 @@ def test_before_0_18_any_run_that_failed_with_a_last_answer_raised_it() -> None:
         (EMPTY, replace(said(SUMMARY), is_final=True)),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("writes_late", [False, True])
+@pytest.mark.parametrize("before_0_18", [False, True])
 def test_an_error_of_the_host_stays_as_it_is(
-    error: str, last: LastMessage | None, writes_late: bool
+    error: str, last: LastMessage | None, before_0_18: bool
 ) -> None:
-    ended = raised(error, last, writes_late=writes_late)
+    if last is not None and before_0_18:
+        last = replace(last, raised_if_failed=last.is_final)
+    ended = raised(error, last)
     assert ended == session(last, status=("error", error))
 
 

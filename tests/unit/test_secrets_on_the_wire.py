@@ -130,7 +130,7 @@ _TELLING = {
 
 def traces(text: str, *, all_kinds: bool = False) -> Iterator[list[Span]]:
     arguments = filled_arguments(build_trace, text) | {
-        "content": FULL, "steps": sc.Steps.COMPLETE, "details": {text: a_fallback(text)},
+        "content": FULL, "partial": None, "observations": {text: a_fallback(text)},
     }  # fmt: skip
     for run in runs(text):
         told = (run.outcome, run.mode, run.delivery_outcome)

@@ -11,6 +11,7 @@ from cronalytics_otel.domain.errors import ErrorType
 from cronalytics_otel.model import FAILED_OUTCOMES, Outcome
 from cronalytics_otel.telemetry import semconv as sc
 from docs.render import main, render
+from tests.support.semconv import fits
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,7 +117,7 @@ def test_every_outcome_has_a_meaning_and_a_result() -> None:
 
 
 @pytest.mark.parametrize(
-    ("type_", "value", "fits"),
+    ("type_", "value", "expected"),
     [
         (sc.ValueType.INT, 1, True),
         (sc.ValueType.INT, True, False),
@@ -130,9 +131,9 @@ def test_every_outcome_has_a_meaning_and_a_result() -> None:
     ],
 )
 def test_a_value_fits_only_the_type_that_goes_onto_the_wire(
-    type_: sc.ValueType, value: str | float | tuple[str, ...], fits: bool
+    type_: sc.ValueType, value: str | float | tuple[str, ...], expected: bool
 ) -> None:
-    assert type_.fits(value) is fits
+    assert fits(type_, value) is expected
 
 
 def test_the_documentation_is_what_the_registry_says() -> None:

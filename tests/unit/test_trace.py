@@ -22,7 +22,8 @@ from cronalytics_otel.model import (
 from cronalytics_otel.telemetry import semconv as sc
 from cronalytics_otel.telemetry.ids import span_id, trace_id
 from cronalytics_otel.telemetry.traces import trace as spans_module
-from cronalytics_otel.telemetry.traces.trace import build_trace, error_type, job_label
+from cronalytics_otel.telemetry.traces.run_attributes import error_type, job_label
+from cronalytics_otel.telemetry.traces.trace import build_trace
 from tests.support.traces import (
     FULL,
     SECOND,
@@ -298,7 +299,7 @@ def test_an_agent_that_fails_after_a_script_that_went_well() -> None:
 
 
 def test_a_run_that_came_to_its_limit_of_turns_is_told_apart() -> None:
-    limit = replace(user(7), at_turn_limit=True)
+    limit = user(7)._replace(at_turn_limit=True)
     session = a_session(user(2), asks(3, ("c1", "t")), result(4, "c1"), limit, answer(8))
     root = build_trace(a_run(), session)[0]
     assert root.attributes[sc.HERMES_CRON_RUN_TURN_LIMIT_REACHED] is True
@@ -451,10 +452,10 @@ def test_a_step_keeps_its_id_when_more_is_known_later() -> None:
 
 
 def test_lost_steps_are_said() -> None:
-    (root,) = build_trace(a_run(), None, steps=sc.Steps.HOST_PRUNED)
+    (root,) = build_trace(a_run(), None, partial=sc.Partial.HOST_PRUNED)
     assert root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] == "host_pruned"
     session = a_session(user(2.5), answer(3))
-    root = build_trace(a_run(), session, steps=sc.Steps.TRUNCATED)[0]
+    root = build_trace(a_run(), session, partial=sc.Partial.TRUNCATED)[0]
     assert root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] == "truncated"
     lost = {
         sc.HERMES_CRON_RUN_TURNS, sc.HERMES_CRON_RUN_TURN_LIMIT_REACHED,
@@ -571,8 +572,8 @@ def test_a_compressed_conversation_is_one_agent_and_its_copies_are_no_calls() ->
     """The host puts the kept messages back, a microsecond apart, and goes on."""
     kept = [
         user(5, "Summary of what was before"),
-        replace(asks(0, ("c1", "t")), timestamp_ns=at(5) + 1_000, is_copy=True),
-        replace(result(0, "c1"), timestamp_ns=at(5) + 2_000),
+        asks(0, ("c1", "t"))._replace(timestamp_ns=at(5) + 1_000, is_copy=True),
+        result(0, "c1")._replace(timestamp_ns=at(5) + 2_000),
     ]
     continued = a_session(
         *kept, asks(6, ("c2", "t")), result(7, "c2"), answer(8),
@@ -740,7 +741,8 @@ def test_an_answer_within_milliseconds_of_a_result_was_written_late_but_of_a_run
 ) -> None:
     """A host with a ledger writes as it goes; the home of another may have been brought up to date."""
     session = a_session(
-        user(3), asks(8.9, ("c1", "t")), result(8.910, "c1"), answer(8.920)
+        user(3), asks(8.9, ("c1", "t")), result(8.910, "c1"), answer(8.920),
+        in_ledger=execution_id is not None,
     )  # fmt: skip
     root, *_ = build_trace(a_run(execution_id=execution_id), session)
     assert root.attributes.get("hermes.cron.trace.partial") == late

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -39,7 +38,7 @@ def a_talkative_session(text: str) -> Conversation:
     child = a_subagent("s1", 4, 5, user(4, text), answer(4.5, text))
     return a_session(
         user(2, f"Do {text}"),
-        replace(asks(3), content=f"I will {text}", tool_calls=(call,)),
+        asks(3)._replace(content=f"I will {text}", tool_calls=(call,)),
         result(6, "c1", json.dumps({"output": text})),
         answer(8, f"Did {text}"),
         children=(child,),
@@ -134,7 +133,7 @@ def a_long_session(text: str, steps: int = 100) -> Conversation:
     for number in range(steps):
         call = ToolCall(call_id=str(number), name="web", arguments=json.dumps({"q": text}))
         messages += [
-            replace(asks(3), content=text, tool_calls=(call,)), result(4, str(number), text)
+            asks(3)._replace(content=text, tool_calls=(call,)), result(4, str(number), text)
         ]  # fmt: skip
     return a_session(*messages, answer(8, text))
 

@@ -10,6 +10,7 @@ from cronalytics_otel.telemetry import semconv as sc
 from cronalytics_otel.telemetry.content import ContentMode, ContentPolicy
 from cronalytics_otel.telemetry.traces.trace import build_trace
 from tests import strategies
+from tests.support.semconv import EVENT_IS_ON, fits
 from tests.support.traces import (
     FULL,
     SECOND,
@@ -21,8 +22,8 @@ any_case = {
     "conversation": st.one_of(st.none(), strategies.conversations),
     "previous": st.one_of(st.none(), strategies.runs),
     "sources": st.lists(strategies.runs, max_size=2),
-    "steps": st.sampled_from(sc.Steps),
-    "details": strategies.details,
+    "partial": st.sampled_from([None, *sc.Partial]),
+    "observations": strategies.observations,
     "content": st.sampled_from([None, FULL, ContentPolicy(mode=ContentMode.ERRORS, max_chars=9)]),
 }
 
@@ -34,7 +35,7 @@ def _check_names(attributes: dict[str, AttributeValue], where: sc.Where) -> None
     for name, value in attributes.items():
         attribute = _REGISTERED[name]
         assert where in attribute.where, (where, name)
-        assert attribute.type.fits(value), (name, value)
+        assert fits(attribute.type, value), (name, value)
         assert value not in ("", ()), name
         if isinstance(value, str):
             value.encode("utf-8")
@@ -47,18 +48,18 @@ def test_any_trace_is_a_tree_in_time(
     conversation: Conversation | None,
     previous: Run | None,
     sources: list[Run],
-    steps: sc.Steps,
+    partial: sc.Partial | None,
     content: ContentPolicy | None,
-    details: dict[str, Observations],
+    observations: dict[str, Observations],
 ) -> None:
     spans = build_trace(
         run,
         conversation,
-        steps=steps,
+        partial=partial,
         previous=previous,
         sources=sources,
         content=content,
-        details=details,
+        observations=observations,
     )
     check_shape(spans)
 
@@ -69,18 +70,18 @@ def test_any_trace_has_registered_names_of_the_registered_types(
     conversation: Conversation | None,
     previous: Run | None,
     sources: list[Run],
-    steps: sc.Steps,
+    partial: sc.Partial | None,
     content: ContentPolicy | None,
-    details: dict[str, Observations],
+    observations: dict[str, Observations],
 ) -> None:
     spans = build_trace(
         run,
         conversation,
-        steps=steps,
+        partial=partial,
         previous=previous,
         sources=sources,
         content=content,
-        details=details,
+        observations=observations,
     )
     kinds = {form.where: form.kind for form in sc.SPANS}
     for span in spans:
@@ -100,32 +101,34 @@ def test_any_trace_has_registered_names_of_the_registered_types(
 def _check_event(event: SpanEvent, span: Span, where: sc.Where) -> None:
     _check_names(event.attributes, sc.Where(event.name))
     (form,) = [form for form in sc.EVENTS if form.where == event.name]
-    assert where in form.on
+    assert where in EVENT_IS_ON[form.where]
     assert span.start_ns <= event.time_ns <= span.end_ns
 
 
-@given(run=strategies.runs, conversation=strategies.conversations, details=strategies.details)
+@given(
+    run=strategies.runs, conversation=strategies.conversations, observations=strategies.observations
+)
 def test_a_run_seen_live_has_the_same_tree_as_one_read_afterwards(
-    run: Run, conversation: Conversation, details: dict[str, Observations]
+    run: Run, conversation: Conversation, observations: dict[str, Observations]
 ) -> None:
     """Hooks make times, usage and errors exact; they add no span, and take none away."""
 
     def ids(spans: list[Span]) -> set[tuple[int, int | None, str]]:
         return {(s.span_id, s.parent_id, s.name.split(" ")[0]) for s in spans}
 
-    live = build_trace(run, conversation, details=details)
+    live = build_trace(run, conversation, observations=observations)
     assert ids(live) == ids(build_trace(run, conversation))
 
 
 @given(
     run=strategies.runs,
     conversation=st.one_of(st.none(), strategies.conversations),
-    details=strategies.details,
+    observations=strategies.observations,
 )
 def test_the_root_says_how_many_of_its_tokens_stand_on_no_call(
-    run: Run, conversation: Conversation | None, details: dict[str, Observations]
+    run: Run, conversation: Conversation | None, observations: dict[str, Observations]
 ) -> None:
-    root, *steps = build_trace(run, conversation, details=details)
+    root, *steps = build_trace(run, conversation, observations=observations)
     on_calls = sum(
         value
         for span in steps

@@ -20,9 +20,9 @@ _LABEL = 10
 """The width of a label."""
 
 _PARTIAL = {
-    sc.Steps.HOST_PRUNED: "Hermes has deleted this run's messages: its steps are gone.",
-    sc.Steps.TRUNCATED: "There were more steps than a trace may hold: the later ones are left out.",
-    sc.Steps.UNTIMED: "This Hermes wrote the steps down when the run was over: their times are not known.",
+    sc.Partial.HOST_PRUNED: "Hermes has deleted this run's messages: its steps are gone.",
+    sc.Partial.TRUNCATED: "There were more steps than a trace may hold: the later ones are left out.",
+    sc.Partial.UNTIMED: "This Hermes wrote the steps down when the run was over: their times are not known.",
 }
 
 Fact: TypeAlias = tuple[str, str]
@@ -38,7 +38,7 @@ def lines(
     partial = spans[0].attributes.get(sc.HERMES_CRON_TRACE_PARTIAL)
     if partial is not None:
         yield Text()
-        yield Text(_PARTIAL[sc.Steps(str(partial))], style="warning")
+        yield Text(_PARTIAL[sc.Partial(str(partial))], style="warning")
 
 
 def facts(journal: Journal, run: Run, root: Span, neighbours: Neighbours) -> list[Fact]:

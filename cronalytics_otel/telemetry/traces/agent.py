@@ -1,22 +1,27 @@
-"""An agent, rebuilt from its sessions: where it stands, what is below it, how it came to its end.
+"""An agent, rebuilt from its sessions: its step, everything below it, and how it ended.
 
-Pure functions; `spans.build_trace` makes spans of what they give.
+Pure functions; `trace.build_trace` makes spans of the steps.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
+from operator import attrgetter
 
 from ...model import Conversation, SpanKind
 from .. import semconv as sc
 from ..content import messages_json
 from .observed import Attributes
-from .steps import Book, Step, named, start_of, step_attributes, within
+from .steps import Step, TraceContext, named, step_attributes, within
 from .timeline import Timeline
 
 _CHILD_SLACK_NS = 1_000_000_000
 """How much later than its delegating call a subagent's session may seem to end."""
+
+_DELEGATION = f"{sc.SPAN_EXECUTE_TOOL} delegate"
+"""The beginning of the name of each step that may start a subagent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +36,27 @@ class Agent:
     """Whether the host had to ask it to come to an end."""
 
 
-def build_agent(conversation: Conversation, window: Step, book: Book) -> Agent:
-    """The step of an agent within `window`, with everything below it."""
-    sessions = _continued(conversation, book)
+def build_agent(conversation: Conversation, window: Step, context: TraceContext) -> Agent:
+    """Return the step of an agent within `window`, with everything below it."""
+    sessions = _continued(conversation, context)
     agent_name = sc.AGENT_SUBAGENT if conversation.is_subagent else sc.AGENT_HERMES
-    start = window.clamp(conversation.started_ns)
+    start_ns = window.clamp(conversation.started_ns)
     step = Step(
         path=(sc.SPAN_INVOKE_AGENT, conversation.session_id),
         name=named(sc.SPAN_INVOKE_AGENT, agent_name),
         kind=SpanKind.INTERNAL,
-        start=start,
-        end=within(start, window.end, _end_ns(sessions, window)),
+        start_ns=start_ns,
+        end_ns=within(start_ns, window.end_ns, _end_ns(sessions, window)),
         attributes=step_attributes(sc.SPAN_INVOKE_AGENT, conversation),
     )
     step.attributes[sc.GEN_AI_AGENT_NAME] = agent_name
-    timeline = Timeline(conversation, step, book)
+    timeline = Timeline(conversation, step, context)
     for session in sessions:
         timeline.add(session)
     timeline.close()
-    if book.show is not None:
-        step.attributes |= _asked_and_answered(sessions, book.show.max_chars)
-    delegations = [tool for tool in step.children if tool.name.startswith(_DELEGATION)]
-    for child in (child for session in sessions for child in session.children):
-        if child.is_subagent and child.session_id not in book.sessions:
-            if timeline.untimed:
-                parent = _untimed_delegation(child, delegations, step)
-            else:
-                parent = _delegating(child, delegations) or step
-            parent.children.append(build_agent(child, parent, book).step)
-    for parent in (step, *delegations):
-        parent.children.sort(key=start_of)
+    if context.content is not None:
+        step.attributes |= _prompt_and_answer(sessions, context.content.max_chars)
+    _add_subagents(sessions, step, context, timed=not timeline.is_untimed)
     return Agent(
         step=step,
         turns=timeline.turns,
@@ -70,49 +66,52 @@ def build_agent(conversation: Conversation, window: Step, book: Book) -> Agent:
     )
 
 
-def _asked_and_answered(sessions: list[Conversation], max_chars: int) -> Attributes:
-    """What the agent was given, and what it gave in the end."""
-    asked = list(takewhile(lambda message: message.role != "assistant", sessions[0].messages))
+def _prompt_and_answer(sessions: list[Conversation], max_chars: int) -> Attributes:
+    """Return what the agent was given, and its last answer."""
+    prompt = list(takewhile(lambda message: message.role != "assistant", sessions[0].messages))
     answer = sessions[-1].messages[-1:] if _answered(sessions[-1]) else ()
-    told = {
-        sc.GEN_AI_INPUT_MESSAGES: messages_json(asked, max_chars),
+    texts = {
+        sc.GEN_AI_INPUT_MESSAGES: messages_json(prompt, max_chars),
         sc.GEN_AI_OUTPUT_MESSAGES: messages_json(answer, max_chars),
     }
-    return {name: text for name, text in told.items() if text is not None}
+    return {name: text for name, text in texts.items() if text is not None}
 
 
-_DELEGATION = f"{sc.SPAN_EXECUTE_TOOL} delegate"
-
-
-def _continued(conversation: Conversation, book: Book) -> list[Conversation]:
-    """The session and those that the host continued it under, after compressing it, in order."""
-    book.sessions.add(conversation.session_id)
+def _continued(conversation: Conversation, context: TraceContext) -> list[Conversation]:
+    """Return the session and those that the host continued it under after compressing it, in order."""
+    context.session_ids.add(conversation.session_id)
     found = [conversation]
     for session in found:
         for child in session.children:
-            if not child.is_subagent and child.session_id not in book.sessions:
-                book.sessions.add(child.session_id)
+            if not child.is_subagent and child.session_id not in context.session_ids:
+                context.session_ids.add(child.session_id)
                 found.append(child)
     return found
 
 
+# --- its end ------------------------------------------------------------------------------------
+
+
 def _end_ns(sessions: list[Conversation], window: Step) -> int:
-    """The written end, or the last message if that is later; a subagent without an end (hosts
-    before 0.17, a process that died) ends with the last that it or one below it said, a run's own
-    agent with the run."""
-    times = [message.timestamp_ns for session in sessions for message in session.messages]
+    """Return when an agent ended: the written end, or its last message if that is later.
+
+    A subagent without a written end (hosts before 0.17, a process that died) ends with its last
+    sign of work or that of an agent below it; a run's own agent ends with the run.
+    """
+    last_ns = max((m.timestamp_ns for s in sessions for m in s.messages), default=None)
     ended_ns = sessions[-1].ended_ns
-    if ended_ns is not None:
-        times.append(ended_ns)
-    elif not sessions[0].is_subagent:
-        times.append(window.end)
-    else:
-        times += (_last_ns(child) for session in sessions for child in session.children)
-    return max(times, default=window.end)
+    if ended_ns is None:
+        if not sessions[0].is_subagent:
+            ended_ns = window.end_ns
+        else:
+            below = (_last_ns(child) for session in sessions for child in session.children)
+            ended_ns = max(below, default=None)
+    known = [time_ns for time_ns in (last_ns, ended_ns) if time_ns is not None]
+    return max(known, default=window.end_ns)
 
 
 def _last_ns(conversation: Conversation) -> int:
-    """When it, or what is below it, is last known to have been at work."""
+    """Return when a session, or one below it, is last known to have been at work."""
     times = [conversation.ended_ns or conversation.started_ns]
     times += (message.timestamp_ns for message in conversation.messages)
     return max(times + [_last_ns(child) for child in conversation.children])
@@ -125,32 +124,66 @@ def _answered(session: Conversation) -> bool:
     return bool(last.finish_reason) and not last.tool_calls
 
 
+# --- its subagents ------------------------------------------------------------------------------
+
+
+def _add_subagents(
+    sessions: list[Conversation], agent: Step, context: TraceContext, *, timed: bool
+) -> None:
+    """Put each subagent below the call that started it, or below the agent where none is known."""
+    delegations = [step for step in agent.children if step.name.startswith(_DELEGATION)]
+    for child in _subagents(sessions, context):
+        if timed:
+            parent = _delegating(child, delegations) or agent
+        else:
+            parent = _untimed_delegation(child, delegations, agent)
+        parent.children.append(build_agent(child, parent, context).step)
+    for parent in (agent, *delegations):
+        parent.children.sort(key=_START)
+
+
+def _subagents(sessions: list[Conversation], context: TraceContext) -> Iterator[Conversation]:
+    """Yield the subagents that are not in the trace yet: one at a time, as they are added to it."""
+    for session in sessions:
+        for child in session.children:
+            if child.is_subagent and child.session_id not in context.session_ids:
+                yield child
+
+
 def _delegating(child: Conversation, delegations: list[Step]) -> Step | None:
-    """The call that holds the child's time: of several the shortest, and then the least taken.
+    """Return the call that holds the child's time: the shortest, and of those the least taken.
 
     A child that outlives the call was started in the background, and belongs beside it.
     """
-    end = child.started_ns if child.ended_ns is None else child.ended_ns - _CHILD_SLACK_NS
+    end_ns = child.started_ns if child.ended_ns is None else child.ended_ns - _CHILD_SLACK_NS
     holding = [
-        call for call in delegations if call.start <= child.started_ns <= call.end and end <= call.end
-    ]  # fmt: skip
+        call
+        for call in delegations
+        if call.start_ns <= child.started_ns <= call.end_ns and end_ns <= call.end_ns
+    ]
     return min(holding, key=_tightness, default=None)
 
 
+_START = attrgetter("start_ns")
+
+
+def _tightness(call: Step) -> tuple[int, int]:
+    return (call.end_ns - call.start_ns, len(call.children))
+
+
 def _untimed_delegation(child: Conversation, delegations: list[Step], agent: Step) -> Step:
-    """Where the host wrote the calls down late: the only one, which then took at least as long as
-    the child, and what came before it was over by then; of several, no one knows."""
+    """Return the parent of a subagent where the times of the calls are not known.
+
+    An only call is the parent: it took at least as long as the child, and what came before it was
+    over by then. Of several calls nobody knows which one it was.
+    """
     if len(delegations) != 1:
         return agent
     (call,) = delegations
     times = [child.started_ns, *(message.timestamp_ns for message in child.messages)]
-    call.start = min(call.start, agent.clamp(min(times)))
-    call.end = max(call.end, agent.clamp(max(times)))
+    call.start_ns = min(call.start_ns, agent.clamp(min(times)))
+    call.end_ns = max(call.end_ns, agent.clamp(max(times)))
     for earlier in agent.children[: agent.children.index(call)]:
-        earlier.start = min(earlier.start, call.start)
-        earlier.end = min(earlier.end, call.start)
+        earlier.start_ns = min(earlier.start_ns, call.start_ns)
+        earlier.end_ns = min(earlier.end_ns, call.start_ns)
     return call
-
-
-def _tightness(call: Step) -> tuple[int, int]:
-    return (call.end - call.start, len(call.children))

@@ -1,13 +1,13 @@
-"""What hooks told of a session, laid beside its messages: each answer's calls, each tool's own time.
+"""What hooks observed of a session, laid beside its messages: each answer's calls, each tool's own time.
 
-Pure. The messages make the tree; what hooks told makes it exact.
+Pure. The messages make the tree; the observations make its times, usage and errors exact.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ...domain.errors import ErrorType, classify_api_error
 from ...model import (
@@ -27,34 +27,27 @@ Attributes = dict[str, AttributeValue]
 
 
 @dataclass(slots=True)
-class Asked:
-    """What was asked of models for one answer: retries, rejected answers, and the one that was taken."""
+class Attempts:
+    """The calls of models for one answer: failed ones, rejected answers, and the answer that was taken."""
 
+    start_ns: int | None = None
+    """The start of the first attempt; None when no attempt was observed."""
+    last_ns: int = 0
+    """The end of the last attempt."""
     calls: list[ModelCall] = field(default_factory=list)
+    """The attempts that were answered."""
     events: list[SpanEvent] = field(default_factory=list)
-    spans: list[tuple[int, int]] = field(default_factory=list)
-    """Start and end of each attempt."""
-
-    @property
-    def start_ns(self) -> int | None:
-        """Of the first attempt; None when hooks told of none."""
-        return self.spans[0][0] if self.spans else None
-
-    @property
-    def end_ns(self) -> int | None:
-        """Of the last answer."""
-        return self.calls[-1].ended_ns if self.calls else None
 
     @property
     def usage(self) -> Usage | None:
-        """Of all of them together; None unless all is known."""
+        """The tokens of all calls together; None unless all are known."""
         if len(self.calls) == 1:
             return self.calls[0].usage
         known = [call.usage for call in self.calls if call.usage is not None]
         return Usage.sum(known) if known and len(known) == len(self.calls) else None
 
     def describe(self, attributes: Attributes) -> None:
-        """Puts what is known of the answer that was taken, and of what all of them took."""
+        """Add what is known of the answer that was taken, and the tokens of all calls."""
         if not self.calls:
             return
         call = self.calls[-1]
@@ -71,7 +64,7 @@ class Asked:
 
 
 def put_usage(attributes: Attributes, usage: Usage) -> None:
-    """Of one call, or of several that stand on one span."""
+    """Add the tokens of one call, or of the calls that stand on one span."""
     attributes[sc.GEN_AI_USAGE_INPUT_TOKENS] = usage.input_tokens
     attributes[sc.GEN_AI_USAGE_OUTPUT_TOKENS] = usage.output_tokens
     attributes[sc.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS] = usage.cache_read_tokens
@@ -79,77 +72,103 @@ def put_usage(attributes: Attributes, usage: Usage) -> None:
     attributes[sc.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS] = usage.reasoning_tokens
 
 
-_NOTHING = Asked()
+_NO_ATTEMPTS = Attempts()
 
 
-class Told:
-    """Hands out what hooks told of one session, in the order of its messages."""
+class ObservedSession:
+    """Hands out the observations of one session, in the order of its messages."""
 
-    def __init__(self, details: Observations, answers: Sequence[Message]) -> None:
-        """`answers`: those of its messages that a model gave, for all that is known."""
-        self._attempts = deque(details.attempts)
-        calls = details.calls
-        # As many calls as answers: each has its own, whatever the clocks did. Of cut ones none is told.
-        untold = sum(map(_is_cut, answers)) - sum(map(_is_cut, calls))
-        self._in_order = bool(calls) and 0 <= untold == len(answers) - len(calls)
-        self._tools = _by_id(details.tools)
+    def __init__(self, observations: Observations, answers: Sequence[Message]) -> None:
+        """`answers` are the messages of the session that a model gave, as far as is known."""
+        self._attempts = deque(observations.attempts)
+        calls = observations.calls
+        # As many calls as answers: each answer has its own, whatever the clocks did. Answers that
+        # were cut are not observed.
+        unobserved = sum(map(_is_cut, answers)) - sum(map(_is_cut, calls))
+        self._in_order = bool(calls) and 0 <= unobserved == len(answers) - len(calls)
+        self._tools = _by_call_id(observations.tools)
         self._model: tuple[str | None, str | None] | None = None
 
-    def given_ns(self, message: Message) -> int:
-        """When it was there: a cut answer, before the call that goes on where it ends. The host writes
-        it down with that one's answer."""
-        if not self._is_untold(message):
+    def answered_ns(self, message: Message) -> int:
+        """Return when a message was there.
+
+        The host writes an answer that was cut together with the one that goes on where it ends: it
+        was there before the call for that one.
+        """
+        if message.finish_reason != _CUT or not self._is_unobserved(message):
             return message.timestamp_ns
         call = self._next_call()
         return message.timestamp_ns if call is None else min(message.timestamp_ns, call.started_ns)
 
-    def for_answer(self, message: Message) -> Asked:
-        """What was asked of models for this one."""
-        if not self._attempts:
-            return _NOTHING
-        if self._is_untold(message):
-            before_ns = self.given_ns(message)
-            return self._take(
-                lambda attempt, _: isinstance(attempt, ApiError) and attempt.started_ns < before_ns
-            )
+    def attempts_for(self, answer: Message) -> Attempts:
+        """Take the attempts that led to this answer; for answers in their order."""
+        attempts = self._attempts
+        if not attempts:
+            return _NO_ATTEMPTS
+        if self._is_unobserved(answer):
+            return self._take(self._errors_before(self.answered_ns(answer)))
         if not self._in_order:
-            return self._take(lambda attempt, _: attempt.started_ns <= message.timestamp_ns)
-        if not message.finish_reason:
-            return _NOTHING
-        return self._take(lambda _, asked: not asked.calls)
+            return self._take(self._started_until(answer.timestamp_ns))
+        if not answer.finish_reason:
+            return _NO_ATTEMPTS
+        return self._take(self._up_to_next_call())
 
-    def _is_untold(self, message: Message) -> bool:
-        """The host (0.13 to 0.19) tells of no answer that was cut; should one, it is as any other."""
+    def unanswered(self) -> Attempts:
+        """Take all attempts that are left: they led to no answer."""
+        return self._take(len(self._attempts)) if self._attempts else _NO_ATTEMPTS
+
+    def tool(self, call_id: str) -> ToolResult | None:
+        """Take the observation of the tool call with this id."""
+        results = self._tools.get(call_id)
+        return results.popleft() if results else None
+
+    def _is_unobserved(self, message: Message) -> bool:
+        """Hooks (0.13 to 0.19) observe no answer that was cut; where one does, it is as any other."""
         return _is_cut(message) and not ((call := self._next_call()) and _is_cut(call))
 
     def _next_call(self) -> ModelCall | None:
         return next((call for call in self._attempts if isinstance(call, ModelCall)), None)
 
-    def rest(self) -> Asked:
-        """All that nothing came of."""
-        return self._take(lambda _attempt, _asked: True) if self._attempts else _NOTHING
+    def _up_to_next_call(self) -> int:
+        for number, attempt in enumerate(self._attempts, start=1):
+            if isinstance(attempt, ModelCall):
+                return number
+        return len(self._attempts)
 
-    def _take(self, belongs: Callable[[ModelCall | ApiError, Asked], bool]) -> Asked:
-        asked = Asked()
-        while self._attempts and belongs(self._attempts[0], asked):
+    def _started_until(self, time_ns: int) -> int:
+        for number, attempt in enumerate(self._attempts):
+            if attempt.started_ns > time_ns:
+                return number
+        return len(self._attempts)
+
+    def _errors_before(self, time_ns: int) -> int:
+        for number, attempt in enumerate(self._attempts):
+            if isinstance(attempt, ModelCall) or attempt.started_ns >= time_ns:
+                return number
+        return len(self._attempts)
+
+    def _take(self, count: int) -> Attempts:
+        taken = Attempts()
+        for _ in range(count):
             attempt = self._attempts.popleft()
             # The host dates all attempts of an answer at the first one's start.
-            failed_ns = asked.spans[-1][1] if asked.spans else attempt.started_ns
-            asked.spans.append((attempt.started_ns, attempt.ended_ns))
+            failed_ns = attempt.started_ns if taken.start_ns is None else taken.last_ns
+            if taken.start_ns is None:
+                taken.start_ns = attempt.started_ns
+            taken.last_ns = attempt.ended_ns
             if (change := self._fallback(attempt, failed_ns)) is not None:
-                asked.events.append(change)
+                taken.events.append(change)
             if isinstance(attempt, ApiError):
-                asked.events.append(_exception(attempt, failed_ns))
+                taken.events.append(_exception(attempt, failed_ns))
             else:
-                asked.calls.append(attempt)
-        return asked
-
-    def tool(self, call_id: str) -> ToolResult | None:
-        runs = self._tools.get(call_id)
-        return runs.popleft() if runs else None
+                taken.calls.append(attempt)
+        return taken
 
     def _fallback(self, attempt: ModelCall | ApiError, failed_ns: int) -> SpanEvent | None:
-        """The host goes on with another model when one does not answer; `failed_ns`: when that was."""
+        """Return the change of model before this attempt; `failed_ns` is when the last one failed.
+
+        The host goes on with another model when one does not answer.
+        """
         now = (attempt.model, attempt.provider)
         before, self._model = self._model, now
         if before is None or before == now or attempt.model is None:
@@ -163,58 +182,75 @@ class Told:
         return _event(sc.EVENT_MODEL_FALLBACK, max(attempt.started_ns, failed_ns), values)
 
 
+_CUT = "length"
+"""The finish reason of an answer that was cut."""
+
+
 def _is_cut(answer: Message | ModelCall) -> bool:
-    return answer.finish_reason == "length"
+    return answer.finish_reason == _CUT
 
 
-def with_times(messages: Sequence[Message], details: Observations) -> list[Message] | None:
-    """Messages that the host wrote down when all was over, at the times that hooks told; None when
-    hooks told too little of one of them."""
-    if not details.calls:
+def with_observed_times(
+    messages: Sequence[Message], observations: Observations
+) -> list[Message] | None:
+    """Return messages whose times are not known, with the times that hooks observed.
+
+    None when too little of one of them was observed.
+    """
+    if not observations.calls:
         return None
     answers = sum(message.role == "assistant" and not message.is_copy for message in messages)
-    # As many calls as answers: each has its own. Otherwise some were rejected: tools tell.
-    calls = deque(details.calls if len(details.calls) == answers else ())
-    asked_for = _by_id(details.tools)
-    ended = _by_id(details.tools)
+    # As many calls as answers: each has its own. Otherwise some were rejected, and tools show when.
+    calls = deque(observations.calls if len(observations.calls) == answers else ())
+    asked_for = _by_call_id(observations.tools)
+    ended = _by_call_id(observations.tools)
     timed: list[Message] = []
-    at_ns: int | None = min(attempt.started_ns for attempt in details.calls)
+    at_ns: int | None = min(attempt.started_ns for attempt in observations.calls)
     for message in messages:
         if message.role == "assistant" and not message.is_copy:
             answers -= 1
-            begun = [
-                asked_for[call.call_id].popleft().started_ns
-                for call in message.tool_calls
-                if asked_for.get(call.call_id)
-            ]
+            tools_began_ns = _first_start_ns(message, asked_for)
             if calls:
                 at_ns = calls.popleft().ended_ns
             elif not answers:
-                at_ns = details.calls[-1].ended_ns
+                at_ns = observations.calls[-1].ended_ns
             else:
-                at_ns = min(begun, default=None)
+                at_ns = tools_began_ns
         elif message.role == "tool":
-            if runs := ended.get(message.tool_call_id or ""):
-                at_ns = runs.popleft().ended_ns
+            if results := ended.get(message.tool_call_id or ""):
+                at_ns = results.popleft().ended_ns
             else:
                 at_ns = calls[0].started_ns if calls else None
         if at_ns is None:
             return None
-        timed.append(replace(message, timestamp_ns=at_ns))
+        timed.append(message._replace(timestamp_ns=at_ns))
     return timed
 
 
-def _by_id(tools: Sequence[ToolResult]) -> dict[str, deque[ToolResult]]:
-    """A model may give an id twice."""
+def _first_start_ns(answer: Message, asked_for: Mapping[str, deque[ToolResult]]) -> int | None:
+    """Take the tool calls that an answer asks for, and return when the first of them began."""
+    began = [
+        results.popleft().started_ns
+        for call in answer.tool_calls
+        if (results := asked_for.get(call.call_id))
+    ]
+    return min(began, default=None)
+
+
+def _by_call_id(tools: Sequence[ToolResult]) -> dict[str, deque[ToolResult]]:
+    """Group results by call id, in their order: a model may give an id twice."""
     found: dict[str, deque[ToolResult]] = {}
     for tool in tools:
-        found.setdefault(tool.call_id, deque()).append(tool)
+        if (known := found.get(tool.call_id)) is not None:
+            known.append(tool)
+        else:
+            found[tool.call_id] = deque((tool,))
     return found
 
 
 def _exception(error: ApiError, failed_ns: int) -> SpanEvent:
-    """`failed_ns`: when the attempt before it did."""
-    # When a later one began is not told; after a fall-back the host counts from 0 again.
+    """Return the event of a failed attempt; `failed_ns` is when the attempt before it failed."""
+    # The start of a later attempt is not known; after a fall-back the host counts from 0 again.
     is_timed = not error.attempt and error.started_ns >= failed_ns
     error_type = classify_api_error(error.reason, error.status_code, error.message)
     return _event(
@@ -235,9 +271,9 @@ def _exception(error: ApiError, failed_ns: int) -> SpanEvent:
     )
 
 
-def approval_event(run: ToolResult) -> SpanEvent | None:
-    """Who was asked whether the tool may run, and what they said."""
-    approval = run.approval
+def approval_event(result: ToolResult) -> SpanEvent | None:
+    """Return the event of a consent: who was asked whether the tool may run, and the answer."""
+    approval = result.approval
     if approval is None:
         return None
     return _event(
@@ -251,12 +287,12 @@ def approval_event(run: ToolResult) -> SpanEvent | None:
     )
 
 
-def tool_error_type(run: ToolResult) -> ErrorType:
-    """The host's own words for it are many; whether a tool failed, was stopped or never ran, few."""
-    told = run.error_type or ""
-    if told.endswith("_block"):
+def tool_error_type(result: ToolResult) -> ErrorType:
+    """Return whether a tool failed, was stopped or never ran: the host has many words for these."""
+    host_type = result.error_type or ""
+    if host_type.endswith("_block"):
         return ErrorType.TOOL_BLOCKED
-    return _TOOL_ERRORS.get(told, ErrorType.OTHER)
+    return _TOOL_ERRORS.get(host_type, ErrorType.OTHER)
 
 
 _TOOL_ERRORS = {
@@ -269,3 +305,7 @@ _TOOL_ERRORS = {
 def _event(name: str, time_ns: int, values: Mapping[str, AttributeValue | None]) -> SpanEvent:
     known = {key: value for key, value in values.items() if value is not None}
     return SpanEvent(name=name, time_ns=time_ns, attributes=known)
+
+
+NOT_OBSERVED = ObservedSession(Observations(), ())
+"""A session that no hook observed."""

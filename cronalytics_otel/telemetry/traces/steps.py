@@ -1,4 +1,4 @@
-"""A step of a trace: a span in the making, and what is gathered over all of them."""
+"""A step of a trace: a span in the making, and what the builders of one trace share."""
 
 from __future__ import annotations
 
@@ -13,96 +13,99 @@ from .observed import Attributes
 
 @dataclass(slots=True)
 class Step:
-    """A span in the making; `path` is what its id is derived from."""
+    """A span in the making; its id is derived from `path`."""
 
     path: tuple[str, ...]
     name: str
     kind: SpanKind
-    start: int
-    end: int
+    start_ns: int
+    end_ns: int
     attributes: Attributes
     error: str | None = None
-    children: list[Step] = field(default_factory=list)
     events: tuple[SpanEvent, ...] = ()
+    children: list[Step] = field(default_factory=list)
 
     def clamp(self, time_ns: int) -> int:
-        return within(self.start, self.end, time_ns)
+        """Return the time within the step that is nearest to `time_ns`."""
+        return within(self.start_ns, self.end_ns, time_ns)
 
-    def note(self, events: list[SpanEvent]) -> None:
-        """Events within the step's time: clocks may differ."""
+    def add_events(self, events: Iterable[SpanEvent]) -> None:
+        """Add events, moved into the step's time: clocks may differ."""
         clamped = (replace(event, time_ns=self.clamp(event.time_ns)) for event in events)
         self.events = (*self.events, *clamped)
 
 
 def within(low: int, high: int, time_ns: int) -> int:
+    """Return the time between `low` and `high` that is nearest to `time_ns`."""
     return low if time_ns < low else min(time_ns, high)
 
 
-def start_of(step: Step) -> int:
-    return step.start
-
-
 def named(what: str, which: AttributeValue | None) -> str:
+    """Return a span's name: the kind of step, and which one if that is known."""
     return f"{what} {which}" if which else what
 
 
 @dataclass(slots=True)
-class Book:
-    """What is gathered over a whole trace."""
+class TraceContext:
+    """What the builders of one trace share: what they may show, and what they gather."""
 
-    show: ContentPolicy | None
-    """None when content stays at home."""
-    details: Mapping[str, Observations]
-    """By session, what hooks told."""
-    in_ledger: bool
-    """Whether the host keeps one, and knows the run there."""
-    sessions: set[str] = field(default_factory=set)
-    """Those that stand in the trace: one that came twice would be counted twice."""
+    content: ContentPolicy | None
+    """None when no content goes along."""
+    observations: Mapping[str, Observations]
+    """What hooks observed, by session id."""
+    session_ids: set[str] = field(default_factory=set)
+    """The sessions in the trace: a session that came twice would be counted twice."""
     chats: list[Step] = field(default_factory=list)
     tools: list[Step] = field(default_factory=list)
-    vain: list[tuple[int, int]] = field(default_factory=list)
-    """From the first to the last of attempts that led to no answer."""
+    unanswered: list[tuple[int, int]] = field(default_factory=list)
+    """Start and end of attempts that led to no answer, from the first attempt to the last."""
     skills: list[str] = field(default_factory=list)
-    """That agents loaded, in order."""
-    untimed: bool = False
-    """The times of some steps are not known: see `timeline.AT_ONCE_NS`."""
+    """The skills that agents loaded, in order."""
+    has_untimed_steps: bool = False
+    """Whether the times of some steps are not known."""
 
-    def model_s(self) -> float | None:
-        asked = self._asked()
-        return _covered_ns(asked) / 1e9 if asked else None
+    def model_and_tool_s(self) -> tuple[float | None, float]:
+        """Return the time under way in models, None if none was asked, and the time in tools alone.
 
-    def tool_s(self) -> float:
-        """Without the time of chats: those of a subagent lie within the call that started it."""
+        Times that overlap count once. A subagent's chats lie within the call that started it: their
+        time is the model's, not the tool's.
+        """
+        asked = [(chat.start_ns, chat.end_ns) for chat in self.chats]
+        asked += self.unanswered
+        model_ns = _covered_ns(asked)
+        model_s = model_ns / 1e9 if asked else None
         if not self.tools:
-            return 0.0
-        asked = self._asked()
-        both = asked + [(tool.start, tool.end) for tool in self.tools]
-        return (_covered_ns(both) - _covered_ns(asked)) / 1e9
-
-    def _asked(self) -> list[tuple[int, int]]:
-        return [(chat.start, chat.end) for chat in self.chats] + self.vain
+            return model_s, 0.0
+        asked += [(tool.start_ns, tool.end_ns) for tool in self.tools]
+        return model_s, (_covered_ns(asked) - model_ns) / 1e9
 
 
 def tokens_on(steps: Iterable[Step | Span]) -> int:
-    """Those that stand there."""
-    counts = (step.attributes.get(name, 0) for step in steps for name in _COUNTED)
-    return sum(count for count in counts if isinstance(count, int))
+    """Return how many tokens stand on these steps."""
+    total = 0
+    for step in steps:
+        for name in _COUNTED:
+            count = step.attributes.get(name)
+            if isinstance(count, int):
+                total += count
+    return total
 
 
 _COUNTED = (sc.GEN_AI_USAGE_INPUT_TOKENS, sc.GEN_AI_USAGE_OUTPUT_TOKENS)
 
 
 def _covered_ns(times: list[tuple[int, int]]) -> int:
-    """The time in which at least one of them was under way."""
+    """Return the time in which at least one of these was under way."""
     covered, until = 0, -1
     for start, end in sorted(times):
         if end > until:
-            covered += end - max(start, until)
+            covered += end - (max(until, start))
             until = end
     return covered
 
 
 def step_attributes(operation: str, conversation: Conversation) -> Attributes:
+    """Return the attributes that all steps of one kind in a session have in common."""
     attributes: Attributes = {sc.GEN_AI_OPERATION_NAME: operation}
     if session_id := value_text(conversation.session_id):
         attributes[sc.GEN_AI_CONVERSATION_ID] = session_id

@@ -1,23 +1,24 @@
-"""The chats and tool calls of one agent, rebuilt from the times of its messages and what hooks told."""
+"""The chats and tool calls of one agent, from the times of its messages and from observations."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 from ...model import ApiError, Conversation, Message, Observations, SpanKind, ToolCall, ToolResult
 from .. import semconv as sc
 from ..content import error_text, masked_and_cut, messages_json, name_text, value_text
-from .observed import Attributes, Told, approval_event, put_usage, tool_error_type, with_times
-from .steps import Book, Step, named, step_attributes, within
-
-AT_ONCE_NS, FASTEST_NS = 20_000_000, 3_000_000
-"""Hosts before 0.18 write an agent's messages down together, when it is done: their times then say
-nothing of the steps. What is so close was written so; of a run that the ledger knows (0.19+, which
-writes as it goes), only what no model could ever do. The schema does not tell: the home may have been
-brought up to date since."""
+from .observed import (
+    NOT_OBSERVED,
+    Attributes,
+    ObservedSession,
+    approval_event,
+    put_usage,
+    tool_error_type,
+    with_observed_times,
+)
+from .steps import Step, TraceContext, named, step_attributes, within
 
 
 class Timeline:
@@ -28,210 +29,244 @@ class Timeline:
     host's own nudges, written late, and do not begin anything.
     """
 
-    def __init__(self, conversation: Conversation, agent: Step, book: Book) -> None:
+    def __init__(self, conversation: Conversation, agent: Step, context: TraceContext) -> None:
         self._agent = agent
-        self._book = book
-        self._now = agent.start
-        self._open: list[tuple[ToolCall, Step]] = []
-        self._news: list[Message] = []
+        self._context = context
+        self._now_ns = agent.start_ns
+        self._open_calls: list[tuple[ToolCall, Step]] = []
+        self._new_to_model: list[Message] = []
         self._chat_attributes = step_attributes(sc.SPAN_CHAT, conversation)
         self._tool_attributes = step_attributes(sc.SPAN_EXECUTE_TOOL, conversation)
-        self._told = Told(_NOTHING_TOLD, ())
+        self._observed = NOT_OBSERVED
         self.turns = 0
-        self.untimed = False
+        self.is_untimed = False
+        """Whether the times of some steps are not known."""
 
     def add(self, session: Conversation) -> None:
-        self._close_told()
-        details = self._book.details.get(session.session_id, _NOTHING_TOLD)
-        late = _written_late(session, FASTEST_NS if self._book.in_ledger else AT_ONCE_NS)
-        messages: Sequence[Message] = session.messages
-        if late and (timed := with_times(messages, details)) is not None:
-            messages, late = timed, False
-        answers = sum(message.role == "assistant" and not message.is_copy for message in messages)
-        alone = answers <= 1 and not any(message.role == "tool" for message in messages)
-        if late and not alone:
-            self.untimed = self._book.untimed = True
-            errors = tuple(a for a in details.attempts if isinstance(a, ApiError))
-            details = replace(details, attempts=errors)  # which answer is whose cannot be told
-        given = [message for message in messages if message.finish_reason and not message.is_copy]
-        self._told = Told(details, given)
-        is_full = 0 < (session.api_calls or 0) <= len(given)
-        chat = _chat_of(session, self._chat_attributes, answers)
+        """Add the steps of the agent's next session."""
+        self._add_unanswered()
+        observations = self._context.observations.get(session.session_id)
+        messages, times_are_known = _timed(session, observations)
+        answers = sum(m.role == "assistant" and not m.is_copy for m in messages)
+        if not times_are_known and (answers > 1 or any(m.role == "tool" for m in messages)):
+            self.is_untimed = self._context.has_untimed_steps = True
+            observations = _without_calls(observations)
+        given = [m for m in messages if m.finish_reason and not m.is_copy]
+        self._observed = (
+            NOT_OBSERVED if observations is None else ObservedSession(observations, given)
+        )
+        self._walk(
+            session,
+            messages,
+            chat=_chat_attributes(session, self._chat_attributes, answers),
+            every_call_answered=0 < (session.api_calls or 0) <= len(given),
+            times_are_known=times_are_known,
+        )
+
+    def close(self) -> None:
+        """End the steps that no message ended."""
+        self._add_unanswered()
+        self._abandon_calls(self._agent.end_ns)
+
+    def _walk(
+        self,
+        session: Conversation,
+        messages: Sequence[Message],
+        *,
+        chat: Attributes,
+        every_call_answered: bool,
+        times_are_known: bool,
+    ) -> None:
+        """Add a step for each answer and each call, and end the calls whose results come.
+
+        An answer without a finish reason, where every call has another answer, is no step: the host
+        wrote it where an agent was interrupted, unless it had asked the agent to end.
+        """
+        session_id, end_ns = session.session_id, self._agent.end_ns
+        answered_ns = self._observed.answered_ns
         ordinal = 0
         asked_to_end = False
         for message in messages:
             asked_to_end |= message.at_turn_limit
-            at = within(self._now, self._agent.end, self._told.given_ns(message))
-            if message.role == "assistant" and not message.is_copy:
-                if message.finish_reason or not is_full or asked_to_end:
-                    self._answer(message, at, chat, (session.session_id, str(ordinal)))
-                # Else no call is left for it: the host's own word, where an agent was interrupted.
-                ordinal += 1
-            elif message.role == "tool":
-                self._result(message, at)
-            elif not message.is_copy:
-                self._news.append(message)
-            if message.role in ("assistant", "tool") or not (self.turns or late):
-                self._now = at
+            at_ns = within(self._now_ns, end_ns, answered_ns(message))
+            role = message.role
+            if role == "assistant":
+                if not message.is_copy:
+                    if message.finish_reason or not every_call_answered or asked_to_end:
+                        self._answer(message, at_ns, chat, (session_id, str(ordinal)))
+                    ordinal += 1
+                self._now_ns = at_ns
+            elif role == "tool":
+                self._result(message, at_ns)
+                self._now_ns = at_ns
+            else:
+                if not message.is_copy:
+                    self._new_to_model.append(message)
+                if times_are_known and not self.turns:
+                    self._now_ns = at_ns
 
-    def close(self) -> None:
-        self._close_told()
-        self._abandon_calls(self._agent.end)
+    def _add_unanswered(self) -> None:
+        """Put attempts that led to no answer on the agent: a server that never answered."""
+        attempts = self._observed.unanswered()
+        if attempts.start_ns is not None:
+            first_ns = self._agent.clamp(attempts.start_ns)
+            last_ns = self._agent.clamp(attempts.last_ns)
+            self._context.unanswered.append((first_ns, max(first_ns, last_ns)))
+            self._agent.add_events(attempts.events)
 
-    def _close_told(self) -> None:
-        """What came of nothing that the host kept: an API that never answered."""
-        vain = self._told.rest()
-        if vain.spans:
-            clamp = self._agent.clamp
-            first, last = vain.spans[0][0], vain.spans[-1][1]
-            self._book.vain.append((clamp(first), max(clamp(first), clamp(last))))
-            self._agent.note(vain.events)
-
-    def _answer(self, message: Message, at: int, chat: Attributes, path: tuple[str, str]) -> None:
-        self._abandon_calls(at)
+    def _answer(self, answer: Message, at_ns: int, chat: Attributes, path: tuple[str, str]) -> None:
+        """Add the chat that led to an answer, and the calls that the answer asks for."""
+        if self._open_calls:
+            self._abandon_calls(at_ns)
         self.turns += 1
-        asked = self._told.for_answer(message)
         attributes = chat.copy()
-        asked.describe(attributes)
-        if reason := name_text(message.finish_reason):
+        start_ns, end_ns = self._now_ns, at_ns
+        attempts = self._observed.attempts_for(answer)
+        if attempts.start_ns is not None:
+            attempts.describe(attributes)
+            start_ns = within(start_ns, at_ns, attempts.start_ns)
+        if self.is_untimed:
+            start_ns = at_ns
+        elif attempts.calls:
+            end_ns = within(start_ns, at_ns, attempts.calls[-1].ended_ns)
+        if reason := name_text(answer.finish_reason):
             attributes[sc.GEN_AI_RESPONSE_FINISH_REASONS] = (reason,)
-        if (show := self._book.show) is not None:
-            if put := messages_json(self._news, show.max_chars):
-                attributes[sc.GEN_AI_INPUT_MESSAGES] = put
-            if given := messages_json((message,), show.max_chars):
-                attributes[sc.GEN_AI_OUTPUT_MESSAGES] = given
-        self._news.clear()
-        start = self._now if asked.start_ns is None else within(self._now, at, asked.start_ns)
+        if self._context.content is not None:
+            self._put_messages(attributes, answer, self._context.content.max_chars)
+        self._new_to_model.clear()
         step = Step(
-            path=(sc.SPAN_CHAT, *path),
-            name=named(sc.SPAN_CHAT, attributes.get(sc.GEN_AI_REQUEST_MODEL)),
-            kind=SpanKind.CLIENT,
-            start=at if self.untimed else start,
-            end=at if asked.end_ns is None else within(start, at, asked.end_ns),
-            attributes=attributes,
+            (sc.SPAN_CHAT, *path),
+            named(sc.SPAN_CHAT, attributes.get(sc.GEN_AI_REQUEST_MODEL)),
+            SpanKind.CLIENT,
+            start_ns,
+            end_ns,
+            attributes,
         )
-        if asked.events:
-            step.note(asked.events)
-        self._book.chats.append(step)
+        if attempts.events:
+            step.add_events(attempts.events)
+        self._context.chats.append(step)
         self._agent.children.append(step)
-        for index, call in enumerate(message.tool_calls):
-            self._call(call, at, (sc.SPAN_EXECUTE_TOOL, *path, str(index)))
+        for index, call in enumerate(answer.tool_calls):
+            self._call(call, at_ns, (sc.SPAN_EXECUTE_TOOL, *path, str(index)))
 
-    def _call(self, call: ToolCall, at: int, path: tuple[str, ...]) -> None:
+    def _put_messages(self, attributes: Attributes, answer: Message, max_chars: int) -> None:
+        if asked := messages_json(self._new_to_model, max_chars):
+            attributes[sc.GEN_AI_INPUT_MESSAGES] = asked
+        if answered := messages_json((answer,), max_chars):
+            attributes[sc.GEN_AI_OUTPUT_MESSAGES] = answered
+
+    def _call(self, call: ToolCall, at_ns: int, path: tuple[str, ...]) -> None:
+        """Add a tool call, open until its result comes."""
         name = name_text(call.name)
         attributes = self._tool_attributes.copy()
         if name:
             attributes[sc.GEN_AI_TOOL_NAME] = name
         if call_id := value_text(call.call_id):
             attributes[sc.GEN_AI_TOOL_CALL_ID] = call_id
-        if (show := self._book.show) is not None and call.arguments:
+        if (content := self._context.content) is not None and call.arguments:
             attributes[sc.GEN_AI_TOOL_CALL_ARGUMENTS] = masked_and_cut(
-                call.arguments, show.max_chars
+                call.arguments, content.max_chars
             )
-        if skill := _skill(call):
+        if call.name == _LOADS_SKILL and (skill := _skill(call.arguments)):
             attributes[sc.HERMES_CRON_SKILL_NAME] = skill
-            self._book.skills.append(skill)
+            self._context.skills.append(skill)
         step = Step(
-            path=path,
-            name=named(sc.SPAN_EXECUTE_TOOL, name),
-            kind=SpanKind.INTERNAL,
-            start=at,
-            end=at,
-            attributes=attributes,
+            path,
+            named(sc.SPAN_EXECUTE_TOOL, name),
+            SpanKind.INTERNAL,
+            at_ns,
+            at_ns,
+            attributes,
         )
-        self._book.tools.append(step)
+        self._context.tools.append(step)
         self._agent.children.append(step)
-        self._open.append((call, step))
+        self._open_calls.append((call, step))
 
-    def _result(self, message: Message, at: int) -> None:
-        """Of the call with its id; a result without an id, of the oldest open call.
+    def _result(self, message: Message, at_ns: int) -> None:
+        """End the call with the result's id; a result without an id ends the oldest open call.
 
-        One that fits no open call is a copy, or its question is gone: nothing to time.
+        A result that fits no open call is a copy, or its question is gone: it ends nothing.
         """
-        self._news.append(message)
-        for index, (call, tool) in enumerate(self._open):
-            if message.tool_call_id in (None, call.call_id):
-                del self._open[index]
-                tool.end = at
-                tool.start = at if self.untimed else tool.start
-                self._tell(tool, self._told.tool(call.call_id), at)
-                if (show := self._book.show) is not None and message.content:
+        self._new_to_model.append(message)
+        call_id = message.tool_call_id
+        for index, (call, tool) in enumerate(self._open_calls):
+            if call_id is None or call_id == call.call_id:
+                del self._open_calls[index]
+                tool.end_ns = at_ns
+                if self.is_untimed:
+                    tool.start_ns = at_ns
+                if (result := self._observed.tool(call.call_id)) is not None:
+                    self._put_result(tool, result, at_ns)
+                if (content := self._context.content) is not None and message.content:
                     tool.attributes[sc.GEN_AI_TOOL_CALL_RESULT] = masked_and_cut(
-                        message.content, show.max_chars
+                        message.content, content.max_chars
                     )
                 return
 
-    def _tell(self, tool: Step, run: ToolResult | None, at: int) -> None:
-        """Its own time and error, which the messages do not show."""
-        if run is None:
-            return
-        tool.start = within(tool.start, at, run.started_ns)
-        tool.end = within(tool.start, at, run.ended_ns)
-        if run.failed:
-            tool.attributes[sc.ERROR_TYPE] = str(tool_error_type(run))
-            # What a tool says is content, its error too.
-            shown = error_text(run.message) if self._book.show is not None else None
+    def _put_result(self, tool: Step, result: ToolResult, at_ns: int) -> None:
+        """Add what the messages do not show: the tool's own time, its error, a consent."""
+        tool.start_ns = within(tool.start_ns, at_ns, result.started_ns)
+        tool.end_ns = within(tool.start_ns, at_ns, result.ended_ns)
+        if result.failed:
+            tool.attributes[sc.ERROR_TYPE] = str(tool_error_type(result))
+            # A tool's error is content, as its result is.
+            shown = error_text(result.message) if self._context.content is not None else None
             tool.error = shown or "The tool reported an error."
-        if (event := approval_event(run)) is not None:
-            tool.note([event])
+        if (event := approval_event(result)) is not None:
+            tool.add_events((event,))
 
-    def _abandon_calls(self, at: int) -> None:
-        for call, tool in self._open:
-            tool.end = at
-            run = self._told.tool(call.call_id)
-            self._tell(tool, run, at)
-            if run is None:
+    def _abandon_calls(self, at_ns: int) -> None:
+        """End the calls for which no result was written."""
+        for call, tool in self._open_calls:
+            tool.end_ns = at_ns
+            if (result := self._observed.tool(call.call_id)) is not None:
+                self._put_result(tool, result, at_ns)
+            else:
                 tool.attributes[sc.HERMES_CRON_STEP_UNFINISHED] = True
-        self._open.clear()
+        self._open_calls.clear()
 
 
-_NOTHING_TOLD = Observations()
+def _timed(
+    session: Conversation, observations: Observations | None
+) -> tuple[Sequence[Message], bool]:
+    """Return the session's messages, and whether their times are those of the steps."""
+    if session.times_are_known or observations is None:
+        return session.messages, session.times_are_known
+    timed = with_observed_times(session.messages, observations)
+    return (session.messages, False) if timed is None else (timed, True)
 
 
-def _skill(call: ToolCall) -> str | None:
-    """The skill that this call loads: its name is no content."""
-    if call.name != _LOADS_SKILL or not call.arguments:
+def _without_calls(observations: Observations | None) -> Observations | None:
+    """Leave out the answered calls: without times nobody knows which answer is whose."""
+    if observations is None:
         return None
-    try:
-        arguments = json.loads(call.arguments)
-    except (ValueError, RecursionError):
-        return None
-    name = arguments.get("name") if isinstance(arguments, dict) else None
-    return name_text(name) if isinstance(name, str) else None
+    errors = tuple(a for a in observations.attempts if isinstance(a, ApiError))
+    return replace(observations, attempts=errors)
 
 
 _LOADS_SKILL = "skill_view"
 """The host's tool."""
 
 
-def _written_late(session: Conversation, close_ns: int) -> bool:
-    """Whether the host wrote the messages when the agent was done: the prompt comes nearer to the end
-    than to the start (0.13 to 0.16), or an answer comes at once after a result (0.17)."""
-    messages = session.messages
-    if not messages:
-        return False
-    prompt_ns, last_ns = messages[0].timestamp_ns, messages[-1].timestamp_ns
-    written_ns = min(prompt_ns - session.started_ns, close_ns * len(messages))
-    if 0 <= last_ns - prompt_ns < written_ns:
-        return True
-    return any(
-        before.role == "tool"
-        and message.role == "assistant"
-        and message.finish_reason  # else the host may have written it itself
-        and not message.is_copy
-        and 0 <= message.timestamp_ns - before.timestamp_ns < close_ns
-        for before, message in pairwise(messages)
-    )
+def _skill(arguments: str | None) -> str | None:
+    """Return the name of the skill that a call loads: the name is no content."""
+    if not arguments:
+        return None
+    try:
+        values = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return None
+    name = values.get("name") if isinstance(values, dict) else None
+    return name_text(name) if isinstance(name, str) else None
 
 
-def _chat_of(session: Conversation, attributes: Attributes, answers: int) -> Attributes:
-    """What all chats of a session have in common, unless hooks tell better.
+def _chat_attributes(session: Conversation, attributes: Attributes, answers: int) -> Attributes:
+    """Return what all chats of a session have in common, unless observations know better.
 
     A session's usage is known for its calls only when it is that of its one call.
     """
     common = attributes.copy()
-    model = name_text(session.model)
-    if model:
+    if model := name_text(session.model):
         common[sc.GEN_AI_REQUEST_MODEL] = model
     if provider := name_text(session.provider):
         common[sc.GEN_AI_PROVIDER_NAME] = provider

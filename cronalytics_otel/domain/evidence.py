@@ -1,0 +1,64 @@
+"""The evidence of one run: what the host's files say of it, in one record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..model import Execution, Job, ModelUsage, Output, OutputFile, Prompt, Session
+from .sessions import last_of
+
+UsageRows = Mapping[str, Sequence[tuple[str, ModelUsage]]]
+"""By session id, its uses of models as (task, usage). The task of the conversation itself is empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviousRun:
+    """The job's run before this one."""
+
+    began_ns: int
+    counted_from_ns: int
+    """The time that the host counted on from: the run's end, or its claim if it never came to an end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that the host's files say of one run."""
+
+    profile: str
+    job_id: str
+    job: Job | None
+    """The definition that held at the run."""
+    job_now: Job | None
+    """The definition as it is now: its `last_*` fields describe the job's latest run."""
+    execution: Execution | None
+    session: Session | None
+    below: Sequence[Session] = ()
+    """Subagents and continuations of the session, parents first."""
+    usage_rows: UsageRows = field(default_factory=dict)
+    tool_calls: Mapping[str, int] = field(default_factory=dict)
+    """By session id, the calls that were counted where the host's own count is wrong."""
+    prompt: Prompt | None = None
+    """None when the prompt was not read: the job has nothing that the host could have written there."""
+    output: Output | None = None
+    saved: OutputFile | None = None
+    """The file of `output`, for a run that left nothing else."""
+    delivers_notice_of_empty_reply: bool = False
+    """The host delivers a notice in place of an empty reply, unless it marks the run as failed."""
+    known_due_ns: int | None = None
+    """The time that the host itself had the run due for."""
+    previous: PreviousRun | None = None
+    counted_from_ns: int | None = None
+    """The time that an interval counts from; None when nobody saw it."""
+    last_activity_ns: int | None = None
+    """For a run that never ended: when it last did something."""
+
+    @property
+    def last_session(self) -> Session | None:
+        """The session that the agent's conversation ended in."""
+        return last_of(self.session, self.below) if self.session is not None else None
+
+    @property
+    def sessions(self) -> Sequence[Session]:
+        """The run's sessions, its own first."""
+        return (self.session, *self.below) if self.session is not None else ()

@@ -1,0 +1,220 @@
+"""What is new in the host's files since the last harvest, and what was still open.
+
+The ledger is read before the sessions: the host finishes a session before its execution, so an execution
+that is final has its session complete in what is read afterwards.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from ..host import ledger, state_db
+from ..host.ledger import LedgerPage
+from ..host.sqlite import HostCorruptError, HostSchemaError, fingerprint, is_corrupt, reading
+from ..host.state_db import Reader, Watermark
+from ..journal import OpenKind
+from ..journal.facts import FINGERPRINTS, LEDGER_MARK, SESSION_MARK, FactValues, RowMark
+from ..model import Execution, Session
+from .context import Context
+from .readiness import is_abandoned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the journal knows from earlier harvests."""
+
+    facts: FactValues
+    executions: Mapping[str, int]
+    """Executions that were open, with when they were first seen so."""
+    sessions: Mapping[str, int]
+    outputs: Mapping[str, int]
+
+    @classmethod
+    def of(cls, context: Context) -> Known:
+        rows = context.journal.open_rows
+        return cls(
+            facts=context.journal.facts.read(),
+            executions=rows.seen_ns(OpenKind.EXECUTION),
+            sessions=rows.seen_ns(OpenKind.SESSION),
+            outputs=rows.seen_ns(OpenKind.OUTPUT),
+        )
+
+    @property
+    def anything_open(self) -> bool:
+        return bool(self.executions or self.sessions or self.outputs)
+
+    @property
+    def has_runs(self) -> bool:
+        """Whether there was a harvest before."""
+        return bool(self.facts.get(SESSION_MARK) or self.facts.get(LEDGER_MARK))
+
+
+def fingerprints(context: Context) -> dict[str, str]:
+    """Return by source what shows that the host's file has changed."""
+    home = context.home
+    paths = (("jobs", home.jobs), ("ledger", home.ledger), ("state", home.state_db))
+    return {name: fingerprint(path) for name, path in paths}
+
+
+def has_changed(known: Known, prints: Mapping[str, str]) -> bool:
+    return known.facts.get(FINGERPRINTS) != prints
+
+
+# --- the ledger ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerChanges:
+    """The executions that are new or were open, and whose runs are not final."""
+
+    page: LedgerPage | None = None
+    """None when there is no ledger, or it cannot be read."""
+    executions: Mapping[str, Execution] = field(default_factory=dict)
+    ended: frozenset[str] = frozenset()
+    """The ids of those that are over, by their status or because their process is gone."""
+    vanished: frozenset[str] = frozenset()
+    """The ids of those that were open and have been deleted from the ledger."""
+    lost: int = 0
+    """How many rows were deleted before they were read."""
+
+    @property
+    def begins_ns(self) -> int | None:
+        """The oldest claim of an ended run in it; None without a ledger."""
+        return self.page.begins_ns if self.page is not None else None
+
+
+def read_ledger(context: Context, known: Known, *, full: bool) -> LedgerChanges:
+    """Read what is new in the ledger. A damaged one is a problem; an older host has none."""
+    page = _ledger_page(context, known, full=full)
+    if page is None:
+        return LedgerChanges()
+    path = context.home.ledger
+    if page.unread:
+        context.problems.add(f"{path}: {page.unread} rows have no time that can be read")
+    vanished = frozenset(known.executions) - {e.execution_id for e in page.executions}
+    lost = len(vanished) + page.pruned_unread
+    if lost:
+        context.problems.add(
+            f"{path}: {lost} runs were deleted from it before they were read (it keeps the newest "
+            "1000): those that have a session are taken from there"
+        )
+    _report_unknown_statuses(context, page)
+    is_final = context.journal.runs.known_executions([e.execution_id for e in page.executions])
+    executions = {e.execution_id: e for e in page.executions if e.execution_id not in is_final}
+    gone = _gone(context, known, executions)
+    return LedgerChanges(
+        page=page,
+        executions=executions | gone,
+        ended=frozenset(e.execution_id for e in executions.values() if e.terminal) | gone.keys(),
+        vanished=vanished,
+        lost=lost,
+    )
+
+
+def _ledger_page(context: Context, known: Known, *, full: bool) -> LedgerPage | None:
+    path = context.home.ledger
+    if not path.exists():
+        return None
+    mark = known.facts.get(LEDGER_MARK) or RowMark(0, "")
+    try:
+        with reading(path) as connection:
+            return ledger.read(
+                connection,
+                path,
+                after_rowid=0 if full else mark.rowid,
+                after_id=mark.row_id,
+                open_ids=known.executions,
+            )
+    except HostCorruptError as error:
+        context.problems.add(str(error), source="ledger")
+        return None
+
+
+def _report_unknown_statuses(context: Context, page: LedgerPage) -> None:
+    unknown = {e.status for e in page.executions if not e.terminal and not e.known_open}
+    if unknown:
+        context.problems.add(
+            f"{context.home.ledger}: status {', '.join(sorted(unknown))} is not known to this version: "
+            "these runs wait; update cronalytics-otel"
+        )
+
+
+def _gone(
+    context: Context, known: Known, executions: Mapping[str, Execution]
+) -> dict[str, Execution]:
+    """Return the open executions whose process is gone, as they are now.
+
+    They are read again once that is certain: a process may finish its run and leave between the two
+    looks.
+    """
+    suspects = [
+        e.execution_id
+        for e in executions.values()
+        if e.known_open
+        and is_abandoned(
+            e, seen_open_ns=known.executions.get(e.execution_id), now_ns=context.now_ns
+        )
+    ]
+    if not suspects:
+        return {}
+    with reading(context.home.ledger) as connection:
+        again = {
+            e.execution_id: e for e in ledger.reread(connection, context.home.ledger, suspects)
+        }
+    return {suspect: again.get(suspect, executions[suspect]) for suspect in suspects}
+
+
+# --- the sessions -------------------------------------------------------------------------------
+
+
+class StateFile:
+    """state.db, while it is open for one harvest."""
+
+    def __init__(self, context: Context, stack: ExitStack) -> None:
+        """Opens the file until `stack` is closed. Raises `HostBusyError` when it is locked."""
+        self._context = context
+        self.is_unknown = False
+        """The file has sessions that this version cannot read: runs of agents wait."""
+        self.reader: Reader | None = None
+        """None when there is no file, or it cannot be read."""
+        path = context.home.state_db
+        if not path.exists():
+            return
+        connection = stack.enter_context(reading(path))
+        try:
+            self.reader = Reader(connection, path)
+        except HostSchemaError as error:
+            context.problems.add(f"{error}; runs of agents wait", source="state")
+            self.is_unknown = True
+        except sqlite3.DatabaseError as error:
+            self.go_without(error)
+
+    def go_without(self, error: sqlite3.DatabaseError) -> None:
+        """Go on with the ledger alone when the file is damaged. Raises the error when it is locked."""
+        if not is_corrupt(error):
+            raise error
+        self._context.problems.add(
+            f"{self._context.home.state_db} is damaged ({error}): runs go out without their sessions",
+            source="state",
+        )
+        self.reader = None
+
+
+def new_sessions(
+    context: Context, known: Known, reader: Reader, *, full: bool
+) -> Iterator[tuple[list[Session], RowMark | None]]:
+    """Give the cron sessions that were open and those that are new, in chunks, each with the watermark
+    that holds once it is taken. Raises `sqlite3.DatabaseError`."""
+    seen = Watermark(*(known.facts.get(SESSION_MARK) or ()))
+    newest = state_db.watermark(reader.connection)
+    whole = full or not seen.rowid or not state_db.still_holds(reader.connection, seen)
+    if not whole:
+        yield list(reader.sessions(known.sessions)), None
+    for sessions, mark in reader.new_cron_sessions(0 if whole else seen.rowid, newest.rowid):
+        is_final = context.journal.runs.known_sessions([s.session_id for s in sessions])
+        unknown = [s for s in sessions if s.session_id not in is_final]
+        yield unknown, RowMark(mark.rowid, mark.session_id)
+    yield [], RowMark(newest.rowid, newest.session_id)

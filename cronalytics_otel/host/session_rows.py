@@ -1,0 +1,186 @@
+"""Rows of `sessions` and `session_model_usage` to records: the one place that knows both.
+
+A field of a `…Columns` tuple has the name of the host's column. A host that lacks the column gives None.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import NamedTuple
+
+from ..model import CostStatus, LastMessage, ModelUsage, Session
+from ..model.times import epoch_to_ns
+from .silence import asks_for_silence
+from .sqlite import Row
+from .values import MAX_COUNT, text, usage
+
+CRON_SESSION = re.compile(r"^cron_(?P<job>.+)_(?P<date>\d{8})_(?P<time>\d{6})$")
+"""`cron_{job_id}_{YYYYMMDD}_{HHMMSS}`. The job id itself may hold underscores."""
+
+SUBAGENT = "subagent"
+"""The source of a subagent's session; hosts before 0.17 write `cron` there."""
+
+_EXCERPT_CHARS = 200
+_BLANKS = "char(32, 9, 10, 13)"
+
+
+class SessionColumns(NamedTuple):
+    """The columns of `sessions` that are read."""
+
+    id: object
+    source: object
+    model: object
+    parent_session_id: object
+    started_at: object
+    ended_at: object
+    end_reason: object
+    tool_call_count: object
+    input_tokens: object
+    output_tokens: object
+    cache_read_tokens: object
+    cache_write_tokens: object
+    reasoning_tokens: object
+    billing_provider: object
+    estimated_cost_usd: object
+    actual_cost_usd: object
+    cost_status: object
+    title: object
+    api_call_count: object
+
+
+class LastMessageColumns(NamedTuple):
+    """What is read of a session's newest message."""
+
+    role: object
+    timestamp: object
+    head: object
+    tail: object
+    is_final: object
+
+    @staticmethod
+    def expressions(is_final: str) -> str:
+        """Return the SQL of these columns, for a message `m`."""
+        return (
+            "m.role, m.timestamp, "
+            f"substr(trim(m.content, {_BLANKS}), 1, {_EXCERPT_CHARS}), "
+            f"substr(trim(m.content, {_BLANKS}), -{_EXCERPT_CHARS}), {is_final}"
+        )
+
+
+class UsageColumns(NamedTuple):
+    """The columns of `session_model_usage` that are read."""
+
+    session_id: object
+    task: object
+    model: object
+    billing_provider: object
+    input_tokens: object
+    output_tokens: object
+    cache_read_tokens: object
+    cache_write_tokens: object
+    reasoning_tokens: object
+    api_call_count: object
+    estimated_cost_usd: object
+    actual_cost_usd: object
+    cost_status: object
+
+
+_LAST = len(SessionColumns._fields)
+
+
+def session_from(row: Row) -> Session | None:
+    """Return the session of a row of `SessionColumns` and, behind them, `LastMessageColumns` if there are
+    any. Return None for a row without an id or a readable start: nothing can be said of it."""
+    columns = SessionColumns._make(row[:_LAST])
+    started_ns = epoch_to_ns(columns.started_at)
+    if started_ns is None or not isinstance(columns.id, str):
+        return None
+    match = CRON_SESSION.match(columns.id)
+    return Session(
+        session_id=columns.id,
+        job_id=match["job"] if match else None,
+        wall_clock=match["date"] + match["time"] if match else None,
+        parent_id=text(columns.parent_session_id),
+        is_subagent=columns.source == SUBAGENT,
+        source=text(columns.source),
+        compressed=columns.end_reason == "compression",
+        started_ns=started_ns,
+        ended_ns=epoch_to_ns(columns.ended_at),
+        title=text(columns.title),
+        tool_calls=_count_or_none(columns.tool_call_count),
+        spending=spending_from(columns),
+        last_message=_last_message(row[_LAST:]),
+    )
+
+
+def _last_message(row: Row) -> LastMessage | None:
+    if not row or row[0] is None:
+        return None
+    columns = LastMessageColumns._make(row)
+    head, tail = text(columns.head) or "", text(columns.tail) or ""
+    return LastMessage(
+        role=str(columns.role),
+        timestamp_ns=epoch_to_ns(columns.timestamp),
+        head=head,
+        tail=tail,
+        is_final=bool(columns.is_final),
+        asks_for_silence=asks_for_silence(head, tail),
+    )
+
+
+def spending_from(columns: SessionColumns | UsageColumns) -> ModelUsage:
+    cost_usd, status = _cost(columns)
+    return ModelUsage(
+        model=text(columns.model),
+        provider=text(columns.billing_provider),
+        usage=usage(
+            fresh=_count(columns.input_tokens),
+            output=_count(columns.output_tokens),
+            cache_read=_count(columns.cache_read_tokens),
+            cache_write=_count(columns.cache_write_tokens),
+            reasoning=_count(columns.reasoning_tokens),
+        ),
+        api_calls=_count_or_none(columns.api_call_count),
+        cost_usd=cost_usd,
+        cost_status=status,
+    )
+
+
+def _cost(columns: SessionColumns | UsageColumns) -> tuple[float | None, CostStatus | None]:
+    """Return cost and status.
+
+    The host writes 0.0 where it knows no price: only the status tells that from a cost of nothing. The
+    status is the last call's and the amount all calls': an amount beside `unknown` is a lower bound.
+    """
+    try:
+        status = CostStatus(columns.cost_status) if isinstance(columns.cost_status, str) else None
+    except ValueError:
+        return None, CostStatus.UNKNOWN  # a newer host's word, which decides what the amount means
+    paid, priced = _amount(columns.actual_cost_usd), _amount(columns.estimated_cost_usd)
+    if status is CostStatus.UNKNOWN:
+        known = max(paid or 0, priced or 0)
+        return (known, CostStatus.PARTIAL) if known > 0 else (None, status)
+    if paid is not None and (status is CostStatus.ACTUAL or paid > 0):
+        return paid, CostStatus.ACTUAL
+    if priced is not None and (status is not None or priced > 0):
+        return priced, status or CostStatus.ESTIMATED
+    return None, status
+
+
+def _amount(value: object) -> float | None:
+    known = isinstance(value, (int, float)) and math.isfinite(value)
+    return float(value) if known else None  # type: ignore[arg-type]
+
+
+def _count_or_none(value: object) -> int | None:
+    return None if value is None else _count(value)
+
+
+def _count(value: object) -> int:
+    """Return a count that is not below zero, and not beyond what sums of it can be kept as."""
+    if type(value) is int and 0 <= value <= MAX_COUNT:
+        return value
+    if not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        return 0
+    return min(int(value), MAX_COUNT)

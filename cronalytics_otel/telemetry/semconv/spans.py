@@ -1,0 +1,139 @@
+"""The kinds of spans and of span events, and what carries an attribute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from ...model import SpanKind
+
+# Span names: `{name}` or `{name} {what}`
+SPAN_CRON: Final = "cron"
+SPAN_INVOKE_AGENT: Final = "invoke_agent"
+SPAN_CHAT: Final = "chat"
+SPAN_EXECUTE_TOOL: Final = "execute_tool"
+SPAN_SCRIPT: Final = "script"
+SPAN_DELIVER: Final = "deliver"
+SPAN_DOCTOR: Final = "cronalytics-otel doctor"
+
+# Event names
+EVENT_EXCEPTION: Final = "exception"
+EVENT_MODEL_FALLBACK: Final = "hermes.cron.model_fallback"
+EVENT_TOOL_APPROVAL: Final = "hermes.cron.tool_approval"
+
+
+class Where(StrEnum):
+    """What carries an attribute: the resource, one of the spans, a link, or an event."""
+
+    RESOURCE = "resource"
+    ROOT = SPAN_CRON
+    AGENT = SPAN_INVOKE_AGENT
+    CHAT = SPAN_CHAT
+    TOOL = SPAN_EXECUTE_TOOL
+    SCRIPT = SPAN_SCRIPT
+    DELIVER = SPAN_DELIVER
+    DOCTOR = SPAN_DOCTOR
+    LINK = "link"
+    EXCEPTION = EVENT_EXCEPTION
+    MODEL_FALLBACK = EVENT_MODEL_FALLBACK
+    TOOL_APPROVAL = EVENT_TOOL_APPROVAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanForm:
+    """One kind of span: its name, OTLP kind, parent and time."""
+
+    where: Where
+    name: str
+    kind: SpanKind
+    parent: str
+    meaning: str
+
+
+SPANS: Final = (
+    SpanForm(
+        where=Where.ROOT,
+        name="cron {job name}",
+        kind=SpanKind.SERVER,
+        parent="none: the root, linked to the job's previous run, and to the runs of other jobs "
+        "whose outputs it was given",
+        meaning="One run of a job, from its true start to its true end as the ledger has them. "
+        "Status ERROR, with the error text as description, for the outcomes that are failures. Of "
+        "runs that never happened, one span from the first time that was missed to the last.",
+    ),
+    SpanForm(
+        where=Where.AGENT,
+        name="invoke_agent {agent}",
+        kind=SpanKind.INTERNAL,
+        parent="the root; for a subagent the `execute_tool` that started it, else its agent",
+        meaning="The agent's session from start to end. A session that the host continued under a "
+        "new id after compressing it is the same agent.",
+    ),
+    SpanForm(
+        where=Where.CHAT,
+        name="chat {model}",
+        kind=SpanKind.CLIENT,
+        parent="its agent",
+        meaning="From the prompt or the last tool result to the model's answer. Retries and "
+        "rejected answers are inside. An answer that was cut (`length`) ends, if seen live, where the call "
+        "that goes on begins; of several in a row the first has the time of all. The only span that looks "
+        "like a model call.",
+    ),
+    SpanForm(
+        where=Where.TOOL,
+        name="execute_tool {tool}",
+        kind=SpanKind.INTERNAL,
+        parent="its agent",
+        meaning="From the answer that asked for it to its result.",
+    ),
+    SpanForm(
+        where=Where.SCRIPT,
+        name="script",
+        kind=SpanKind.INTERNAL,
+        parent="the root",
+        meaning="The script of a script job, the gate script of a run that it skipped, or the script "
+        "that ran before the agent.",
+    ),
+    SpanForm(
+        where=Where.DELIVER,
+        name="deliver {platform}",
+        kind=SpanKind.PRODUCER,
+        parent="the root",
+        meaning="From the end of the session to the end of the run, when the answer was delivered "
+        "or failed to be.",
+    ),
+    SpanForm(
+        where=Where.DOCTOR,
+        name=SPAN_DOCTOR,
+        kind=SpanKind.INTERNAL,
+        parent="none: a trace of its own",
+        meaning="A test that a person sent: it is no run.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventForm:
+    """One kind of span event: its name, and its meaning with the spans that it stands on and its time."""
+
+    where: Where
+    meaning: str
+
+
+EVENTS: Final = (
+    EventForm(
+        where=Where.EXCEPTION,
+        meaning="A call of the model failed, at its end. On the `chat` that came of it in the end, else "
+        "on the agent. Only of runs that the plugin saw live.",
+    ),
+    EventForm(
+        where=Where.MODEL_FALLBACK,
+        meaning="Hermes went on with another model: when the last call of the one before had failed, else "
+        "at the begin of its first call. Only of runs seen live.",
+    ),
+    EventForm(
+        where=Where.TOOL_APPROVAL,
+        meaning="The call needed consent, at its answer. Only of runs seen live.",
+    ),
+)
