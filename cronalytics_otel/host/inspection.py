@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from datetime import UTC
 from pathlib import Path
 
@@ -13,9 +13,14 @@ from .home import Home
 from .sqlite import HostDataError, reading
 
 
-def inspect_sources(home: Home) -> tuple[Source, ...]:
-    """Open each file and read a little of it. Nothing is changed, and no lock is kept."""
-    return tuple(_inspect(name, path) for name, path in _paths(home).items())
+def inspect_sources(home: Home, *, just_read: Container[str] = ()) -> tuple[Source, ...]:
+    """Open each file and read a little of it. Nothing is changed, and no lock is kept.
+
+    The files of the sources in `just_read` were read without a fault, and are not opened again.
+    """
+    return tuple(
+        _inspect(name, path, is_sound=name in just_read) for name, path in _paths(home).items()
+    )
 
 
 def has_changed(home: Home, sources: Iterable[Source]) -> bool:
@@ -38,12 +43,12 @@ def _paths(home: Home) -> dict[str, Path]:
     }
 
 
-def _inspect(name: str, path: Path) -> Source:
+def _inspect(name: str, path: Path, *, is_sound: bool) -> Source:
     exists, changed_ns, fault = True, None, None
     try:
         exists = path.exists()
         changed_ns = _changed_ns(path)
-        if exists:
+        if exists and not is_sound:
             _CHECKS[name](path)
     except HostDataError as error:
         fault = str(error)
