@@ -127,12 +127,12 @@ class _Sync:
             self._set_up(journal)
             harvested = self._harvest(journal)
             reports = {} if dry_run else self._export(journal)
-            _remember(journal, harvested, self.options.clock_ns())
+            _remember(journal, harvested, self.options.clock.now_ns())
             return self._report(journal, harvested, reports)
 
     def _set_up(self, journal: Journal) -> None:
         """Give the journal the settings' destinations, and the resource of this process."""
-        now_ns = self.options.clock_ns()
+        now_ns = self.options.clock.now_ns()
         if not self.options.dry_run:  # it may make the file of the instance
             journal.runs.resource = partial(_resource, self.home, self.settings, journal, now_ns)
         destinations = () if self.settings.disabled else self.settings.destinations
@@ -145,8 +145,9 @@ class _Sync:
         return harvest(
             self.home,
             journal,
-            home_zone(self.settings.timezone),
-            now_ns=self.options.clock_ns(),
+            home_zone(self.settings.timezone, self.options.clock.now_ns()),
+            now_ns=self.options.clock.now_ns(),
+            clock=self.options.clock,
             full=self.options.full,
             snapshots=self.snapshots,
             between_chunks=self.options.between_chunks,

@@ -9,11 +9,11 @@ import argparse
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ..about import __version__
+from ..clock import SYSTEM_CLOCK
 from .arguments import add_common, add_common_to_command
 from .commands import doctor, runs, status, sync, trace
 from .errors import CommandError, ExitStatus
@@ -145,7 +145,7 @@ def _run(args: argparse.Namespace) -> ExitStatus:
             environ=os.environ,
             terminal=terminal,
             as_json=args.json,
-            now_ns=time.time_ns(),
+            now_ns=SYSTEM_CLOCK.now_ns(),
         )
         try:
             return command.run(args, context)

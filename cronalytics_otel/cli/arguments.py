@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 import re
-import time
 from datetime import datetime, timedelta
 
+from ..clock import SYSTEM_CLOCK
 from ..model.times import ns_of
 
 _MOST_RUNS = 10**12
@@ -72,7 +72,7 @@ def _moment(text: str) -> datetime:
 def since(text: str) -> int:
     """The type of a point in time; see `parse_since`."""
     try:
-        return parse_since(text, time.time_ns())
+        return parse_since(text, SYSTEM_CLOCK.now_ns())
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

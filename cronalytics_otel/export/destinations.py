@@ -116,7 +116,7 @@ class DestinationsExport:
 
     def _backing_off(self, pending: Sequence[DestinationProgress]) -> dict[str, DestinationReport]:
         """Return the reports of the destinations that may not be tried yet."""
-        now_ns = self.options.clock_ns()
+        now_ns = self.options.clock.now_ns()
         next_ns = {
             p.name: waits_until_ns(p, now_ns=now_ns, eager=self.options.eager)
             for p in pending

@@ -79,7 +79,7 @@ class DestinationExporter:
         of this destination, so that it holds up no other.
         """
         next_ns = waits_until_ns(
-            self._progress, now_ns=self._options.clock_ns(), eager=self._options.eager
+            self._progress, now_ns=self._options.clock.now_ns(), eager=self._options.eager
         )
         if next_ns is not None:
             return replace(self._report, next_attempt_ns=next_ns)
@@ -103,7 +103,7 @@ class DestinationExporter:
         return self._outbox.take(
             self._progress.id,
             self._runs_a_request,
-            fresh_since_ns=self._options.clock_ns() - FRESH_NS,
+            fresh_since_ns=self._options.clock.now_ns() - FRESH_NS,
             since_ns=self._options.since_ns or 0,
         )
 
@@ -111,7 +111,7 @@ class DestinationExporter:
         """Report what was sent, rest, and return whether the next request may begin."""
         self._on_sent(self._progress.name, self._report.sent)
         if self._runs_a_request < MAX_RUNS:
-            self._options.sleep(RAMP_PAUSE_S)
+            self._options.clock.sleep(RAMP_PAUSE_S)
         self._options.between_chunks()
         return not self._options.interrupted()
 
@@ -201,7 +201,7 @@ class DestinationExporter:
         with self._journal.atomic():
             self._answered()
             self._settle_suspects()
-            self._outbox.accepted(self._progress.id, entries, self._options.clock_ns())
+            self._outbox.accepted(self._progress.id, entries, self._options.clock.now_ns())
         self._report = replace(self._report, sent=self._report.sent + len(entries))
         self._refused_in_a_row = 0
         self._runs_a_request = min(self._runs_a_request * 2, MAX_RUNS)
@@ -215,7 +215,7 @@ class DestinationExporter:
             self._outbox.answers(self._progress.id)
 
     def _failed(self, receipt: Receipt) -> bool:
-        now_ns = self._options.clock_ns()
+        now_ns = self._options.clock.now_ns()
         wait_s, asked = next_wait_s(self._failures, receipt.retry_after_s, self._options.jitter())
         next_ns = now_ns + round(wait_s * NS)
         with self._journal.atomic():
@@ -259,7 +259,7 @@ class DestinationExporter:
         """Set entries aside with the reason: only `sync --retry-refused` sends them again."""
         with self._journal.atomic():
             self._outbox.refuse(
-                self._progress.id, entries, receipt.reason, self._options.clock_ns()
+                self._progress.id, entries, receipt.reason, self._options.clock.now_ns()
             )
         self._report = replace(
             self._report, refused=self._report.refused + len(entries), error=receipt.reason
@@ -268,7 +268,7 @@ class DestinationExporter:
     def _give_up_old(self) -> None:
         with self._journal.atomic():
             given_up = self._outbox.give_up(
-                self._progress.id, self._options.clock_ns() - self._max_age_ns
+                self._progress.id, self._options.clock.now_ns() - self._max_age_ns
             )
         self._report = replace(self._report, given_up=given_up)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from ..clock import SYSTEM_CLOCK, Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +24,7 @@ class SyncOptions:
     eager: bool = False
     """Ignore our own back-off, because a person asks. A server's Retry-After is still obeyed."""
 
-    clock_ns: Callable[[], int] = time.time_ns
-    sleep: Callable[[float], None] = time.sleep
+    clock: Clock = SYSTEM_CLOCK
     between_chunks: Callable[[], None] = lambda: None
     """Is called between pieces of work of some 50 ms. It may sleep, or raise to stop the sync."""
     remaining_s: Callable[[], float | None] = lambda: None

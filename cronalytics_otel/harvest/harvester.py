@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..domain.evidence import Evidence
 from ..host.capabilities import CapabilityHistory
 from ..host.home import Home
@@ -49,6 +50,7 @@ def harvest(
     zone: Zone,
     *,
     now_ns: int,
+    clock: Clock = SYSTEM_CLOCK,
     full: bool = False,
     snapshots: Sequence[JobsSnapshot] = (),
     between_chunks: Paced = lambda: None,
@@ -61,7 +63,12 @@ def harvest(
     """
     result = Harvest()
     context = Context(
-        home=home, journal=journal, zone=zone, now_ns=now_ns, problems=Problems(result.problems)
+        home=home,
+        journal=journal,
+        zone=zone,
+        now_ns=now_ns,
+        clock=clock,
+        problems=Problems(result.problems),
     )
     harvester = _Harvester(context, result, between_chunks, progress)
     with recording_sources(home, journal, zone.info):

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ..model.times import Zone
+from ..model.times import NS, Zone
 
 
-def home_zone(configured: str | None) -> Zone:
-    """Return the configured zone (an IANA name), else the server's own, as the host does."""
+def home_zone(configured: str | None, now_ns: int) -> Zone:
+    """Return the configured zone (an IANA name), else the server's own, as the host does.
+
+    A server's zone that has no name is the offset that the server has at `now_ns`.
+    """
     for name in (configured, _server_zone()):
         if name:
             with contextlib.suppress(ZoneInfoNotFoundError, ValueError):
                 return Zone(info=ZoneInfo(name), name=name)
-    local = datetime.now().astimezone().tzinfo
+    local = datetime.fromtimestamp(now_ns / NS, UTC).astimezone().tzinfo
     if local is None:  # pragma: no cover - astimezone always gives one
         raise ValueError("the server has no local time zone")
     return Zone(info=local, name=None)

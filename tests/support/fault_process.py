@@ -23,7 +23,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -220,12 +219,12 @@ def _outcome(call: SyncCall) -> dict[str, Any]:
     from cronalytics_otel.config import load_settings
     from cronalytics_otel.host.home import Home
     from cronalytics_otel.sync import SyncOptions, sync
+    from tests.support.fake_clock import ShiftedClock
 
     _prepare_death(call)
     if call.largest_file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (call.largest_file_bytes,) * 2)
     home = Home(Path(call.home).resolve())
-    ahead_ns = round(call.clock_ahead_s * 1e9)
     try:
         report = sync(
             home,
@@ -236,7 +235,7 @@ def _outcome(call: SyncCall) -> dict[str, Any]:
                 dry_run=call.dry_run,
                 eager=call.eager,
                 since_ns=call.since_ns,
-                clock_ns=lambda: time.time_ns() + ahead_ns,
+                clock=ShiftedClock(round(call.clock_ahead_s * 1e9)),
             ),
         )
     except BaseException as error:

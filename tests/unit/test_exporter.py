@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,7 @@ from cronalytics_otel.journal.outbox import DestinationStatus, Entry
 from cronalytics_otel.model import Span
 from cronalytics_otel.model.times import NS
 from tests.support.cli import DIGEST
+from tests.support.fake_clock import FakeClock
 from tests.support.spans import make_span
 
 START_NS = 1_800_000_000 * NS
@@ -45,26 +46,10 @@ Answers = Callable[[list[int]], Receipt]
 """The runs of a request to what is said of it."""
 
 
-@dataclass
-class Clock:
-    now_ns: int = START_NS
-    slept: list[float] = field(default_factory=list)
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.advance(seconds)
-
-    def advance(self, seconds: float) -> None:
-        self.now_ns += round(seconds * NS)
-
-
 class Backend:
     """Takes spans as its `answers` say. Each request is kept as the runs and the spans in it."""
 
-    def __init__(self, clock: Clock, answers: Answers = lambda _: OK) -> None:
+    def __init__(self, clock: FakeClock, answers: Answers = lambda _: OK) -> None:
         self.answers = answers
         self.requests: list[list[int]] = []
         self.spans: list[int] = []
@@ -104,7 +89,7 @@ class Desk:
 
     def __init__(self, path: Path | str, count: int) -> None:
         self.journal = Journal.open(Path(path))
-        self.clock = Clock()
+        self.clock = FakeClock(now_ns=START_NS)
         self.backend = Backend(self.clock)
         self.build: BuildTraces = one_span_each
         self.jitter = 1.0
@@ -123,7 +108,7 @@ class Desk:
                     )
                     for n in range(self.count, self.count + count)
                 ],
-                self.clock(),
+                self.clock.now_ns(),
             )  # fmt: skip
         self.count += count
 
@@ -131,7 +116,7 @@ class Desk:
         """One sync; it must be due."""
         options = SyncOptions(
             **{
-                "clock_ns": self.clock, "sleep": self.clock.sleep, "jitter": lambda: self.jitter,
+                "clock": self.clock, "jitter": lambda: self.jitter,
                 **changes,
             }  # type: ignore[arg-type]
         )  # fmt: skip
@@ -159,7 +144,7 @@ class Desk:
     def wait_s(self) -> float:
         """From now to the next attempt."""
         assert self.state.next_attempt_ns is not None
-        return (self.state.next_attempt_ns - self.clock()) / NS
+        return (self.state.next_attempt_ns - self.clock.now_ns()) / NS
 
 
 @pytest.fixture
@@ -187,7 +172,7 @@ def test_everything_is_sent_oldest_first_and_done_with_the_receipt(desks: MakeDe
     assert desk.backend.sizes == [256, 256, 88]
     assert [run for request in desk.backend.requests for run in request] == list(range(1, 601))
     assert (desk.state.delivered, desk.state.pending) == (600, 0)
-    assert desk.state.last_receipt_ns == desk.clock()
+    assert desk.state.last_receipt_ns == desk.clock.now_ns()
     assert desk.clock.slept == []
 
 
@@ -201,7 +186,9 @@ def test_a_run_of_this_minute_goes_before_a_backlog(desks: MakeDesk) -> None:
 def test_a_run_that_ends_while_a_backlog_is_sent_goes_in_the_next_request(desks: MakeDesk) -> None:
     desk = desks(1000)
     late = iter([True])
-    desk.deliver(between_chunks=lambda: desk.add(1, desk.clock()) if next(late, False) else None)
+    desk.deliver(
+        between_chunks=lambda: desk.add(1, desk.clock.now_ns()) if next(late, False) else None
+    )
     assert desk.backend.requests[1][0] == 1001
 
 
@@ -478,7 +465,7 @@ def test_what_was_refused_goes_again_when_it_is_put_back(desks: MakeDesk) -> Non
     desk = desks(3)
     desk.answer(PARTIAL)
     desk.deliver()
-    desk.journal.outbox.retry_refused(desk.clock())
+    desk.journal.outbox.retry_refused(desk.clock.now_ns())
     assert desk.deliver().sent == 3
 
 
@@ -528,8 +515,8 @@ def test_a_request_holds_no_more_text_than_its_bound(desks: MakeDesk) -> None:
 def test_when_the_time_is_over_nothing_more_is_begun(desks: MakeDesk) -> None:
     desk = desks(2000)
     desk.backend.seconds_a_request = 1.0
-    end_ns = desk.clock() + round(2.5 * NS)
-    result = desk.deliver(remaining_s=lambda: (end_ns - desk.clock()) / NS)
+    end_ns = desk.clock.now_ns() + round(2.5 * NS)
+    result = desk.deliver(remaining_s=lambda: (end_ns - desk.clock.now_ns()) / NS)
     assert desk.backend.timeouts == pytest.approx([2.3, 1.3, 0.3])
     assert (result.sent, result.error) == (768, None)
     assert desk.state.pending == 2000 - 768
@@ -541,8 +528,8 @@ def test_when_the_time_is_over_no_half_of_a_refused_request_is_begun_either(
     desk = desks(256)
     desk.answer(then=REFUSED)
     desk.backend.seconds_a_request = 1.0
-    end_ns = desk.clock() + round(2.5 * NS)
-    desk.deliver(remaining_s=lambda: (end_ns - desk.clock()) / NS)
+    end_ns = desk.clock.now_ns() + round(2.5 * NS)
+    desk.deliver(remaining_s=lambda: (end_ns - desk.clock.now_ns()) / NS)
     assert desk.backend.timeouts == pytest.approx([2.3, 1.3, 0.3])
     assert desk.state.pending + desk.state.refused == 256
 
@@ -600,7 +587,7 @@ def test_what_a_failing_destination_has_lacked_too_long_is_given_up_and_counted(
 ) -> None:
     desk = desks(3)
     desk.clock.advance(91 * 86_400)
-    desk.add(2, desk.clock() - 3600 * NS)
+    desk.add(2, desk.clock.now_ns() - 3600 * NS)
     desk.answer(then=RETRY)
     assert desk.deliver().given_up == 3
     assert (desk.state.pending, desk.state.given_up) == (2, 3)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 import sys
-import time
 from collections.abc import Iterator
 
 from ...about import __version__
+from ...clock import SYSTEM_CLOCK
 from ...config import Destination, Settings
 from ...export.acknowledgement import Receipt, Verdict
 from ...export.resource import current_resource
@@ -49,12 +49,12 @@ def _check_destination(destination: Destination, resource: Resource) -> Check:
         sender = open_sender(destination, dict(resource.attributes), scope_version=__version__)
     except MissingExporterError as error:
         return failed(name, str(error), f"{sys.executable} -m pip install 'cronalytics-otel[grpc]'")
-    started_s = time.perf_counter()
+    started_s = SYSTEM_CLOCK.monotonic_s()
     try:
-        receipt = sender.send([probe_span(time.time_ns())])
+        receipt = sender.send([probe_span(SYSTEM_CLOCK.now_ns())])
     finally:
         sender.close()
-    took = formats.duration(time.perf_counter() - started_s)
+    took = formats.duration(SYSTEM_CLOCK.monotonic_s() - started_s)
     if receipt.accepted:
         reason = f"; it said: {receipt.reason}" if receipt.reason else ""
         return ok(name, f"{where} took a test span in {took}{reason}")

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import io
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,14 +25,16 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from ...clock import SYSTEM_CLOCK
+
 _DEADLINE: ContextVar[float] = ContextVar("deadline")
-"""The `time.monotonic()` at which the request of this thread must be over."""
+"""The monotonic time, in seconds, at which the request of this thread must be over."""
 
 
 @contextmanager
 def deadline(timeout_s: float) -> Iterator[None]:
     """Bound the requests inside the block that use a `DeadlineAdapter`."""
-    token = _DEADLINE.set(time.monotonic() + timeout_s)
+    token = _DEADLINE.set(SYSTEM_CLOCK.monotonic_s() + timeout_s)
     try:
         yield
     finally:
@@ -42,7 +43,7 @@ def deadline(timeout_s: float) -> Iterator[None]:
 
 def remaining_s() -> float:
     """Return the seconds that are left, more than 0. Raises TimeoutError when none are."""
-    left_s = _DEADLINE.get() - time.monotonic()
+    left_s = _DEADLINE.get() - SYSTEM_CLOCK.monotonic_s()
     if left_s <= 0:
         raise TimeoutError
     return left_s

@@ -16,7 +16,6 @@ from __future__ import annotations
 import http.client
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -30,6 +29,7 @@ from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.otlp.proto.http.version import __version__ as exporter_version
 
+from ...clock import SYSTEM_CLOCK
 from ..acknowledgement import Receipt, Verdict
 from .deadline import DeadlineAdapter, deadline, remaining_s
 from .http_answer import Answer, receipt_of
@@ -88,7 +88,9 @@ class HttpSender:
         if isinstance(outcome, Exception):
             reason = self._clean(_explain(outcome, limit_s))
             return Receipt(verdict=Verdict.RETRY, reason=reason, silent=_is_silence(outcome))
-        return receipt_of(outcome, sent=len(spans), clean=self._clean, now_s=time.time())
+        return receipt_of(
+            outcome, sent=len(spans), clean=self._clean, now_s=SYSTEM_CLOCK.now_ns() / 1e9
+        )
 
     def _unsent(self, error: Exception | None) -> Receipt:
         if error is None:
