@@ -1,6 +1,6 @@
 """What may leave of a text: whether at all, with secrets masked, and how long. Pure functions.
 
-What a secret looks like is known by `masking`.
+`redaction` knows what a secret looks like.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..model import Conversation, Message, Run
 from ..redaction import mask
 
 TRACE_BYTES = 3_000_000
-"""Of what was said, in one trace: collectors take 4 MiB a request, and a trace is never split."""
+"""The most content of one trace: collectors take 4 MiB a request, and a trace is never split."""
 
 ERROR_TEXT_CHARS = 2_000
 """Length limit of an error text, which always goes onto the wire (masked)."""
@@ -32,18 +32,21 @@ _ELLIPSIS = "…"
 
 
 class ContentMode(StrEnum):
-    """Which runs' prompts, answers, tool arguments and results leave."""
+    """Which runs send their prompts, answers, tool arguments and results."""
 
     OFF = "off"
     ERRORS = "errors"
-    """Only those of failed runs."""
+    """Failed runs alone."""
     FULL = "full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentPolicy:
-    """`jobs` are exceptions, by a job's id or its name at the run; the id is asked first. `max_chars`
-    is the limit of the text in one attribute."""
+    """Which content goes along.
+
+    `jobs` are exceptions, by a job's id or its name at the run; the id is asked first. `max_chars`
+    is the limit of the text in one attribute.
+    """
 
     mode: ContentMode = ContentMode.OFF
     jobs: Mapping[str, ContentMode] = field(default_factory=dict)
@@ -54,14 +57,16 @@ class ContentPolicy:
             raise ValueError(f"max_chars must be at least 1, not {self.max_chars}")
 
     def includes(self, run: Run) -> bool:
-        """Whether the content of this run goes along."""
+        """Return whether the content of this run goes along."""
         of_name = self.jobs.get(run.job_name.strip(), self.mode)
         mode = self.jobs.get(run.job_id, of_name) if self.jobs else self.mode
         return mode is ContentMode.FULL or (mode is ContentMode.ERRORS and run.failed)
 
     def fitted(self, conversation: Conversation) -> ContentPolicy:
-        """With the limit under which the content of this conversation fits into a request: what is
-        long is cut shorter, what is short stays whole."""
+        """Return this policy with a limit under which the conversation's content fits into a request.
+
+        What is long is cut shorter, what is short stays whole.
+        """
         texts = [text[: self.max_chars] for text in _texts(conversation)]
         chars, size = sum(map(len, texts)), sum(map(_wire_bytes, texts))
         if _TIMES * size <= TRACE_BYTES:
@@ -83,12 +88,12 @@ def _texts(conversation: Conversation) -> Iterator[str]:
 
 
 def _wire_bytes(text: str) -> int:
-    """As JSON in UTF-8."""
+    """Return a text's size as JSON in UTF-8."""
     return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _fair_limit(lengths: list[int], total: int, most: int) -> int:
-    """The greatest limit, from 1 to `most`, to which these may be cut to be `total` together."""
+    """Return the greatest limit, from 1 to `most`, to which texts may be cut to be `total` together."""
     left = total
     for at, length in enumerate(sorted(lengths)):
         share = left // (len(lengths) - at)
@@ -100,47 +105,48 @@ def _fair_limit(lengths: list[int], total: int, most: int) -> int:
 
 @lru_cache(maxsize=1_024)
 def name_text(text: str | None) -> str | None:
-    """A name on one line, secrets masked, bounded; None when nothing is left. (Cached: the same few
-    come in every span.)"""
+    """Return a name on one line, secrets masked, bounded; None when nothing is left.
+
+    (Cached: the same few come in every span.)
+    """
     if not text:
         return None
-    return _kept(" ".join(text.split()), NAME_CHARS) or None
+    return masked_and_cut(" ".join(text.split()), NAME_CHARS) or None
 
 
 def value_text(text: str | None) -> str | None:
-    """An identifying value, secrets masked, bounded; None when blank. Else it stays as it is."""
+    """Return an identifying value, secrets masked, bounded; None when blank."""
     if not text or text.isspace():
         return None
-    return text if _HOST_ID.fullmatch(text) else _kept(text, VALUE_CHARS)
+    if len(text) > VALUE_CHARS:
+        return masked_and_cut(text, VALUE_CHARS)
+    return cut(_masked_short(text), VALUE_CHARS)
+
+
+@lru_cache(maxsize=1_024)
+def _masked_short(text: str) -> str:
+    """Mask a text of at most `VALUE_CHARS`. (Cached: it comes again with the next step or run.)"""
+    return text if _HOST_ID.fullmatch(text) else mask(well_formed(text))
 
 
 _HOST_ID = re.compile(
     r"cron_[0-9a-f]{1,32}_\d{8}_\d{6}|\d{8}_\d{6}_[0-9a-f]{1,16}|(?:call_)?[0-9a-f]{1,32}"
 )
-"""The host's ids, another for each run: nothing in them that a rule of the masks could mean."""
-
-
-def _kept(text: str, limit: int) -> str:
-    """What identifies is short, and comes again with the next run or step."""
-    if len(text) > VALUE_CHARS:
-        return masked_and_cut(text, limit)
-    return cut(_masked_value(text), limit)
-
-
-@lru_cache(maxsize=1_024)
-def _masked_value(text: str) -> str:
-    return mask(well_formed(text))
+"""The host's ids, another for each run: no rule of the redaction could mean anything in them."""
 
 
 def error_text(text: str | None) -> str | None:
-    """An error's text as it may leave: secrets masked, cut; None when there is none."""
-    if not text or not text.strip():
+    """Return an error's text as it may leave: secrets masked, cut; None when there is none."""
+    stripped = text.strip() if text else ""
+    if not stripped:
         return None
-    return masked_and_cut(text.strip(), ERROR_TEXT_CHARS)
+    if len(stripped) > VALUE_CHARS:
+        return masked_and_cut(stripped, ERROR_TEXT_CHARS)
+    return cut(_masked_short(stripped), ERROR_TEXT_CHARS)
 
 
 def masked_and_cut(text: str, limit: int) -> str:
-    """Masked first, so that no secret is cut into a shape that is not recognised.
+    """Mask a text, then cut it: no secret is cut into a shape that is not recognised.
 
     A long text is shortened before masking, with a margin to spare: what stood in the last part of
     it, where that cut may have split a secret, never shows.
@@ -157,12 +163,12 @@ _SPLIT_CHARS = 2_048
 
 
 def cut(text: str, limit: int) -> str:
-    """At most `limit` characters; an ellipsis is the last of a text that was longer."""
+    """Return at most `limit` characters; a text that was longer ends with an ellipsis."""
     return text if len(text) <= limit else text[: limit - 1] + _ELLIPSIS
 
 
 def well_formed(text: str) -> str:
-    """With U+FFFD for each lone surrogate: JSON can hold them, UTF-8 and so OTLP cannot."""
+    """Put U+FFFD for each lone surrogate: JSON can hold them, UTF-8 and so OTLP cannot."""
     if text.isascii():
         return text
     return _SURROGATE.sub("\ufffd", text)
@@ -191,7 +197,7 @@ class _Budget:
 
 
 def messages_json(messages: Sequence[Message], max_chars: int) -> str | None:
-    """The GenAI conventions' JSON: a list of `{"role", "parts": [...]}`; None without messages.
+    """Return the GenAI conventions' JSON, a list of `{"role", "parts": [...]}`; None without messages.
 
     Parts are `text`, `tool_call` and `tool_call_response`. Together the texts have at most
     `max_chars` characters; secrets are masked.
@@ -233,15 +239,14 @@ _FINISH_REASON = {"tool_calls": "tool_call"}
 
 
 def _object(text: str) -> _Json:
-    """Arguments as the object that their JSON text means, as the conventions ask for; as text when
-    they are none, or were cut."""
+    """Return arguments as an object, as the conventions ask for; as text when they are none, or were cut."""
     if not text.startswith("{"):
         return text
     try:
         found = json.loads(text)
-        # Deeper than it will stand in its message: that is still to be written, where this was not.
+        # Deeper than it will stand in its message: that is written later, without this check.
         plain = json.dumps([[[[[[[[found]]]]]]]], ensure_ascii=False, allow_nan=False)
     except (ValueError, RecursionError):
         return text
-    # What was written in escapes is seen only now.
+    # Secrets written in escapes are seen only now.
     return cast("_Json", found) if mask(plain) == plain and plain == well_formed(plain) else text
