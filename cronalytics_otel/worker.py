@@ -156,7 +156,7 @@ class Worker:
         """When to sync for what has happened since the last one; None when nothing has."""
         if self._next_attempt_s is not None and now_s >= self._next_attempt_s:
             return now_s
-        if self._senders is not None and self._senders.couriers.have_news:
+        if self._senders is not None and self._senders.threads.has_reports:
             return now_s  # of a destination that the last sync did not wait for
         if self._look() == self._seen:
             return None
@@ -210,7 +210,7 @@ class Worker:
 
     def _sync(self) -> None:
         try:
-            from .sync import Manner, Senders, SyncBusyError, sync
+            from .sync import Senders, SyncBusyError, SyncOptions, sync
         except ImportError as error:  # a package that is being replaced just now: at the next beat
             self._say(error)
             return
@@ -226,7 +226,7 @@ class Worker:
             report = sync(
                 self._home,
                 settings,
-                manner=Manner(
+                options=SyncOptions(
                     sleep=self._rest,
                     between_chunks=self._between_chunks,
                     remaining_s=self._remaining_s,

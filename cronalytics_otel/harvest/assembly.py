@@ -283,4 +283,4 @@ class RunAssembler:
         before = self.matcher.before(execution)
         if before is not None:
             return before.began_ns, counted_from(before)
-        return self._journal.previous_times(execution.job_id, execution.began_ns)
+        return self._journal.runs.previous_times(execution.job_id, execution.began_ns)

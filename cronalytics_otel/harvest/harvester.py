@@ -24,7 +24,15 @@ from ..host.sqlite import (
     reading,
 )
 from ..host.state_db import Watermark
-from ..journal import Journal
+from ..journal import Journal, OpenKind
+from ..journal.facts import (
+    FINGERPRINTS,
+    LEDGER_LOST,
+    LEDGER_MARK,
+    SESSION_MARK,
+    FactValues,
+    RowMark,
+)
 from ..model import Execution, Mode, Run, Session
 from ..model.times import Zone
 from .assembly import Pair, RunAssembler
@@ -111,32 +119,34 @@ class _Harvester:
         self._unsound: set[str] = set()
 
     def run(self, *, full: bool, snapshots: Sequence[JobsSnapshot]) -> Harvest:
-        facts = self._journal.facts()
-        self._had_runs = "state.rowid" in facts or "ledger.rowid" in facts
-        prints = {
-            f"print.{name}": fingerprint(path)
+        facts = self._journal.facts.read()
+        self._had_runs = bool(facts.get(SESSION_MARK) or facts.get(LEDGER_MARK))
+        fingerprints = {
+            name: fingerprint(path)
             for name, path in (
                 ("jobs", self._home.jobs),
                 ("ledger", self._home.ledger),
                 ("state", self._home.state_db),
             )
         }
-        changed = any(facts.get(name) != value for name, value in prints.items())
-        open_executions = self._journal.open_ids("execution")
-        open_sessions = self._journal.open_ids("session")
+        changed = facts.get(FINGERPRINTS) != fingerprints
+        open_executions = self._journal.open_rows.seen_ns(OpenKind.EXECUTION)
+        open_sessions = self._journal.open_rows.seen_ns(OpenKind.SESSION)
         is_told = self._overdue_jobs.recall(facts)
-        still_open = open_executions or open_sessions or self._journal.open_ids("output")
+        open_outputs = self._journal.open_rows.seen_ns(OpenKind.OUTPUT)
+        still_open = open_executions or open_sessions or open_outputs
         if not (full or changed or snapshots or still_open or is_told):
             return self._result
         try:
             for snapshot in snapshots:
                 self._look_at_jobs(snapshot)
             self._look_at_jobs()
-            self._read(facts, prints, open_executions, open_sessions, full=full)
+            self._read(facts, fingerprints, open_executions, open_sessions, full=full)
         except HostDataError as error:
             self._problem(str(error))
-        kinds = ("execution",) if self._home.ledger.exists() else ("session", "output")
-        self._result.open_runs = sum(len(self._journal.open_ids(kind)) for kind in kinds)
+        has_ledger = self._home.ledger.exists()
+        kinds = (OpenKind.EXECUTION,) if has_ledger else (OpenKind.SESSION, OpenKind.OUTPUT)
+        self._result.open_runs = sum(len(self._journal.open_rows.seen_ns(kind)) for kind in kinds)
         return self._result
 
     def _problem(self, text: str, *, source: str | None = None) -> None:
@@ -145,7 +155,7 @@ class _Harvester:
         if text not in self._result.problems:
             self._result.problems.append(text)
         if source is not None:
-            self._unsound.add(f"print.{source}")
+            self._unsound.add(source)
 
     def _look_at_jobs(self, snapshot: JobsSnapshot | None = None) -> None:
         try:
@@ -158,8 +168,8 @@ class _Harvester:
 
     def _read(
         self,
-        facts: dict[str, str],
-        prints: dict[str, str],
+        facts: FactValues,
+        fingerprints: dict[str, str],
         open_executions: dict[str, int],
         open_sessions: dict[str, int],
         *,
@@ -197,28 +207,28 @@ class _Harvester:
         with self._journal.atomic():
             if page is not None:
                 self._add(self._overdue_jobs.settle())
-                prints |= {
-                    "ledger.rowid": str(page.last_rowid),
-                    "ledger.id": page.last_id,
-                    "ledger.lost": str(int(facts.get("ledger.lost", "0")) + self._lost),
-                }
+                self._journal.facts.set(LEDGER_MARK, RowMark(page.last_rowid, page.last_id))
+                if self._lost:
+                    self._journal.facts.set(LEDGER_LOST, facts.get(LEDGER_LOST) + self._lost)
             self._overdue_jobs.keep()
-            self._journal.set_facts(prints | dict.fromkeys(self._unsound, ""))
+            unsound = dict.fromkeys(self._unsound, "")
+            self._journal.facts.set(FINGERPRINTS, fingerprints | unsound)
 
     def _read_ledger(
-        self, facts: dict[str, str], open_ids: dict[str, int], *, full: bool
+        self, facts: FactValues, open_ids: dict[str, int], *, full: bool
     ) -> ledger.LedgerPage | None:
         """None when there is no ledger: an older host, or a damaged file (which is told)."""
         path = self._home.ledger
         if not path.exists():
             return None
+        mark = facts.get(LEDGER_MARK) or RowMark(0, "")
         try:
             with reading(path) as connection:
                 page = ledger.read(
                     connection,
                     path,
-                    after_rowid=0 if full else int(facts.get("ledger.rowid", "0")),
-                    after_id=facts.get("ledger.id", ""),
+                    after_rowid=0 if full else mark.rowid,
+                    after_id=mark.row_id,
                     open_ids=open_ids,
                 )
         except HostCorruptError as error:
@@ -239,7 +249,7 @@ class _Harvester:
                 "1000): those that have a session are taken from there"
             )
             self._lost += lost
-        known = self._journal.known("execution_id", [e.execution_id for e in page.executions])
+        known = self._journal.runs.known_executions([e.execution_id for e in page.executions])
         page.executions[:] = [e for e in page.executions if e.execution_id not in known]
         return page
 
@@ -293,18 +303,18 @@ class _Harvester:
         self,
         reader: state_db.Reader,
         connection: sqlite3.Connection,
-        facts: dict[str, str],
+        facts: FactValues,
         open_sessions: dict[str, int],
         *,
         full: bool,
     ) -> Iterator[tuple[list[Session], Watermark | None]]:
-        mark = Watermark(int(facts.get("state.rowid", "0")), facts.get("state.id", ""))
+        mark = Watermark(*(facts.get(SESSION_MARK) or ()))
         newest = state_db.watermark(connection)
         whole = full or not mark.rowid or not state_db.still_holds(connection, mark)
         if not whole:
             yield list(reader.sessions(open_sessions)), None
         for sessions, reached in reader.new_cron_sessions(0 if whole else mark.rowid, newest.rowid):
-            known = self._journal.known("session_id", [s.session_id for s in sessions])
+            known = self._journal.runs.known_sessions([s.session_id for s in sessions])
             yield [s for s in sessions if s.session_id not in known], reached
         yield [], newest
 
@@ -342,14 +352,14 @@ class _Harvester:
         made = {run.session_id for run in runs}
         still_open += [s.session_id for _, s in pairs if s.session_id not in made]
         with self._journal.atomic():
-            self._journal.close_open("session", done)
-            self._journal.set_open("session", still_open, self._now_ns)
-            self._journal.set_open("session", (s.session_id for s in waiting), self._now_ns)
+            self._journal.open_rows.close(OpenKind.SESSION, done)
+            self._journal.open_rows.add(OpenKind.SESSION, still_open, self._now_ns)
+            self._journal.open_rows.add(
+                OpenKind.SESSION, (s.session_id for s in waiting), self._now_ns
+            )
             self._close(runs)
             if mark is not None:
-                self._journal.set_facts(
-                    {"state.rowid": str(mark.rowid), "state.id": mark.session_id}
-                )
+                self._journal.facts.set(SESSION_MARK, RowMark(mark.rowid, mark.session_id))
         return waiting
 
     def _finish(
@@ -380,15 +390,15 @@ class _Harvester:
                 runs.append(self._assembler.of_execution(reader, unpaired[execution_id]))
         running = unpaired.keys() - ended
         with self._journal.atomic():
-            self._journal.set_open("execution", running, self._now_ns)
-            self._journal.close_open("execution", self._vanished)
-            self._journal.close_open("execution", ended)
-            self._journal.close_open("session", done)
+            self._journal.open_rows.add(OpenKind.EXECUTION, running, self._now_ns)
+            self._journal.open_rows.close(OpenKind.EXECUTION, self._vanished)
+            self._journal.open_rows.close(OpenKind.EXECUTION, ended)
+            self._journal.open_rows.close(OpenKind.SESSION, done)
             self._close(runs)
             if reader is not None:
                 # Sessions that the host has pruned meanwhile will never end.
                 existing = {s.session_id for s in reader.sessions(open_sessions)}
-                self._journal.close_open("session", set(open_sessions) - existing)
+                self._journal.open_rows.close(OpenKind.SESSION, set(open_sessions) - existing)
 
     def _has_all(self, reader: state_db.Reader | None) -> bool:
         """Whether what has a session or an execution can be told from what has none."""
@@ -399,23 +409,29 @@ class _Harvester:
     def _take_leftovers(self, reader: state_db.Reader | None) -> None:
         """What has neither an execution nor a session."""
         found = self._output_runs.found(
-            self._journal, self._job_history.now, self._journal.open_ids("session")
+            self._journal, self._job_history.now, self._journal.open_rows.seen_ns(OpenKind.SESSION)
         )
         runs = [self._assembler.of_output(reader, saved, output) for saved, output in found]
         with self._journal.atomic():
-            self._journal.close_open("output", self._journal.open_ids("output"))
-            self._journal.set_open("output", self._output_runs.waiting, self._now_ns)
+            self._journal.open_rows.close(
+                OpenKind.OUTPUT, self._journal.open_rows.seen_ns(OpenKind.OUTPUT)
+            )
+            self._journal.open_rows.add(OpenKind.OUTPUT, self._output_runs.waiting, self._now_ns)
             self._close(runs)
-            self._journal.set_facts(self._output_runs.facts())
+            self._output_runs.remember(self._journal)
 
     def _close(self, runs: list[Run]) -> None:
-        self._journal.close_open("execution", (r.execution_id for r in runs if r.execution_id))
-        self._journal.close_open("session", (r.session_id for r in runs if r.session_id))
+        self._journal.open_rows.close(
+            OpenKind.EXECUTION, (r.execution_id for r in runs if r.execution_id)
+        )
+        self._journal.open_rows.close(
+            OpenKind.SESSION, (r.session_id for r in runs if r.session_id)
+        )
         self._add(self._overdue_jobs.with_missed(runs, self._executions, self._assembler.previous))
 
     def _add(self, runs: list[Run]) -> None:
         if runs:
-            self._journal.add_runs(runs, self._now_ns)
+            self._journal.runs.add(runs, self._now_ns)
             self._result.new_runs += len(runs)
             self._progress(self._result.new_runs)
 
@@ -437,7 +453,7 @@ class _Harvester:
 
     def _known_by_execution(self, session: Session) -> bool:
         """Its execution went out alone, while the sessions could not be read."""
-        return self._had_runs and self._journal.execution_run_around(
+        return self._had_runs and self._journal.runs.execution_run_around(
             session.job_id or "", session.started_ns
         )
 
@@ -449,4 +465,4 @@ class _Harvester:
     def _known_by_session(self, execution: Execution) -> bool:
         """Its session went out alone, while the ledger could not be read."""
         end_ns = execution.finished_ns or execution.began_ns
-        return self._journal.session_run_between(execution.job_id, execution.began_ns, end_ns)
+        return self._journal.runs.session_run_between(execution.job_id, execution.began_ns, end_ns)

@@ -57,11 +57,11 @@ class JobHistory:
         self._text = text
         self.now = {job.job_id: job for job in jobs}
         with self._journal.atomic():
-            self._journal.observe_jobs(jobs, snapshot.seen_ns if snapshot else self._now_ns)
+            self._journal.jobs.observe(jobs, snapshot.seen_ns if snapshot else self._now_ns)
 
     def recall(self) -> None:
         """Reads what the journal keeps, for `at`."""
-        self._history = self._journal.job_history()
+        self._history = self._journal.jobs.history()
 
     def at(self, job_id: str, at_ns: int) -> Job | None:
         """The definition that held at a time: the newest seen by then, else the first seen."""
@@ -94,7 +94,9 @@ class JobHistory:
         # One that still went on, or was a person's beside this one, has not moved the time yet.
         ended = end_ns is not None and end_ns <= execution.claimed_ns
         after_ns = max(began_ns, end_ns - SAME_NS) if end_ns is not None and ended else began_ns
-        due_ns = self._journal.due_between(execution.job_id, after_ns, execution.claimed_ns + NS)
+        due_ns = self._journal.jobs.due_between(
+            execution.job_id, after_ns, execution.claimed_ns + NS
+        )
         if due_ns is None or end_ns is None or not ended:
             return due_ns
         job = self.at(execution.job_id, execution.claimed_ns)
@@ -110,7 +112,7 @@ class JobHistory:
         """When the host had a run due that no ledger knows: a time that it told before the run, after
         the job's run before, and not longer ago than it lets a run be late."""
         if self._dues is None:
-            self._dues = self._journal.dues()
+            self._dues = self._journal.jobs.dues()
         dues = self._dues.get(job_id)
         if not dues:
             return None
@@ -124,7 +126,7 @@ class JobHistory:
         late_s = grace_s(job.schedule) if job is not None and job.schedule is not None else 0
         if began_ns - due_ns > late_s * NS + TICK_NS:
             return None
-        previous = self._journal.previous_times(job_id, began_ns)
+        previous = self._journal.runs.previous_times(job_id, began_ns)
         return due_ns if previous is None or due_ns > previous[0] else None
 
     def _of_file(self) -> tuple[str | None, list[Job]]:

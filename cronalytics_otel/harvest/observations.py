@@ -18,4 +18,4 @@ def keep(home: Home, told: Sequence[Note], lost: int) -> None:
     read = ((note, notes.read(note.hook, note.time_s, note.told)) for note in told)
     details = [(note.root_id, note.session_id, d) for note, d in read if d is not None]
     with Journal.open(home.journal, mend=False) as journal:
-        journal.add_observations(details, lost + len(told) - len(details))
+        journal.observations.add(details, lost + len(told) - len(details))

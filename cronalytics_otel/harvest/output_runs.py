@@ -16,16 +16,16 @@ from ..host.ledger import LedgerPage
 from ..host.outputs import Outputs
 from ..host.state_db import CRON_SESSION
 from ..journal import Journal
+from ..journal.facts import (
+    LEDGER_FIRST_NS,
+    OLD_OUTPUTS_READ,
+    FactValues,
+    FolderMark,
+    output_folder,
+)
 from ..model import Ending, Job, Output, OutputFile
 from ..model.times import NS, iso_to_ns
 from .readiness import DELIVERY_GRACE_NS, UNMATCHED_GRACE_NS
-
-_FACT = "output."
-_LEDGER_FIRST = "ledger.first"
-"""The oldest claim that a ledger of this home ever held, 0 if it may have forgotten older ones: what
-was saved later is of an execution."""
-_DONE = "outputs.done"
-"""Set when all that is older than the ledger has been looked at."""
 
 _NO_SESSION = ("Blocked: ",)
 """How errors begin of agents that were never started."""
@@ -42,13 +42,12 @@ class _Folder:
     waiting: list[OutputFile] = field(default_factory=list)
 
     @property
-    def fact(self) -> tuple[str, str]:
-        """What is remembered: the folder's time, and up to where its files are done with. With files
-        that wait it is listed again."""
+    def mark(self) -> FolderMark:
+        """How far it was read. A folder with files that wait is listed again."""
         if self.waiting:
-            return _FACT + self.job_id, f"0 {self.waiting[0].saved_ns - 1}"
+            return FolderMark(0, self.waiting[0].saved_ns - 1)
         mark_ns = max([self.mark_ns, *(saved.saved_ns for saved in self.new)])
-        return _FACT + self.job_id, f"{self.changed_ns} {mark_ns}"
+        return FolderMark(self.changed_ns, mark_ns)
 
 
 class OutputRuns:
@@ -63,20 +62,20 @@ class OutputRuns:
         self._ends_history = False
         self._ledger_first_ns: int | None = None
 
-    def look(
-        self, facts: Mapping[str, str], page: LedgerPage | None, *, ledger: bool, full: bool
-    ) -> None:
+    def look(self, facts: FactValues, page: LedgerPage | None, *, ledger: bool, full: bool) -> None:
         """With a ledger (`page` is None if it cannot be read) once, at what is older than it ever was
         (it may have been emptied since), and not at all if it may have known that and forgotten."""
-        firsts = [int(facts[_LEDGER_FIRST])] if _LEDGER_FIRST in facts else []
+        known_first_ns = facts.get(LEDGER_FIRST_NS)
+        firsts = [] if known_first_ns is None else [known_first_ns]
         if page is not None and page.first_ns is not None:
             firsts.append(page.first_ns if page.is_complete else 0)
         self._ledger_first_ns = until_ns = min(firsts, default=None)
-        if ledger and (page is None or not page.is_complete or (_DONE in facts and not full)):
+        done = facts.get(OLD_OUTPUTS_READ) and not full
+        if ledger and (page is None or not page.is_complete or done):
             return
         self._ends_history = ledger and until_ns is not None
         for job_id, changed_ns in self._outputs.folders():
-            seen_ns, mark_ns = (int(n) for n in facts.get(_FACT + job_id, "0 0").split(maxsplit=1))
+            seen_ns, mark_ns = facts.get(output_folder(job_id))
             if changed_ns == seen_ns and not full:
                 continue
             new = self._outputs.saved_after(job_id, 0 if full else mark_ns)
@@ -91,7 +90,7 @@ class OutputRuns:
         found: list[tuple[OutputFile, Output]] = []
         opened = self._opened(open_sessions) if self._folders else {}
         for folder in self._folders:
-            known = journal.known("execution_id", [saved.run_id for saved in folder.new])
+            known = journal.runs.known_executions([saved.run_id for saved in folder.new])
             unknown = [saved for saved in folder.new if saved.run_id not in known]
             read = {saved: self._outputs.read(saved) for saved in unknown}
             claimed = self._claimed(journal, folder, read)
@@ -112,11 +111,14 @@ class OutputRuns:
         """The ids of runs that are not final yet."""
         return [saved.run_id for folder in self._folders for saved in folder.waiting]
 
-    def facts(self) -> dict[str, str]:
-        """To be remembered once what was found is in the journal."""
-        done = {_DONE: "1"} if self._ends_history and not self.waiting else {}
-        first = {} if self._ledger_first_ns is None else {_LEDGER_FIRST: str(self._ledger_first_ns)}
-        return dict(folder.fact for folder in self._folders) | done | first
+    def remember(self, journal: Journal) -> None:
+        """Writes down how far the files were read, once what was found is in the journal."""
+        for folder in self._folders:
+            journal.facts.set(output_folder(folder.job_id), folder.mark)
+        if self._ends_history and not self.waiting:
+            journal.facts.set(OLD_OUTPUTS_READ, value=True)
+        if self._ledger_first_ns is not None:
+            journal.facts.set(LEDGER_FIRST_NS, self._ledger_first_ns)
 
     def _is_early(self, saved: OutputFile, job: Job | None) -> bool:
         """The host is delivering: it marks the job afterwards."""
@@ -144,7 +146,7 @@ class OutputRuns:
             return set()
         first_ns = theirs[0].saved_ns - UNMATCHED_GRACE_NS
         last_ns = theirs[-1].saved_ns + NS
-        ends = journal.recorded_ends(folder.job_id, first_ns, last_ns)
+        ends = journal.runs.recorded_ends(folder.job_id, first_ns, last_ns)
         alone = {saved.name for saved in read} - {saved.name for saved in theirs}
         times = {name: at for at, name in self._outputs.between(folder.job_id, first_ns, last_ns)}
         times |= {saved.name: saved.saved_ns for saved in theirs}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, replace
 from datetime import tzinfo
@@ -17,15 +16,13 @@ from ..host import ledger as ledger_file
 from ..host.home import Home
 from ..host.sqlite import reading
 from ..journal import Journal
+from ..journal.facts import OVERDUE_SEEN, FactValues, OverdueRow
 from ..model import Execution, Job, Run
 from ..model.times import NS
 from .job_history import JobHistory
 
 PreviousTimes: TypeAlias = Callable[[Execution], tuple[int, int | None] | None]
 """Of an execution, the start of the job's run before it and the time the host counted on from."""
-
-FACT = "outages"
-"""The journal's fact that keeps what was seen, from one harvest to the next."""
 
 TELL_AFTER_NS = 120 * NS
 """After an overdue job was seen to be due for another time: a run that did it is in the ledger by
@@ -52,13 +49,13 @@ class OverdueJobs:
         self._now_ns = now_ns
         self._overdue: dict[str, list[Overdue]] = {}
         """By job id, the oldest first: a second one may begin before the first is told."""
-        self._kept = ""
+        self._kept: Mapping[str, tuple[OverdueRow, ...]] = {}
         self._ledger: Ledger | None = None
 
-    def recall(self, facts: Mapping[str, str]) -> bool:
+    def recall(self, facts: FactValues) -> bool:
         """Takes what earlier harvests saw; whether one of them may be told now."""
-        self._kept = facts.get(FACT, "")
-        for job_id, seen in json.loads(self._kept or "{}").items():
+        self._kept = facts.get(OVERDUE_SEEN)
+        for job_id, seen in self._kept.items():
             self._overdue[job_id] = [
                 Overdue(due_ns=due_ns, until_ns=until_ns, runs_left=left, changed_ns=changed_ns)
                 for due_ns, until_ns, left, changed_ns in seen
@@ -92,12 +89,13 @@ class OverdueJobs:
     def keep(self) -> None:
         """Writes down what was seen, for the next harvest."""
         kept = {
-            job: list(map(astuple, seen)) for job, seen in sorted(self._overdue.items()) if seen
+            job: tuple(OverdueRow(*astuple(overdue)) for overdue in seen)
+            for job, seen in self._overdue.items()
+            if seen
         }
-        text = json.dumps(kept) if kept else ""
-        if text != self._kept:
-            self._journal.set_facts({FACT: text})
-            self._kept = text
+        if kept != self._kept:
+            self._journal.facts.set(OVERDUE_SEEN, kept)
+            self._kept = kept
 
     def with_missed(
         self, runs: Sequence[Run], executions: Mapping[str, Execution], previous: PreviousTimes
@@ -217,13 +215,13 @@ class OverdueJobs:
         )
 
     def _new(self, told: Mapping[str, Run]) -> list[Run]:
-        known = self._journal.known("execution_id", list(told))
+        known = self._journal.runs.known_executions(list(told))
         return [run for run_id, run in told.items() if run_id not in known]
 
     def _runs_still(self, siblings: Sequence[Execution]) -> bool:
         """A row that is open for ever may be known to be abandoned."""
         is_open = [e.execution_id for e in siblings if e.known_open]
-        return len(self._journal.known("execution_id", is_open)) < len(is_open)
+        return len(self._journal.runs.known_executions(is_open)) < len(is_open)
 
     def _is_settled(self, overdue: Overdue) -> bool:
         return (

@@ -21,6 +21,7 @@ from .evidence import (
 )
 from .job import Job, Mode, Schedule, ScheduleKind
 from .observation import ApiError, Approval, ModelCall, Observation, Observations, ToolResult
+from .resource import AttributeValue, Resource
 from .run import (
     FAILED_OUTCOMES,
     OUTPUT_ID,
@@ -34,7 +35,7 @@ from .run import (
     TimeSource,
     Trigger,
 )
-from .span import AttributeValue, Span, SpanEvent, SpanKind, SpanLink
+from .span import Span, SpanEvent, SpanKind, SpanLink
 from .usage import CostStatus, Usage
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "Output",
     "OutputFile",
     "Prompt",
+    "Resource",
     "Run",
     "RunKey",
     "Schedule",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import socket
@@ -708,12 +709,13 @@ def test_a_body_that_trickles_for_ever_ends_at_the_timeout(
 
 @pytest.mark.parametrize(
     ("interim", "verdict"),
-    [("102 Processing", Verdict.ACCEPTED), ("103 Early Hints", Verdict.ACCEPTED),
-     ("101 Switching Protocols", Verdict.RETRY)],
+    [("100 Continue", Verdict.ACCEPTED), ("102 Processing", Verdict.RETRY),
+     ("103 Early Hints", Verdict.RETRY), ("101 Switching Protocols", Verdict.RETRY)],
 )  # fmt: skip
 def test_what_comes_before_the_answer_is_not_taken_for_it(
     sender_to: OpenSender, interim: str, verdict: Verdict
 ) -> None:
+    """Python's http.client passes over 100 alone. What follows another one is not read."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer_twice() -> None:
@@ -730,6 +732,33 @@ def test_what_comes_before_the_answer_is_not_taken_for_it(
         receipt = sender_to(url).send([make_span()])
         thread.join()
     assert receipt.verdict is verdict
+
+
+@pytest.mark.parametrize("interim", ["102 Processing", "103 Early Hints"])
+def test_an_answer_that_comes_late_is_not_taken_for_that_of_the_next_request(
+    sender_to: OpenSender, interim: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer_late() -> None:
+            first, _ = server.accept()
+            with first:
+                _read_request(first)
+                first.sendall(f"HTTP/1.1 {interim}\r\n\r\n".encode())
+                second, _ = server.accept()
+                with second:
+                    _read_request(second)
+                    with contextlib.suppress(OSError):
+                        first.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                    second.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=answer_late, daemon=True)
+        thread.start()
+        sender = sender_to(f"http://127.0.0.1:{server.getsockname()[1]}/v1/traces", timeout_s=5)
+        assert sender.send([make_span()]).verdict is Verdict.RETRY
+        receipt = sender.send([make_span()])
+        thread.join(10)
+    assert receipt == Receipt(verdict=Verdict.REFUSED, reason="HTTP 400 Bad Request")
 
 
 def _read_request(connection: socket.socket) -> None:

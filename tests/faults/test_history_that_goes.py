@@ -12,6 +12,7 @@ import pytest
 
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
+from cronalytics_otel.journal.facts import LEDGER_LOST
 from tests.support.collector import FaultyCollector, status
 from tests.support.fault_checks import (
     assert_all_there_once,
@@ -97,7 +98,7 @@ def test_runs_that_came_and_went_while_nobody_looked_are_counted(
     assert "501 runs were deleted from it before they were read" in problem
     assert processes.sync(home.path, environ).report.healthy
     with Journal.open(Home(home.path).journal) as journal:
-        assert journal.facts()["ledger.lost"] == "501"
+        assert journal.facts.get(LEDGER_LOST) == 501
 
 
 def test_sessions_pruned_before_they_were_sent_leave_a_root_that_says_so(

@@ -312,7 +312,7 @@ def test_a_journal_that_cannot_be_written_is_read_with_what_stands_in_its_log(ho
     """Somebody writes to it; who reads it must see that."""
     with Journal.open(home.journal) as journal:
         with journal.atomic():
-            journal.add_runs([LOST], NOW_NS)
+            journal.runs.add([LOST], NOW_NS)
         folder = home.plugin_folder
         with mode(0o400, *folder.iterdir()), mode(0o500, folder):
             done = without_override(home, "runs")
@@ -323,7 +323,7 @@ def test_a_journal_that_cannot_be_written_is_read_with_what_stands_in_its_log(ho
 
 def test_an_older_journal_that_cannot_be_written_says_who_brings_it_up_to_date(home: Home) -> None:
     with closing(sqlite3.connect(home.journal)) as connection, connection:
-        connection.execute("DELETE FROM migration WHERE name LIKE 'm0002%'")
+        connection.execute("DELETE FROM migration WHERE name LIKE 'm0001%'")
     with mode(0o400, *home.plugin_folder.iterdir()), mode(0o500, home.plugin_folder):
         done = without_override(home, "runs")
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cronalytics_otel.journal import Journal
+from cronalytics_otel.journal.facts import LAST_SYNC_NS, PROBLEMS
 from tests.support.cli import (
     DIGEST,
     HOUR,
@@ -42,7 +43,7 @@ def empty(
 def cli(empty: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Four runs, all of them pending at one destination."""
     HomeBuilder(empty.home.path).write()
-    fill(empty.home, SCRIPT, LOST, DIGEST, NO_KEY, **{"sync.last_ns": str(NOW_NS - MINUTE)})
+    fill(empty.home, SCRIPT, LOST, DIGEST, NO_KEY, facts={LAST_SYNC_NS: NOW_NS - MINUTE})
     monkeypatch.delenv("OTEL_TRACES_EXPORTER")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example")
     with_outbox(empty, lambda outbox, _: outbox.set_destinations({"default": ENDPOINT}, NOW_NS))
@@ -257,7 +258,7 @@ def test_a_file_that_cannot_be_read_is_a_failure_that_names_it(cli: Cli) -> None
 def test_problems_of_the_last_sync_and_of_the_configuration_are_failures(cli: Cli) -> None:
     config = cli.home.path / "config.yaml"
     config.write_text("plugins: {entries: {cronalytics-otel: {max_age_day: 3}}}\n")
-    fill(cli.home, problems="state.db is locked: it is read at the next sync")
+    fill(cli.home, facts={PROBLEMS: ("state.db is locked: it is read at the next sync",)})
 
     said = cli("status")
 

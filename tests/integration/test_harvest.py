@@ -17,7 +17,7 @@ from cronalytics_otel.harvest import readiness as waiting
 from cronalytics_otel.harvest.job_history import JobsSnapshot
 from cronalytics_otel.host import ledger, state_db
 from cronalytics_otel.host.home import Home
-from cronalytics_otel.journal import Journal
+from cronalytics_otel.journal import Journal, OpenKind
 from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import (
     CostStatus,
@@ -694,7 +694,10 @@ def test_sessions_that_are_deleted_while_they_are_open_are_no_longer_waited_for(
     place.harvest()
 
     with place.journal() as journal:
-        assert (journal.open_ids("session"), journal.open_ids("execution")) == ({}, {})
+        assert (
+            journal.open_rows.seen_ns(OpenKind.SESSION),
+            journal.open_rows.seen_ns(OpenKind.EXECUTION),
+        ) == ({}, {})
     assert place.run(built).session_id is None
 
 

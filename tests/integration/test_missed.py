@@ -14,9 +14,9 @@ from cronalytics_otel.export.traces import trace_of
 from cronalytics_otel.harvest import harvest
 from cronalytics_otel.harvest import readiness as waiting
 from cronalytics_otel.harvest.job_history import JobsSnapshot
-from cronalytics_otel.harvest.overdue import FACT
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
+from cronalytics_otel.journal.facts import OVERDUE_SEEN
 from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import Outcome, Run, Span, Trigger
 from cronalytics_otel.model.times import Zone
@@ -290,4 +290,4 @@ def test_without_a_ledger_nothing_is_remembered_as_overdue(tmp_path: Path) -> No
                 home, journal, Zone(info=ZoneInfo("UTC"), name="UTC"),
                 now_ns=epoch_ns(NINE + day * DAY), full=True,
             )  # fmt: skip
-        assert not journal.facts().get(FACT)
+        assert not journal.facts.get(OVERDUE_SEEN)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ import time_machine
 from cronalytics_otel.cli import main
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
+from cronalytics_otel.journal.facts import Fact
 from cronalytics_otel.model import (
     CostStatus,
     DeliveryOutcome,
@@ -95,11 +97,12 @@ def new_home(path: Path) -> Home:
     return Home(path)
 
 
-def fill(home: Home, *runs: Run, **facts: str) -> None:
+def fill(home: Home, *runs: Run, facts: Mapping[Fact[Any], object] = MappingProxyType({})) -> None:
     """Makes the home's journal, or adds to it."""
     with Journal.open(home.journal) as journal, journal.atomic():
-        journal.set_facts(facts)
-        journal.add_runs(runs, NOW_NS)
+        for fact, value in facts.items():
+            journal.facts.set(fact, value)
+        journal.runs.add(runs, NOW_NS)
 
 
 # Runs, newest first, one of each kind that looks different.

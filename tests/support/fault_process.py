@@ -176,6 +176,9 @@ class SyncProcesses:
 
 
 def main() -> None:
+    # Imported once here: otherwise each sync would import them after its fork.
+    import cronalytics_otel.export.otlp.http
+    import cronalytics_otel.sync  # noqa: F401
 
     if threading.active_count() != 1:
         raise AssertionError("a process with threads must not be forked for a clean start")
@@ -216,7 +219,7 @@ def _peak_bytes() -> int:
 def _outcome(call: SyncCall) -> dict[str, Any]:
     from cronalytics_otel.config import load_settings
     from cronalytics_otel.host.home import Home
-    from cronalytics_otel.sync import Manner, SyncRequest, sync
+    from cronalytics_otel.sync import SyncOptions, sync
 
     _prepare_death(call)
     if call.largest_file_bytes is not None:
@@ -227,14 +230,14 @@ def _outcome(call: SyncCall) -> dict[str, Any]:
         report = sync(
             home,
             load_settings(home.path, call.environ),
-            SyncRequest(
+            SyncOptions(
                 full=call.full,
                 retry_refused=call.retry_refused,
                 dry_run=call.dry_run,
                 eager=call.eager,
                 since_ns=call.since_ns,
+                clock_ns=lambda: time.time_ns() + ahead_ns,
             ),
-            manner=Manner(clock_ns=lambda: time.time_ns() + ahead_ns),
         )
     except BaseException as error:
         return {

@@ -16,10 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cronalytics_otel.export import exporter as export
-from cronalytics_otel.export.acknowledgement import Receipt, Verdict
-from cronalytics_otel.export.exporter import Delivery, Terms, backoff_s, deliver
+from cronalytics_otel.export.acknowledgement import MAX_REFUSED, Receipt, Verdict
+from cronalytics_otel.export.backoff import FULL_TRY_EVERY, PROBE_TIMEOUT_S, backoff_s
+from cronalytics_otel.export.batches import MAX_SPANS, MAX_TEXT_CHARS
+from cronalytics_otel.export.exporter import BuildTraces, DestinationExporter
+from cronalytics_otel.export.options import SyncOptions
 from cronalytics_otel.export.otlp.sender import MissingExporterError
+from cronalytics_otel.export.report import DestinationReport
 from cronalytics_otel.journal import Journal, JournalError
 from cronalytics_otel.journal.outbox import DestinationStatus, Entry
 from cronalytics_otel.model import Span
@@ -103,7 +106,7 @@ class Desk:
         self.journal = Journal.open(Path(path))
         self.clock = Clock()
         self.backend = Backend(self.clock)
-        self.build: export.BuildTraces = one_span_each
+        self.build: BuildTraces = one_span_each
         self.jitter = 1.0
         self.count = 0
         with self.journal.atomic():
@@ -112,7 +115,7 @@ class Desk:
 
     def add(self, count: int, first_end_ns: int) -> None:
         with self.journal.atomic():
-            self.journal.add_runs(
+            self.journal.runs.add(
                 [
                     replace(
                         DIGEST, execution_id=f"e{n}", session_id=None,
@@ -124,16 +127,23 @@ class Desk:
             )  # fmt: skip
         self.count += count
 
-    def deliver(self, **changes: object) -> Delivery:
+    def deliver(self, **changes: object) -> DestinationReport:
         """One sync; it must be due."""
-        terms = Terms(
+        options = SyncOptions(
             **{
-                "clock_ns": self.clock, "sleep": self.clock.sleep, "max_age_ns": 90 * DAY_NS,
-                "jitter": lambda: self.jitter, **changes,
+                "clock_ns": self.clock, "sleep": self.clock.sleep, "jitter": lambda: self.jitter,
+                **changes,
             }  # type: ignore[arg-type]
         )  # fmt: skip
-        (standing,) = self.journal.outbox.progress()
-        return deliver(self.journal, standing, lambda: self.backend, self.build, terms)
+        (progress,) = self.journal.outbox.pending_destinations()
+        return DestinationExporter(
+            self.journal,
+            progress,
+            lambda: self.backend,
+            self.build,
+            options,
+            max_age_ns=90 * DAY_NS,
+        ).run()
 
     def answer(self, *receipts: Receipt, then: Receipt = OK) -> None:
         """These, one a request, and after them always `then`."""
@@ -173,7 +183,7 @@ MakeDesk = Callable[[int], Desk]
 def test_everything_is_sent_oldest_first_and_done_with_the_receipt(desks: MakeDesk) -> None:
     desk = desks(600)
     result = desk.deliver()
-    assert (result.sent, result.error, result.waits_until_ns) == (600, None, None)
+    assert (result.sent, result.error, result.next_attempt_ns) == (600, None, None)
     assert desk.backend.sizes == [256, 256, 88]
     assert [run for request in desk.backend.requests for run in request] == list(range(1, 601))
     assert (desk.state.delivered, desk.state.pending) == (600, 0)
@@ -191,7 +201,7 @@ def test_a_run_of_this_minute_goes_before_a_backlog(desks: MakeDesk) -> None:
 def test_a_run_that_ends_while_a_backlog_is_sent_goes_in_the_next_request(desks: MakeDesk) -> None:
     desk = desks(1000)
     late = iter([True])
-    desk.deliver(between_requests=lambda: desk.add(1, desk.clock()) if next(late, False) else None)
+    desk.deliver(between_chunks=lambda: desk.add(1, desk.clock()) if next(late, False) else None)
     assert desk.backend.requests[1][0] == 1001
 
 
@@ -217,13 +227,13 @@ def test_each_failure_doubles_the_wait_and_no_sync_tries_before_it_is_over(desks
     for tries in range(1, 11):
         result = desk.deliver()
         assert len(desk.backend.requests) == tries
-        assert result.waits_until_ns == desk.state.next_attempt_ns
+        assert result.next_attempt_ns == desk.state.next_attempt_ns
         waits.append(desk.wait_s)
 
         desk.clock.advance(desk.wait_s - 0.001)
         early = desk.deliver()
         assert len(desk.backend.requests) == tries
-        assert (early.error, early.waits_until_ns) == (None, desk.state.next_attempt_ns)
+        assert (early.error, early.next_attempt_ns) == (None, desk.state.next_attempt_ns)
         desk.clock.advance(0.001)
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
     assert (desk.state.failures, desk.state.pending) == (10, 3)
@@ -239,8 +249,8 @@ def test_jitter_stretches_the_wait_that_the_back_off_says(desks: MakeDesk, jitte
 
 
 def test_the_jitter_of_a_real_export_is_half_to_one_and_a_half() -> None:
-    terms = Terms(clock_ns=lambda: 0, sleep=lambda _: None, max_age_ns=0)
-    drawn = [terms.jitter() for _ in range(1000)]
+    options = SyncOptions()
+    drawn = [options.jitter() for _ in range(1000)]
     assert 0.5 <= min(drawn) < 0.6
     assert 1.4 < max(drawn) <= 1.5
 
@@ -351,7 +361,7 @@ def test_a_fault_of_ours_is_a_failure_of_this_destination_that_quotes_nothing(
         assert result.error is not None
         assert result.error.startswith("a fault of cronalytics-otel itself (ValueError in test_")
         assert (desk.state.failures, desk.state.pending) == (failures, 3)
-        assert result.waits_until_ns == desk.state.next_attempt_ns
+        assert result.next_attempt_ns == desk.state.next_attempt_ns
     assert [r.levelname for r in caplog.records] == ["WARNING"], "where it was is told once"
     assert "in answers" in caplog.text
     assert "tok3n" not in caplog.text + (desk.state.last_error or "")
@@ -428,7 +438,7 @@ def test_a_server_that_refuses_everything_is_not_asked_about_each_run(desks: Mak
     result = desk.deliver()
     assert (result.sent, result.refused, desk.state.pending) == (0, 0, 2000)
     assert (result.error, result.began_failing) == ("400", True)
-    assert len(desk.backend.requests) == export.MAX_REFUSED
+    assert len(desk.backend.requests) == MAX_REFUSED
 
 
 def test_a_server_that_goes_on_refusing_everything_takes_nothing_out_of_the_outbox(
@@ -498,7 +508,7 @@ def test_a_request_holds_no_more_spans_than_its_bound_and_no_trace_is_split(
 
 def test_one_trace_above_the_bound_goes_alone(desks: MakeDesk) -> None:
     desk = desks(3)
-    sizes = {1: 1, 2: export.MAX_SPANS + 1, 3: 1}
+    sizes = {1: 1, 2: MAX_SPANS + 1, 3: 1}
     desk.build = lambda entries: [[make_span(trace_id=e.run_id)] * sizes[e.run_id] for e in entries]
     desk.deliver()
     assert desk.backend.requests == [[1], [2], [3]]
@@ -506,12 +516,12 @@ def test_one_trace_above_the_bound_goes_alone(desks: MakeDesk) -> None:
 
 def test_a_request_holds_no_more_text_than_its_bound(desks: MakeDesk) -> None:
     desk = desks(10)
-    text = "x" * (export.MAX_TEXT_CHARS // 4)
+    text = "x" * (MAX_TEXT_CHARS // 4)
     desk.build = lambda entries: [
         [make_span(trace_id=e.run_id, attributes={"gen_ai.prompt": text})] for e in entries
     ]
     desk.deliver()
-    assert max(desk.backend.texts) <= export.MAX_TEXT_CHARS
+    assert max(desk.backend.texts) <= MAX_TEXT_CHARS
     assert desk.backend.sizes == [4, 4, 2]
 
 
@@ -544,7 +554,7 @@ def test_in_a_hurry_one_that_was_silent_gets_one_run_and_a_short_try(desks: Make
     desk.deliver(hurried=True, remaining_s=lambda: 2.0, eager=True)
     desk.deliver(hurried=True, remaining_s=lambda: 0.1, eager=True)
     desk.deliver(hurried=True, eager=True)
-    assert desk.backend.timeouts == [1.8, export.PROBE_TIMEOUT_S, 0.05, export.PROBE_TIMEOUT_S]
+    assert desk.backend.timeouts == [1.8, PROBE_TIMEOUT_S, 0.05, PROBE_TIMEOUT_S]
     assert [len(request) for request in desk.backend.requests[1:]] == [1, 1, 1]
 
 
@@ -560,10 +570,10 @@ def test_in_a_hurry_one_that_said_no_gets_all_the_time_there_is(desks: MakeDesk)
 def test_in_a_hurry_one_that_stays_silent_gets_all_the_time_now_and_then(desks: MakeDesk) -> None:
     desk = desks(3)
     desk.answer(then=SILENCE)
-    for _ in range(2 * export.FULL_TRY_EVERY):
+    for _ in range(2 * FULL_TRY_EVERY):
         desk.deliver(hurried=True, remaining_s=lambda: 2.0, eager=True)
     full = [n for n, limit in enumerate(desk.backend.timeouts) if limit == 1.8]
-    assert full == [0, export.FULL_TRY_EVERY]
+    assert full == [0, FULL_TRY_EVERY]
 
 
 def test_a_request_leaves_time_to_write_down_its_end(desks: MakeDesk) -> None:
@@ -577,7 +587,7 @@ def test_in_a_hurry_one_that_answers_again_gets_all_the_time_that_is_left(desks:
     desk.answer(SILENCE)
     desk.deliver()
     desk.deliver(hurried=True, remaining_s=lambda: 2.0, eager=True)
-    assert desk.backend.timeouts[1] == export.PROBE_TIMEOUT_S
+    assert desk.backend.timeouts[1] == PROBE_TIMEOUT_S
     assert set(desk.backend.timeouts[2:]) == {1.8}
     assert desk.state.pending == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cronalytics_otel.journal import Journal, JournalError
+from cronalytics_otel.journal import Journal, JournalError, OpenKind
+from cronalytics_otel.journal.facts import Fact
 from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import Job, Mode, Run, Schedule, ScheduleKind
 from tests.support.cli import DIGEST
@@ -32,6 +34,14 @@ def path(tmp_path: Path) -> Path:
 def journal(path: Path) -> Iterator[Journal]:
     with Journal.open(path) as journal:
         yield journal
+
+
+def a_fact(name: str) -> Fact[str]:
+    return Fact(name, "", str)
+
+
+def written(journal: Journal) -> dict[str, object]:
+    return {name: json.loads(text) for name, text in journal.facts.read().texts.items()}
 
 
 def a_run(number: int, **changes: object) -> Run:
@@ -66,28 +76,28 @@ def pending(path: Path) -> list[tuple[str, str]]:
 
 def test_an_error_in_a_transaction_leaves_nothing_of_it(journal: Journal) -> None:
     with pytest.raises(ZeroDivisionError), journal.atomic():
-        journal.set_facts({"a": "1"})
+        journal.facts.set(a_fact("a"), "1")
         raise ZeroDivisionError
-    assert journal.facts() == {}
+    assert written(journal) == {}
 
 
 def test_an_error_in_an_inner_block_undoes_that_block_alone(journal: Journal) -> None:
     with journal.atomic():
-        journal.set_facts({"before": "1"})
+        journal.facts.set(a_fact("before"), "1")
         with pytest.raises(ZeroDivisionError), journal.atomic():
-            journal.set_facts({"inner": "1"})
+            journal.facts.set(a_fact("inner"), "1")
             raise ZeroDivisionError
         with journal.atomic():
-            journal.set_facts({"after": "1"})
-    assert journal.facts() == {"before": "1", "after": "1"}
+            journal.facts.set(a_fact("after"), "1")
+    assert written(journal) == {"before": "1", "after": "1"}
 
 
 def test_a_dry_run_sees_what_it_writes_and_leaves_nothing(journal: Journal) -> None:
     with journal.atomic(keep=False):
         with journal.atomic():
-            journal.set_facts({"a": "1"})
-        assert journal.facts() == {"a": "1"}
-    assert journal.facts() == {}
+            journal.facts.set(a_fact("a"), "1")
+        assert written(journal) == {"a": "1"}
+    assert written(journal) == {}
 
 
 def test_after_a_transaction_that_failed_the_next_one_works(journal: Journal) -> None:
@@ -95,8 +105,8 @@ def test_after_a_transaction_that_failed_the_next_one_works(journal: Journal) ->
         with pytest.raises(ZeroDivisionError), journal.atomic(), journal.atomic():
             raise ZeroDivisionError
     with journal.atomic():
-        journal.set_facts({"a": "1"})
-    assert journal.facts() == {"a": "1"}
+        journal.facts.set(a_fact("a"), "1")
+    assert written(journal) == {"a": "1"}
 
 
 def test_the_first_error_is_told_when_the_disk_is_full(journal: Journal) -> None:
@@ -104,9 +114,10 @@ def test_the_first_error_is_told_when_the_disk_is_full(journal: Journal) -> None
     (pages,) = journal._connection.execute("PRAGMA page_count").fetchone()
     journal._connection.execute(f"PRAGMA max_page_count={pages + 1}")
     with pytest.raises(JournalError, match=r"full.*make room") as caught, journal.atomic():
-        journal.set_facts({str(n): "x" * 3000 for n in range(50)})
+        for n in range(50):
+            journal.facts.set(a_fact(str(n)), "x" * 3000)
     assert not caught.value.damaged
-    assert journal.facts() == {}
+    assert written(journal) == {}
 
 
 # Jobs.
@@ -114,71 +125,74 @@ def test_the_first_error_is_told_when_the_disk_is_full(journal: Journal) -> None
 
 def test_a_definition_is_kept_once_however_often_it_is_seen(journal: Journal) -> None:
     for seen_ns in (1, 2, 3):
-        journal.observe_jobs([replace(JOB, last_status="ok", last_run_ns=seen_ns)], seen_ns)
-    assert journal.job_history() == {"a1": [(1, JOB)]}
+        journal.jobs.observe([replace(JOB, last_status="ok", last_run_ns=seen_ns)], seen_ns)
+    assert journal.jobs.history() == {"a1": [(1, JOB)]}
 
 
 def test_each_definition_that_a_job_has_had_is_kept_with_its_time(journal: Journal) -> None:
     renamed, back = replace(JOB, name="morning digest"), JOB
     for seen_ns, job in ((1, JOB), (2, renamed), (3, renamed), (4, back)):
-        journal.observe_jobs([job], seen_ns)
-    assert journal.job_history() == {"a1": [(1, JOB), (2, renamed), (4, back)]}
+        journal.jobs.observe([job], seen_ns)
+    assert journal.jobs.history() == {"a1": [(1, JOB), (2, renamed), (4, back)]}
 
 
 def test_a_job_that_the_host_deletes_keeps_its_definition(journal: Journal) -> None:
     other = replace(JOB, job_id="b2")
-    journal.observe_jobs([JOB, other], 1)
-    journal.observe_jobs([other], 2)
-    assert journal.job_history() == {"a1": [(1, JOB)], "b2": [(1, other)]}
+    journal.jobs.observe([JOB, other], 1)
+    journal.jobs.observe([other], 2)
+    assert journal.jobs.history() == {"a1": [(1, JOB)], "b2": [(1, other)]}
 
 
 def test_an_earlier_look_that_comes_late_takes_its_place_in_time(journal: Journal) -> None:
     """A snapshot of before the run, read after it."""
     earlier = replace(JOB, name="as it was")
-    journal.observe_jobs([JOB], 5)
-    journal.observe_jobs([earlier], 2)
-    assert journal.job_history() == {"a1": [(2, earlier), (5, JOB)]}
+    journal.jobs.observe([JOB], 5)
+    journal.jobs.observe([earlier], 2)
+    assert journal.jobs.history() == {"a1": [(2, earlier), (5, JOB)]}
 
 
 def test_a_job_is_due_at_each_time_that_the_host_ever_had_for_it(journal: Journal) -> None:
     for due_ns in (100, 200, 200, 300):
-        journal.observe_jobs([replace(JOB, next_run_ns=due_ns)], 1)
-    journal.observe_jobs([JOB], 1)
+        journal.jobs.observe([replace(JOB, next_run_ns=due_ns)], 1)
+    journal.jobs.observe([JOB], 1)
 
-    assert journal.due_between("a1", 0, 250) == 200
-    assert journal.due_between("a1", 100, 200) == 200
-    assert journal.due_between("a1", 200, 299) is None
-    assert journal.due_between("b2", 0, 1000) is None
+    assert journal.jobs.due_between("a1", 0, 250) == 200
+    assert journal.jobs.due_between("a1", 100, 200) == 200
+    assert journal.jobs.due_between("a1", 200, 299) is None
+    assert journal.jobs.due_between("b2", 0, 1000) is None
 
 
 def test_of_many_due_times_the_newest_are_kept_job_by_job(journal: Journal) -> None:
     other = replace(JOB, job_id="b2", next_run_ns=1)
-    journal.observe_jobs([other], 1)
+    journal.jobs.observe([other], 1)
     for due_ns in range(1000):
-        journal.observe_jobs([replace(JOB, next_run_ns=due_ns)], 1)
+        journal.jobs.observe([replace(JOB, next_run_ns=due_ns)], 1)
 
-    kept = [n for n in range(1000) if journal.due_between("a1", n - 1, n) == n]
+    kept = [n for n in range(1000) if journal.jobs.due_between("a1", n - 1, n) == n]
     assert kept[-100:] == list(range(900, 1000))
     assert len(kept) <= 101
-    assert journal.due_between("b2", 0, 1) == 1
+    assert journal.jobs.due_between("b2", 0, 1) == 1
 
 
 # Open rows.
 
 
 def test_an_open_row_keeps_the_time_it_was_first_seen_so(journal: Journal) -> None:
-    journal.set_open("session", ["s1", "s2"], 1)
-    journal.set_open("session", ["s1"], 2)
-    journal.set_open("execution", ["s1"], 3)
-    assert journal.open_ids("session") == {"s1": 1, "s2": 1}
-    assert journal.open_ids("execution") == {"s1": 3}
+    journal.open_rows.add(OpenKind.SESSION, ["s1", "s2"], 1)
+    journal.open_rows.add(OpenKind.SESSION, ["s1"], 2)
+    journal.open_rows.add(OpenKind.EXECUTION, ["s1"], 3)
+    assert journal.open_rows.seen_ns(OpenKind.SESSION) == {"s1": 1, "s2": 1}
+    assert journal.open_rows.seen_ns(OpenKind.EXECUTION) == {"s1": 3}
 
 
 def test_a_row_that_is_closed_is_closed_of_its_own_kind_alone(journal: Journal) -> None:
-    journal.set_open("session", ["x"], 1)
-    journal.set_open("execution", ["x"], 1)
-    journal.close_open("session", ["x", "never seen"])
-    assert (journal.open_ids("session"), journal.open_ids("execution")) == ({}, {"x": 1})
+    journal.open_rows.add(OpenKind.SESSION, ["x"], 1)
+    journal.open_rows.add(OpenKind.EXECUTION, ["x"], 1)
+    journal.open_rows.close(OpenKind.SESSION, ["x", "never seen"])
+    assert (
+        journal.open_rows.seen_ns(OpenKind.SESSION),
+        journal.open_rows.seen_ns(OpenKind.EXECUTION),
+    ) == ({}, {"x": 1})
 
 
 # Final runs.
@@ -199,14 +213,14 @@ def test_a_run_becomes_final_once(journal: Journal, path: Path, again: Run) -> N
     """And whatever stood in the transaction of the second is gone with it."""
     journal.outbox.set_destinations({"backend": "http://h"}, 0)
     with journal.atomic():
-        journal.add_runs([a_run(1)], 0)
+        journal.runs.add([a_run(1)], 0)
     with pytest.raises(JournalError, match="UNIQUE"), journal.atomic():
-        journal.set_facts({"mark": "moved"})
-        journal.add_runs([a_run(2), again], 0)
+        journal.facts.set(a_fact("mark"), "moved")
+        journal.runs.add([a_run(2), again], 0)
 
     assert journal.queries.runs(RunFilter()) == [a_run(1)]
     assert pending(path) == [("backend", "e1")]
-    assert journal.facts() == {}
+    assert written(journal) == {}
 
 
 def test_many_runs_may_lack_the_same_id(journal: Journal) -> None:
@@ -214,7 +228,7 @@ def test_many_runs_may_lack_the_same_id(journal: Journal) -> None:
     scripts = [a_run(n, session_id=None) for n in range(3)]
     sessions = [a_run(n, execution_id=None) for n in range(3, 6)]
     with journal.atomic():
-        journal.add_runs([*scripts, *sessions], 0)
+        journal.runs.add([*scripts, *sessions], 0)
     assert ids(journal) == ["e0", "e1", "e2", "s3", "s4", "s5"]
 
 
@@ -223,36 +237,37 @@ def test_the_transaction_that_makes_a_run_final_puts_it_in_every_outbox(
 ) -> None:
     journal.outbox.set_destinations({"one": "http://1", "two": "http://2"}, 0)
     with journal.atomic():
-        journal.add_runs([a_run(1), a_run(2)], 0)
+        journal.runs.add([a_run(1), a_run(2)], 0)
         assert pending(path) == []
     both = [("one", "e1"), ("one", "e2"), ("two", "e1"), ("two", "e2")]
     assert pending(path) == both
 
     with pytest.raises(ZeroDivisionError), journal.atomic():
-        journal.add_runs([a_run(3)], 0)
+        journal.runs.add([a_run(3)], 0)
         raise ZeroDivisionError
     assert (ids(journal), pending(path)) == (["e1", "e2"], both)
 
 
 def test_known_tells_which_of_many_are_final(journal: Journal) -> None:
     with journal.atomic():
-        journal.add_runs([a_run(n) for n in range(1200)], 0)
+        journal.runs.add([a_run(n) for n in range(1200)], 0)
     asked = [f"e{n}" for n in range(1100, 2500)]
-    assert journal.known("execution_id", asked) == {f"e{n}" for n in range(1100, 1200)}
-    assert journal.known("session_id", ["s3", "e3"]) == {"s3"}
-    assert journal.known("session_id", []) == set()
+    assert journal.runs.known_executions(asked) == {f"e{n}" for n in range(1100, 1200)}
+    assert journal.runs.known_sessions(["s3", "e3"]) == {"s3"}
+    assert journal.runs.known_sessions([]) == set()
 
 
 def test_a_run_known_by_its_session_alone_is_found_by_its_time(journal: Journal) -> None:
     with journal.atomic():
-        journal.add_runs([a_run(1, execution_id=None), a_run(3)], 0)
+        journal.runs.add([a_run(1, execution_id=None), a_run(3)], 0)
     job = DIGEST.job_id
-    assert journal.session_run_between(job, 1000, 1000)
-    assert not journal.session_run_between(job, 1001, 9000)
-    assert not journal.session_run_between("other", 0, 9000)
+    assert journal.runs.session_run_between(job, 1000, 1000)
+    assert not journal.runs.session_run_between(job, 1001, 9000)
+    assert not journal.runs.session_run_between("other", 0, 9000)
 
 
 def test_facts_are_the_last_that_were_said(journal: Journal) -> None:
-    journal.set_facts({"a": "1", "b": "1"})
-    journal.set_facts({"b": "2"})
-    assert journal.facts() == {"a": "1", "b": "2"}
+    journal.facts.set(a_fact("a"), "1")
+    journal.facts.set(a_fact("b"), "1")
+    journal.facts.set(a_fact("b"), "2")
+    assert written(journal) == {"a": "1", "b": "2"}

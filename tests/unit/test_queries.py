@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cronalytics_otel.journal import Journal
+from cronalytics_otel.journal import Journal, OpenKind
 from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import Feed, Mode, Outcome, Run
 from tests.support.cli import (
@@ -30,7 +30,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     """Written in no order of time."""
     with Journal.open(tmp_path / "journal.db") as journal:
         with journal.atomic():
-            journal.add_runs([SCRIPT, OLD_HOST, DIGEST, LOST, NO_KEY], 0)
+            journal.runs.add([SCRIPT, OLD_HOST, DIGEST, LOST, NO_KEY], 0)
         yield journal
 
 
@@ -67,7 +67,7 @@ def test_of_runs_that_end_at_once_the_later_written_is_first(tmp_path: Path) -> 
     twins = [replace(DIGEST, execution_id=f"e{n}", session_id=None) for n in range(3)]
     with Journal.open(tmp_path / "j.db") as journal:
         with journal.atomic():
-            journal.add_runs(twins, 0)
+            journal.runs.add(twins, 0)
         assert journal.queries.runs(RunFilter()) == twins[::-1]
 
 
@@ -85,7 +85,7 @@ def test_a_run_whose_both_ids_fit_is_found_once(tmp_path: Path) -> None:
     run = replace(DIGEST, execution_id="same", session_id="same")
     with Journal.open(tmp_path / "j.db") as journal:
         with journal.atomic():
-            journal.add_runs([run], 0)
+            journal.runs.add([run], 0)
         assert journal.queries.find("same") == [run]
 
 
@@ -98,7 +98,7 @@ def test_at_most_ten_runs_are_meant(tmp_path: Path) -> None:
     many = [replace(DIGEST, execution_id=f"e{n:02}", session_id=None) for n in range(30)]
     with Journal.open(tmp_path / "j.db") as journal:
         with journal.atomic():
-            journal.add_runs(many, 0)
+            journal.runs.add(many, 0)
         assert len(journal.queries.find("e")) == 10
 
 
@@ -113,7 +113,7 @@ def test_the_previous_run_is_that_of_the_same_job_that_began_last_before(journal
     assert journal.queries.previous(LOST) is None
     between = replace(DIGEST, started_ns=DIGEST.started_ns - HOUR, execution_id="b", session_id="b")
     with journal.atomic():
-        journal.add_runs([between], 0)
+        journal.runs.add([between], 0)
     assert journal.queries.previous(DIGEST) == between
 
 
@@ -151,7 +151,7 @@ def test_of_a_job_s_runs_that_overlap_the_one_that_ended_first_after_it_saved_th
         ended_ns=DIGEST.started_ns + 9 * SECOND,
     )  # fmt: skip
     with journal.atomic():
-        journal.add_runs([short], 0)
+        journal.runs.add([short], 0)
     for saved_s, source in ((8, short), (20, DIGEST)):
         feed = Feed(job_id=DIGEST.job_id, saved_ns=DIGEST.started_ns + saved_s * SECOND)
         assert journal.queries.sources(replace(NO_KEY, fed_by=(feed,))) == [source]
@@ -164,6 +164,6 @@ def test_totals_are_the_count_and_the_outermost_ends(journal: Journal, tmp_path:
 
 
 def test_open_are_the_executions_that_we_wait_for(journal: Journal) -> None:
-    journal.set_open("execution", ["e1", "e2"], 0)
-    journal.set_open("session", ["s1"], 0)
+    journal.open_rows.add(OpenKind.EXECUTION, ["e1", "e2"], 0)
+    journal.open_rows.add(OpenKind.SESSION, ["s1"], 0)
     assert journal.queries.open_count() == 2

@@ -21,12 +21,11 @@ import pytest
 from cronalytics_otel import hooks
 from cronalytics_otel import sync as sync_module
 from cronalytics_otel import worker as working
-from cronalytics_otel.export.exporter import Delivery
 from cronalytics_otel.hooks import Signal
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal, Repair
 from cronalytics_otel.lock import SyncBusyError
-from cronalytics_otel.sync import DestinationReport, Manner, SyncReport
+from cronalytics_otel.sync import DestinationReport, SyncOptions, SyncReport
 from cronalytics_otel.worker import Worker
 from tests.support.waiting import wait_for
 
@@ -53,17 +52,17 @@ class Syncs:
     """In place of `sync.sync`."""
 
     def __init__(self) -> None:
-        self.manners: list[Manner] = []
+        self.manners: list[SyncOptions] = []
         self.snapshots: list[Any] = []
         self.answers: list[SyncReport | BaseException] = []
-        self.inside: Callable[[Manner], None] = lambda _: None
+        self.inside: Callable[[SyncOptions], None] = lambda _: None
         self._begun = threading.Semaphore(0)
 
     def __call__(self, home: Home, settings: object, **how: Any) -> SyncReport:
-        self.manners.append(how["manner"])
+        self.manners.append(how["options"])
         self.snapshots.append(how["snapshots"])
         self._begun.release()
-        self.inside(how["manner"])
+        self.inside(how["options"])
         answer = self.answers.pop(0) if self.answers else report()
         if isinstance(answer, BaseException):
             raise answer
@@ -390,7 +389,7 @@ def test_a_sync_that_is_going_on_at_exit_stops_between_two_pieces_when_the_time_
     going_on, stopped = threading.Event(), threading.Event()
     worker = make(resident=True)
 
-    def works(manner: Manner) -> None:
+    def works(manner: SyncOptions) -> None:
         going_on.set()
         assert worker._leaving.wait(GUARD_S)
         try:
@@ -417,7 +416,7 @@ def test_a_sync_that_waits_for_a_destination_when_the_host_leaves_makes_room_for
     going_on = threading.Event()
     worker = make(resident=True)
 
-    def waits(manner: Manner) -> None:
+    def waits(manner: SyncOptions) -> None:
         interrupted.append(manner.interrupted())
         if not going_on.is_set():
             going_on.set()
@@ -438,14 +437,14 @@ def test_what_a_destination_came_to_that_no_sync_waited_for_is_looked_for(
 ) -> None:
     came_back = threading.Event()
 
-    def sends(_: Manner) -> None:
+    def sends(_: SyncOptions) -> None:
         assert worker._senders is not None
         if len(syncs.manners) == 1:
-            worker._senders.couriers.send("slow", lambda _: delivery())
+            worker._senders.threads.start("slow", lambda _: delivery())
 
-    def delivery() -> Delivery:
+    def delivery() -> DestinationReport:
         assert came_back.wait(GUARD_S)
-        return Delivery(sent=1)
+        return backend(sent=1)
 
     syncs.inside = sends
     worker = make(resident=True)
@@ -453,7 +452,7 @@ def test_what_a_destination_came_to_that_no_sync_waited_for_is_looked_for(
     syncs.wait()
     came_back.set()
     assert worker._senders is not None
-    wait_for(lambda: worker._senders.couriers.have_news, what="the courier")  # type: ignore[union-attr]
+    wait_for(lambda: worker._senders.threads.has_reports, what="the thread")  # type: ignore[union-attr]
     worker.signal.event.set()
     syncs.wait()
 
@@ -461,7 +460,7 @@ def test_what_a_destination_came_to_that_no_sync_waited_for_is_looked_for(
 def test_a_rest_between_two_pieces_ends_when_the_host_leaves(make: Make, syncs: Syncs) -> None:
     rested = threading.Event()
 
-    def rests(manner: Manner) -> None:
+    def rests(manner: SyncOptions) -> None:
         manner.sleep(NEVER_S)
         rested.set()
 
@@ -556,9 +555,9 @@ def test_what_hooks_told_is_in_the_journal_before_the_sync_that_sends_the_run(
     worker = make()
     kept: list[int] = []
 
-    def count(_: Manner) -> None:
+    def count(_: SyncOptions) -> None:
         with Journal.open(home.journal) as journal:
-            kept.append(len(journal.details([CRON])[CRON].calls))
+            kept.append(len(journal.observations.of([CRON])[CRON].calls))
 
     syncs.inside = count
     hook(worker, "on_session_start")
@@ -579,7 +578,7 @@ def test_what_hooks_told_is_kept_though_another_process_syncs(
     syncs.wait()
     stop(worker)
     with Journal.open(home.journal) as journal:
-        assert len(journal.details([CRON])[CRON].calls) == 1
+        assert len(journal.observations.of([CRON])[CRON].calls) == 1
 
 
 def test_many_calls_of_a_long_run_are_written_down_before_it_ends(
@@ -592,7 +591,7 @@ def test_many_calls_of_a_long_run_are_written_down_before_it_ends(
     wait_for(home.journal.exists, what="the notes to be taken")
     stop(worker)
     with Journal.open(home.journal) as journal:
-        assert len(journal.details([CRON])[CRON].calls) == hooks.NOTES_WAKE
+        assert len(journal.observations.of([CRON])[CRON].calls) == hooks.NOTES_WAKE
 
 
 def test_in_a_tick_they_are_written_down_at_the_end_of_each_run_for_whoever_syncs(
@@ -606,7 +605,7 @@ def test_in_a_tick_they_are_written_down_at_the_end_of_each_run_for_whoever_sync
     wait_for(home.journal.exists, what="the notes to be written down")
     stop(worker)
     with Journal.open(home.journal) as journal:
-        assert len(journal.details([CRON])[CRON].calls) == 1
+        assert len(journal.observations.of([CRON])[CRON].calls) == 1
 
 
 def test_what_could_not_be_written_down_is_written_the_next_time(
@@ -625,7 +624,7 @@ def test_what_could_not_be_written_down_is_written_the_next_time(
     syncs.wait()
     stop(worker)
     with Journal.open(home.journal) as journal:
-        assert len(journal.details([CRON])[CRON].calls) == 1
+        assert len(journal.observations.of([CRON])[CRON].calls) == 1
     assert caplog.records == []
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import stat
 import sys
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
@@ -25,11 +24,14 @@ from ...about import __version__, missing_packages
 from ...config import Destination, Settings
 from ...config.settings import PLUGIN_KEY
 from ...export.acknowledgement import Receipt, Verdict
+from ...export.resource import current_resource
 from ...host.home import Home
 from ...host.inspection import look_at
-from ...journal import Journal
+from ...journal import Journal, JournalError
+from ...journal.facts import HERMES_VERSION, FactValues
+from ...journal.instance import FILE_NAME, machine_hash, read_instance
 from ...lock import SyncBusyError, sync_lock
-from ...model import AttributeValue, Span, SpanKind
+from ...model import Resource, Span, SpanKind
 from ...model.times import NS
 from ...telemetry import semconv
 from .. import formats
@@ -100,29 +102,30 @@ def _all_checks(context: Context) -> Iterator[Check]:
     yield from _sources(home)
     facts = yield from _own_files(context)
     if packages.state is State.OK:
-        from ...sync import installed_hermes
+        from ...host.version import installed_hermes
 
         here = installed_hermes()
-        seen = facts.get("hermes.version")
+        seen = facts.get(HERMES_VERSION)
         yield _hermes(here, seen)
         yield from _destinations(home, settings, here or seen)
 
 
-def _own_files(context: Context) -> Generator[Check, None, Mapping[str, str]]:
+def _own_files(context: Context) -> Generator[Check, None, FactValues]:
     """Gives the journal's facts, where it can be read."""
     home = context.home
-    facts: Mapping[str, str] = {}
+    facts = FactValues({})
     try:
         if not home.journal.exists():
             yield _warning("journal", f"{home.journal} is not there yet", command("sync"))
             return facts
         try:
             with context.journal() as journal:
-                facts = journal.facts()
+                facts = journal.facts.read()
                 yield _journal(home, journal)
                 yield _clock(journal, context.now_ns)
         except CommandError as error:
             yield _failed("journal", str(error), error.remedy or "see the message")
+        yield from _instance(home)
         yield _permissions(home)
         yield _lock(home)
     except OSError as error:
@@ -225,11 +228,34 @@ def _journal(home: Home, journal: Journal) -> Check:
     return _ok("journal", f"{home.journal}, {formats.counted(count, 'run')}")
 
 
+def _instance(home: Home) -> Iterator[Check]:
+    """A home that was moved or cloned from another machine: it has another instance id here."""
+    try:
+        instance = read_instance(home.plugin_folder)
+    except JournalError as error:
+        yield _failed("instance", str(error), "see the message")
+        return
+    if instance is not None and instance.machine != machine_hash():
+        yield _warning(
+            "instance",
+            "this home was moved or cloned from another machine",
+            "none: its next run gives it a new service.instance.id",
+        )
+    elif instance is not None and instance.moved_ns is not None:
+        when = formats.moment(instance.moved_ns)
+        yield _ok("instance", f"moved or cloned from another machine; a new id since {when}")
+
+
 def _permissions(home: Home) -> Check:
     """Ours hold error texts and job names: nobody else is to read them."""
     open_to_others = [
         file
-        for file in (home.plugin_folder, *home.plugin_folder.glob("journal.db*"), home.lock)
+        for file in (
+            home.plugin_folder,
+            *home.plugin_folder.glob("journal.db*"),
+            home.plugin_folder / FILE_NAME,
+            home.lock,
+        )
         if file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077
     ]
     if open_to_others:
@@ -272,25 +298,21 @@ def _destinations(home: Home, settings: Settings, version: str | None) -> Iterat
             "none: runs are kept in the journal and sent nowhere",
             "set OTEL_EXPORTER_OTLP_ENDPOINT, or destinations in config.yaml",
         )
-    from ...telemetry.resource import resource_attributes
-
-    resource = resource_attributes(
-        settings,
-        home_path=home.path,
-        profile=home.profile,
-        hermes_version=version,
-        hostname=socket.gethostname(),
-    )
+    try:
+        instance = read_instance(home.plugin_folder)
+    except JournalError:
+        instance = None  # its own check says so
+    resource = current_resource(home, settings, hermes_version=version, instance=instance)
     for destination in settings.destinations:
         yield _destination(destination, resource)
 
 
-def _destination(destination: Destination, resource: Mapping[str, AttributeValue]) -> Check:
+def _destination(destination: Destination, resource: Resource) -> Check:
     from ...export.otlp.sender import MissingExporterError, open_sender
 
     name, where = f"to {destination.name}", destination.safe_endpoint
     try:
-        sender = open_sender(destination, resource, scope_version=__version__)
+        sender = open_sender(destination, dict(resource.attributes), scope_version=__version__)
     except MissingExporterError as error:
         return _failed(
             name, str(error), f"{sys.executable} -m pip install 'cronalytics-otel[grpc]'"

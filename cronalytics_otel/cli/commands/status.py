@@ -15,6 +15,13 @@ from ...host import jobs as jobs_file
 from ...host.inspection import Source, look_at
 from ...host.sqlite import HostDataError
 from ...journal import Journal
+from ...journal.facts import (
+    HERMES_VERSION,
+    LAST_SYNC_NS,
+    LEDGER_LOST,
+    OBSERVATIONS_LOST,
+    PROBLEMS,
+)
 from ...journal.outbox import DestinationStatus
 from ...model import Job, ScheduleKind
 from ...model.times import NS
@@ -92,20 +99,19 @@ def run(context: Context) -> ExitStatus:
 
 
 def _journal_facts(journal: Journal) -> JournalFacts:
-    facts = journal.facts()
+    facts = journal.facts.read()
     runs, oldest_ns, newest_ns = journal.queries.totals()
     destinations = tuple(journal.outbox.states())
-    last_ns = facts.get("sync.last_ns")
     return JournalFacts(
         runs=runs,
         oldest_ns=oldest_ns,
         newest_ns=newest_ns,
         open_runs=journal.queries.open_count(),
-        lost_rows=int(facts.get("ledger.lost", "0")),
-        lost_observations=int(facts.get("details.lost", "0")),
-        last_sync_ns=int(last_ns) if last_ns else None,
-        problems=tuple(filter(None, facts.get("problems", "").splitlines())),
-        hermes_version=facts.get("hermes.version"),
+        lost_rows=facts.get(LEDGER_LOST),
+        lost_observations=facts.get(OBSERVATIONS_LOST),
+        last_sync_ns=facts.get(LAST_SYNC_NS),
+        problems=facts.get(PROBLEMS),
+        hermes_version=facts.get(HERMES_VERSION),
         destinations=destinations,
         refusals={d.id: journal.outbox.refusals(d.id, _REASONS) for d in destinations},
     )

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from ...host.home import Home
 from ...journal import Journal
-from ...sync import DestinationReport, Progress, SyncReport, SyncRequest, sync
+from ...sync import DestinationReport, Progress, SyncOptions, SyncReport, sync
 from .. import formats
 from ..context import Context
 from ..errors import ExitStatus
@@ -35,7 +35,7 @@ _LINE_EVERY = 10_000
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     context.require_home()
     settings = context.settings()
-    request = SyncRequest(
+    options = SyncOptions(
         full=args.full,
         retry_refused=args.retry_refused,
         dry_run=args.dry_run,
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         eager=True,
     )
     with _progress(context) as progress:
-        report = sync(context.home, settings, request, progress=progress)
+        report = sync(context.home, settings, options, progress=progress)
     if context.as_json:
         context.terminal.json(_shape(report, dry_run=args.dry_run))
     else:

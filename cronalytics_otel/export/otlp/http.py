@@ -179,9 +179,14 @@ class _Session(requests.Session):
         ) as response:
             body, complete = _read(response)
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(
+            answer = Answer(
                 status=response.status_code, headers=headers, body=body, complete=complete
             )
+        if answer.status < HTTPStatus.OK:
+            # http.client takes an interim answer (102, 103) for the final one, which may still come.
+            # It must not be read as the answer to the next request: close all connections.
+            self.close()
+        return answer
 
 
 def _read(response: requests.Response) -> tuple[bytes, bool]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import Resource as SdkResource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 from opentelemetry.trace import SpanKind as SdkSpanKind
 
-from ...model import AttributeValue, Span, SpanEvent, SpanKind, SpanLink
+from ...model import AttributeValue, Resource, Span, SpanEvent, SpanKind, SpanLink
 
 SCOPE_NAME: Final = "cronalytics_otel"
 
@@ -20,7 +20,7 @@ _UNSET: Final = Status(StatusCode.UNSET)
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 
 
-class _Resource(Resource):
+class _Resource(SdkResource):
     """A resource that is hashed once: the encoder asks at every span, and the SDK hashes a JSON text."""
 
     def __hash__(self) -> int:
@@ -30,24 +30,43 @@ class _Resource(Resource):
         return known
 
 
+_ResourceAndScope: TypeAlias = tuple[_Resource, InstrumentationScope]
+
+
 def span_converter(
     resource_attributes: Mapping[str, AttributeValue], *, scope_version: str
 ) -> Callable[[Span], ReadableSpan]:
-    """Return a function from our span to the SDK's."""
-    resource = _Resource(dict(_encodable(resource_attributes)))
-    scope = InstrumentationScope(SCOPE_NAME, scope_version)
+    """Return a function from our span to the SDK's.
 
+    A trace has the resource that its root names, else the one of `resource_attributes`.
+    """
+    own = _sdk_resource(resource_attributes, scope_version)
+    by_resource: dict[Resource | None, _ResourceAndScope] = {None: own}
+    named: Resource | None = None
+    """The resource that the trace at hand names."""
+    resource, scope = own
     contexts: dict[int, SpanContext] = {}
     """The contexts of the trace at hand, by span id: parents come before their children."""
+
+    def begin_trace(of_root: Resource | None) -> None:
+        nonlocal named, resource, scope
+        contexts.clear()
+        if of_root is named:
+            return
+        if of_root is not None and of_root not in by_resource:
+            attributes = dict(of_root.attributes)
+            by_resource[of_root] = _sdk_resource(attributes, of_root.scope_version)
+        named = of_root
+        resource, scope = by_resource[of_root]
 
     def convert(span: Span) -> ReadableSpan:
         (
             trace_id, span_id, parent_id, name, kind, start_ns, end_ns, attributes, error, links,
-            events,
+            events, of_root,
         ) = span  # fmt: skip
         context = SpanContext(trace_id, span_id, is_remote=False, trace_flags=_SAMPLED)
         if parent_id is None:
-            contexts.clear()
+            begin_trace(of_root)
             parent = None
         else:
             parent = contexts.get(parent_id)
@@ -70,6 +89,13 @@ def span_converter(
         )
 
     return convert
+
+
+def _sdk_resource(
+    attributes: Mapping[str, AttributeValue], scope_version: str
+) -> _ResourceAndScope:
+    scope = InstrumentationScope(SCOPE_NAME, scope_version)
+    return _Resource(dict(_encodable(attributes))), scope
 
 
 def _event(event: SpanEvent) -> Event:

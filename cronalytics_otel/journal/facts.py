@@ -1,0 +1,198 @@
+"""Facts: the single values that the journal keeps, each declared once with its type and meaning."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from . import documents
+from .database import Connection, JournalError
+
+T = TypeVar("T")
+
+
+class RowMark(NamedTuple):
+    """The newest row of a host's table that was read: its rowid, and the id that stood there."""
+
+    rowid: int
+    row_id: str
+
+
+class FolderMark(NamedTuple):
+    """How far a job's folder of output files was read."""
+
+    changed_ns: int
+    """The folder's own time when it was listed last; 0 means that it must be listed again."""
+    read_up_to_ns: int
+    """Files that were saved up to this time are done with."""
+
+
+class OverdueRow(NamedTuple):
+    """One time at which a job was seen overdue; `domain.missed.Overdue` explains the fields."""
+
+    due_ns: int
+    until_ns: int
+    runs_left: int | None
+    changed_ns: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceState:
+    """One of the host's files, as the last harvest found it."""
+
+    name: str
+    """`jobs`, `ledger`, `sessions` or `output`."""
+    path: str
+    exists: bool
+    fault: str | None
+    """What is wrong with it and what to do; None when nothing is."""
+    changed_ns: int | None
+    """When the file, or its write-ahead log, was last written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverdueJob:
+    """A job that was past its time at the last harvest and had not run."""
+
+    job_id: str
+    job_name: str
+    due_ns: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fact(Generic[T]):
+    """The declaration of a fact. The journal stores its value as JSON."""
+
+    name: str
+    default: T
+    """The value of a fact that was never written."""
+    decode: Callable[[Any], T]
+    """From the JSON value to the type of the fact; the inverse of `encode`."""
+    encode: Callable[[T], object] = lambda value: value
+
+
+def _records(cls: type[T]) -> Callable[[Any], tuple[T, ...]]:
+    return lambda values: tuple(documents.from_values(cls, value) for value in values)
+
+
+def _row_mark(value: Any) -> RowMark | None:
+    return None if value is None else RowMark(*value)
+
+
+def _overdue(value: Any) -> Mapping[str, tuple[OverdueRow, ...]]:
+    return {job_id: tuple(OverdueRow(*row) for row in rows) for job_id, rows in value.items()}
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+# What the harvest has read.
+
+LEDGER_MARK: Final[Fact[RowMark | None]] = Fact("ledger.mark", None, _row_mark)
+"""The newest row of the ledger that was read; None before the first."""
+
+SESSION_MARK: Final[Fact[RowMark | None]] = Fact("sessions.mark", None, _row_mark)
+"""The newest row of state.db's sessions that was read; None before the first."""
+
+FINGERPRINTS: Final[Fact[Mapping[str, str]]] = Fact("fingerprints", {}, dict)
+"""By source, the fingerprint of the host's file at the last harvest: while all are the same, nothing
+has changed. A source that must be read again has an empty one."""
+
+LEDGER_LOST: Final[Fact[int]] = Fact("ledger.lost", 0, int)
+"""How many rows the host deleted from its ledger before they were read."""
+
+LEDGER_FIRST_NS: Final[Fact[int | None]] = Fact("ledger.first_ns", None, _same)
+"""The oldest claim that the ledger of this home ever held; 0 when it may have forgotten older ones.
+An output file that was saved later belongs to an execution."""
+
+OLD_OUTPUTS_READ: Final[Fact[bool]] = Fact("outputs.old_read", default=False, decode=bool)
+"""Whether all output files that are older than the ledger have been read."""
+
+OVERDUE_SEEN: Final[Fact[Mapping[str, tuple[OverdueRow, ...]]]] = Fact("overdue.seen", {}, _overdue)
+"""By job id, the times at which a job was seen overdue, oldest first: evidence for missed runs."""
+
+OBSERVATIONS_LOST: Final[Fact[int]] = Fact("observations.lost", 0, int)
+"""How many observations of hooks could not be written down."""
+
+
+def output_folder(job_id: str) -> Fact[FolderMark]:
+    """How far the folder of this job's output files was read."""
+    return Fact(f"outputs.folder.{job_id}", FolderMark(0, 0), lambda value: FolderMark(*value))
+
+
+# What `status` shows of the last harvest and sync.
+
+SOURCES: Final[Fact[tuple[SourceState, ...]]] = Fact(
+    "sources", (), _records(SourceState), documents.plain
+)
+"""The host's files as the last harvest found them."""
+
+OVERDUE_JOBS: Final[Fact[tuple[OverdueJob, ...]]] = Fact(
+    "overdue.jobs", (), _records(OverdueJob), documents.plain
+)
+"""The jobs that were overdue at the last harvest."""
+
+PROBLEMS: Final[Fact[tuple[str, ...]]] = Fact("problems", (), tuple)
+"""What the last harvest could not read, as lines for people."""
+
+LAST_SYNC_NS: Final[Fact[int | None]] = Fact("sync.last_ns", None, _same)
+"""When the last sync ended, to a minute."""
+
+HERMES_VERSION: Final[Fact[str | None]] = Fact("hermes.version", None, _same)
+"""The version of the Hermes in which the plugin last ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactValues:
+    """All facts, as one query read them."""
+
+    texts: Mapping[str, str]
+    """By name, the JSON of each value."""
+
+    def get(self, fact: Fact[T]) -> T:
+        """Return the value of a fact; its default when it was never written.
+
+        Raises `JournalError` when the journal holds a value that this version cannot read.
+        """
+        text = self.texts.get(fact.name)
+        if text is None:
+            return fact.default
+        try:
+            return fact.decode(json.loads(text))
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            raise JournalError(
+                f"the journal holds a value of {fact.name} that this version cannot read"
+                f" ({error}): update it, or move the file away and sync"
+            ) from error
+
+
+class Facts:
+    """The table of facts."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def read(self) -> FactValues:
+        """Return all facts; one query."""
+        return FactValues(dict(self._connection.execute("SELECT name, value FROM fact").fetchall()))
+
+    def get(self, fact: Fact[T]) -> T:
+        """Return the value of one fact; see `FactValues.get`."""
+        rows = self._connection.execute(
+            "SELECT name, value FROM fact WHERE name = ?", (fact.name,)
+        ).fetchall()
+        return FactValues(dict(rows)).get(fact)
+
+    def set(self, fact: Fact[T], value: T) -> None:
+        self._connection.execute(
+            "INSERT INTO fact VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (fact.name, json.dumps(fact.encode(value), sort_keys=True)),
+        )
+
+    def update(self, known: FactValues, fact: Fact[T], value: T) -> None:
+        """Write a fact unless `known` has this value: a sync with nothing new writes nothing."""
+        if known.get(fact) != value:
+            self.set(fact, value)

@@ -1,0 +1,107 @@
+"""Final runs, as the harvest writes them and asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..model import OUTPUT_ID, Resource, Run
+from . import run_rows
+from .database import Connection
+from .outbox import Outbox
+from .resources import Resources
+
+_BATCH = 500
+
+_LONGEST_RUN_NS = 7 * 86_400 * 1_000_000_000
+"""How long before its end a run may have begun that is looked for by its end."""
+
+_INSERT = (
+    f"INSERT INTO run (id, resource_id, {', '.join(run_rows.COLUMN_NAMES)}) "  # noqa: S608 - our own names
+    f"VALUES ({', '.join('?' * (len(run_rows.COLUMN_NAMES) + 2))})"
+)
+
+
+class Runs:
+    """The table of runs. A row is never changed."""
+
+    def __init__(self, connection: Connection, resources: Resources, outbox: Outbox) -> None:
+        self._connection = connection
+        self._resources = resources
+        self._outbox = outbox
+        self.resource: Callable[[], Resource] | None = None
+        """Gives the resource that runs become final with in this process; it is asked when there are
+        runs. Without it their resource is unknown."""
+
+    def add(self, runs: Sequence[Run], now_ns: int) -> None:
+        """Make runs final and put them in every destination's outbox; call it in `atomic()`.
+
+        Raises `JournalError` when one of them is final already: a run becomes final once.
+        """
+        (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()
+        resource_id = self._resources.id_of(self.resource()) if runs and self.resource else None
+        self._connection.executemany(
+            _INSERT,
+            (
+                (last + n, resource_id, *run_rows.run_to_row(run))
+                for n, run in enumerate(runs, start=1)
+            ),
+        )
+        self._outbox.enqueue(now_ns)
+
+    def known_executions(self, execution_ids: Sequence[str]) -> set[str]:
+        """Return those of these executions whose runs are final already."""
+        return self._known("SELECT execution_id FROM run WHERE execution_id IN ", execution_ids)
+
+    def known_sessions(self, session_ids: Sequence[str]) -> set[str]:
+        """Return those of these sessions whose runs are final already."""
+        return self._known("SELECT session_id FROM run WHERE session_id IN ", session_ids)
+
+    def _known(self, query: str, ids: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for start in range(0, len(ids), _BATCH):
+            batch = ids[start : start + _BATCH]
+            rows = self._connection.execute(f"{query}({','.join('?' * len(batch))})", batch)
+            found.update(row[0] for row in rows)
+        return found
+
+    def session_run_between(self, job_id: str, from_ns: int, to_ns: int) -> bool:
+        """Return whether a run that is known by its session alone began in this time."""
+        row = self._connection.execute(
+            "SELECT 1 FROM run WHERE job_id = ? AND started_ns BETWEEN ? AND ? "
+            "AND execution_id IS NULL",
+            (job_id, from_ns, to_ns),
+        ).fetchone()
+        return row is not None
+
+    def execution_run_around(self, job_id: str, at_ns: int) -> bool:
+        """Return whether a run that is known by its execution alone was going on at this time."""
+        row = self._connection.execute(
+            "SELECT ended_ns FROM run WHERE job_id = ? AND started_ns <= ? AND session_id IS NULL "
+            "AND outcome != 'missed' ORDER BY started_ns DESC LIMIT 1",
+            (job_id, at_ns),
+        ).fetchone()
+        return row is not None and row[0] >= at_ns
+
+    def recorded_ends(self, job_id: str, from_ns: int, to_ns: int) -> list[int]:
+        """Return when the job's runs with a session or an execution ended, oldest first: those that
+        were going on in this time."""
+        rows = self._connection.execute(
+            "SELECT ended_ns FROM run WHERE job_id = ? AND started_ns BETWEEN ? AND ? "
+            "AND ended_ns >= ? "
+            "AND (session_id IS NOT NULL OR substr(execution_id, 1, ?) <> ?) ORDER BY ended_ns",
+            (job_id, from_ns - _LONGEST_RUN_NS, to_ns, from_ns, len(OUTPUT_ID), OUTPUT_ID),
+        )
+        return [int(ended_ns) for (ended_ns,) in rows]
+
+    def previous_times(self, job_id: str, before_ns: int) -> tuple[int, int] | None:
+        """Return start and end of the job's run that began last before this time.
+
+        For an abandoned run the end is its claim: from there the host counts on.
+        """
+        row = self._connection.execute(
+            "SELECT started_ns, CASE outcome WHEN 'abandoned' THEN coalesce(claimed_ns, started_ns) "
+            "ELSE ended_ns END FROM run WHERE job_id = ? AND started_ns < ? AND outcome != 'missed' "
+            "ORDER BY started_ns DESC LIMIT 1",
+            (job_id, before_ns),
+        ).fetchone()
+        return None if row is None else (int(row[0]), int(row[1]))
