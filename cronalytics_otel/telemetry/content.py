@@ -118,15 +118,17 @@ def value_text(text: str | None) -> str | None:
     """Return an identifying value, secrets masked, bounded; None when blank."""
     if not text or text.isspace():
         return None
-    if len(text) > VALUE_CHARS:
-        return masked_and_cut(text, VALUE_CHARS)
-    return cut(_masked_short(text), VALUE_CHARS)
+    return _identifying(text, VALUE_CHARS)
+
+
+def _identifying(text: str, limit: int) -> str:
+    """Mask and cut a text that is short as a rule, and then comes again with the next step or run."""
+    return (_short if len(text) <= VALUE_CHARS else masked_and_cut)(text, limit)
 
 
 @lru_cache(maxsize=1_024)
-def _masked_short(text: str) -> str:
-    """Mask a text of at most `VALUE_CHARS`. (Cached: it comes again with the next step or run.)"""
-    return text if _HOST_ID.fullmatch(text) else mask(well_formed(text))
+def _short(text: str, limit: int) -> str:
+    return text if _HOST_ID.fullmatch(text) else masked_and_cut(text, limit)
 
 
 _HOST_ID = re.compile(
@@ -140,9 +142,7 @@ def error_text(text: str | None) -> str | None:
     stripped = text.strip() if text else ""
     if not stripped:
         return None
-    if len(stripped) > VALUE_CHARS:
-        return masked_and_cut(stripped, ERROR_TEXT_CHARS)
-    return cut(_masked_short(stripped), ERROR_TEXT_CHARS)
+    return _identifying(stripped, ERROR_TEXT_CHARS)
 
 
 def masked_and_cut(text: str, limit: int) -> str:
