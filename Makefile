@@ -30,7 +30,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	echo "setting up $(VENV) with $$found"; \
 	$$found -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install -q -c constraints.txt --group dev --editable '.[grpc]'
+	@$(BIN)/python -m pip install -q -c constraints.txt --group dev --editable .
 	@touch $@
 
 downloads: setup ## Fetch the real Hermes and the real collector, once per machine

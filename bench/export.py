@@ -15,7 +15,7 @@ from bench.lines import Bench, Line
 from bench.sinks import sink
 from bench.timing import Pair, paired, seconds
 from cronalytics_otel.config import load_settings
-from cronalytics_otel.export.exporter import MAX_SPANS
+from cronalytics_otel.export.batches import MAX_SPANS
 from cronalytics_otel.export.otlp.sender import Sender, open_sender
 from cronalytics_otel.export.otlp.spans import span_converter
 from cronalytics_otel.export.traces import trace_builder

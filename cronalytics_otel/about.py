@@ -11,15 +11,18 @@ from importlib.util import find_spec
 __version__ = "0.1.0"
 
 PACKAGES = {
-    "opentelemetry.exporter.otlp.proto.http": "opentelemetry-exporter-otlp-proto-http>=1.30,<2",
+    "opentelemetry.exporter.otlp.proto.http": "opentelemetry-exporter-otlp>=1.30,<2",
     "opentelemetry.sdk": "opentelemetry-sdk>=1.30,<2",
 }
-"""Module to requirement: what we need that the host does not bring (it pins croniter, psutil,
-python-dotenv, pyyaml, requests and rich itself, and installs nothing for a plugin)."""
+"""The modules that we cannot do without, and the requirements that bring them. The first one brings gRPC
+too, which may be missing. The host itself brings croniter, psutil, python-dotenv, pyyaml, requests and
+rich; it installs nothing for a plugin."""
+
+GRPC_PACKAGE = "opentelemetry-exporter-otlp-proto-grpc>=1.30,<2"
 
 
 def missing_packages() -> list[str]:
-    """The requirements that this interpreter lacks; looked up, not imported."""
+    """Return the requirements that this interpreter lacks. Modules are looked up, not imported."""
     return [name for module, name in PACKAGES.items() if not _is_there(module)]
 
 

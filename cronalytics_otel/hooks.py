@@ -1,45 +1,46 @@
-"""What the host's hooks tell: that a cron run has begun, gone wrong or ended, and what its calls took.
+"""What the host's hooks tell us: that a cron run has begun, failed or ended, and what its calls took.
 
-Hooks run inline in the host's threads, so a callback only leaves a mark, or keeps a few of its
-arguments as they are; the worker does the rest. What became of the run is read from the host's files:
-a hook's arguments are not the outcome.
+The host calls hooks inline, in the threads of its runs. So a callback only marks the time, or copies
+a few arguments as they are, and wakes the worker, which does the rest. How a run ended is read from
+the host's files: the arguments of a hook are not the outcome.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, TypeVar
+
+from .clock import SYSTEM_CLOCK, Clock
 
 _V = TypeVar("_V")
-_Told = dict[str, object]
-"""The arguments of a hook: ours alone, Python makes it for each call."""
-_Callback = Callable[[_Told], None]
+_Arguments = dict[str, object]
+"""The keyword arguments of one hook call. Python makes a new dictionary for each call."""
+_Handler = Callable[[_Arguments], None]
 
-HOOKS = (
+HOOKS: Final = (
     "on_session_start", "on_session_end", "api_request_error", "post_api_request",
     "post_tool_call", "pre_approval_request", "post_approval_response", "subagent_start",
 )  # fmt: skip
-"""As listed in plugin.yaml. A run whose model answers 401 fires the first and the third only."""
+"""The hooks that plugin.yaml lists. A run whose model answers 401 fires only the first and the third."""
 
-NOTES_KEPT = 5_000
-"""Between two looks of the worker; beyond that the oldest go, and are counted."""
+MAX_OBSERVATIONS: Final = 5_000
+"""The most observations in memory. Each one more drops the oldest, which is counted as lost."""
 
-NOTES_WAKE = 1_000
-"""So many wake the worker, whatever else happens."""
+MANY_OBSERVATIONS: Final = 1_000
+"""So many observations wake the worker, although no run has ended."""
 
-ERROR_CHARS = 4_000
-"""Of an error's text; the rest never leaves."""
+ERROR_CHARS: Final = 4_000
+"""Characters of an error's text that are copied; the rest never leaves the hook."""
+
+MAX_KNOWN_IDS: Final = 2_000
+"""Sessions and tasks that are known to belong to cron runs, and as many approvals."""
 
 _REFUSAL = "ContentPolicyBlocked"
-"""The host's class of a model's own refusal; a provider's has the class of its exception."""
+"""The host's error class for a model's own refusal. A provider's refusal has its exception's class."""
 
-NAMES_KEPT = 2_000
-"""Sessions, tasks and approvals that are known to belong to a cron run."""
-
-KEPT: dict[str, tuple[str, ...]] = {
+OBSERVED_ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
     "post_api_request": (
         "model", "provider", "response_model", "started_at", "ended_at", "api_duration",
         "finish_reason", "usage",
@@ -53,207 +54,249 @@ KEPT: dict[str, tuple[str, ...]] = {
         "approval",
     ),
 }  # fmt: skip
-"""Of the arguments of each hook, what is noted; `approval` is ours."""
+"""The arguments of each hook that an observation holds. `exception_type` and `message` come from the
+argument `error`; `approval` comes from the hooks of the approval."""
 
 
-class Note(NamedTuple):
-    """What one hook told of a call, as it told it; `host.notes` reads it."""
+class RawObservation(NamedTuple):
+    """One hook call, with the host's values as they were; `host.hook_payloads` turns it into a record."""
 
     hook: str
-    root_id: str
+    run_session_id: str
     """The session of the cron run."""
     session_id: str
-    """That session, a subagent's, or one that the run went on with after a compression."""
-    time_s: float
-    """Epoch seconds."""
-    kept: tuple[object, ...]
-    """In the order of `KEPT`; None for what it did not tell."""
+    """The session of the call: the run's, a subagent's, or one that continues the run's."""
+    at_ns: int
+    """When the host called the hook, in nanoseconds since the epoch."""
+    values: tuple[object, ...]
+    """The values of `OBSERVED_ARGUMENTS`, in that order; None where the host gave none."""
 
     @property
-    def told(self) -> dict[str, object]:
-        return dict(zip(KEPT[self.hook], self.kept, strict=True))
+    def arguments(self) -> dict[str, object]:
+        return dict(zip(OBSERVED_ARGUMENTS[self.hook], self.values, strict=True))
 
 
-class Signal:
-    """Set and filled by hooks, waited for and emptied by the worker."""
+class Activity:
+    """When hooks last saw a cron run, and the event that wakes the worker."""
 
     def __init__(self) -> None:
+        self.event = threading.Event()
+        self.last_s: float | None = None
+        """The monotonic time of the newest hook of a cron run; None before the first one."""
+        self.last_end_s: float | None = None
+        """The same for the newest hook that may be the last one of its run."""
+
+
+class ObservationBuffer:
+    """Observations in memory, oldest first, until the worker writes them into the journal.
+
+    Many threads may add at the same time; one thread takes.
+    """
+
+    def __init__(self) -> None:
+        # Plain tuples: to make a `RawObservation` costs more than all else that a hook does.
+        self._items: deque[tuple[str, str, str, int, tuple[object, ...]]] = deque(
+            maxlen=MAX_OBSERVATIONS
+        )
+        self._lost = 0
+
+    def add(self, item: tuple[str, str, str, int, tuple[object, ...]]) -> bool:
+        """Add the fields of a `RawObservation`. Return whether the buffer has just become large."""
+        items = self._items
+        if len(items) == MAX_OBSERVATIONS:
+            self._lost += 1
+        items.append(item)
+        return len(items) == MANY_OBSERVATIONS
+
+    def count_lost(self) -> None:
+        self._lost += 1
+
+    @property
+    def is_large(self) -> bool:
+        return len(self._items) >= MANY_OBSERVATIONS
+
+    def take(self) -> tuple[list[RawObservation], int]:
+        """Empty the buffer. Return its observations, oldest first, and how many were lost."""
+        taken: list[RawObservation] = []
+        while self._items:
+            taken.append(RawObservation(*self._items.popleft()))
+        lost, self._lost = self._lost, 0
+        return taken, lost
+
+    def put_back(self, observations: Sequence[RawObservation], lost: int) -> None:
+        """Put observations that could not be written before those that came since."""
+        room = MAX_OBSERVATIONS - len(self._items)
+        self._lost += lost + max(0, len(observations) - room)
+        self._items.extendleft(reversed(observations[-room:] if room else ()))
+
+
+class Hooks:
+    """The callbacks for one home, and what they leave for its worker."""
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._now_ns = clock.now_ns
+        self._monotonic_s = clock.monotonic_s
         self.forget()
 
     def forget(self) -> None:
-        """In a forked child: its parent's hooks are not its own."""
-        self.event = threading.Event()
-        self.last_s: float | None = None
-        """`time.monotonic()` of the newest hook that marks a cron run; None before the first."""
-        self.ended_s: float | None = None
-        """The same of the newest that may be the last of its run."""
+        """Start afresh. A forked child calls this: its parent's runs are not its own."""
+        self.activity = Activity()
+        self.observations = ObservationBuffer()
         self._started = False
-        self._notes: deque[tuple[str, str, str, float, tuple[object, ...]]] = deque(
-            maxlen=NOTES_KEPT
-        )
-        self._lost = 0
-        self._roots: dict[str, str] = {}
+        self._run_sessions: dict[str, str] = {}
+        """The session of the cron run, by the ids of its other sessions and of its tasks."""
         self._approvals: dict[str, dict[str, object]] = {}
+        """Approvals that were asked for, by the id of their tool call."""
+        self._eviction = threading.Lock()
 
-    @property
-    def has_many_notes(self) -> bool:
-        return len(self._notes) >= NOTES_WAKE
+    def callback(self, name: str, start: Callable[[], None]) -> Callable[..., None]:
+        """Return the callback for a hook; it never raises anything but a `KeyboardInterrupt`.
 
-    def take_notes(self) -> tuple[list[Note], int]:
-        """What came since the last time, oldest first, and how many more there were."""
-        notes: list[Note] = []
-        while self._notes:
-            notes.append(Note(*self._notes.popleft()))
-        lost, self._lost = self._lost, 0
-        return notes, lost
-
-    def give_back(self, notes: list[Note], lost: int) -> None:
-        """They could not be written down yet."""
-        room = NOTES_KEPT - len(self._notes)
-        self._lost += lost + max(0, len(notes) - room)
-        self._notes.extendleft(reversed(notes[-room:] if room else []))
-
-    def hook_for(self, name: str, started: Callable[[], None]) -> Callable[..., None]:
-        """A callback that never raises; `started` is called at the first hook that marks a cron run."""
-        callback: _Callback
+        The first callback that sees a cron run calls `start`, and the next ones do if that raised.
+        """
+        handler: _Handler
         match name:
             case "post_api_request":
-                callback = self._call
+                handler = self._observe_model_call
             case "post_tool_call":
-                callback = self._tool
+                handler = self._observe_tool_call
             case "api_request_error":
-                callback = self._error_for(started)
+                handler = self._error_handler(start)
             case "pre_approval_request":
-                callback = self._asked
+                handler = self._approval_requested
             case "post_approval_response":
-                callback = self._answered
+                handler = self._approval_answered
             case "subagent_start":
-                callback = self._subagent
+                handler = self._subagent_started
             case _:
-                callback = self._mark_for(name, started)
-        return self._harmless(callback)
+                handler = self._mark_handler(start, ends=name != "on_session_start")
+        return self._harmless(handler)
 
-    def _harmless(self, callback: _Callback) -> Callable[..., None]:
-        def hook(**told: object) -> None:
+    def _harmless(self, handler: _Handler) -> Callable[..., None]:
+        def hook(**arguments: object) -> None:
             try:
-                callback(told)
+                handler(arguments)
             except KeyboardInterrupt:
                 raise
             except BaseException:  # noqa: BLE001 - the host's run comes first
-                self._lost += 1
+                self.observations.count_lost()
 
         return hook
 
     # Marks.
 
-    def _mark_for(self, name: str, started: Callable[[], None]) -> _Callback:
-        ends = name != "on_session_start"
+    def _mark_handler(self, start: Callable[[], None], *, ends: bool) -> _Handler:
+        """`ends`: the hook may be the last one of its run."""
 
-        def mark(told: _Told) -> None:
-            session_id = told.get("session_id")
+        def mark(arguments: _Arguments) -> None:
+            session_id = arguments.get("session_id")
             if isinstance(session_id, str) and session_id.startswith("cron_"):
-                self.last_s = time.monotonic()
+                activity = self.activity
+                activity.last_s = self._monotonic_s()
                 if ends:
-                    self.ended_s = self.last_s
+                    activity.last_end_s = activity.last_s
                 if not self._started:
-                    started()  # again at the next hook if the machine is out of threads
+                    start()  # the next hook calls it again if the machine is out of threads
                     self._started = True
-                if not self.event.is_set():  # the worker clears it before it looks
-                    self.event.set()
+                if not activity.event.is_set():  # the worker clears it before it looks
+                    activity.event.set()
 
         return mark
 
-    # Notes. What a hook keeps is a tuple in the order of `KEPT`: it is made once, and in C.
+    # Observations. The values are a tuple, because Python makes that in one call of C code.
 
-    def _call(self, told: _Told) -> None:
-        self._keep("post_api_request", told, tuple(map(told.get, KEPT["post_api_request"])))
+    def _observe_model_call(self, arguments: _Arguments) -> None:
+        values = tuple(map(arguments.get, OBSERVED_ARGUMENTS["post_api_request"]))
+        self._observe("post_api_request", arguments, values)
 
-    def _tool(self, told: _Told) -> None:
-        kept = tuple(map(told.get, KEPT["post_tool_call"]))
+    def _observe_tool_call(self, arguments: _Arguments) -> None:
+        values = tuple(map(arguments.get, OBSERVED_ARGUMENTS["post_tool_call"]))
         if self._approvals:
-            approval = self._approvals.pop(str(told.get("tool_call_id")), None)
-            kept = (*kept[:-1], approval)
-        self._keep("post_tool_call", told, kept)
+            approval = self._approvals.pop(str(arguments.get("tool_call_id")), None)
+            values = (*values[:-1], approval)
+        self._observe("post_tool_call", arguments, values)
 
-    def _error_for(self, started: Callable[[], None]) -> _Callback:
-        mark = self._mark_for("api_request_error", started)
-        keys = KEPT["api_request_error"][:-2]
+    def _error_handler(self, start: Callable[[], None]) -> _Handler:
+        mark = self._mark_handler(start, ends=True)
+        keys = OBSERVED_ARGUMENTS["api_request_error"][:-2]
 
-        def error(told: _Told) -> None:
-            exception_type = message = None
-            said = told.get("error")
-            if isinstance(said, dict):
-                exception_type = said.get("type")
-                # Of a refusal in a successful answer the host gives what the model said.
-                message = said.get("message") if exception_type != _REFUSAL else None
-                if isinstance(message, str) and len(message) > ERROR_CHARS:
-                    message = message[:ERROR_CHARS]  # a server may answer with a whole page
-            kept = (*map(told.get, keys), exception_type, message)
-            self._keep("api_request_error", told, kept)
-            if not _is_tried_again(told):
-                mark(told)
+        def error(arguments: _Arguments) -> None:
+            values = (*map(arguments.get, keys), *_error_values(arguments.get("error")))
+            self._observe("api_request_error", arguments, values)
+            if not _will_be_retried(arguments):
+                mark(arguments)
 
         return error
 
-    def _keep(self, hook: str, told: _Told, kept: tuple[object, ...]) -> None:
-        session_id = told.get("session_id")
-        root_id = self._root_of(session_id, told.get("task_id"))
-        if root_id is None:
+    def _observe(self, hook: str, arguments: _Arguments, values: tuple[object, ...]) -> None:
+        session_id = arguments.get("session_id")
+        run_session_id = self._run_session(session_id, arguments.get("task_id"))
+        if run_session_id is None:
             return
-        notes = self._notes
-        if len(notes) == NOTES_KEPT:
-            self._lost += 1
-        notes.append((hook, root_id, str(session_id), time.time(), kept))
-        if len(notes) == NOTES_WAKE:
-            self.event.set()
+        item = (hook, run_session_id, str(session_id), self._now_ns(), values)
+        if self.observations.add(item):
+            self.activity.event.set()
 
-    def _root_of(self, session_id: object, task_id: object) -> str | None:
-        """The cron session that this one belongs to; None for a chat's.
+    def _run_session(self, session_id: object, task_id: object) -> str | None:
+        """Return the session of the cron run that a session belongs to; None for a chat's session.
 
-        A session that a run goes on with has an id of its own, and the run's task.
+        A session that continues a run after a compression has an id of its own, and the run's task.
         """
         if not isinstance(session_id, str):
             return None
         if not session_id.startswith("cron_"):
-            return self._roots.get(session_id) or (
-                self._roots.get(task_id) if isinstance(task_id, str) else None
+            return self._run_sessions.get(session_id) or (
+                self._run_sessions.get(task_id) if isinstance(task_id, str) else None
             )
-        if isinstance(task_id, str) and task_id and task_id not in self._roots:
-            _put(self._roots, task_id, session_id)
+        if isinstance(task_id, str) and task_id and task_id not in self._run_sessions:
+            self._remember(self._run_sessions, task_id, session_id)
         return session_id
 
-    def _subagent(self, told: _Told) -> None:
-        child_id = told.get("child_session_id")
-        root_id = self._root_of(told.get("parent_session_id"), None)
-        if root_id is not None and isinstance(child_id, str):
-            _put(self._roots, child_id, root_id)
+    def _subagent_started(self, arguments: _Arguments) -> None:
+        child_id = arguments.get("child_session_id")
+        run_session_id = self._run_session(arguments.get("parent_session_id"), None)
+        if run_session_id is not None and isinstance(child_id, str):
+            self._remember(self._run_sessions, child_id, run_session_id)
 
-    def _asked(self, told: _Told) -> None:
-        """Whose it is will be told by its tool call: an approval names no session."""
-        call_id = told.get("tool_call_id")
+    def _approval_requested(self, arguments: _Arguments) -> None:
+        """Keep the request until its tool call is observed: an approval names no session."""
+        call_id = arguments.get("tool_call_id")
         if isinstance(call_id, str) and call_id:
-            _put(self._approvals, call_id, {"surface": told.get("surface"), "asked_s": time.time()})
+            approval = {"surface": arguments.get("surface"), "asked_ns": self._now_ns()}
+            self._remember(self._approvals, call_id, approval)
 
-    def _answered(self, told: _Told) -> None:
-        call_id = told.get("tool_call_id")
+    def _approval_answered(self, arguments: _Arguments) -> None:
+        call_id = arguments.get("tool_call_id")
         approval = self._approvals.get(call_id) if isinstance(call_id, str) else None
         if approval is not None:
-            approval |= {"choice": told.get("choice"), "answered_s": time.time()}
+            approval |= {"choice": arguments.get("choice"), "answered_ns": self._now_ns()}
+
+    def _remember(self, known: dict[str, _V], key: str, value: _V) -> None:
+        """Add an entry, and drop the oldest ones when there are too many.
+
+        No hook says that a run is quite over, so nothing else removes them.
+        """
+        with self._eviction:
+            while len(known) >= MAX_KNOWN_IDS:
+                known.pop(next(iter(known)), None)
+            known[key] = value
 
 
-def _is_tried_again(told: _Told) -> bool:
-    """Whether another attempt follows: then this error does not end the run."""
-    failed, limit = told.get("retry_count"), told.get("max_retries")
-    counted = isinstance(failed, int) and isinstance(limit, int) and failed + 1 < limit
-    return counted and told.get("retryable") is True
+def _error_values(error: object) -> tuple[object, object]:
+    """Return the class and the text of a hook's argument `error`; None where it has none."""
+    if not isinstance(error, dict):
+        return None, None
+    exception_type = error.get("type")
+    if exception_type == _REFUSAL:
+        return exception_type, None  # the host quotes what the model said in a successful answer
+    message = error.get("message")
+    if isinstance(message, str) and len(message) > ERROR_CHARS:
+        message = message[:ERROR_CHARS]  # a server may answer with a whole page
+    return exception_type, message
 
 
-def _put(known: dict[str, _V], key: str, value: _V) -> None:
-    """The oldest go when there are too many: nothing tells us that a run is quite over."""
-    with _making_room:
-        while len(known) >= NAMES_KEPT:
-            known.pop(next(iter(known)), None)
-        known[key] = value
-
-
-_making_room = threading.Lock()
+def _will_be_retried(arguments: _Arguments) -> bool:
+    """Return whether the host tries the call again, so that its error does not end the run."""
+    attempt, limit = arguments.get("retry_count"), arguments.get("max_retries")
+    has_more = isinstance(attempt, int) and isinstance(limit, int) and attempt + 1 < limit
+    return has_more and arguments.get("retryable") is True

@@ -1,4 +1,4 @@
-"""One process at a time syncs a home: an OS lock that dies with its owner."""
+"""The lock that lets one process at a time sync a home. It goes with its owner, however that dies."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _held_here: set[str] = set()
+"""The paths that this process has locked."""
+
 _guard = threading.Lock()
 
 
 class SyncBusyError(Exception):
-    """Another process, or another thread of this one, syncs this home just now."""
+    """Another process, or another thread of this one, holds the lock."""
 
 
 @contextmanager
 def sync_lock(path: Path) -> Iterator[None]:
-    """Holds the lock file for the time of the block. Raises `SyncBusyError` at once if it is held.
+    """Hold the lock file for the time of the block.
 
-    A POSIX record lock is not inherited by a fork, so a child of the host never keeps it. It is no
-    bar between threads, hence the set beside it.
+    Raises `SyncBusyError` at once when it is held, and `OSError` when it cannot be locked. A forked
+    child does not inherit a POSIX record lock, so a child of the host never keeps it. Such a lock does
+    not exclude other threads of its process; `_held_here` does.
     """
     key = str(path)
     with _guard:
@@ -60,13 +63,13 @@ else:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
-                raise  # a file system without locks, say
+                raise  # for example a file system without locks
             raise SyncBusyError("another process is syncing this home: try again later") from error
 
 
 def _forget_after_fork() -> None:
-    """A forked child holds none of its parent's locks."""
-    global _guard  # noqa: PLW0603 - the parent's may have been held at the fork
+    """Start afresh: a forked child holds none of its parent's locks."""
+    global _guard  # noqa: PLW0603 - another thread of the parent may have held it
     _guard = threading.Lock()
     _held_here.clear()
 

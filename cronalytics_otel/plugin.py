@@ -1,4 +1,4 @@
-"""`register(ctx)`: hooks, the command, and the worker where the scheduler runs."""
+"""`register(ctx)`: hooks, the command, and the worker where the host's scheduler runs."""
 
 from __future__ import annotations
 
@@ -8,26 +8,30 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from .about import missing_packages
-from .hooks import HOOKS, Signal
+from .hooks import HOOKS, Hooks
 from .host.home import Home, find_home
 from .worker import Worker
 
 log = logging.getLogger(__name__)
 
-RESIDENT_WORDS = frozenset({"gateway", "dashboard", "desktop", "serve"})
+RESIDENT_COMMANDS: Final = frozenset({"gateway", "dashboard", "desktop", "serve"})
 """Commands of the host that stay and may run its scheduler."""
 
-SCHEDULER_WORDS = RESIDENT_WORDS | {"cron"}
+SCHEDULER_COMMANDS: Final = RESIDENT_COMMANDS | {"cron"}
+"""Commands of the host that may run jobs."""
 
-_worker: Worker | None = None
-"""One per process: the host may register us again, when it loads its plugins anew."""
+_workers: Final[dict[Path, Worker]] = {}
+"""The worker of each home. The host registers us again when it loads its plugins anew."""
 
 
 def register(ctx: Any) -> None:
-    """Called by the host at its start-up. Never raises; with packages missing, says so and leaves."""
+    """Register hooks and command with the host, at its start-up.
+
+    Never raises. Logs one warning and registers nothing when packages are missing.
+    """
     try:
         missing = missing_packages()
         if missing:
@@ -50,36 +54,48 @@ def register(ctx: Any) -> None:
 
 
 def _watch(ctx: Any) -> None:
-    global _worker  # noqa: PLW0603
-    words = _words(sys.argv)
-    if _worker is None:
-        _worker = Worker(_host_home(), Signal(), resident=bool(words & RESIDENT_WORDS))
+    """Register the hooks, and start the worker if this process runs jobs."""
+    commands = _command_words(sys.argv)
+    worker = _worker_of(_host_home(), resident=bool(commands & RESIDENT_COMMANDS))
     for name in HOOKS:
-        if _host_knows(name):
-            ctx.register_hook(name, _worker.signal.hook_for(name, _worker.start))
-    if words & SCHEDULER_WORDS:
-        _worker.start()
+        if _is_host_hook(name):
+            ctx.register_hook(name, worker.hooks.callback(name, worker.start))
+    if commands & SCHEDULER_COMMANDS:
+        worker.start()
 
 
-def _words(argv: Sequence[str]) -> frozenset[str]:
-    """The command's words; `python -m gateway.run` has its own in the program's path."""
+def _worker_of(home: Home, *, resident: bool) -> Worker:
+    worker = _workers.get(home.path)
+    if worker is None:
+        worker = _workers[home.path] = Worker(home, Hooks(), resident=resident)
+    return worker
+
+
+def _command_words(argv: Sequence[str]) -> frozenset[str]:
+    """Return the words of the host's command line; none for our own command, which syncs by itself.
+
+    `python -m gateway.run` has its command in the path of the program.
+    """
     if "cronalytics-otel" in argv[1:]:
-        return frozenset()  # our own command syncs by itself
+        return frozenset()
     program = Path(argv[0]) if argv else Path()
     module = {"gateway"} if program.parts[-2:] == ("gateway", "run.py") else set[str]()
     return frozenset(module | set(argv[1:]))
 
 
 def _host_home() -> Home:
-    """The host's own answer (it knows profiles); its module is loaded when it loads us."""
+    """Return the home that the host names, since it knows its profiles.
+
+    The module that names it is loaded before any plugin is.
+    """
     constants = sys.modules.get("hermes_constants")
     if constants is not None:
         return find_home(str(constants.get_hermes_home()), os.environ)
     return find_home(None, os.environ)
 
 
-def _host_knows(hook: str) -> bool:
-    """Older hosts lack some hooks, and warn about a name they do not know."""
+def _is_host_hook(hook: str) -> bool:
+    """Return whether this host calls the hook. Older hosts lack some, and warn about unknown names."""
     plugins = sys.modules.get("hermes_cli.plugins")
     return hook in getattr(plugins, "VALID_HOOKS", HOOKS)
 

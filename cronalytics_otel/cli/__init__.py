@@ -1,6 +1,6 @@
 """The command line: `cronalytics-otel …`, and the same commands as `hermes cronalytics-otel …`.
 
-What a command needs is imported when it runs, so that `--help` is quick.
+Modules that are needed only to run a command are imported when it runs, so that `--help` is quick.
 """
 
 from __future__ import annotations
@@ -9,22 +9,84 @@ import argparse
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
-from .arguments import COMMAND_DEST, add_arguments
+from ..about import __version__
+from ..clock import SYSTEM_CLOCK
+from .arguments import add_common, add_common_to_command
+from .commands import doctor, runs, status, sync, trace
 from .errors import CommandError, ExitStatus
 
 if TYPE_CHECKING:
     from ..host.home import Home
     from .context import Context
 
-__all__ = ["add_arguments", "main", "run"]
+__all__ = ["COMMANDS", "add_arguments", "main", "run"]
+
+
+class Command(Protocol):
+    """What each module of `commands/` offers. Importing one must load nothing heavy."""
+
+    NAME: str
+    SUMMARY: str
+    """One line for `--help`, in lower case and without a full stop."""
+    EXAMPLES: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser, /) -> None:
+        """Add the command's own options."""
+
+    def run(self, args: argparse.Namespace, context: Context, /) -> ExitStatus:
+        """Do the work and print the answer. Raises `CommandError`."""
+        ...
+
+
+COMMANDS: Final[tuple[Command, ...]] = (status, doctor, sync, runs, trace)
+"""All commands, in the order of `--help`."""
+
+_COMMAND_DEST = "cronalytics_command"
+"""Where argparse puts the command's name. The host's parser uses `command` itself."""
+
+_DESCRIPTION = """\
+Every cron run of Hermes Agent: what became of it, what it took, and whether its trace has
+reached your OpenTelemetry backends. `runs` and `trace` need no backend."""
+
+_EXAMPLES = """\
+examples:
+  %(prog)s sync                        read what is new and send it
+  %(prog)s runs --outcome failed       the latest failures
+  %(prog)s trace latest                the newest run as a waterfall
+  %(prog)s doctor                      find out why nothing arrives
+
+exit status: 0 well, 1 something is wrong, 2 wrong usage, 130 interrupted.
+environment: HERMES_HOME, OTEL_*, NO_COLOR, COLUMNS."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add all commands to `parser`, which is our own or the subparser that the host hands over."""
+    parser.description = _DESCRIPTION
+    parser.epilog = _EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    version = f"cronalytics-otel {__version__}"
+    parser.add_argument("--version", action="version", version=version)
+    add_common(parser)
+    subparsers = parser.add_subparsers(
+        dest=_COMMAND_DEST, metavar="COMMAND", required=True, title="commands"
+    )
+    for command in COMMANDS:
+        subparser = subparsers.add_parser(
+            command.NAME,
+            help=command.SUMMARY,
+            description=f"{command.SUMMARY[0].upper()}{command.SUMMARY[1:]}.",
+            epilog=command.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        add_common_to_command(subparser)
+        command.add_arguments(subparser)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The console script; `argv` without the program's name. Gives the exit status."""
+    """Run the console script and return its exit status. `argv` is without the program's name."""
     parser = argparse.ArgumentParser(
         prog="cronalytics-otel", formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -37,16 +99,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the parsed command and gives its exit status; every expected fault is told on stderr.
+    """Run the parsed command and return its exit status; every expected fault goes to stderr.
 
-    A stream that was closed at the start is None: messages for it go nowhere.
-
-    The host throws a handler's return value away: there the caller has to `sys.exit()` with it.
+    A stream that was closed at the start is None, and messages for it go nowhere. The host ignores
+    the return value of a command's handler: the caller has to `sys.exit()` with it.
     """
     try:
         return int(_run(args))
     except KeyboardInterrupt:
-        _say("\ninterrupted")
+        _print_error("\ninterrupted")
         return ExitStatus.INTERRUPTED
     except BrokenPipeError:
         from .terminal import discard
@@ -56,15 +117,15 @@ def run(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == __name__.partition(".")[0]:
             raise
-        _say(
+        _print_error(
             f"error: the Python package {error.name} is missing\n"
             f"  run: {sys.executable} -m pip install cronalytics-otel"
         )
         return ExitStatus.FAILED
 
 
-def _say(text: str) -> None:
-    if sys.stderr is not None:  # else `print` would take stdout
+def _print_error(text: str) -> None:
+    if sys.stderr is not None:  # otherwise `print` would write to stdout
         with contextlib.suppress(OSError):
             print(text, file=sys.stderr)
 
@@ -76,6 +137,7 @@ def _run(args: argparse.Namespace) -> ExitStatus:
     from .context import Context, file_fault, journal_fault
     from .terminal import Terminal
 
+    (command,) = (c for c in COMMANDS if getattr(args, _COMMAND_DEST) == c.NAME)
     terminal = Terminal(os.environ)
     try:
         context = Context(
@@ -83,10 +145,10 @@ def _run(args: argparse.Namespace) -> ExitStatus:
             environ=os.environ,
             terminal=terminal,
             as_json=args.json,
-            now_ns=time.time_ns(),
+            now_ns=SYSTEM_CLOCK.now_ns(),
         )
         try:
-            return _dispatch(args, context)
+            return command.run(args, context)
         except JournalError as error:
             raise journal_fault(context.home, error) from error
         except BrokenPipeError:
@@ -109,29 +171,3 @@ def _home(explicit: str | None) -> Home:
         raise CommandError(
             f"The Hermes home cannot be found: {error}", "Name it with --home or HERMES_HOME."
         ) from error
-
-
-def _dispatch(args: argparse.Namespace, context: Context) -> ExitStatus:
-    match getattr(args, COMMAND_DEST):
-        case "status":
-            from .commands.status import run as status
-
-            return status(context)
-        case "doctor":
-            from .commands.doctor import run as doctor
-
-            return doctor(context)
-        case "sync":
-            from .commands.sync import run as sync
-
-            return sync(args, context)
-        case "runs":
-            from .commands.runs import run as runs
-
-            return runs(args, context)
-        case "trace":
-            from .commands.trace import run as trace
-
-            return trace(args, context)
-        case unknown:
-            raise AssertionError(f"argparse let {unknown!r} through")

@@ -1,4 +1,4 @@
-"""What every command works with: the home, its journal and settings, and the terminal."""
+"""The context of a command: the home, its journal and settings, the terminal, and the time."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ class Context:
         return load_settings(self.home.path, self.environ)
 
     def require_home(self) -> None:
-        """Raises `CommandError` where Hermes never was: nothing must be made there; and where it
-        cannot be seen."""
+        """Raise `CommandError` if Hermes was never here: we must not make anything then.
+
+        Raises `OSError` if the folder cannot be read.
+        """
         if not self.home.looks_like_hermes:
             raise CommandError(
                 f"{self.home.path} is no Hermes home: there is no config.yaml, state.db or cron/",
@@ -41,7 +43,7 @@ class Context:
 
     @contextmanager
     def journal(self) -> Iterator[Journal]:
-        """The home's journal. Raises `CommandError` when there is none, or it cannot be read."""
+        """Open the home's journal for reading. Raises `CommandError` if there is none, or it is faulty."""
         if not self.home.journal.exists():
             self.require_home()
             raise CommandError(
@@ -56,15 +58,15 @@ class Context:
 
 
 def journal_fault(home: Home, error: JournalError) -> CommandError:
-    """What is wrong with our own file, where, and what helps."""
-    # A fault of the folder or of the lock in it names its place itself.
+    """Return what is wrong with our own file, with its path and what helps."""
+    # The message of a fault of our folder, or of the lock in it, names the path already.
     place = "" if str(home.plugin_folder) in str(error) else f"{home.journal}: "
     remedy = f"Run `{command('sync')}`: it fills a new one." if error.damaged else ""
     return CommandError(f"{place}{error}", remedy)
 
 
 def file_fault(error: OSError) -> CommandError:
-    """A file or folder that this user cannot get at."""
+    """Return what is wrong with a file or folder that this user cannot read or write."""
     if error.filename is None:
         return CommandError(str(error))
     access = "This user must be able to read it. " if isinstance(error, PermissionError) else ""

@@ -1,6 +1,6 @@
-"""Values as people read them: durations, money, counts, times. Pure functions, text out.
+"""Values as people read them: durations, money, counts, times. Pure functions that return text.
 
-Unknown is a dash everywhere, and never looks like nothing.
+An unknown value is a dash everywhere, so that nobody takes it for nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from ..model import CostStatus
+from ..model import CostStatus, known_cost_usd
 from ..model.times import NS, to_datetime
 
 UNKNOWN = "\N{EN DASH}"
@@ -33,7 +33,7 @@ def duration(seconds: float | None) -> str:
 
 
 def ago(then_ns: int, now_ns: int) -> str:
-    """`3 m 05 s ago`, `just now`; `in 3 m 05 s` when it is still to come."""
+    """`3 m 05 s ago` or `just now`; for a time to come `in 3 m 05 s` or `in a moment`."""
     if abs(now_ns - then_ns) < NS:
         return "just now" if then_ns <= now_ns else "in a moment"
     if then_ns > now_ns:
@@ -42,8 +42,7 @@ def ago(then_ns: int, now_ns: int) -> str:
 
 
 def usd(amount: float | None) -> str:
-    """`$0.0043`, `$12.34`, `$1,234`; `$0` is known to be nothing, and what is too small for four
-    places is `<$0.0001`."""
+    """`$0.0043`, `$12.34`, `$1,234`, and `<$0.0001`. `$0` is known to be nothing."""
     if amount is None:
         return UNKNOWN
     if amount == 0:
@@ -55,13 +54,13 @@ def usd(amount: float | None) -> str:
     return f"${amount:,.2f}" if amount < 1000 else f"${amount:,.0f}"
 
 
-def cost(amount_usd: float | None, status: str | None) -> str:
-    """`≥` before a sum of which some is unknown; `included` where a subscription covers it."""
-    if status == CostStatus.INCLUDED and not amount_usd:
+def cost(amount_usd: float | None, status: CostStatus | str | None) -> str:
+    """`≥$0.02` for a lower bound; `included` if a subscription covers it."""
+    known_usd = known_cost_usd(amount_usd, status)
+    if status == CostStatus.INCLUDED and not known_usd:
         return CostStatus.INCLUDED
-    if amount_usd is None or status == CostStatus.UNKNOWN:
-        return UNKNOWN
-    return f"{'≥' if status == CostStatus.PARTIAL else ''}{usd(amount_usd)}"
+    bound = "≥" if known_usd is not None and status == CostStatus.PARTIAL else ""
+    return f"{bound}{usd(known_usd)}"
 
 
 def count(number: int | None) -> str:
@@ -85,7 +84,7 @@ def size(octets: int) -> str:
 
 
 def local(ns: int) -> datetime:
-    """In the machine's own time zone."""
+    """Return the time in the machine's own time zone."""
     return to_datetime(ns).astimezone()
 
 
@@ -107,8 +106,11 @@ def iso(ns: int | None) -> str | None:
 
 
 def one_line(text: str) -> str:
-    """The first line that says something, fit for a terminal: whatever is no printable character
-    (an escape sequence, a carriage return, text that turns the direction) is a blank."""
+    """Return the first line that is not empty, made safe for a terminal.
+
+    Every character that cannot be printed becomes a blank: escape sequences, carriage returns, and
+    marks that turn the direction of the text.
+    """
     for line in text.splitlines():
         words = "".join(char if char.isprintable() else " " for char in line).split()
         if words:
@@ -117,19 +119,19 @@ def one_line(text: str) -> str:
 
 
 def lines(text: str) -> list[str]:
-    """All lines, fit for a terminal; the layout within a line is kept."""
+    """Return all lines, made safe for a terminal. The blanks within a line stay."""
     return [
         "".join(char if char.isprintable() else " " for char in line.expandtabs(4)).rstrip()
         for line in text.strip().splitlines()
     ]
 
 
-_SHOWN_JOBS = 5
+_MOST_JOBS = 5
 
 
 def content_by_job(jobs: Mapping[str, str]) -> str:
-    """The jobs whose content setting is their own, to stand after the general one."""
-    told = [f"{one_line(job)} {mode}" for job, mode in jobs.items()]
-    if len(told) > _SHOWN_JOBS:
-        told[_SHOWN_JOBS:] = [f"{len(told) - _SHOWN_JOBS} more"]
-    return f"; by job: {', '.join(told)}" if told else ""
+    """Return the jobs that have a content setting of their own, as text after the general setting."""
+    named = [f"{one_line(job)} {mode}" for job, mode in jobs.items()]
+    if len(named) > _MOST_JOBS:
+        named[_MOST_JOBS:] = [f"{len(named) - _MOST_JOBS} more"]
+    return f"; by job: {', '.join(named)}" if named else ""

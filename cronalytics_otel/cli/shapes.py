@@ -1,71 +1,64 @@
-"""The records as plain data for `--json`; docs/cli.md describes them. Unknown is null."""
+"""Records as plain data for `--json`, which docs/cli.md describes. Unknown is null.
+
+Keys are the names of the records' fields, so that a new field of a run is in the JSON by itself.
+"""
 
 from __future__ import annotations
 
-from ..model import AttributeValue, Run, Span, TimeSource
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..model import AttributeValue, Run, Span, Usage
 from ..model.times import NS
 from ..telemetry import ids
 from . import formats
 
-Shape = dict[str, object]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Shape: TypeAlias = dict[str, object]
+
+
+def record_shape(record: DataclassInstance) -> Shape:
+    """Return every field by its name. A time `x_ns` becomes `x_at`, in ISO 8601."""
+    shape: Shape = {}
+    for field in fields(record):
+        value: object = getattr(record, field.name)
+        if field.name.endswith("_ns"):
+            time_ns = value if isinstance(value, int) else None
+            shape[f"{field.name.removesuffix('_ns')}_at"] = formats.iso(time_ns)
+        else:
+            shape[field.name] = _plain(value)
+    return shape
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return record_shape(value)
+    return str(value) if isinstance(value, PurePath) else value
 
 
 def run_shape(run: Run) -> Shape:
-    usage = run.usage
-    alone = run.time_source is TimeSource.OUTPUT
-    return {
-        "run_id": run.run_id,
-        "execution_id": None if alone else run.execution_id,
-        "session_id": run.session_id,
-        "trace_id": trace_id(run),
-        "profile": run.profile,
-        "job_id": run.job_id,
-        "job_name": run.job_name,
-        "mode": run.mode,
-        "trigger": run.trigger,
-        "schedule_kind": run.schedule_kind,
-        "schedule_expression": run.schedule_expression,
-        "schedule_timezone": run.schedule_timezone,
-        "skills": list(run.skills),
-        "scheduled_at": formats.iso(run.scheduled_ns),
-        "claimed_at": formats.iso(run.claimed_ns),
-        "started_at": None if alone else formats.iso(run.started_ns),
-        "ended_at": formats.iso(run.ended_ns),
+    """Return a run's fields and derived values, with the fields of its usage among them."""
+    shape = {"run_id": run.run_id, "trace_id": trace_id(run)} | record_shape(run)
+    del shape["usage"]
+    shape |= {
+        **{field.name: run.usage and getattr(run.usage, field.name) for field in fields(Usage)},
+        "total_tokens": run.total_tokens,
+        "cost_usd": run.known_cost_usd,
+        "failed": run.failed,
         "time_source": run.time_source,
         "duration_s": run.duration_s,
         "lateness_s": run.lateness_s,
         "queue_s": run.queue_s,
-        "outcome": run.outcome,
-        "outcome_source": run.outcome_source,
-        "failed": run.failed,
-        "error_type": run.error_type,
-        "error_message": run.error_message,
-        "model": run.model,
-        "provider": run.provider,
-        "input_tokens": usage and usage.input_tokens,
-        "output_tokens": usage and usage.output_tokens,
-        "cache_read_tokens": usage and usage.cache_read_tokens,
-        "cache_write_tokens": usage and usage.cache_write_tokens,
-        "reasoning_tokens": usage and usage.reasoning_tokens,
-        "total_tokens": usage and usage.total_tokens,
-        "cost_usd": run.cost_usd,
-        "cost_status": run.cost_status,
-        "api_calls": run.api_calls,
-        "tool_calls": run.tool_calls,
-        "subagents": run.subagents,
-        "silent": run.silent,
-        "delivery_outcome": run.delivery_outcome,
-        "delivery_target": run.delivery_target,
-        "delivery_error": run.delivery_error,
-        "script_exit_code": run.script_exit_code,
-        "script_ended_at": formats.iso(run.script_ended_ns),
-        "skip_reason": run.skip_reason,
-        "fed_by": [
-            {"job_id": feed.job_id, "saved_at": formats.iso(feed.saved_ns)} for feed in run.fed_by
-        ],
-        "missed_count": run.missed_count,
-        "scheduler_down": run.scheduler_down,
     }
+    if run.left_output_only:
+        shape |= {"execution_id": None, "started_at": None}
+    return shape
 
 
 def span_shape(span: Span) -> Shape:
@@ -100,12 +93,9 @@ def span_shape(span: Span) -> Shape:
 
 
 def trace_id(run: Run) -> str:
-    """As backends show it: 32 hex digits."""
+    """Return the trace id as backends show it: 32 hex digits."""
     return f"{ids.trace_id(run.profile, run.identity):032x}"
 
 
-def _attributes(attributes: dict[str, AttributeValue]) -> Shape:
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in attributes.items()
-    }
+def _attributes(attributes: Mapping[str, AttributeValue]) -> Shape:
+    return {name: _plain(value) for name, value in attributes.items()}

@@ -1,4 +1,4 @@
-"""Rows into aligned lines: cells are cut with an ellipsis, and columns left out, until they fit."""
+"""A table as aligned lines. Cells are cut with an ellipsis, and columns left out, until it fits."""
 
 from __future__ import annotations
 
@@ -24,32 +24,46 @@ class Column:
     title: str
     right: bool = False
     least: int | None = None
-    """May be cut down to so many cells of the terminal; None: is never cut."""
+    """The width to which it may be cut; None if it must never be cut."""
     rank: int = 0
-    """The lower, the sooner it gets its room; 0 is there whatever the width. A column in which
-    nothing is known comes last."""
+    """Columns get their room in the order of their ranks. A column of rank 0 is always shown, and one
+    in which nothing is known comes last."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """A column with the cells of all rows."""
+
+    column: Column
+    cells: Sequence[Cell]
+    width: int
+    """The width of the title or of the widest cell."""
+
+    @property
+    def least(self) -> int:
+        """The width to which it may be cut."""
+        return self.width if self.column.least is None else min(self.width, self.column.least)
+
+    @property
+    def is_unknown(self) -> bool:
+        return all(cell.text == UNKNOWN for cell in self.cells)
 
 
 def lay_out(
     columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int | None
 ) -> list[Text]:
-    """The heading and a line for each row, at most `width` wide as far as ranks allow."""
-    natural = [
-        max([len(column.title), *(cell_len(row[n].text) for row in rows)])
-        for n, column in enumerate(columns)
-    ]
-    kept = _kept(columns, natural, [_says_nothing(rows, n) for n in range(len(columns))], width)
-    widths = _cut_to(width, [natural[n] for n in kept], [columns[n].least for n in kept])
-    rights = [columns[n].right for n in kept]
-    heading = [Cell(columns[n].title, "muted") for n in kept]
-    return [
-        _line(cells, widths, rights)
-        for cells in (heading, *([row[n] for n in kept] for row in rows))
-    ]
+    """Return the heading and a line for each row, at most `width` wide if the ranks allow it."""
+    contents = [_content(column, [row[n] for row in rows]) for n, column in enumerate(columns)]
+    shown = contents if width is None else _with_room(contents, width)
+    widths = [content.width for content in shown] if width is None else _cut(shown, width)
+    headings = [Cell(content.column.title, "muted") for content in shown]
+    lines = (headings, *zip(*(content.cells for content in shown), strict=True))
+    rights = [content.column.right for content in shown]
+    return [_line(cells, widths, rights) for cells in lines]
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
-    """Exactly `width` wide on the terminal: cut with an ellipsis, or filled with blanks."""
+    """Return the text exactly `width` wide: cut with an ellipsis, or filled with blanks."""
     length = cell_len(text)
     if length > width:
         return f"{set_cell_size(text, width - 1)}…"
@@ -57,39 +71,33 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
     return blanks + text if right else text + blanks
 
 
-def _says_nothing(rows: Sequence[Sequence[Cell]], n: int) -> bool:
-    return all(row[n].text == UNKNOWN for row in rows)
+def _content(column: Column, cells: Sequence[Cell]) -> _Content:
+    return _Content(column, cells, max([len(column.title), *(cell_len(c.text) for c in cells)]))
 
 
-def _line_width(widths: Sequence[int]) -> int:
-    return sum(widths) + GAP * (len(widths) - 1)
+def _with_room(contents: Sequence[_Content], width: int) -> list[_Content]:
+    """Return the columns that have room if they are cut as far as they may be, in their order."""
+    shown = {n for n, content in enumerate(contents) if not content.column.rank}
+    others = (n for n, content in enumerate(contents) if content.column.rank)
+    for n in sorted(others, key=lambda n: (contents[n].is_unknown, contents[n].column.rank)):
+        if _line_width([contents[m].least for m in (*shown, n)]) <= width:
+            shown.add(n)
+    return [contents[n] for n in sorted(shown)]
 
 
-def _kept(
-    columns: Sequence[Column], natural: Sequence[int], empty: Sequence[bool], width: int | None
-) -> list[int]:
-    """The columns that have room, some of them cut."""
-    smallest = [
-        wide if column.least is None else min(wide, column.least)
-        for column, wide in zip(columns, natural, strict=True)
-    ]
-    kept = [n for n, column in enumerate(columns) if not column.rank]
-    others = (n for n, column in enumerate(columns) if column.rank)
-    for n in sorted(others, key=lambda n: (empty[n], columns[n].rank)):
-        if width is None or _line_width([smallest[m] for m in (*kept, n)]) <= width:
-            kept.append(n)
-    return sorted(kept)
-
-
-def _cut_to(width: int | None, natural: Sequence[int], least: Sequence[int | None]) -> list[int]:
-    """Takes what is too much from the columns that may be cut, the widest first."""
-    widths = list(natural)
-    while width is not None and _line_width(widths) > width:
-        able = [n for n, low in enumerate(least) if low is not None and widths[n] > low]
+def _cut(contents: Sequence[_Content], width: int) -> list[int]:
+    """Return the widths after the columns were cut to fit, the widest one first."""
+    widths = [content.width for content in contents]
+    while _line_width(widths) > width:
+        able = [n for n, content in enumerate(contents) if widths[n] > content.least]
         if not able:
             break
         widths[max(able, key=lambda n: widths[n])] -= 1
     return widths
+
+
+def _line_width(widths: Sequence[int]) -> int:
+    return sum(widths) + GAP * (len(widths) - 1)
 
 
 def _line(cells: Sequence[Cell], widths: Sequence[int], rights: Sequence[bool]) -> Text:

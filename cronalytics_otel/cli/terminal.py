@@ -1,6 +1,6 @@
-"""All output of the command line goes through one object: data to stdout, messages to stderr.
+"""The terminal, through which all output goes: data to stdout, messages to stderr.
 
-Nothing here reads markup, emoji codes or numbers in what it prints: a job's name is no markup.
+Markup, emoji codes and numbers in the text are printed as they are, because a job may have any name.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STYLES: Final = {
     "bar.model": "blue",
     "bar.tool": "magenta",
 }
-"""Named by meaning; an unstyled text is the terminal's own."""
+"""Styles by their meaning. A text without a style looks as the terminal has it."""
 
 _WIDTH: Final = re.compile(r"[0-9]{1,9}")
 
@@ -50,71 +50,72 @@ _ASCII: Final = str.maketrans(
         "└": "`",
     }
 )
-"""What we draw with, where the stream's encoding has it not; one for one, so columns stay."""
+"""What replaces our own characters if the stream's encoding lacks them. One replaces one, so that
+columns stay aligned."""
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """The reader has left: `main` ends quietly (rich itself would exit with 1 from here)."""
+        """Let `main` end quietly when the reader has left. Rich itself would exit with 1 here."""
         raise BrokenPipeError
 
 
 class Terminal:
-    """Knows the streams, their width, whether they take colours and which characters."""
+    """Both streams: how wide they are, and which colours and characters they take."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._unicode = all(map(_takes_unicode, (sys.stdout, sys.stderr)))
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
-                # A name may hold what the stream's encoding cannot say: better `?` than a crash.
+                # A name may hold characters that the stream's encoding lacks: they become `?`.
                 stream.reconfigure(errors="replace")
         self._out = self._console(stderr=False)
         self._err = self._console(stderr=True)
         self.width = _width(sys.stdout, environ)
-        """Columns of stdout; None when it is no terminal and nothing says how wide it is."""
+        """The columns of stdout; None if it is not a terminal and COLUMNS is not set."""
 
     @property
     def messages(self) -> Console:
-        """The console on stderr, for what rich draws by itself (progress)."""
+        """The console on stderr, on which rich draws progress."""
         return self._err
 
     @property
     def interactive(self) -> bool:
-        """Whether messages go to a terminal: what is drawn may be drawn over."""
+        """Whether messages go to a terminal on which lines can be drawn over."""
         return self._err.is_terminal and not self._err.is_dumb_terminal
 
     def data(self, *lines: str | Text) -> None:
-        """Lines of the answer; written at once, so that messages stand in their place.
+        """Print lines of the answer, unbuffered, so that they stay in order with messages.
 
-        Raises `CommandError` when they cannot be.
+        Raises `CommandError` if they cannot be written.
         """
-        with _answering():
+        with _answer_errors():
             for line in lines:
                 self._print(self._out, line)
             self._out.file.flush()
 
     def json(self, value: object) -> None:
-        """The answer as JSON; ASCII, so that any encoding carries it.
+        """Print the answer as JSON in ASCII, which every encoding has.
 
-        Raises `CommandError` when it cannot be written.
+        Raises `CommandError` if it cannot be written.
         """
-        with _answering():
+        with _answer_errors():
             print(json.dumps(value, indent=2), flush=True)
 
     def note(self, message: str = "") -> None:
-        self._tell(message)
+        self._message(message)
 
     def warn(self, message: str) -> None:
-        self._tell(Text.assemble(("warning: ", "warning"), message))
+        self._message(Text.assemble(("warning: ", "warning"), message))
 
     def error(self, message: str, remedy: str = "") -> None:
-        self._tell(Text.assemble(("error: ", "bad"), message))
+        self._message(Text.assemble(("error: ", "bad"), message))
         for line in remedy.splitlines():
-            self._tell(f"  {line}")
+            self._message(f"  {line}")
 
-    def _tell(self, line: str | Text) -> None:
-        """A message. Where stderr cannot take it, there is nobody left to be told of that."""
+    def _message(self, line: str | Text) -> None:
+        """Print a message. If stderr cannot take it, nobody is left to read about that."""
         try:
             self._print(self._err, line)
         except BrokenPipeError:
@@ -125,12 +126,12 @@ class Terminal:
     def _print(self, console: Console, line: str | Text) -> None:
         text = line.copy() if isinstance(line, Text) else Text(line)
         text.rstrip()
-        # Whatever a job's name or an error holds, it cannot drive the terminal.
+        # A job's name or an error may hold escape sequences, which must not reach the terminal.
         plain = "".join(char if char.isprintable() else " " for char in text.plain)
         text.plain = plain if self._unicode else plain.translate(_ASCII)
         if console.is_terminal:
             console.print(text, soft_wrap=True)
-        else:  # the same, and much faster for a long table
+        else:  # the same result, and much faster for a long table
             console.file.write(f"{text.plain}\n")
 
     def _console(self, *, stderr: bool) -> Console:
@@ -144,15 +145,15 @@ class Terminal:
             _environ={
                 name: value
                 for name, value in self._environ.items()
-                # rich takes any digits for a number
+                # rich would accept any digits of Unicode here
                 if name not in ("COLUMNS", "LINES") or _WIDTH.fullmatch(value)
             },
         )
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
-    """Around what writes to stdout."""
+def _answer_errors() -> Iterator[None]:
+    """Turn errors of writing to stdout into `CommandError`."""
     if sys.stdout is None:
         raise CommandError("The answer cannot be written: standard output is closed.")
     try:
@@ -165,8 +166,10 @@ def _answering() -> Iterator[None]:
 
 
 def discard(stream: TextIO) -> None:
-    """After a broken pipe, or on a full disk: what is still buffered goes nowhere, without a word
-    at the end."""
+    """Drop what is still buffered, so that Python does not complain at exit.
+
+    This follows a broken pipe or a full disk.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""A trace as a picture: the tree of its spans, each with a bar on the trace's scale of time."""
+"""A trace as a waterfall: the tree of its spans, each with a bar on the trace's time scale."""
 
 from __future__ import annotations
 
@@ -17,60 +17,91 @@ Attributes = Mapping[str, AttributeValue]
 
 PIPED_WIDTH = 100
 _LEAST_BAR = 10
-"""Below this a bar says nothing: the room goes to the names."""
+"""A narrower bar shows nothing, so that the room goes to the names."""
 _GOOD_BAR = 16
-"""What names leave to the bars, if they can be told apart so."""
+"""The width that names leave to the bars, as long as the names stay distinct."""
 _LEAST_LABEL = 24
 _DEEPEST_INDENT = 24
-"""Deeper steps are drawn no further to the right: their names must remain readable."""
+"""Deeper steps are not drawn further to the right, so that their names stay readable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A span in its place in the tree."""
+    """A span at its place in the tree."""
 
     span: Span
     indent: str
-    """The branch before its name."""
+    """The branches before its name."""
     below: str
-    """What stands there on a second line of it."""
+    """The branches before a second line of it."""
 
 
 def draw(spans: Sequence[Span], width: int | None) -> list[Text]:
-    """Lines at most `width` cells wide; without a width, errors are not cut."""
+    """Return lines at most `width` cells wide. Without a width, errors are not cut."""
     rows = list(_tree(spans))
     if not rows:
         return []
-    start = min(span.start_ns for span in spans)
-    took = max(span.end_ns for span in spans) - start
-    total = max(1, took)
-    timed = _is_timed(rows[0].span)
-    values = [_values(row.span, timed=timed) for row in rows]
-    shown = [n for n in range(3) if any(cells[n] for cells in values)]
-    widths = [max(len(cells[n]) for cells in values) for n in shown]
-    while (room := (width or PIPED_WIDTH) - sum(GAP + w for w in widths)) < _LEAST_LABEL:
-        if len(widths) == 1:
-            break
-        shown, widths = shown[:-1], widths[:-1]
-    label_width, bar_width = _share(room, rows) if took or timed else (room, 0)
-    lines = [_scale(label_width, bar_width, total)] if bar_width else []
+    scale = _Scale.of(spans)
+    is_timed = _is_timed(rows[0].span)
+    values = [_values(row.span, is_timed=is_timed) for row in rows]
+    widths = _value_widths(values, width or PIPED_WIDTH)
+    room = (width or PIPED_WIDTH) - _width_of(widths)
+    label_width, bar_width = _share(room, rows) if scale.took_ns or is_timed else (room, 0)
+    lines = [_scale_line(label_width, bar_width, scale)] if bar_width else []
     for row, cells in zip(rows, values, strict=True):
         line = _padded(_label(row), label_width)
         if bar_width:
-            line.append(" " * GAP).append(_bar(row.span, start, total, bar_width))
-        for n, value_width in zip(shown, widths, strict=True):
+            line.append(" " * GAP).append(_bar(row.span, scale, bar_width))
+        for n, value_width in widths.items():
             line.append(" " * GAP).append(cells[n].rjust(value_width))
         lines.append(line)
-        lines += _event_lines(row, start, width)
+        lines += _event_lines(row, scale.start_ns, width)
         lines += _error_line(row, spans, width)
     return lines
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """The time that the whole trace took."""
+
+    start_ns: int
+    took_ns: int
+
+    @classmethod
+    def of(cls, spans: Sequence[Span]) -> _Scale:
+        start_ns = min(span.start_ns for span in spans)
+        return cls(start_ns, max(span.end_ns for span in spans) - start_ns)
+
+    @property
+    def length_ns(self) -> int:
+        """At least 1, to divide by."""
+        return max(1, self.took_ns)
+
+
+def _value_widths(values: Sequence[tuple[str, ...]], width: int) -> dict[int, int]:
+    """Return the width of each column of values that is shown, by its number.
+
+    A column without any value is left out, and so are the last ones if names have no room.
+    """
+    widths = {
+        n: max(len(cells[n]) for cells in values)
+        for n in range(len(values[0]))
+        if any(cells[n] for cells in values)
+    }
+    while len(widths) > 1 and width - _width_of(widths) < _LEAST_LABEL:
+        widths.popitem()
+    return widths
+
+
+def _width_of(widths: Mapping[int, int]) -> int:
+    return sum(GAP + width for width in widths.values())
 
 
 # --- the tree -----------------------------------------------------------------------------------
 
 
 def _tree(spans: Sequence[Span]) -> Iterator[Row]:
-    """Depth first, siblings by start; a span whose parent is not there stands at the top."""
+    """Return the rows depth first, siblings by start. A span without its parent is at the top."""
     ids = {span.span_id for span in spans}
     children: dict[int | None, list[Span]] = {}
     for span in spans:
@@ -112,15 +143,15 @@ def _padded(label: Text, width: int) -> Text:
 
 
 def _is_timed(root: Span) -> bool:
-    """Otherwise a step without length is one whose time is not known."""
+    """Whether the times of steps are known. If not, a step without length has an unknown one."""
     return (
         root.attributes.get(sc.HERMES_CRON_RUN_TIME_SOURCE) != TimeSource.OUTPUT
         and root.attributes.get(sc.HERMES_CRON_TRACE_PARTIAL) != sc.Partial.UNTIMED
     )
 
 
-def _values(span: Span, *, timed: bool) -> tuple[str, str, str]:
-    """Duration, tokens, cost; empty where a span does not tell."""
+def _values(span: Span, *, is_timed: bool) -> tuple[str, str, str]:
+    """Return duration, tokens and cost; empty text for what the span does not have."""
     attributes = span.attributes
     tokens = attributes.get(sc.HERMES_CRON_USAGE_TOTAL_TOKENS)
     if tokens is None and sc.GEN_AI_USAGE_INPUT_TOKENS in attributes:
@@ -133,7 +164,7 @@ def _values(span: Span, *, timed: bool) -> tuple[str, str, str]:
     )
     return (
         formats.duration((span.end_ns - span.start_ns) / NS)
-        if timed or span.end_ns > span.start_ns
+        if is_timed or span.end_ns > span.start_ns
         else formats.UNKNOWN,
         f"{_whole(tokens):,} tok" if tokens is not None else "",
         formats.cost(amount, str(status)) if isinstance(amount, float) else "",
@@ -145,7 +176,7 @@ def _whole(value: object) -> int:
 
 
 def _error_line(row: Row, spans: Sequence[Span], width: int | None) -> Iterable[Text]:
-    """The error of a step below it, unless it is the run's own, which stands above the picture."""
+    """Return the error of a step, unless it is the run's own, which the header shows."""
     error = row.span.error
     if row.span.parent_id is None or not error or error == spans[0].error:
         return ()
@@ -158,12 +189,12 @@ def _error_line(row: Row, spans: Sequence[Span], width: int | None) -> Iterable[
 
 
 def _event_lines(row: Row, start_ns: int, width: int | None) -> Iterable[Text]:
-    """What happened in a step, with the seconds since the run's start."""
+    """Return what happened in a step, with the time since the run's start."""
     for event in row.span.events:
-        told = _EVENT_TEXT[event.name](event.attributes)
+        text = _EVENT_TEXT[event.name](event.attributes)
         when = formats.duration((event.time_ns - start_ns) / NS)
         line = Text().append(f"{row.below}  ", style="muted")
-        line.append(formats.one_line(f"{when}: {told}"), style="warning")
+        line.append(formats.one_line(f"{when}: {text}"), style="warning")
         if width is not None:
             line.truncate(width, overflow="ellipsis")
         yield line
@@ -175,9 +206,9 @@ def _exception_text(attributes: Attributes) -> str:
     )
     which = f"attempt {attempt + 1} of {limit}" if isinstance(attempt, int) and limit else "attempt"
     status = attributes.get(sc.HTTP_RESPONSE_STATUS_CODE)
-    told = attributes.get(sc.EXCEPTION_MESSAGE) or attributes.get(sc.EXCEPTION_TYPE) or ""
+    message = attributes.get(sc.EXCEPTION_MESSAGE) or attributes.get(sc.EXCEPTION_TYPE) or ""
     answered = f", HTTP {status}" if status else ""
-    return f"{which} failed: {attributes[sc.ERROR_TYPE]}{answered}. {told}".rstrip(". ")
+    return f"{which} failed: {attributes[sc.ERROR_TYPE]}{answered}. {message}".rstrip(". ")
 
 
 def _fallback_text(attributes: Attributes) -> str:
@@ -202,23 +233,24 @@ _EVENT_TEXT = {
 
 
 def _share(room: int, rows: Sequence[Row]) -> tuple[int, int]:
-    """The cells of the names and of the bars, out of `room`; no bars where there is no room."""
+    """Return how much of `room` the names and the bars get; 0 for bars that would be too narrow."""
     longest = max(_label(row).cell_len for row in rows)
     label = min(longest, max(_LEAST_LABEL, min(room * 2 // 3, room - GAP - _GOOD_BAR)))
     bar = room - label - GAP
     return (label, bar) if bar >= _LEAST_BAR else (max(1, min(longest, room)), 0)
 
 
-def _scale(label_width: int, bar_width: int, total_ns: int) -> Text:
-    end = formats.duration(total_ns / NS)
+def _scale_line(label_width: int, bar_width: int, scale: _Scale) -> Text:
+    end = formats.duration(scale.length_ns / NS)
     return Text(f"{' ' * (label_width + GAP)}0{end.rjust(bar_width - 1)}", style="muted")
 
 
-def _bar(span: Span, start_ns: int, total_ns: int, width: int) -> Text:
-    """In half cells, so that a step begins where the one before it ends; the shortest has one."""
-    halves = 2 * width
-    first = min(round((span.start_ns - start_ns) * halves / total_ns), halves - 1)
-    last = max(first + 1, round((span.end_ns - start_ns) * halves / total_ns))
+def _bar(span: Span, scale: _Scale, width: int) -> Text:
+    """Return a bar in steps of half a cell, so that a step begins where the one before it ends. The
+    shortest bar is half a cell."""
+    halves, start_ns, length_ns = 2 * width, scale.start_ns, scale.length_ns
+    first = min(round((span.start_ns - start_ns) * halves / length_ns), halves - 1)
+    last = max(first + 1, round((span.end_ns - start_ns) * halves / length_ns))
     cells = "".join(_cell(first <= 2 * n < last, first <= 2 * n + 1 < last) for n in range(width))
     return Text(cells, style=_bar_style(span))
 

@@ -1,4 +1,4 @@
-"""Where traces are sent to: out of config.yaml, or out of the OTEL_EXPORTER_OTLP_* variables."""
+"""The destinations of traces, from config.yaml or from the OTEL_EXPORTER_OTLP_* variables."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .values import (
     Fields,
     InvalidError,
     Raw,
+    T,
     baggage,
     fields_of,
     flag,
@@ -22,7 +23,7 @@ from .values import (
     number,
     one_of,
     or_default,
-    tell_unknown,
+    report_unknown_keys,
 )
 
 Protocol: TypeAlias = Literal["http/protobuf", "grpc"]
@@ -38,12 +39,12 @@ _EXPORTERS: Final[Mapping[str, Protocol | None]] = {
     "otlp_proto_http": "http/protobuf",
     "otlp_proto_grpc": "grpc",
 }
-"""The Python SDK's names, with the protocol that each says."""
+"""The Python SDK's names, with the protocol that each stands for."""
 _TRACES_PATH: Final = "/v1/traces"
 _FEWEST_MILLISECONDS: Final = 1000.0
-"""From here on a time-out is meant in milliseconds."""
+"""A time-out from here on is meant in milliseconds."""
 MOST_SECONDS: Final = 3600.0
-"""A longer wait is taken for that: sockets and threads take no more than some 292 years."""
+"""A longer wait counts as an hour: sockets and threads take no more than some 292 years."""
 
 _KEYS: Final = (
     "endpoint",
@@ -60,7 +61,7 @@ _HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 KEY_IN_PATH: Final = re.compile(r"(?<=/)(?=[^/\d]*\d)[^/]{24,}")
 _NOT_IN_URLS: Final = re.compile(r"[\s\x00-\x1f\x7f]")
 _IS_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-"""What begins otherwise may be anything, a header with its key too."""
+"""A text that begins otherwise may be anything, even a header with its key."""
 _GRPC_TARGET: Final = re.compile(
     r"https?://.+|(?:dns|ipv4|ipv6|unix|unix-abstract|vsock|xds):.+"
     r"|(?:[\w.-]+|\[[0-9A-Fa-f:.]+(?:%\w+)?\]):\d+"
@@ -69,11 +70,11 @@ _GRPC_TARGET: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """A place that traces are sent to, with all it takes to reach it.
+    """A place that traces are sent to, with all that it takes to reach it.
 
-    `endpoint` is the full URL for http/protobuf, and for gRPC what the user wrote (`http://…`,
-    `https://…` or a bare target; the scheme says whether TLS is used). Paths name PEM files.
-    `insecure` is for gRPC only. Headers have lower-case names; no repr shows them.
+    `endpoint` is the full URL for http/protobuf. For gRPC it is what the user wrote: `http://…`,
+    `https://…` (the scheme says whether TLS is used) or a bare target. The certificates and the key are
+    paths of PEM files. `insecure` is for gRPC only. Headers have lower-case names; no repr shows them.
     """
 
     name: str
@@ -89,14 +90,14 @@ class Destination:
 
     @property
     def safe_endpoint(self) -> str:
-        """The endpoint without user information, query values, and what may be a key in its path: fit
-        for logs and screens."""
+        """The endpoint for logs and screens: without user information, query values, and what may be a
+        key in its path."""
         return safe_url(self.endpoint)
 
 
 def safe_url(url: str) -> str:
-    """`url` without user information, and with `***` for each value of its query, and for a part of
-    its path that is long and has digits, as keys are."""
+    """Return `url` without user information, and with `***` for each value of its query and for each
+    part of its path that is long and has digits, as keys do."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -112,10 +113,10 @@ def safe_url(url: str) -> str:
 def read_destinations(
     configured: Raw, env: Mapping[str, str], problems: list[str]
 ) -> tuple[Destination, ...]:
-    """Those of config.yaml and no other; without them the one of the OTEL_* variables.
+    """Return the destinations of config.yaml, or, without any there, the one of the OTEL_* variables.
 
-    Nothing of OTEL_EXPORTER_OTLP_* applies to a configured destination: the secrets of one
-    backend are not sent to another. One that could not be used as it was meant is left out.
+    No OTEL_EXPORTER_OTLP_* variable applies to a configured destination, so that the secrets of one
+    backend are not sent to another. A destination that cannot be used as it was meant is left out.
     """
     if configured.found is None:
         default = _default_destination(env, problems)
@@ -129,7 +130,7 @@ def read_destinations(
                 f" {kind(entry)}; this destination is left out"
             )
             continue
-        tell_unknown(entry, _KEYS, where, problems)
+        report_unknown_keys(entry, _KEYS, where, problems)
         fields = fields_of(entry, where, env)
         destination = _destination(name, fields, _configured_endpoint, problems)
         if destination:
@@ -169,28 +170,14 @@ def _destination(
     if protocol == "grpc" and compression == "deflate":
         problems.append(f"{fields('compression').where}: gRPC has no deflate; none is used")
         compression = "none"
-    raw = fields("endpoint")
     try:
-        endpoint = endpoint_of(raw, protocol, problems)
-        raw = fields("headers")
-        headers = _headers(raw, protocol, problems)
-        raw = fields("certificate")
-        certificate = _path(raw, problems)
-        raw = fields("client_certificate")
-        client_certificate = _path(raw, problems)
-        raw = fields("client_key")
-        client_key = _path(raw, problems)
+        endpoint = _located(fields("endpoint"), lambda raw: endpoint_of(raw, protocol, problems))
+        headers = _located(fields("headers"), lambda raw: _headers(raw, protocol, problems))
+        certificate = _located(fields("certificate"), lambda raw: _path(raw, problems))
+        client_certificate, client_key = _client_pair(fields, protocol, problems)
     except InvalidError as error:
-        problems.append(f"{raw.where}: {error}; destination {name!r} is left out")
+        problems.append(f"{error}; destination {name!r} is left out")
         return None
-    if client_key and not client_certificate:
-        problems.append(f"{raw.where}: useless without a client certificate; it is not used")
-        client_key = None
-    if protocol == "grpc" and client_certificate and not client_key:
-        problems.append(
-            f"{raw.where}: gRPC takes no client certificate without its key, which may be in the"
-            " same file; sending by TLS fails until it is named"
-        )
     return Destination(
         name=name,
         endpoint=endpoint,
@@ -205,8 +192,35 @@ def _destination(
     )
 
 
+def _located(raw: Raw, read: Callable[[Raw], T]) -> T:
+    """Return what `read` makes of a value. The text of an InvalidError begins with the value's place."""
+    try:
+        return read(raw)
+    except InvalidError as error:
+        raise InvalidError(f"{raw.where}: {error}") from error
+
+
+def _client_pair(
+    fields: Fields, protocol: Protocol, problems: list[str]
+) -> tuple[str | None, str | None]:
+    """Return the paths of the client certificate and of its key."""
+    certificate = _located(fields("client_certificate"), lambda raw: _path(raw, problems))
+    key = _located(fields("client_key"), lambda raw: _path(raw, problems))
+    where = fields("client_key").where
+    if key and not certificate:
+        problems.append(f"{where}: useless without a client certificate; it is not used")
+        key = None
+    if protocol == "grpc" and certificate and not key:
+        problems.append(
+            f"{where}: gRPC takes no client certificate without its key, which may be in the"
+            " same file; sending by TLS fails until it is named"
+        )
+    return certificate, key
+
+
 def _standard_endpoint(raw: Raw, protocol: Protocol, problems: list[str]) -> str:
-    """Of the OTEL_* variables: a signal's own URL as it is, the base one with the path added."""
+    """Return the endpoint of the OTEL_* variables: a signal's own URL as it is, the base URL with the
+    path appended."""
     url = str(raw.get() or _DEFAULT_ENDPOINT[protocol]).strip()
     if "_TRACES_" in raw.where and raw.found is not None:
         return _checked(url, protocol)
@@ -220,7 +234,7 @@ def _standard_endpoint(raw: Raw, protocol: Protocol, problems: list[str]) -> str
 
 
 def _configured_endpoint(raw: Raw, protocol: Protocol, _problems: list[str]) -> str:
-    """Of config.yaml: a base URL, or one that has the path already."""
+    """Return the endpoint of config.yaml, which is a base URL, or a URL that has the path already."""
     value = raw.get()
     if not isinstance(value, str):
         raise InvalidError(f"expected a URL, not {kind(value)}")
@@ -240,7 +254,7 @@ def _with_traces_path(url: str, protocol: Protocol) -> str:
 
 
 def _checked(url: str, protocol: Protocol) -> str:
-    """`url`, if a request can be sent there."""
+    """Return `url` if a request can be sent there; raises InvalidError if not."""
     parts = _split(url)
     if protocol == "grpc":
         if "@" in url:
@@ -268,7 +282,7 @@ def _split(url: str) -> SplitResult:
 
 
 def _headers(raw: Raw, protocol: Protocol, problems: list[str]) -> tuple[tuple[str, str], ...]:
-    """`name=value,…` as in W3C baggage, or a mapping."""
+    """Return the headers, from `name=value,…` as in W3C baggage, or from a mapping."""
     value = raw.get()
     if value is None:
         return ()
@@ -295,7 +309,7 @@ def _header_text(name: object, value: object) -> str:
 
 
 def _header_fault(name: str, value: str, protocol: Protocol) -> str | None:
-    """What keeps a header from being sent; never shows its value."""
+    """Return why a header cannot be sent; None when it can. The text never shows its value."""
     if not _HEADER_NAME.fullmatch(name):
         return "a name has characters that no header's name may have"
     if protocol == "grpc" and name.lower().endswith("-bin"):
@@ -307,14 +321,15 @@ def _header_fault(name: str, value: str, protocol: Protocol) -> str | None:
 
 
 def _path(raw: Raw, problems: list[str]) -> str | None:
-    """A file's path. One that is not there is told and kept, so that nothing goes unverified."""
+    """Return the path of a file. A missing file is reported, but its path stays, so that nothing is
+    sent unverified."""
     value = raw.get()
     if value is None:
         return None
     if not isinstance(value, str):
         raise InvalidError(f"expected the path of a file, not {kind(value)}")
     path = value.strip()
-    if not os.path.isfile(path):  # noqa: PTH113 - raises for none, whatever stands there
+    if not os.path.isfile(path):  # noqa: PTH113 - never raises, whatever the text is
         problems.append(
             f"{raw.where}: there is no {_path_shown(path)}; sending fails until there is"
         )
@@ -322,22 +337,23 @@ def _path(raw: Raw, problems: list[str]) -> str | None:
 
 
 def _path_shown(path: str) -> str:
-    """What is no whole path may be something else that stands in its place."""
+    """Return the path in words. A text that is not a whole path is not shown: it may be a secret in
+    the wrong place."""
     from ..redaction import mask
 
-    told = mask(path)
-    return f"file {told}" if Path(path).is_absolute() and "=" not in path else "such file"
+    masked = mask(path)
+    return f"file {masked}" if Path(path).is_absolute() and "=" not in path else "such file"
 
 
 def _timeout(raw: Raw, problems: list[str]) -> float:
-    """Seconds, as the Python SDK has it; milliseconds, as the specification has it, where no one
-    can mean seconds."""
+    """Return the time-out in seconds. The value is in seconds, as the Python SDK has it, or in
+    milliseconds, as the specification has it, where nobody can mean seconds."""
     timeout_s = or_default(raw, number("seconds", above=0), DEFAULT_TIMEOUT_S, problems)
     return min(timeout_s / 1000 if timeout_s >= _FEWEST_MILLISECONDS else timeout_s, MOST_SECONDS)
 
 
 def _protocol(value: object) -> Protocol:
-    if value == "http/json":  # of the specification, and so worth naming
+    if value == "http/json":  # named because the specification has it
         raise InvalidError("http/json is not supported")
     return cast("Protocol", one_of(value, ("http/protobuf", "grpc")))
 

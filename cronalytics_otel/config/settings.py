@@ -1,12 +1,12 @@
-"""Settings: the host's config.yaml, its .env, and the standard OTEL_* variables, read once.
+"""The user's settings: the host's config.yaml, its .env, and the standard OTEL_* variables.
 
-Nothing here raises for what a user wrote: a wrong value is a line in `Settings.problems` that
+Nothing here raises for what a user wrote. A wrong value becomes a line in `Settings.problems` that
 names the key, says what is wrong, and says what is used instead. No line shows a secret.
 
-Where we follow the Python SDK rather than the letter of the specification: a time-out below 1000 is
-in **seconds** (the specification says milliseconds), headers need not be URL-encoded, and a header
-or resource attribute that is no `name=value` is skipped alone. So a variable means here what it
-means in every other Python program of the same machine.
+In three points the Python SDK is followed, and not the letter of the specification: a time-out below
+1000 is in **seconds** (the specification says milliseconds), headers need not be URL-encoded, and a
+header or resource attribute that is not `name=value` is skipped alone. So a variable means here what
+it means in every other Python program on the same machine.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from .values import (
     number,
     one_of,
     or_default,
+    report_unknown_keys,
     shown,
-    tell_unknown,
 )
 
 __all__ = ["Content", "Destination", "Settings", "load_settings", "safe_url"]
@@ -52,19 +52,21 @@ _KEYS: Final = (
     "content_max_chars",
 )
 _HOST_KEYS: Final = frozenset({"llm", "allow_tool_override"})
-"""What Hermes itself reads beside our keys (hermes_cli/plugins.py, agent/plugin_llm.py 0.19)."""
-
+"""The keys beside ours that Hermes itself reads (hermes_cli/plugins.py, agent/plugin_llm.py 0.19)."""
 
 _MOST_DAYS: Final = 36_500.0
-"""A hundred years; SQLite cannot say in nanoseconds what was more than 292 years ago."""
+"""A hundred years. SQLite cannot hold more than 292 years in nanoseconds."""
 
 _HELD_BACK: Final = "defaults are used, and nothing is sent until it can be read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the user decided. `resource_attributes` is OTEL_RESOURCE_ATTRIBUTES as it was given;
-    `timezone` is the IANA name Hermes schedules by, None for the system's own zone."""
+    """What the user decided.
+
+    `resource_attributes` is OTEL_RESOURCE_ATTRIBUTES as it was given. `timezone` is the IANA name of
+    the zone in which Hermes schedules; None for the system's own.
+    """
 
     destinations: tuple[Destination, ...]
     disabled: bool = False
@@ -74,16 +76,16 @@ class Settings:
     max_age_days: float = 90.0
     content: Content = "off"
     content_jobs: dict[str, Content] = field(default_factory=dict)
-    """What goes before `content`, by a job's id or name; the id goes before the name."""
+    """Overrides `content` for single jobs, by id or name. The id wins over the name."""
     content_max_chars: int = 4096
     timezone: str | None = None
     problems: tuple[str, ...] = ()
 
 
 def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
-    """Read `<home>/config.yaml`, `<home>/.env` and `environ` (over which .env wins).
+    """Read `<home>/config.yaml`, `<home>/.env` and `environ`. A variable of .env wins over `environ`.
 
-    A missing file is no problem: Hermes runs without either.
+    Either file may be missing: Hermes runs without them.
     """
     problems: list[str] = []
     env = _environment(home_path / ".env", environ, problems)
@@ -95,7 +97,7 @@ def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
     disabled = Raw("OTEL_SDK_DISABLED", env.get("OTEL_SDK_DISABLED"))
     content, content_jobs = _contents(options("content"), options("content_jobs"), problems)
     return Settings(
-        # What cannot be read may name other destinations than the default one.
+        # A config.yaml that cannot be read may name other destinations than the default one.
         destinations=()
         if read is None
         else read_destinations(options("destinations"), env, problems),
@@ -121,8 +123,8 @@ def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
 def _environment(
     dotenv_path: Path, environ: Mapping[str, str], problems: list[str]
 ) -> dict[str, str]:
-    """.env over the real environment, as the host has it, so that a command of its own sees what
-    the host sees; without what is empty; os.environ is not touched."""
+    """Return the variables of .env over those of the real environment, as the host does, so that a
+    command sees what the host sees. Empty ones are left out. os.environ is not touched."""
     env = {name: value for name, value in environ.items() if value.strip()}
     for name, value in _read_dotenv(dotenv_path, problems).items():
         expanded = VARIABLE.sub(lambda match: _variable(match[1], env), value or "")
@@ -132,7 +134,8 @@ def _environment(
 
 
 def _read_dotenv(path: Path, problems: list[str]) -> Mapping[str, str | None]:
-    """The file's variables as written: python-dotenv would fill in `${VAR}` from os.environ."""
+    """Return the file's variables as they are written: python-dotenv would fill in `${VAR}` from
+    os.environ."""
     from dotenv import dotenv_values
 
     try:
@@ -148,13 +151,13 @@ def _read_dotenv(path: Path, problems: list[str]) -> Mapping[str, str | None]:
 
 
 def _variable(expression: str, env: Mapping[str, str]) -> str:
-    """`NAME` or `NAME:-default`, as python-dotenv has it."""
+    """Return the value of `NAME` or `NAME:-default`, as python-dotenv does."""
     name, _, default = expression.partition(":-")
     return env.get(name, default)
 
 
 def _read_config(path: Path, problems: list[str]) -> Mapping[object, object] | None:
-    """None when there is something that cannot be read."""
+    """Return the file's content: empty when there is no file, None when it cannot be read."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -166,7 +169,7 @@ def _read_config(path: Path, problems: list[str]) -> Mapping[object, object] | N
         problems.append(f"{path}: {error.strerror}; {_HELD_BACK}")
         return None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # The parser's own text may quote the file, and so a secret: only the place is told.
+        # The parser's own text may quote the file, and so a secret. Only the place is shown.
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}" if mark is not None else ""
         problems.append(f"{path}: not valid YAML{place}; {_HELD_BACK}")
@@ -177,7 +180,7 @@ def _read_config(path: Path, problems: list[str]) -> Mapping[object, object] | N
 def _options(
     config: Mapping[object, object], env: Mapping[str, str], problems: list[str]
 ) -> Fields:
-    """Our own section of config.yaml."""
+    """Return our own section of config.yaml."""
     plugins = mapping(Raw("config.yaml plugins", config.get("plugins")), problems)
     entries = mapping(Raw("config.yaml plugins.entries", plugins.get("entries")), problems)
     misspelt = PLUGIN_KEY.replace("-", "_")
@@ -188,7 +191,7 @@ def _options(
     where = f"config.yaml plugins.entries.{PLUGIN_KEY}"
     section = mapping(Raw(where, entries.get(PLUGIN_KEY)), problems)
     ours = {key: value for key, value in section.items() if key not in _HOST_KEYS}
-    tell_unknown(ours, _KEYS, where, problems)
+    report_unknown_keys(ours, _KEYS, where, problems)
     return fields_of(ours, where, env)
 
 
@@ -199,8 +202,10 @@ def _content(value: object) -> Content:
 
 
 def _contents(general: Raw, by_job: Raw, problems: list[str]) -> tuple[Content, dict[str, Content]]:
-    """What is sent of all jobs, and of single ones; when in doubt, nothing: a job may stand there
-    to keep it at home."""
+    """Return how much content is sent, for all jobs and for single ones.
+
+    In doubt it is none: a job may be named there so that its content stays at home.
+    """
     content: Content = or_default(general, _content, "off", problems)
     if by_job.found is None:
         return content, {}
@@ -214,7 +219,7 @@ def _contents(general: Raw, by_job: Raw, problems: list[str]) -> tuple[Content, 
 
     jobs: dict[str, Content] = {}
     for job, value in by_job.found.items():
-        if not isinstance(job, str):  # YAML has made a number of it: which job, is lost
+        if not isinstance(job, str):  # YAML has made a number of it, so the job's id is lost
             problems.append(
                 f"{by_job.where}: {kind(job)} is no text, put it into quotes; off is used for all"
                 " jobs"
@@ -235,7 +240,8 @@ def _characters(value: object) -> int:
 def _timezone(
     config: Mapping[object, object], env: Mapping[str, str], problems: list[str]
 ) -> str | None:
-    """Hermes' rule (hermes_time.py): HERMES_TIMEZONE, else `timezone` of config.yaml."""
+    """Return the zone by Hermes's rule (hermes_time.py): HERMES_TIMEZONE, else `timezone` of
+    config.yaml."""
     raw = Raw("config.yaml timezone", config.get("timezone") or None, env)
     if "HERMES_TIMEZONE" in env:
         raw = Raw("HERMES_TIMEZONE", env["HERMES_TIMEZONE"])

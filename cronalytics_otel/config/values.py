@@ -1,4 +1,4 @@
-"""One value of the configuration: where it stood, what it says, and what is wrong with it."""
+"""One value of the configuration: where it was found, what it says, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ T = TypeVar("T")
 VARIABLE: Final = re.compile(r"\$\{([^}]+)\}")
 _VARIABLE_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
 _HARMLESS_CHARS: Final = 4
-"""No secret is as short as that."""
+"""No secret is this short."""
 _SHOWN_BITS: Final = 32
 
 
 class InvalidError(ValueError):
-    """What is wrong with one value; the text goes to the user."""
+    """One value is wrong. The text goes to the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
     """A value as it was found; `found` is None when it is not set.
 
-    `env` is what `${VAR}` in it stands for, None where it is taken as it is.
+    `env` holds what `${VAR}` in the value stands for. It is None where the value is taken as it is.
     """
 
     where: str
@@ -35,12 +35,13 @@ class Raw:
     env: Mapping[str, str] | None = None
 
     def get(self) -> object:
-        """The value with its variables filled in; raises InvalidError for one that is not set."""
+        """Return the value with its variables filled in. Raises InvalidError for a variable that is not
+        set."""
         return self.found if self.env is None else _expanded(self.found, self.env)
 
 
 Fields: TypeAlias = Callable[[str], Raw]
-"""Gives the value of a key, out of config.yaml or out of the environment."""
+"""Returns the value of a key, from config.yaml or from the environment."""
 
 
 def _expanded(value: object, env: Mapping[str, str]) -> object:
@@ -55,7 +56,8 @@ def _expanded(value: object, env: Mapping[str, str]) -> object:
 
 
 def _variable_shown(name: str) -> str:
-    """A key may stand between the braces, in place of the name of its variable."""
+    """Return the variable in words. What does not look like a name is not shown: a user may have put a
+    secret between the braces."""
     from ..redaction import mask
 
     if not _VARIABLE_NAME.fullmatch(name) or mask(name) != name:
@@ -64,7 +66,7 @@ def _variable_shown(name: str) -> str:
 
 
 def fields_of(section: Mapping[object, object], where: str, env: Mapping[str, str]) -> Fields:
-    """The values of a mapping of config.yaml; an empty text counts as not set."""
+    """Return a reader of the values of a mapping in config.yaml. An empty text counts as not set."""
 
     def get(key: str) -> Raw:
         found = section.get(key)
@@ -75,7 +77,7 @@ def fields_of(section: Mapping[object, object], where: str, env: Mapping[str, st
 
 
 def or_default(raw: Raw, parse: Callable[[object], T], default: T, problems: list[str]) -> T:
-    """The parsed value; the default when it is not set, or wrong (which is told)."""
+    """Return the parsed value, or the default when it is not set, or wrong (which is reported)."""
     if raw.found is None:
         return default
     try:
@@ -86,7 +88,8 @@ def or_default(raw: Raw, parse: Callable[[object], T], default: T, problems: lis
 
 
 def mapping(raw: Raw, problems: list[str]) -> Mapping[object, object]:
-    """The mapping that was found; empty when there is none, or (which is told) something else."""
+    """Return the mapping that was found. It is empty when there is none, or something else (which is
+    reported)."""
     if raw.found is None:
         return {}
     if isinstance(raw.found, dict):
@@ -95,7 +98,7 @@ def mapping(raw: Raw, problems: list[str]) -> Mapping[object, object]:
     return {}
 
 
-def tell_unknown(
+def report_unknown_keys(
     section: Mapping[object, object], known: tuple[str, ...], where: str, problems: list[str]
 ) -> None:
     for key in section:
@@ -108,8 +111,11 @@ def tell_unknown(
 
 
 def baggage(where: str, text: str, problems: list[str]) -> list[tuple[str, str]]:
-    """`a=1,b=2`, URL-decoded. What is no `name=value` is told by its place, never shown (it may
-    be a secret), and skipped."""
+    """Return the pairs of `a=1,b=2`, URL-decoded.
+
+    An entry that is not `name=value` is skipped and reported by its place. It is never shown, because
+    it may be a secret.
+    """
     pairs = []
     for place, entry in enumerate(text.split(","), 1):
         name, sign, value = entry.partition("=")
@@ -123,14 +129,14 @@ def baggage(where: str, text: str, problems: list[str]) -> list[tuple[str, str]]
 def number(
     unit: str, *, most: float = math.inf, above: float | None = None, least: float | None = None
 ) -> Callable[[object], float]:
-    """A parser of finite numbers (also as text) greater than `above`, or from `least` on; beyond
-    `most` it is `most`: whoever writes 1e9 means "as long as it takes"."""
+    """Return a parser of finite numbers (also as text) that are greater than `above`, or at least
+    `least`. A number beyond `most` becomes `most`: 1e9 means "as long as it takes"."""
 
     def parse(value: object) -> float:
         try:
             usable = isinstance(value, (int, float, str)) and not isinstance(value, bool)
             result = float(cast("float | str", value)) if usable else math.nan
-        except (ValueError, OverflowError):  # the latter for a whole number beyond all floats
+        except (ValueError, OverflowError):  # the latter: a whole number beyond all floats
             result = math.nan
         if not math.isfinite(result):
             raise InvalidError(f"{shown(value)} is not a number of {unit}")
@@ -155,7 +161,7 @@ def flag(value: object) -> bool:
 
 
 def shown(value: object) -> str:
-    """A wrong value, if it cannot be a secret: a key may have been put into the wrong line."""
+    """Return a wrong value in words. A longer text is not shown: a secret may be in the wrong line."""
     if isinstance(value, str) and len(value) > _HARMLESS_CHARS:
         return f"a text of {len(value)} characters"
     return repr(value) if isinstance(value, str) else kind(value)
@@ -164,7 +170,7 @@ def shown(value: object) -> str:
 def kind(value: object) -> str:
     if isinstance(value, (bool, float)):
         return str(value)
-    if isinstance(value, int):  # Python writes no number of thousands of digits
+    if isinstance(value, int):  # Python refuses to write a number of thousands of digits
         return str(value) if value.bit_length() <= _SHOWN_BITS else "a number"
     names = {type(None): "nothing", dict: "a mapping", list: "a list", str: "text"}
     return names.get(type(value), f"a {type(value).__name__}")

@@ -1,37 +1,48 @@
-"""What a destination said of a request: the only thing that moves an outbox entry."""
+"""What a destination's answer means: for the request (verdict), and for its runs (consequence).
+
+Nothing else moves an entry of the outbox but its age.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+MAX_REFUSED: Final = 20
+"""Requests refused in a row after which the server is at fault, and not the runs in them."""
+
 _RETRYABLE: Final = frozenset({408, 429, 502, 503, 504})
-"""The OTLP specification's, and 408."""
+"""The statuses that the OTLP specification calls retryable, and 408."""
 
 _DENIED: Final = frozenset({401, 402, 403, 404, 405, 407, 410, 501})
-"""The key, the account or the address is wrong: the next request would fare no better."""
+"""The key, the account or the address is wrong, so the next request would fare no better."""
 
 
 class Verdict(StrEnum):
+    """What a destination said of a request."""
+
     ACCEPTED = "accepted"
     """A 2xx with an OTLP body and nothing rejected (gRPC: OK and nothing rejected)."""
     RETRY = "retry"
-    """Not taken, try later: connection, timeout, 408, 429, 502, 503, 504, or an answer that is
-    not OTLP (a redirect, a login page)."""
+    """Nothing was taken, and a later try may succeed: connection, time-out, 408, 429, 502, 503, 504,
+    or an answer that is not OTLP (a redirect, a login page)."""
     TOO_LARGE = "too_large"
-    """Nothing taken: send less at once (413, gRPC RESOURCE_EXHAUSTED for size, our own limit)."""
+    """Nothing was taken, and a smaller request may succeed: 413, gRPC RESOURCE_EXHAUSTED for size, the
+    exporter's own limit."""
     REFUSED = "refused"
-    """For good, for what was sent, and nothing was taken (400, 422, 500, ...)."""
+    """Nothing was taken, and the same request will never succeed: 400, 422, 500, ..."""
     DENIED = "denied"
-    """For good, whatever is sent: a wrong key or a wrong address (401, 403, 404, 405; gRPC
-    UNAUTHENTICATED, PERMISSION_DENIED, UNIMPLEMENTED). Nothing was taken."""
+    """Nothing was taken, and no request will succeed: a wrong key or a wrong address (401, 403, 404,
+    405; gRPC UNAUTHENTICATED, PERMISSION_DENIED, UNIMPLEMENTED)."""
     PARTIAL = "partial"
-    """Some spans were taken and some rejected for good: sending again would double the former."""
+    """Some spans were taken and some rejected for good. Sending again would double the former."""
 
 
 def verdict_of_http(status: int) -> Verdict:
-    """Of a status that comes with no answer of OTLP's; for a gRPC port too, where a proxy said it."""
+    """Return the verdict of a status without an OTLP answer. A proxy before a gRPC port gives one
+    too."""
     if status < 400 or status in _RETRYABLE:
         return Verdict.RETRY
     if status == 413:
@@ -41,8 +52,11 @@ def verdict_of_http(status: int) -> Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """`reason` is one line for people, without secrets; `retry_after_s` as the server asked;
-    `rejected_spans` only with PARTIAL; `silent` when the time ran out without an answer."""
+    """A destination's answer to a request.
+
+    `reason` is one line for people, without secrets. `retry_after_s` is what the server asked for.
+    `rejected_spans` comes with PARTIAL only. `silent` means that the time ran out without an answer.
+    """
 
     verdict: Verdict
     reason: str = ""
@@ -53,3 +67,52 @@ class Receipt:
     @property
     def accepted(self) -> bool:
         return self.verdict is Verdict.ACCEPTED
+
+
+class Consequence(StrEnum):
+    """What becomes of the runs in a request."""
+
+    DONE = "done"
+    """They leave the outbox, and count as delivered."""
+    BACK_OFF = "back_off"
+    """They stay in the outbox, and the destination is left alone for a while."""
+    HALVE = "halve"
+    """They are sent again at once, in two halves, to find the run at fault."""
+    SLIM = "slim"
+    """The one run is sent again at once, without its content."""
+    SUSPECT = "suspect"
+    """The one run is set aside as soon as the server is known to be well."""
+    SET_ASIDE = "set_aside"
+    """They are set aside as refused."""
+    SET_ASIDE_AND_SHRINK = "set_aside_and_shrink"
+    """They are set aside as refused, and the next requests are small: the server does not say which
+    runs it rejected, so a smaller request leaves fewer in doubt."""
+    SET_ASIDE_AND_BACK_OFF = "set_aside_and_back_off"
+    """They are set aside as refused, and the destination is left alone for a while."""
+
+
+_OF_ONE_RUN: Final[Mapping[Verdict, Consequence]] = {
+    Verdict.ACCEPTED: Consequence.DONE,
+    Verdict.RETRY: Consequence.BACK_OFF,
+    Verdict.TOO_LARGE: Consequence.SET_ASIDE,
+    Verdict.REFUSED: Consequence.SUSPECT,
+    Verdict.DENIED: Consequence.SET_ASIDE_AND_BACK_OFF,
+    Verdict.PARTIAL: Consequence.SET_ASIDE_AND_SHRINK,
+}
+
+
+def consequence_of(
+    verdict: Verdict, *, runs: int, refused_in_a_row: int, can_slim: bool
+) -> Consequence:
+    """Return what becomes of the `runs` in a request.
+
+    `refused_in_a_row` counts the refusals since something was last accepted, this one included.
+    `can_slim` says whether the request can be sent again without content.
+    """
+    if verdict is Verdict.REFUSED and refused_in_a_row >= MAX_REFUSED:
+        return Consequence.BACK_OFF
+    if verdict in (Verdict.TOO_LARGE, Verdict.REFUSED) and runs > 1:
+        return Consequence.HALVE
+    if verdict is Verdict.TOO_LARGE and can_slim:
+        return Consequence.SLIM
+    return _OF_ONE_RUN[verdict]

@@ -1,105 +1,107 @@
-"""A thread for each destination: none waits for another, and the next sync waits for none."""
+"""A thread for each destination: no destination waits for another, and the next sync waits for none."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from .exporter import Delivery
+from .report import DestinationReport, merged
 
-LOOK_S = 0.1
-"""Between two looks, while couriers are waited for, at whether there is something better to do."""
+CHECK_S: Final = 0.1
+"""The time between two checks, while destinations are awaited, whether the wait should end."""
 
-Errand: TypeAlias = Callable[[Callable[[], bool]], Delivery]
-"""Brings a destination what it lacks; asks, between requests, whether to stop there."""
+Task: TypeAlias = Callable[[Callable[[], bool]], DestinationReport]
+"""Sends a destination what is pending. Its argument returns whether the task should stop; the task
+asks it between requests."""
 
 
 @dataclass(slots=True)
-class _UnderWay:
-    next: Errand | None
-    """To be begun as soon as the one at hand has stopped: it knows more than that."""
-    dismissed: bool = False
+class _Assignment:
+    next_task: Task | None
+    """Begins as soon as the current task has stopped, because it knows of newer runs and settings."""
+    cancelled: bool = False
 
-    def to_stop(self) -> bool:
-        return self.next is not None or self.dismissed
+    def should_stop(self) -> bool:
+        return self.next_task is not None or self.cancelled
 
 
 class DestinationThreads:
-    """Those of one process, kept between its syncs. What they brought is collected by the sync that
-    sent them, or by a later one.
+    """The threads of one process, kept between its syncs.
 
-    The threads are daemons: none of them holds the process. Not for use across a fork.
+    Their reports are collected by the sync that started them, or by a later one. The threads are
+    daemons, so none of them keeps the process from leaving. Not for use across a fork.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._under_way: dict[str, _UnderWay] = {}
-        self._ended: list[tuple[str, Delivery | BaseException]] = []
+        self._assignments: dict[str, _Assignment] = {}
+        self._ended: list[tuple[str, DestinationReport | BaseException]] = []
 
-    def send(self, name: str, errand: Errand) -> None:
-        """One that is under way goes on with this errand after the request at hand."""
+    def start(self, name: str, task: Task) -> None:
+        """Run a task for a destination. A thread that is busy stops after the request at hand, and
+        then goes on with this task."""
         with self._changed:
-            known = self._under_way.get(name)
+            known = self._assignments.get(name)
             if known is not None:
-                known.next = errand
+                known.next_task = task
                 return
-            courier = self._under_way[name] = _UnderWay(errand)
+            assignment = self._assignments[name] = _Assignment(task)
         thread = threading.Thread(
-            target=self._walk, args=(name, courier), name=f"cronalytics-otel {name}", daemon=True
+            target=self._work, args=(name, assignment), name=f"cronalytics-otel {name}", daemon=True
         )
         try:
             thread.start()
-        except RuntimeError:  # some versions of Python start none while the interpreter leaves
-            self._walk(name, courier)
+        except RuntimeError:  # some versions of Python start no thread while the interpreter leaves
+            self._work(name, assignment)
 
-    def is_under_way(self, name: str) -> bool:
+    def is_busy(self, name: str) -> bool:
         with self._changed:
-            return name in self._under_way
+            return name in self._assignments
 
-    def dismiss_all_but(self, names: Collection[str]) -> None:
-        """The others end after the request at hand: they are not in the settings any more."""
+    def stop_all_but(self, names: Collection[str]) -> None:
+        """Stop the other threads after the request at hand: they are not in the settings any more."""
         with self._changed:
-            for name, courier in self._under_way.items():
-                courier.dismissed = name not in names
+            for name, assignment in self._assignments.items():
+                assignment.cancelled = name not in names
 
     def wait(self, names: Collection[str], enough: Callable[[], bool]) -> None:
-        """Until these are back, or it is enough."""
+        """Wait until these threads have ended, or `enough` returns True."""
         with self._changed:
-            while not self._under_way.keys().isdisjoint(names) and not enough():
-                self._changed.wait(LOOK_S)
+            while not self._assignments.keys().isdisjoint(names) and not enough():
+                self._changed.wait(CHECK_S)
 
     @property
-    def have_news(self) -> bool:
+    def has_reports(self) -> bool:
         """Whether there is something to collect."""
         return bool(self._ended)
 
-    def collect(self) -> dict[str, Delivery]:
-        """What came of the errands that have ended since the last time, by destination.
+    def collect(self) -> dict[str, DestinationReport]:
+        """Return the reports of the tasks that have ended since the last call, by destination.
 
         Raises what one of them raised.
         """
         with self._changed:
             ended, self._ended = self._ended, []
-        deliveries: dict[str, Delivery] = {}
+        reports: dict[str, DestinationReport] = {}
         for name, end in ended:
             if isinstance(end, BaseException):
                 raise end
-            deliveries[name] = deliveries[name].then(end) if name in deliveries else end
-        return deliveries
+            reports = merged(reports, {name: end})
+        return reports
 
-    def _walk(self, name: str, courier: _UnderWay) -> None:
+    def _work(self, name: str, assignment: _Assignment) -> None:
         while True:
             with self._changed:
-                errand, courier.next = courier.next, None
-                if errand is None or courier.dismissed:
-                    del self._under_way[name]
+                task, assignment.next_task = assignment.next_task, None
+                if task is None or assignment.cancelled:
+                    del self._assignments[name]
                     self._changed.notify_all()
                     return
-            end: Delivery | BaseException
+            end: DestinationReport | BaseException
             try:
-                end = errand(courier.to_stop)
+                end = task(assignment.should_stop)
             except BaseException as error:  # noqa: BLE001 - raised where it is collected
                 end = error
             with self._changed:

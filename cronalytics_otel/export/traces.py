@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..config import Settings
+from ..faults import report_own_fault
 from ..host import state_db
 from ..host.home import Home
 from ..host.sqlite import HostCorruptError, HostSchemaError, reading
 from ..journal import Journal
 from ..journal.outbox import Entry
 from ..model import Conversation, Observations, Run, RunKey, Span
-from .exporter import BuildTraces, describe_own_fault
+from .exporter import BuildTraces
 
 if TYPE_CHECKING:
     from ..telemetry.content import ContentPolicy
@@ -116,7 +117,7 @@ def _trace(
             observations=observations,
         )
     except Exception as error:  # noqa: BLE001 - ours, and of this run's steps alone
-        describe_own_fault(error)
+        report_own_fault(error)
     return build_trace(run, None, partial=Partial.TRUNCATED, previous=previous, sources=sources)
 
 

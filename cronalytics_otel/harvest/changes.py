@@ -56,7 +56,7 @@ def fingerprints(context: Context) -> dict[str, str]:
     """Return by source what shows that the host's file has changed."""
     home = context.home
     paths = (("jobs", home.jobs), ("ledger", home.ledger), ("state", home.state_db))
-    return {name: fingerprint(path) for name, path in paths}
+    return {name: fingerprint(path, context.clock) for name, path in paths}
 
 
 def has_changed(known: Known, prints: Mapping[str, str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..clock import Clock
 from ..host.home import Home
 from ..journal import Journal
 from ..model.times import Zone
@@ -43,4 +44,5 @@ class Context:
     journal: Journal
     zone: Zone
     now_ns: int
+    clock: Clock
     problems: Problems

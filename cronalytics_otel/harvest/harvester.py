@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+from ..clock import SYSTEM_CLOCK, Clock
 from ..domain.evidence import Evidence
 from ..host.capabilities import CapabilityHistory
 from ..host.home import Home
@@ -37,6 +38,7 @@ from .missed_runs import MissedRuns
 from .output_runs import OutputRuns
 from .overdue import OverdueJobs
 from .readiness import Readiness
+from .sources import recording_sources
 
 Paced = Callable[[], None]
 Counted = Callable[[int], None]
@@ -48,6 +50,7 @@ def harvest(
     zone: Zone,
     *,
     now_ns: int,
+    clock: Clock = SYSTEM_CLOCK,
     full: bool = False,
     snapshots: Sequence[JobsSnapshot] = (),
     between_chunks: Paced = lambda: None,
@@ -60,10 +63,16 @@ def harvest(
     """
     result = Harvest()
     context = Context(
-        home=home, journal=journal, zone=zone, now_ns=now_ns, problems=Problems(result.problems)
+        home=home,
+        journal=journal,
+        zone=zone,
+        now_ns=now_ns,
+        clock=clock,
+        problems=Problems(result.problems),
     )
     harvester = _Harvester(context, result, between_chunks, progress)
-    harvester.run(full=full, snapshots=snapshots)
+    with recording_sources(home, journal, zone.info):
+        harvester.run(full=full, snapshots=snapshots)
     return result
 
 

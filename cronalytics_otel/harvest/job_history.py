@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..host import jobs as jobs_file
 from ..host.sqlite import HostDataError
 from ..model import Job
+from ..model.times import NS
 from .context import Context
 
 HALF_WRITTEN_PAUSES_S = (0.05, 0.1, 0.2, 0.2)
@@ -34,6 +34,7 @@ class JobHistory:
         self._journal = context.journal
         self._zone = context.zone.info
         self._now_ns = context.now_ns
+        self._clock = context.clock
         self._text: str | None = None
         self._history: dict[str, list[tuple[int, Job]]] = {}
         self.now: dict[str, Job] = {}
@@ -84,12 +85,12 @@ class JobHistory:
 
     def _of_file(self) -> tuple[str | None, list[Job]]:
         """Read the file. A half-written one, which an editor may be at, is whole in a moment."""
-        changed_lately = abs(time.time() - _modified_s(self._path)) < HALF_WRITTEN_S
+        changed_lately = abs(self._clock.now_ns() / NS - _modified_s(self._path)) < HALF_WRITTEN_S
         for pause_s in HALF_WRITTEN_PAUSES_S if changed_lately else ():
             try:
                 return self._read()
             except HostDataError:
-                time.sleep(pause_s)
+                self._clock.sleep(pause_s)
         return self._read()
 
     def _read(self) -> tuple[str | None, list[Job]]:

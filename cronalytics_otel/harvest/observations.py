@@ -1,21 +1,24 @@
-"""What hooks told, written down for whoever sends the trace."""
+"""Observations on their way from memory into the journal, where whoever sends the trace finds them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..hooks import Note
-from ..host import hook_payloads as notes
+from ..hooks import RawObservation
+from ..host import hook_payloads
 from ..host.home import Home
 from ..journal import Journal
 
 
-def keep(home: Home, told: Sequence[Note], lost: int) -> None:
-    """Takes no lock but the journal's own: another process may be syncing.
+def write_observations(home: Home, observations: Sequence[RawObservation], lost: int) -> None:
+    """Write observations into the journal, and add `lost` to its count of lost ones.
 
-    Raises `JournalError` when it cannot be written.
+    Takes only the journal's own lock, because another process may be syncing. Raises `JournalError`
+    when the journal cannot be written.
     """
-    read = ((note, notes.read(note.hook, note.time_s, note.told)) for note in told)
-    details = [(note.root_id, note.session_id, d) for note, d in read if d is not None]
+    read = [(raw, hook_payloads.read(raw.hook, raw.at_ns, raw.arguments)) for raw in observations]
+    rows = [
+        (raw.run_session_id, raw.session_id, record) for raw, record in read if record is not None
+    ]
     with Journal.open(home.journal, mend=False) as journal:
-        journal.observations.add(details, lost + len(told) - len(details))
+        journal.observations.add(rows, lost + len(observations) - len(rows))

@@ -1,5 +1,4 @@
-"""What the host's hooks say of a call: their arguments (`telemetry_schema_version`
-`hermes.observer.v1`), read once, into records."""
+"""The arguments of the host's hooks (`telemetry_schema_version` `hermes.observer.v1`), as records."""
 
 from __future__ import annotations
 
@@ -10,83 +9,89 @@ from ..model.times import epoch_to_ns
 from .values import MAX_COUNT, text, usage
 
 TEXT_CHARS = 4_000
-"""Of any text that a hook told."""
+"""Characters of any text in an observation; the rest is cut off."""
 
 
-def read(hook: str, time_s: float, told: Mapping[str, object]) -> Observation | None:
-    """The record of one hook's arguments; None when they make no sense."""
-    at_ns = epoch_to_ns(time_s)
-    if at_ns is None:
-        return None
+def read(hook: str, at_ns: int, arguments: Mapping[str, object]) -> Observation | None:
+    """Return the record of one hook call at `at_ns`; None when its arguments make no sense.
+
+    `arguments` are those of `hooks.OBSERVED_ARGUMENTS`; any value may be missing or of another type.
+    """
     if hook == "post_tool_call":
-        return _tool_run(at_ns, told)
-    ended_ns = epoch_to_ns(told.get("ended_at")) or at_ns
-    started_ns = epoch_to_ns(told.get("started_at"))
-    if started_ns is None:  # before 0.16
-        started_ns = ended_ns - (_duration_ns(told.get("api_duration")) or 0)
-    started_ns = min(started_ns, ended_ns)
+        return _tool_result(at_ns, arguments)
+    started_ns, ended_ns = _call_times(at_ns, arguments)
     if hook == "post_api_request":
         return ModelCall(
             started_ns=started_ns,
             ended_ns=ended_ns,
-            model=_text(told.get("model")),
-            provider=_text(told.get("provider")),
-            response_model=_text(told.get("response_model")),
-            finish_reason=_text(told.get("finish_reason")),
-            usage=_usage(told.get("usage")),
+            model=_text(arguments.get("model")),
+            provider=_text(arguments.get("provider")),
+            response_model=_text(arguments.get("response_model")),
+            finish_reason=_text(arguments.get("finish_reason")),
+            usage=_usage(arguments.get("usage")),
         )
     return ApiError(
         started_ns=started_ns,
         ended_ns=ended_ns,
-        model=_text(told.get("model")),
-        provider=_text(told.get("provider")),
-        status_code=_count(told.get("status_code")),
-        attempt=_count(told.get("retry_count")),
-        max_attempts=_count(told.get("max_retries")),
-        retryable=_flag(told.get("retryable")),
-        reason=_text(told.get("reason")),
-        exception_type=_text(told.get("exception_type")),
-        message=_text(told.get("message")),
+        model=_text(arguments.get("model")),
+        provider=_text(arguments.get("provider")),
+        status_code=_count(arguments.get("status_code")),
+        attempt=_count(arguments.get("retry_count")),
+        max_attempts=_count(arguments.get("max_retries")),
+        retryable=_flag(arguments.get("retryable")),
+        reason=_text(arguments.get("reason")),
+        exception_type=_text(arguments.get("exception_type")),
+        message=_text(arguments.get("message")),
     )
 
 
-def _tool_run(at_ns: int, told: Mapping[str, object]) -> ToolResult | None:
-    call_id = _text(told.get("tool_call_id"))
+def _call_times(at_ns: int, arguments: Mapping[str, object]) -> tuple[int, int]:
+    """Return when a model call started and ended, in nanoseconds since the epoch."""
+    ended_ns = epoch_to_ns(arguments.get("ended_at")) or at_ns
+    started_ns = epoch_to_ns(arguments.get("started_at"))
+    if started_ns is None:  # before 0.16 the host gives a duration instead
+        started_ns = ended_ns - (_duration_ns(arguments.get("api_duration")) or 0)
+    return min(started_ns, ended_ns), ended_ns
+
+
+def _tool_result(at_ns: int, arguments: Mapping[str, object]) -> ToolResult | None:
+    call_id = _text(arguments.get("tool_call_id"))
     if call_id is None:
         return None
-    status = told.get("status")
+    status = arguments.get("status")
     return ToolResult(
         call_id=call_id,
-        name=_text(told.get("tool_name")) or "unknown",
-        started_ns=max(0, at_ns - (_count(told.get("duration_ms")) or 0) * 1_000_000),
+        name=_text(arguments.get("tool_name")) or "unknown",
+        started_ns=max(0, at_ns - (_count(arguments.get("duration_ms")) or 0) * 1_000_000),
         ended_ns=at_ns,
-        # Without a status (older hosts) an error is told by its text alone.
-        failed=status not in (None, "ok") or bool(told.get("error_type")),
-        error_type=_text(told.get("error_type")),
-        message=_text(told.get("error_message")),
-        approval=_approval(told.get("approval")),
+        # Older hosts give no status; then the type of the error alone shows that there was one.
+        failed=status not in (None, "ok") or bool(arguments.get("error_type")),
+        error_type=_text(arguments.get("error_type")),
+        message=_text(arguments.get("error_message")),
+        approval=_approval(arguments.get("approval")),
     )
 
 
-def _approval(told: object) -> Approval | None:
-    if not isinstance(told, Mapping):
+def _approval(value: object) -> Approval | None:
+    if not isinstance(value, Mapping):
         return None
-    asked_ns = epoch_to_ns(told.get("asked_s"))
-    answered_ns = epoch_to_ns(told.get("answered_s"))
-    if asked_ns is None:
+    asked_ns, answered_ns = value.get("asked_ns"), value.get("answered_ns")
+    if not isinstance(asked_ns, int):
         return None
+    if not isinstance(answered_ns, int):
+        answered_ns = None
     return Approval(
         at_ns=answered_ns or asked_ns,
-        choice=_text(told.get("choice")),
-        surface=_text(told.get("surface")),
+        choice=_text(value.get("choice")),
+        surface=_text(value.get("surface")),
         waited_s=None if answered_ns is None else max(0, answered_ns - asked_ns) / 1e9,
     )
 
 
-def _usage(told: object) -> Usage | None:
-    if not isinstance(told, Mapping):
+def _usage(value: object) -> Usage | None:
+    if not isinstance(value, Mapping):
         return None
-    count = {name: _count(value) or 0 for name, value in told.items() if isinstance(name, str)}
+    count = {name: _count(number) or 0 for name, number in value.items() if isinstance(name, str)}
     return usage(
         fresh=count.get("input_tokens", 0),
         output=count.get("output_tokens", 0),

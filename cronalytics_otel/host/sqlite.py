@@ -7,12 +7,13 @@ drop the locks that SQLite holds on it (POSIX locks belong to the process).
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
+
+from ..clock import Clock
 
 BUSY_TIMEOUT_S = 0.25
 """The host writes in short transactions. A file that is locked for longer is read at the next sync."""
@@ -118,7 +119,7 @@ def placeholders(count: int) -> str:
     return ",".join("?" * count)
 
 
-def fingerprint(path: Path) -> str:
+def fingerprint(path: Path, clock: Clock) -> str:
     """Return what changes with the file or its write-ahead log; an empty text when it is missing.
 
     A change within the same tick of the clock would go unseen, so a file that has only just changed has a
@@ -135,7 +136,7 @@ def fingerprint(path: Path) -> str:
             continue  # an empty log is as good as none: even our own reading makes one
         newest = max(newest, stat.st_mtime_ns)
         parts.append(f"{suffix}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}")
-    age_ns = time.time_ns() - newest
+    age_ns = clock.now_ns() - newest
     if parts and 0 <= age_ns < RECENT_NS:
-        parts.append(f"recent:{time.monotonic_ns()}")
+        parts.append(f"recent:{clock.monotonic_s()!r}")
     return "|".join(parts)

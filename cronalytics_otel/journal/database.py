@@ -1,9 +1,10 @@
-"""Opening the journal: modes, permissions, and what is done when the file is damaged."""
+"""The file of the journal: it is opened, checked, and replaced when it cannot be used."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -13,42 +14,51 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .schema import MIGRATIONS, migrate
+from .schema import MIGRATIONS, is_of_development, migrate
+
+log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_S = 5.0
+"""How long a statement waits for another process that writes to the journal."""
 
 
 class JournalError(Exception):
     """The journal cannot be used; the message names the fault and what to do.
 
-    `damaged` means that the file itself is broken: `move_aside` and a new one help. `unwritable`
-    means that this user may not write it; it may still be read.
+    `damaged` means that the file itself is the fault: a new one helps. `unwritable` means that this
+    user may not write to it, but may be able to read it.
     """
 
     damaged = False
     unwritable = False
 
 
+class DevelopmentJournalError(JournalError):
+    """A version from before the first release wrote the journal: the next sync replaces it."""
+
+    damaged = True
+
+
 class _Cursor(sqlite3.Cursor):
-    """Damage is met only when rows are read."""
+    """A cursor that raises `JournalError` also while rows are read: damage shows only then."""
 
     def fetchone(self) -> Any:
         try:
             return super().fetchone()
         except sqlite3.Error as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     def fetchall(self) -> list[Any]:
         try:
             return super().fetchall()
         except sqlite3.Error as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     def __next__(self) -> Any:
         try:
             return super().__next__()
         except sqlite3.Error as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
 
 class Connection(sqlite3.Connection):
@@ -86,41 +96,42 @@ class Connection(sqlite3.Connection):
         try:
             return self.cursor(_Cursor).execute(*args)
         except (sqlite3.Error, OverflowError, UnicodeError) as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     def executemany(self, *args: Any) -> sqlite3.Cursor:
         try:
             return super().executemany(*args)
         except (sqlite3.Error, OverflowError, UnicodeError) as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
 
 _UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def _translated(error: Exception) -> JournalError:
+def translated(error: Exception) -> JournalError:
+    """Return the `JournalError` for a fault of SQLite or of the file system."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    undecodable = "Could not decode to UTF-8" in str(error)  # SQLite itself sees nothing wrong
+    undecodable = "Could not decode to UTF-8" in str(error)  # SQLite itself takes it for sound
     damaged = undecodable or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
     unwritable = code in _UNWRITABLE or getattr(error, "errno", None) in _NO_ACCESS
     remedy = "the next sync moves it aside and makes a new one" if damaged else _remedy(str(error))
-    translated = JournalError(f"the journal cannot be used: {error}; {remedy}")
-    translated.damaged = damaged
-    translated.unwritable = unwritable
-    return translated
+    fault = JournalError(f"the journal cannot be used: {error}; {remedy}")
+    fault.damaged = damaged
+    fault.unwritable = unwritable
+    return fault
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """A damaged journal was moved aside; a new one is filled from the host."""
+    """What became of a damaged journal: a new one is filled from the host."""
 
     moved_to: Path
     fault: str
 
 
 def open_database(path: Path, *, mend: bool = True) -> tuple[Connection, Repair | None]:
-    """Opens or makes the journal (folder 0700, file 0600), moving a damaged one aside.
+    """Open or make the journal (folder 0700, file 0600). `mend` moves a damaged one aside.
 
     Raises `JournalError` when the folder cannot be written, the disk is full, or a newer version
     of the plugin has written the file.
@@ -131,17 +142,30 @@ def open_database(path: Path, *, mend: bool = True) -> tuple[Connection, Repair 
         except JournalError as error:
             if not error.damaged or not mend:
                 raise
-            repair = move_aside(path, str(error))
-            return _opened(path), repair
+            return _replaced(path, error)
     except OSError as error:
-        raise _translated(error) from error
+        raise translated(error) from error
+
+
+def _replaced(path: Path, error: JournalError) -> tuple[Connection, Repair | None]:
+    """Move a journal that cannot be used aside, and make a new one."""
+    if isinstance(error, DevelopmentJournalError):
+        moved_to = move_aside(path, str(error), label="development").moved_to
+        log.warning(
+            "cronalytics-otel: the journal was written by a version from before the first release;"
+            " it is now %s, and a new one is filled from Hermes's files",
+            moved_to,
+        )
+        return _opened(path), None
+    repair = move_aside(path, str(error))
+    return _opened(path), repair
 
 
 def open_for_reading(path: Path) -> Connection:
-    """Opens a journal that is there, for whoever only asks; also one that cannot be written.
+    """Open a journal that is there, also one that this user cannot write.
 
-    Where it can be, it is opened as ever: one of an older version gets what it lacks. Raises
-    `JournalError` when it cannot be read, or is of another version than ours.
+    A journal that can be written is opened as for a sync: one of an older version is brought up to
+    date. Raises `JournalError` when it cannot be read, or another version wrote it.
     """
     try:
         return open_database(path, mend=False)[0]
@@ -155,14 +179,16 @@ def open_for_reading(path: Path) -> Connection:
         wal = path.with_name(f"{path.name}-wal")
         if not error.unwritable or (wal.exists() and wal.stat().st_size):
             raise
-    # In WAL mode also a reader makes files beside it, unless told that nobody writes; where there
-    # is no log, nobody does.
+    # In WAL mode also a reader makes files beside the database, unless it is declared immutable.
+    # Without a write-ahead log nobody is writing to it.
     return _opened_unwritable(f"{uri}&immutable=1")
 
 
 def _opened_unwritable(uri: str) -> Connection:
+    """Open a journal that is never written through this connection."""
     connection = _connected(uri, uri=True)
     try:
+        _check_development(connection)
         _check_version(connection)
     except BaseException:
         connection.close()
@@ -189,29 +215,38 @@ def _connected(database: Path | str, *, uri: bool = False) -> Connection:
             uri=uri,
         )
     except sqlite3.Error as error:
-        raise _translated(error) from error
+        raise translated(error) from error
 
 
 def _opened(path: Path) -> Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Made by us first, so that SQLite never makes it (and its -wal, which copies the mode) readable
-    # for others.
+    # We make the file ourselves: SQLite would make it readable for others, and its -wal has the same
+    # mode.
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     connection = _connected(path)
     try:
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             connection.execute("PRAGMA journal_mode=WAL")
-        # In WAL mode a kill loses nothing that was committed; only a power cut may, and what it
-        # takes is read from the host or sent once more.
+        # In WAL mode a kill loses nothing that was committed. A power cut may: what it takes is read
+        # from the host again, or sent once more.
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=OFF")
+        _check_development(connection)
         migrate(connection)
         _check_version(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _check_development(connection: Connection) -> None:
+    if is_of_development(connection):
+        raise DevelopmentJournalError(
+            "the journal was written by a version from before the first release: the next sync moves"
+            " it aside and fills a new one from Hermes's files"
+        )
 
 
 def _check_version(connection: Connection) -> None:
@@ -229,14 +264,14 @@ def _check_version(connection: Connection) -> None:
         )
 
 
-def move_aside(path: Path, fault: str) -> Repair:
-    """Keeps a damaged journal under another name: it is rebuilt from the host."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+def move_aside(path: Path, fault: str, *, label: str = "damaged") -> Repair:
+    """Rename a journal that cannot be used, by the time of its last change."""
+    stamp = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y%m%dT%H%M%S")
+    aside = path.with_name(f"{path.name}.{label}-{stamp}")
     number = 1
     while aside.exists():
         number += 1
-        aside = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
+        aside = path.with_name(f"{path.name}.{label}-{stamp}-{number}")
     path.rename(aside)
     aside.chmod(0o600)
     for suffix in ("-wal", "-shm"):

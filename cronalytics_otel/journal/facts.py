@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from ..model import DueJob, Source
+from . import documents
 from .database import Connection, JournalError
 
 T = TypeVar("T")
@@ -37,29 +39,6 @@ class OverdueRow(NamedTuple):
     changed_ns: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceState:
-    """One of the host's files, as the last harvest found it."""
-
-    name: str
-    """`jobs`, `ledger`, `sessions` or `output`."""
-    path: str
-    exists: bool
-    fault: str | None
-    """What is wrong with it and what to do; None when nothing is."""
-    changed_ns: int | None
-    """When the file, or its write-ahead log, was last written."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverdueJob:
-    """A job that was past its time at the last harvest and had not run."""
-
-    job_id: str
-    job_name: str
-    due_ns: int
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Fact(Generic[T]):
     """The declaration of a fact. The journal stores its value as JSON."""
@@ -73,11 +52,7 @@ class Fact(Generic[T]):
 
 
 def _records(cls: type[T]) -> Callable[[Any], tuple[T, ...]]:
-    return lambda values: tuple(cls(**value) for value in values)
-
-
-def _dicts(records: tuple[Any, ...]) -> list[dict[str, Any]]:
-    return [asdict(record) for record in records]
+    return lambda values: tuple(documents.from_values(cls, value) for value in values)
 
 
 def _row_mark(value: Any) -> RowMark | None:
@@ -128,13 +103,11 @@ def output_folder(job_id: str) -> Fact[FolderMark]:
 
 # What `status` shows of the last harvest and sync.
 
-SOURCES: Final[Fact[tuple[SourceState, ...]]] = Fact("sources", (), _records(SourceState), _dicts)
+SOURCES: Final[Fact[tuple[Source, ...]]] = Fact("sources", (), _records(Source), documents.plain)
 """The host's files as the last harvest found them."""
 
-OVERDUE_JOBS: Final[Fact[tuple[OverdueJob, ...]]] = Fact(
-    "overdue.jobs", (), _records(OverdueJob), _dicts
-)
-"""The jobs that were overdue at the last harvest."""
+DUE_JOBS: Final[Fact[tuple[DueJob, ...]]] = Fact("jobs.due", (), _records(DueJob), documents.plain)
+"""When each job is due next, as the last harvest read it: those that are long past are overdue."""
 
 PROBLEMS: Final[Fact[tuple[str, ...]]] = Fact("problems", (), tuple)
 """What the last harvest could not read, as lines for people."""
@@ -163,7 +136,7 @@ class FactValues:
             return fact.default
         try:
             return fact.decode(json.loads(text))
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise JournalError(
                 f"the journal holds a value of {fact.name} that this version cannot read"
                 f" ({error}): update it, or move the file away and sync"

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from ..model import Job
-from . import records
+from . import documents
 from .database import Connection
 
 DUES_KEPT = 100
 """How many due times of a job are kept, the newest."""
+
+
+_STATE: Final = frozenset(
+    {"next_run_ns", "last_run_ns", "last_status", "last_error", "last_delivery_error", "runs_left"}
+)
+"""The fields of a job that change with every run; they are no part of its definition."""
+
+
+def definition_to_json(job: Job) -> str:
+    """Return the JSON of a job's definition; two looks at an unchanged job give the same text."""
+    return documents.to_json(job, omit=_STATE)
+
+
+def definition_from_json(text: str) -> Job:
+    return documents.from_json(Job, text)
 
 
 class Jobs:
@@ -27,7 +43,7 @@ class Jobs:
             ).fetchall()
         )
         for job in jobs:
-            definition = records.job_to_json(job)
+            definition = definition_to_json(job)
             if latest.get(job.job_id) != definition:
                 self._connection.execute(
                     "INSERT OR REPLACE INTO job VALUES (?, ?, ?)",
@@ -52,7 +68,7 @@ class Jobs:
         for job_id, seen_ns, definition in self._connection.execute(
             "SELECT job_id, seen_ns, definition FROM job ORDER BY job_id, seen_ns"
         ):
-            history.setdefault(job_id, []).append((seen_ns, records.job_from_json(definition)))
+            history.setdefault(job_id, []).append((seen_ns, definition_from_json(definition)))
         return history
 
     def due_between(self, job_id: str, after_ns: int, up_to_ns: int) -> int | None:

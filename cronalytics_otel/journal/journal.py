@@ -13,6 +13,7 @@ from .observations import ObservationTable
 from .open_rows import OpenRows
 from .outbox import Outbox
 from .queries import Queries
+from .resources import Resources
 from .runs import Runs
 
 
@@ -28,8 +29,9 @@ class Journal:
         self.jobs = Jobs(connection)
         self.open_rows = OpenRows(connection)
         self.observations = ObservationTable(connection, self.facts)
-        self.outbox = Outbox(connection)
-        self.runs = Runs(connection, self.outbox)
+        self.resources = Resources(connection)
+        self.outbox = Outbox(connection, self.resources)
+        self.runs = Runs(connection, self.resources, self.outbox)
         self.queries = Queries(connection)
 
     @classmethod

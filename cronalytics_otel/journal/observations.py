@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from ..model import ApiError, ModelCall, Observation, Observations, ToolResult
-from . import records
+from . import documents
 from .database import Connection
 from .facts import OBSERVATIONS_LOST, Facts
 
@@ -13,6 +15,26 @@ OBSERVATIONS_KEPT = 50_000
 """How many observations of runs that are sent are kept for `trace`, the newest: some 15 MB."""
 
 _BATCH = 500
+
+_TYPES: Final[Mapping[str, type[Observation]]] = {
+    "call": ModelCall,
+    "error": ApiError,
+    "tool": ToolResult,
+}
+_KINDS: Final = {cls: kind for kind, cls in _TYPES.items()}
+
+
+def observation_to_json(observation: Observation) -> str:
+    """Return the JSON of an observation, without what is unknown."""
+    kind = {"kind": _KINDS[type(observation)]}
+    return json.dumps(kind | documents.to_values(observation))
+
+
+def observation_from_json(text: str) -> Observation | None:
+    """Return the observation of a JSON text; None for a kind that only another version knows."""
+    values = json.loads(text)
+    cls = _TYPES.get(values["kind"])
+    return None if cls is None else documents.from_values(cls, values)
 
 
 class ObservationTable:
@@ -29,9 +51,9 @@ class ObservationTable:
         """
         with self._connection.atomic():
             self._connection.executemany(
-                "INSERT INTO detail (root_id, session_id, data) VALUES (?, ?, ?)",
+                "INSERT INTO observation (root_id, session_id, data) VALUES (?, ?, ?)",
                 (
-                    (root_id, session_id, records.observation_to_json(observation))
+                    (root_id, session_id, observation_to_json(observation))
                     for root_id, session_id, observation in observations
                 ),
             )
@@ -45,12 +67,12 @@ class ObservationTable:
         for start in range(0, len(root_ids), _BATCH):
             batch = root_ids[start : start + _BATCH]
             rows = self._connection.execute(
-                "SELECT session_id, data FROM detail WHERE root_id IN "  # noqa: S608
+                "SELECT session_id, data FROM observation WHERE root_id IN "  # noqa: S608
                 f"({','.join('?' * len(batch))}) ORDER BY id",
                 batch,
             )
             for session_id, data in rows:
-                observation = records.observation_from_json(data)
+                observation = observation_from_json(data)
                 if observation is not None:
                     found.setdefault(session_id, []).append(observation)
         return {session_id: _grouped(group) for session_id, group in found.items()}
@@ -58,9 +80,9 @@ class ObservationTable:
     def _forget_old(self) -> None:
         """Delete the oldest, unless a destination still lacks their run."""
         self._connection.execute(
-            "DELETE FROM detail WHERE id <= (SELECT max(id) FROM detail) - ? AND NOT EXISTS "
+            "DELETE FROM observation WHERE id <= (SELECT max(id) FROM observation) - ? AND NOT EXISTS "
             "(SELECT 1 FROM run r JOIN destination d JOIN outbox o ON o.destination_id = d.id "
-            "AND o.ended_ns = r.ended_ns AND o.run_id = r.id WHERE r.session_id = detail.root_id)",
+            "AND o.ended_ns = r.ended_ns AND o.run_id = r.id WHERE r.session_id = observation.root_id)",
             (OBSERVATIONS_KEPT,),
         )
 

@@ -27,17 +27,17 @@ class OpenRows:
 
     def seen_ns(self, kind: OpenKind) -> dict[str, int]:
         """Return by id when each row of this kind was first seen open."""
-        rows = self._connection.execute("SELECT id, seen_ns FROM open_run WHERE kind = ?", (kind,))
+        rows = self._connection.execute("SELECT id, seen_ns FROM open_row WHERE kind = ?", (kind,))
         return dict(rows.fetchall())
 
     def add(self, kind: OpenKind, ids: Iterable[str], now_ns: int) -> None:
         """Mark rows as open. A row that is open already keeps its time."""
         self._connection.executemany(
-            "INSERT OR IGNORE INTO open_run VALUES (?, ?, ?)", ((kind, i, now_ns) for i in ids)
+            "INSERT OR IGNORE INTO open_row VALUES (?, ?, ?)", ((kind, i, now_ns) for i in ids)
         )
 
     def close(self, kind: OpenKind, ids: Iterable[str]) -> None:
         """Forget rows: each is final, or gone."""
         self._connection.executemany(
-            "DELETE FROM open_run WHERE kind = ? AND id = ?", ((kind, i) for i in ids)
+            "DELETE FROM open_row WHERE kind = ? AND id = ?", ((kind, i) for i in ids)
         )

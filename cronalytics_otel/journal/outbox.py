@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from ..model import Run
-from . import records
+from ..model import Resource, Run
+from . import run_rows
 from .database import Connection
+from .resources import Resources
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A run that a destination lacks."""
+    """A run that a destination has not acknowledged."""
 
     run_id: int
     """The journal's row number."""
     run: Run
+    resource: Resource | None = None
+    """What the run became final with; None when that is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationStatus:
-    """Where a destination stands; times are epoch ns."""
+    """All that is known of a destination, for people. Times are epoch ns."""
 
     id: int
     name: str
@@ -37,43 +41,46 @@ class DestinationStatus:
     last_error: str | None
     pending: int
     oldest_pending_ns: int | None
-    """When the oldest run that it lacks had ended."""
+    """When the oldest pending run ended."""
     refused: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationProgress:
-    """What the export needs of a destination; no count is made for it."""
+    """What the export needs to know of a destination. Nothing is counted for it."""
 
     id: int
     name: str
+    endpoint: str
     failures: int
-    """In a row, since the last receipt."""
+    """How many requests have failed in a row, since the last receipt."""
     next_attempt_ns: int | None
     asked_to_wait: bool
-    """`next_attempt_ns` is the server's own Retry-After, not our back-off."""
+    """Whether `next_attempt_ns` is the server's own Retry-After, not our back-off."""
     silent: bool = False
-    """It let the last request run out of time."""
+    """Whether the last request ended without an answer in time."""
 
 
-_ANSWERS = (
+_SET_ANSWERING = (
     "failures = 0, failing_since_ns = NULL, next_attempt_ns = NULL, asked_to_wait = 0, silent = 0, "
     "last_error = NULL"
 )
 
-_RUN_COLUMNS = ", ".join(f"r.{column}" for column in records.RUN_COLUMNS)
+_RUN_COLUMNS = ", ".join(f"r.{column}" for column in run_rows.COLUMN_NAMES)
 
 
 class Outbox:
-    """Entries leave only by a receipt, a refusal or their age; each way is counted."""
+    """The tables of destinations and of what they lack. An entry leaves only by a receipt, a refusal or
+    its age; each way is counted."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, resources: Resources) -> None:
         self._connection = connection
+        self._resources = resources
 
     def set_destinations(self, endpoints: Mapping[str, str], now_ns: int) -> None:
-        """Takes the settings' destinations (name to endpoint without secrets).
+        """Take over the settings' destinations (name to endpoint without secrets).
 
-        A new one gets the whole history; one that has gone keeps what it lacked.
+        A new destination gets the whole history. One that has gone keeps its entries.
         """
         known = self._connection.execute("SELECT name, endpoint FROM destination WHERE active = 1")
         if dict(known.fetchall()) == dict(endpoints):
@@ -84,16 +91,16 @@ class Outbox:
             "ON CONFLICT (name) DO UPDATE SET active = 1",
             endpoints.items(),
         )
-        # Another server is bound by nothing that the former one said.
+        # The former server's answers do not bind another one.
         self._connection.executemany(
-            f"UPDATE destination SET endpoint = ?1, {_ANSWERS} "  # noqa: S608 - our own constant
+            f"UPDATE destination SET endpoint = ?1, {_SET_ANSWERING} "  # noqa: S608 - our own constant
             "WHERE name = ?2 AND endpoint <> ?1",
             ((endpoint, name) for name, endpoint in endpoints.items()),
         )
         self.enqueue(now_ns)
 
     def enqueue(self, now_ns: int) -> None:
-        """Puts every run that is newer than a destination's mark into its outbox."""
+        """Put every run that is newer than a destination's mark into its outbox."""
         (newest,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()
         marks = self._connection.execute(
             "SELECT id, enqueued_up_to FROM destination WHERE active = 1 AND enqueued_up_to < ?",
@@ -109,7 +116,7 @@ class Outbox:
             )
 
     def states(self) -> list[DestinationStatus]:
-        """Every destination that is in the settings, or that still lacks something."""
+        """Return every destination that is in the settings, or that still lacks runs."""
         rows = self._connection.execute(
             "SELECT d.id, d.name, d.endpoint, d.active, d.delivered, d.given_up, "
             "d.last_receipt_ns, d.failures, d.failing_since_ns, d.next_attempt_ns, "
@@ -130,16 +137,16 @@ class Outbox:
         ]  # fmt: skip
         return [s for s in states if s.active or s.pending or s.refused]
 
-    def progress(self) -> list[DestinationProgress]:
-        """The destinations in the settings that lack something."""
+    def pending_destinations(self) -> list[DestinationProgress]:
+        """Return the destinations in the settings that lack something."""
         rows = self._connection.execute(
-            "SELECT id, name, failures, next_attempt_ns, asked_to_wait, silent FROM destination d "
-            "WHERE active = 1 AND EXISTS (SELECT 1 FROM outbox WHERE destination_id = d.id) "
+            "SELECT id, name, endpoint, failures, next_attempt_ns, asked_to_wait, silent "
+            "FROM destination d WHERE active = 1 AND EXISTS (SELECT 1 FROM outbox WHERE destination_id = d.id) "
             "ORDER BY id"
         )
         return [
-            DestinationProgress(id=r[0], name=r[1], failures=r[2], next_attempt_ns=r[3],
-                     asked_to_wait=bool(r[4]), silent=bool(r[5]))
+            DestinationProgress(id=r[0], name=r[1], endpoint=r[2], failures=r[3],
+                                next_attempt_ns=r[4], asked_to_wait=bool(r[5]), silent=bool(r[6]))
             for r in rows
         ]  # fmt: skip
 
@@ -152,9 +159,9 @@ class Outbox:
     def take(
         self, destination_id: int, limit: int, *, fresh_since_ns: int, since_ns: int = 0
     ) -> list[Entry]:
-        """At most `limit` entries: runs that ended lately first, then the backlog, oldest first.
+        """Return at most `limit` entries: runs that ended lately, then the backlog, oldest first.
 
-        So a backlog never delays a new run. Runs that ended before `since_ns` are left alone.
+        So a backlog never delays a new run. Runs that ended before `since_ns` are passed over.
         """
         fresh = self._select(destination_id, max(fresh_since_ns, since_ns), None, limit)
         if len(fresh) >= limit or fresh_since_ns <= since_ns:
@@ -165,15 +172,19 @@ class Outbox:
         self, destination_id: int, from_ns: int, before_ns: int | None, limit: int
     ) -> list[Entry]:
         rows = self._connection.execute(
-            f"SELECT r.id, {_RUN_COLUMNS} FROM outbox o JOIN run r ON r.id = o.run_id "  # noqa: S608
+            f"SELECT r.id, r.resource_id, {_RUN_COLUMNS} FROM outbox o JOIN run r ON r.id = o.run_id "  # noqa: S608
             "WHERE o.destination_id = ? AND o.ended_ns >= ? AND o.ended_ns < ? "
             "ORDER BY o.ended_ns, o.run_id LIMIT ?",
             (destination_id, from_ns, before_ns if before_ns is not None else 2**63 - 1, limit),
         )
-        return [Entry(row[0], records.run_from_row(row[1:])) for row in rows]
+        return [self._entry(*row) for row in rows]
+
+    def _entry(self, run_id: int, resource_id: int | None, *values: Any) -> Entry:
+        resource = None if resource_id is None else self._resources.get(resource_id)
+        return Entry(run_id, run_rows.run_from_row(values), resource)
 
     def accepted(self, destination_id: int, entries: Sequence[Entry], now_ns: int) -> None:
-        """The receipt is here: these are done."""
+        """Remove entries whose receipt has come."""
         self._remove(destination_id, entries)
         self._connection.execute(
             "UPDATE destination SET delivered = delivered + ?, last_receipt_ns = ? WHERE id = ?",
@@ -181,16 +192,16 @@ class Outbox:
         )
 
     def answers(self, destination_id: int) -> None:
-        """It was failing, and is no more."""
+        """Note that a destination that was failing answers again."""
         self._connection.execute(
-            f"UPDATE destination SET {_ANSWERS} WHERE id = ?",  # noqa: S608 - our own constant
+            f"UPDATE destination SET {_SET_ANSWERING} WHERE id = ?",  # noqa: S608 - our own constant
             (destination_id,),
         )
 
     def refuse(
         self, destination_id: int, entries: Sequence[Entry], reason: str, now_ns: int
     ) -> None:
-        """Sets entries aside with the reason."""
+        """Set entries aside with the reason."""
         self._remove(destination_id, entries)
         self._connection.executemany(
             "INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)",
@@ -198,7 +209,7 @@ class Outbox:
         )
 
     def retry_refused(self, now_ns: int) -> int:
-        """Puts what was set aside back into the outbox of each active destination."""
+        """Put what was set aside back into the outbox of each active destination; return how many."""
         cursor = self._connection.execute(
             "INSERT OR IGNORE INTO outbox SELECT f.destination_id, r.ended_ns, r.id, ? "
             "FROM refused f JOIN run r ON r.id = f.run_id "
@@ -229,9 +240,9 @@ class Outbox:
         )
 
     def give_up(self, destination_id: int, before_ns: int) -> int:
-        """Drops entries that have waited since before then, and counts them.
+        """Drop entries that have waited since before then; return how many.
 
-        No run waits from before its end: a clock may have been wrong when it was put here.
+        A run never waits from before its end: the clock may have been wrong when it was enqueued.
         """
         cursor = self._connection.execute(
             "DELETE FROM outbox WHERE destination_id = ? AND max(enqueued_ns, ended_ns) < ?",
@@ -245,7 +256,7 @@ class Outbox:
         return cursor.rowcount
 
     def refusals(self, destination_id: int, limit: int) -> list[tuple[str, int]]:
-        """The reasons with their counts, most frequent first."""
+        """Return reasons with their counts, the most frequent first."""
         return self._connection.execute(
             "SELECT reason, count(*) FROM refused WHERE destination_id = ? "
             "GROUP BY reason ORDER BY 2 DESC LIMIT ?",

@@ -1,41 +1,57 @@
-"""What the command line asks of the journal."""
+"""Questions about runs: which ones match, which is meant, which stand next to each other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..model import Mode, Outcome, Run, RunKey
-from . import records
+from . import run_rows
 from .database import Connection
+from .open_rows import OpenKind
 
 _SECOND_NS = 1_000_000_000
-_OVERLAPPING = 8
-"""Runs of a job at a time, at most; the host starts no second one itself."""
+_MOST_OVERLAPPING = 8
+"""The most runs of one job that go on at the same time. The host itself starts no second one."""
+MOST_FOUND = 10
+"""The most runs that `Queries.find` returns."""
 _BATCH = 400
-"""Runs asked about in one statement: two parameters each, of the 999 that an old SQLite allows."""
-_COLUMNS = ", ".join(records.RUN_COLUMNS)
+"""Runs in one statement: each takes two parameters, of the 999 that an old SQLite allows."""
+_COLUMNS = ", ".join(run_rows.COLUMN_NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """`job` is an id or a name; `since_ns` bounds the end; None means any."""
+    """Which runs are wanted; None means any."""
 
     job: str | None = None
+    """The job's id, or its name in any case."""
     since_ns: int | None = None
+    """The earliest end."""
     outcomes: frozenset[Outcome] | None = None
     mode: Mode | None = None
     limit: int | None = None
 
 
+class Totals(NamedTuple):
+    """How many runs are known, and when the oldest and the newest of them ended."""
+
+    runs: int
+    oldest_ns: int | None
+    newest_ns: int | None
+
+
 class Queries:
+    """Questions to the table of runs."""
+
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        # SQLite's own NOCASE knows ASCII alone.
+        # SQLite's own NOCASE covers ASCII only.
         connection.create_function("casefold", 1, str.casefold, deterministic=True)
 
     def runs(self, wanted: RunFilter) -> list[Run]:
-        """Newest end first."""
+        """Return the runs that pass every part of the filter, newest end first."""
         clauses, values = ["1"], list[object]()
         if wanted.job is not None:
             clauses.append("(job_id = ? OR casefold(job_name) = ?)")
@@ -55,31 +71,32 @@ class Queries:
             "ORDER BY ended_ns DESC, id DESC LIMIT ?",
             values,
         )
-        return [records.run_from_row(row) for row in rows]
+        return [run_rows.run_from_row(row) for row in rows]
 
     def find(self, reference: str) -> list[Run]:
-        """The runs meant by an execution or session id, or the beginning of one (at most ten)."""
+        """Return the newest runs whose execution or session id begins so, at most `MOST_FOUND`."""
         high = reference + "\U0010ffff"
         rows = self._connection.execute(
             f"SELECT {_COLUMNS} FROM run WHERE execution_id BETWEEN ? AND ? "  # noqa: S608
-            f"UNION SELECT {_COLUMNS} FROM run WHERE session_id BETWEEN ? AND ? LIMIT 10",
-            (reference, high, reference, high),
+            f"UNION SELECT {_COLUMNS} FROM run WHERE session_id BETWEEN ? AND ? "
+            "ORDER BY ended_ns DESC LIMIT ?",
+            (reference, high, reference, high, MOST_FOUND),
         )
-        return [records.run_from_row(row) for row in rows]
+        return [run_rows.run_from_row(row) for row in rows]
 
     def latest_of(self, job: str) -> Run | None:
-        """The newest run of the job with this id or name."""
+        """Return the newest run of the job with this id or name."""
         found = self.runs(RunFilter(job=job, limit=1))
         return found[0] if found else None
 
     def previous(self, run: Run) -> Run | None:
-        """The job's run that began last before this one; a missed one never began."""
+        """Return the job's run that began last before this one. A missed run never began."""
         row = self._connection.execute(
             f"SELECT {_COLUMNS} FROM run WHERE job_id = ? AND started_ns < ? "  # noqa: S608
             "AND outcome != 'missed' ORDER BY started_ns DESC LIMIT 1",
             (run.job_id, run.started_ns),
         ).fetchone()
-        return None if row is None else records.run_from_row(row)
+        return None if row is None else run_rows.run_from_row(row)
 
     def previous_keys(self, runs: Sequence[Run]) -> dict[tuple[str, int], RunKey]:
         """The keys of the runs that `previous` would find, by job id and start of the run after."""
@@ -100,40 +117,40 @@ class Queries:
         return found
 
     def sources(self, run: Run) -> list[Run]:
-        """The runs whose outputs this one was given, those that are known.
+        """Return the runs whose outputs this one was given, as far as they are known.
 
-        An output is saved within its run, and stamped in whole seconds. A job's runs may overlap.
+        An output is saved before its run ends, and its time is in whole seconds. The runs of a job
+        may overlap.
         """
         found: list[Run] = []
         for feed in run.fed_by:
             row = self._connection.execute(
                 f"SELECT * FROM (SELECT {_COLUMNS} FROM run WHERE job_id = ? AND started_ns < ? "  # noqa: S608
                 "ORDER BY started_ns DESC LIMIT ?) WHERE ended_ns >= ? ORDER BY ended_ns LIMIT 1",
-                (feed.job_id, feed.saved_ns + _SECOND_NS, _OVERLAPPING, feed.saved_ns),
+                (feed.job_id, feed.saved_ns + _SECOND_NS, _MOST_OVERLAPPING, feed.saved_ns),
             ).fetchone()
             if row is not None:
-                found.append(records.run_from_row(row))
+                found.append(run_rows.run_from_row(row))
         return found
 
     def following(self, run: Run) -> Run | None:
-        """The job's first run that began after this one's end."""
+        """Return the job's run that began first after this one's end."""
         row = self._connection.execute(
             f"SELECT {_COLUMNS} FROM run WHERE job_id = ? AND started_ns > ? "  # noqa: S608
             "AND outcome != 'missed' ORDER BY started_ns LIMIT 1",
             (run.job_id, run.ended_ns),
         ).fetchone()
-        return None if row is None else records.run_from_row(row)
+        return None if row is None else run_rows.run_from_row(row)
 
-    def totals(self) -> tuple[int, int | None, int | None]:
-        """Runs known, and when the oldest and the newest of them ended."""
+    def totals(self) -> Totals:
         count, oldest, newest = self._connection.execute(
             "SELECT count(*), min(ended_ns), max(ended_ns) FROM run"
         ).fetchone()
-        return count, oldest, newest
+        return Totals(count, oldest, newest)
 
     def open_count(self) -> int:
-        """Rows of the host that we wait for: running, or not yet final."""
+        """Return how many executions of the host are not final yet."""
         (count,) = self._connection.execute(
-            "SELECT count(*) FROM open_run WHERE kind = 'execution'"
+            "SELECT count(*) FROM open_row WHERE kind = ?", (OpenKind.EXECUTION,)
         ).fetchone()
         return int(count)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from ..model import OUTPUT_ID, Run
-from . import records
+from ..model import OUTPUT_ID, Resource, Run
+from . import run_rows
 from .database import Connection
 from .outbox import Outbox
+from .resources import Resources
 
 _BATCH = 500
 
@@ -15,17 +16,21 @@ _LONGEST_RUN_NS = 7 * 86_400 * 1_000_000_000
 """How long before its end a run may have begun that is looked for by its end."""
 
 _INSERT = (
-    f"INSERT INTO run (id, {', '.join(records.RUN_COLUMNS)}) "  # noqa: S608 - our own constant
-    f"VALUES ({', '.join('?' * (len(records.RUN_COLUMNS) + 1))})"
+    f"INSERT INTO run (id, resource_id, {', '.join(run_rows.COLUMN_NAMES)}) "  # noqa: S608 - our own names
+    f"VALUES ({', '.join('?' * (len(run_rows.COLUMN_NAMES) + 2))})"
 )
 
 
 class Runs:
     """The table of runs. A row is never changed."""
 
-    def __init__(self, connection: Connection, outbox: Outbox) -> None:
+    def __init__(self, connection: Connection, resources: Resources, outbox: Outbox) -> None:
         self._connection = connection
+        self._resources = resources
         self._outbox = outbox
+        self.resource: Callable[[], Resource] | None = None
+        """Gives the resource that runs become final with in this process; it is asked when there are
+        runs. Without it their resource is unknown."""
 
     def add(self, runs: Sequence[Run], now_ns: int) -> None:
         """Make runs final and put them in every destination's outbox; call it in `atomic()`.
@@ -33,9 +38,13 @@ class Runs:
         Raises `JournalError` when one of them is final already: a run becomes final once.
         """
         (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()
+        resource_id = self._resources.id_of(self.resource()) if runs and self.resource else None
         self._connection.executemany(
             _INSERT,
-            ((last + n, *records.run_to_row(run)) for n, run in enumerate(runs, start=1)),
+            (
+                (last + n, resource_id, *run_rows.run_to_row(run))
+                for n, run in enumerate(runs, start=1)
+            ),
         )
         self._outbox.enqueue(now_ns)
 

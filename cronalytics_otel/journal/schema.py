@@ -1,4 +1,4 @@
-"""The journal's tables, as migrations that are applied in order and recorded by name.
+"""The tables of the journal, as migrations that are applied in order and recorded by name.
 
 A migration that was released is never changed: another one follows it.
 """
@@ -9,15 +9,15 @@ import sqlite3
 from collections.abc import Callable
 
 M0001 = """
-CREATE TABLE fact (              -- single values: watermarks, last sync, repairs
+CREATE TABLE fact (              -- single values; facts.py declares each
   name TEXT PRIMARY KEY,
-  value TEXT NOT NULL
+  value TEXT NOT NULL            -- JSON
 ) WITHOUT ROWID;
 
-CREATE TABLE job (               -- each definition of a job, from when we first saw it so
+CREATE TABLE job (               -- each definition of a job, from when it was first seen so
   job_id TEXT NOT NULL,
   seen_ns INTEGER NOT NULL,
-  definition TEXT NOT NULL,      -- JSON; see records.py
+  definition TEXT NOT NULL,      -- JSON of Job
   PRIMARY KEY (job_id, seen_ns)
 ) WITHOUT ROWID;
 
@@ -27,21 +27,31 @@ CREATE TABLE due (               -- next_run_at as the host had it: what a run w
   PRIMARY KEY (job_id, due_ns)
 ) WITHOUT ROWID;
 
-CREATE TABLE open_run (          -- rows of the host that were not final when we read them
-  kind TEXT NOT NULL,            -- 'execution' or 'session'
+CREATE TABLE open_row (          -- rows of the host that were not final when they were read
+  kind TEXT NOT NULL,            -- OpenKind
   id TEXT NOT NULL,
-  seen_ns INTEGER NOT NULL,      -- when we first saw it open
+  seen_ns INTEGER NOT NULL,      -- when the row was first seen open
   PRIMARY KEY (kind, id)
 ) WITHOUT ROWID;
 
-CREATE TABLE run (               -- one row per finished run; never changed
+CREATE TABLE resource (          -- what runs became final with: versions, host, instance
   id INTEGER PRIMARY KEY,
-  execution_id TEXT,
-  session_id TEXT,
+  data TEXT NOT NULL UNIQUE      -- JSON of Resource
+);
+
+CREATE TABLE run (               -- one row per final run; never changed
+  id INTEGER PRIMARY KEY,
+  resource_id INTEGER REFERENCES resource (id),
   profile TEXT NOT NULL,
   job_id TEXT NOT NULL,
   job_name TEXT NOT NULL,
   mode TEXT,
+  started_ns INTEGER NOT NULL,
+  ended_ns INTEGER NOT NULL,
+  outcome TEXT NOT NULL,
+  outcome_source TEXT NOT NULL,
+  execution_id TEXT,
+  session_id TEXT,
   trigger TEXT,
   schedule_kind TEXT,
   schedule_expression TEXT,
@@ -49,15 +59,11 @@ CREATE TABLE run (               -- one row per finished run; never changed
   skills TEXT,                   -- JSON list
   scheduled_ns INTEGER,
   claimed_ns INTEGER,
-  started_ns INTEGER NOT NULL,
-  ended_ns INTEGER NOT NULL,
-  outcome TEXT NOT NULL,
-  outcome_source TEXT NOT NULL,
   error_type TEXT,
   error_message TEXT,
   model TEXT,
   provider TEXT,
-  input_tokens INTEGER,
+  input_tokens INTEGER,          -- the five token counts are all known or all unknown
   output_tokens INTEGER,
   cache_read_tokens INTEGER,
   cache_write_tokens INTEGER,
@@ -70,13 +76,27 @@ CREATE TABLE run (               -- one row per finished run; never changed
   silent INTEGER,
   delivery_outcome TEXT,
   delivery_target TEXT,
-  delivery_error TEXT
+  delivery_error TEXT,
+  script_exit_code INTEGER,
+  script_ended_ns INTEGER,
+  skip_reason TEXT,
+  fed_by TEXT,                   -- JSON list of Feed
+  missed_count INTEGER,
+  scheduler_down INTEGER
 );
 CREATE UNIQUE INDEX run_by_execution ON run (execution_id) WHERE execution_id IS NOT NULL;
 CREATE UNIQUE INDEX run_by_session ON run (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX run_by_job ON run (job_id, started_ns);
 CREATE INDEX run_without_session ON run (job_id, started_ns) WHERE session_id IS NULL;
 CREATE INDEX run_by_end ON run (ended_ns);
+
+CREATE TABLE observation (       -- what hooks saw of the calls of a run
+  id INTEGER PRIMARY KEY,
+  root_id TEXT NOT NULL,         -- the run's session
+  session_id TEXT NOT NULL,      -- that session, or a subagent's
+  data TEXT NOT NULL             -- JSON of Observation, with its kind
+);
+CREATE INDEX observation_by_root ON observation (root_id);
 
 CREATE TABLE destination (
   id INTEGER PRIMARY KEY,
@@ -91,6 +111,7 @@ CREATE TABLE destination (
   failing_since_ns INTEGER,
   next_attempt_ns INTEGER,
   asked_to_wait INTEGER NOT NULL DEFAULT 0, -- next_attempt_ns is the server's own Retry-After
+  silent INTEGER NOT NULL DEFAULT 0,        -- did not answer the last request in time
   last_error TEXT
 );
 
@@ -102,7 +123,7 @@ CREATE TABLE outbox (            -- what a destination has not acknowledged, old
   PRIMARY KEY (destination_id, ended_ns, run_id)
 ) WITHOUT ROWID;
 
-CREATE TABLE refused (           -- what a destination said no to, for good
+CREATE TABLE refused (           -- what a destination will never take
   destination_id INTEGER NOT NULL REFERENCES destination (id),
   run_id INTEGER NOT NULL REFERENCES run (id),
   refused_ns INTEGER NOT NULL,
@@ -112,56 +133,35 @@ CREATE TABLE refused (           -- what a destination said no to, for good
 """
 
 
-M0002 = """
-ALTER TABLE run ADD COLUMN script_exit_code INTEGER;
-ALTER TABLE run ADD COLUMN script_ended_ns INTEGER;
-ALTER TABLE run ADD COLUMN skip_reason TEXT;
-ALTER TABLE run ADD COLUMN fed_by TEXT /* JSON: [[job id, when its output was saved], …] */;
-ALTER TABLE run ADD COLUMN missed_count INTEGER;
-ALTER TABLE run ADD COLUMN scheduler_down INTEGER;
-
-CREATE TABLE detail (            -- what hooks told of the calls of a run
-  id INTEGER PRIMARY KEY,
-  root_id TEXT NOT NULL,         -- the run's session
-  session_id TEXT NOT NULL,      -- it, or one below it
-  data TEXT NOT NULL             -- JSON; see records.py
-);
-CREATE INDEX detail_by_root ON detail (root_id);
-"""
-
-M0003 = """
-ALTER TABLE destination ADD COLUMN silent INTEGER NOT NULL DEFAULT 0 /* to the last request */;
-"""
-
-
 def m0001_first(connection: sqlite3.Connection) -> None:
     _execute(connection, M0001)
 
 
-def m0002_whole_trace(connection: sqlite3.Connection) -> None:
-    _execute(connection, M0002)
-
-
-def m0003_silent_destinations(connection: sqlite3.Connection) -> None:
-    _execute(connection, M0003)
-
-
 def _execute(connection: sqlite3.Connection, script: str) -> None:
-    """Statement by statement: `executescript` would commit the migration's transaction."""
+    """Run a script statement by statement: `executescript` would commit the migration's
+    transaction."""
     for statement in script.split(";\n"):
         if statement.strip():
             connection.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
-    m0001_first,
-    m0002_whole_trace,
-    m0003_silent_destinations,
-)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m0001_first,)
+
+
+def is_of_development(connection: sqlite3.Connection) -> bool:
+    """Return whether a version from before the first release wrote this journal: its first migration
+    made other tables."""
+    names = {
+        name
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    }
+    if "migration" not in names or "resource" in names:
+        return False
+    return _is_applied(connection, m0001_first.__name__)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Applies what is missing, each with its record in one transaction."""
+    """Apply the migrations that are missing, each with its record in one transaction."""
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL)"
     )
@@ -171,6 +171,7 @@ def migrate(connection: sqlite3.Connection) -> None:
             continue
         connection.execute("BEGIN IMMEDIATE")
         try:
+            # Under the lock: another process may have been faster.
             if not _is_applied(connection, migration.__name__):
                 migration(connection)
                 connection.execute(
@@ -185,6 +186,5 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def _is_applied(connection: sqlite3.Connection, name: str) -> bool:
-    """Asked again under the lock: another process may have been faster."""
     row = connection.execute("SELECT 1 FROM migration WHERE name = ?", (name,)).fetchone()
     return row is not None

@@ -19,8 +19,9 @@ from .evidence import (
     Prompt,
     Session,
 )
-from .job import Job, Mode, Schedule, ScheduleKind
+from .job import DueJob, Job, Mode, Schedule, ScheduleKind
 from .observation import ApiError, Approval, ModelCall, Observation, Observations, ToolResult
+from .resource import AttributeValue, Resource
 from .run import (
     FAILED_OUTCOMES,
     OUTPUT_ID,
@@ -34,8 +35,9 @@ from .run import (
     TimeSource,
     Trigger,
 )
-from .span import AttributeValue, Span, SpanEvent, SpanKind, SpanLink
-from .usage import CostStatus, Usage
+from .source import Source
+from .span import Span, SpanEvent, SpanKind, SpanLink
+from .usage import CostStatus, Usage, known_cost_usd
 
 __all__ = [
     "FAILED_OUTCOMES",
@@ -48,6 +50,7 @@ __all__ = [
     "Conversation",
     "CostStatus",
     "DeliveryOutcome",
+    "DueJob",
     "Ending",
     "Execution",
     "FedOutput",
@@ -65,12 +68,14 @@ __all__ = [
     "Output",
     "OutputFile",
     "Prompt",
+    "Resource",
     "Run",
     "RunKey",
     "Schedule",
     "ScheduleKind",
     "Session",
     "SkipReason",
+    "Source",
     "Span",
     "SpanEvent",
     "SpanKind",
@@ -80,4 +85,5 @@ __all__ = [
     "ToolResult",
     "Trigger",
     "Usage",
+    "known_cost_usd",
 ]

@@ -56,3 +56,12 @@ class Job:
     last_delivery_error: str | None = None
     runs_left: int | None = None
     """Of a job that ends after a number of runs (host `repeat`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueJob:
+    """When an enabled job that recurs is due next."""
+
+    job_id: str
+    job_name: str
+    due_ns: int

@@ -10,7 +10,7 @@ from .usage import Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCall:
-    """A call of a model that was answered, as a hook told of it."""
+    """A call of a model that was answered, as a hook saw it."""
 
     started_ns: int
     ended_ns: int
@@ -23,27 +23,27 @@ class ModelCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiError:
-    """A call of a model that failed, as a hook told of it."""
+    """A call of a model that failed, as a hook saw it."""
 
     started_ns: int
     ended_ns: int
     model: str | None = None
     provider: str | None = None
     status_code: int | None = None
-    """HTTP."""
+    """The HTTP status."""
     attempt: int | None = None
-    """How many had failed before it."""
+    """How many attempts had failed before this one."""
     max_attempts: int | None = None
     retryable: bool | None = None
     reason: str | None = None
-    """The host's class: `auth`, `server_error`, …"""
+    """The host's class of the error: `auth`, `server_error`, …"""
     exception_type: str | None = None
     message: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """What was decided of a tool call that needed somebody's consent."""
+    """The decision on a tool call that needed somebody's consent."""
 
     at_ns: int
     choice: str | None = None
@@ -55,7 +55,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolResult:
-    """A tool call that came to its end, as a hook told of it."""
+    """A tool call that ended, as a hook saw it."""
 
     call_id: str
     name: str
@@ -72,7 +72,7 @@ Observation: TypeAlias = ModelCall | ApiError | ToolResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
-    """What hooks told of one session, in the order in which they came: clocks may go back."""
+    """What hooks saw of one session, in the order in which it was seen: clocks may go back."""
 
     attempts: tuple[ModelCall | ApiError, ...] = ()
     tools: tuple[ToolResult, ...] = ()

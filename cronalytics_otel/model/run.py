@@ -1,4 +1,4 @@
-"""A finished run with all its facts, and the words for how it ended."""
+"""A finished run with all its facts, and the closed sets of how it ended."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from .job import Mode, ScheduleKind
-from .usage import CostStatus, Usage
+from .usage import CostStatus, Usage, known_cost_usd
 
 
 class Outcome(StrEnum):
@@ -19,9 +19,9 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
     BUDGET_EXCEEDED = "budget_exceeded"
     ABANDONED = "abandoned"
-    """Its process died: what it had done by then is not known."""
+    """Its process died. What it had done by then is not known."""
     SKIPPED = "skipped"
-    """The gate script said that there is nothing to do."""
+    """Its gate script said that there was nothing to do."""
     MISSED = "missed"
     """It was due and never ran."""
 
@@ -30,35 +30,36 @@ FAILED_OUTCOMES = frozenset(
     {Outcome.FAILURE, Outcome.TIMEOUT, Outcome.CANCELLED, Outcome.BUDGET_EXCEEDED,
      Outcome.ABANDONED, Outcome.MISSED}
 )  # fmt: skip
-"""The outcomes that are errors on a span; `success` and `skipped` are not."""
+"""The outcomes that a span shows as errors: all but `success` and `skipped`."""
 
 
 class OutcomeSource(StrEnum):
     """Where an outcome was read (`hermes.cron.run.outcome_source`)."""
 
     LEDGER = "ledger"
-    """The host's execution ledger."""
+    """The host's ledger."""
     JOB = "job"
-    """The job's own record: jobs.json `last_status`, or the output file of the run."""
+    """What the host noted of the job: `last_status` in jobs.json, or the run's output file."""
     SESSION = "session"
-    """The session and its last message."""
+    """The agent's session and its last message."""
     INFERRED = "inferred"
-    """Concluded by us: for instance, the process that owned the run is gone."""
+    """We concluded it: for instance, the process that owned the run is gone."""
 
 
 class TimeSource(StrEnum):
     """Where a run's times were read (`hermes.cron.run.time_source`)."""
 
     LEDGER = "ledger"
-    """The host's execution ledger: exact."""
+    """The host's ledger, which is exact."""
     SESSION = "session"
-    """The agent's session: it begins some seconds after the run, and ends before the delivery."""
+    """The agent's session, which begins some seconds after the run and ends before the delivery."""
     OUTPUT = "output"
-    """The output file: when it was saved, to the second. When the run began is not known."""
+    """The time at which the output file was saved, in whole seconds. The start is not known."""
 
 
 OUTPUT_ID = "output_"
-"""The ids of runs that left an output file alone begin with it; the ledger's are hexadecimal."""
+"""The prefix of the execution ids that we make for runs that left only an output file. The
+ledger's own ids are hexadecimal."""
 
 
 class Trigger(StrEnum):
@@ -68,16 +69,16 @@ class Trigger(StrEnum):
 
 
 class SkipReason(StrEnum):
-    """Which "no" a gate gave (`hermes.cron.run.skip_reason`); what else it said, the host keeps not."""
+    """How a gate said no (`hermes.cron.run.skip_reason`). The host keeps nothing else of its output."""
 
     WAKE_AGENT_FALSE = "wake_agent_false"
     """Its last line was `{"wakeAgent": false}`."""
     NO_OUTPUT = "no_output"
-    """It printed nothing: no data, no agent."""
+    """It printed nothing, and without data there is no agent."""
 
 
 class DeliveryOutcome(StrEnum):
-    """What became of the answer; the host's own words."""
+    """What became of the answer, in the host's own words."""
 
     QUEUED = "queued"
     DELIVERED = "delivered"
@@ -89,11 +90,11 @@ class DeliveryOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """An output that another job had saved, as it stood in a run's prompt."""
+    """An output of another job that a run was given in its prompt."""
 
     job_id: str
     saved_ns: int
-    """To a second, rounded down."""
+    """In whole seconds, rounded down."""
 
 
 class RunKey(NamedTuple):
@@ -105,23 +106,23 @@ class RunKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One finished run of a job with all its facts: what the root span and every view show."""
+    """One finished run of a job with all its facts. The root span and every view show these."""
 
     profile: str
     job_id: str
     job_name: str
     mode: Mode | None
-    """None when neither a definition nor a trace of the run tells."""
+    """None if neither a job definition nor the run's evidence shows it."""
     started_ns: int
-    """Ledger `started_at`, else `claimed_at`, else the session's `started_at`, else `ended_ns`: when a
-    run that left an output file alone began is not known (see `time_source`)."""
+    """The ledger's `started_at`, else its `claimed_at`, else the session's `started_at`. A run that
+    left only an output file has `ended_ns` here, because its start is not known (`time_source`)."""
     ended_ns: int
-    """Ledger `finished_at`, else the session's `ended_at`, else when its output file was saved; never
-    before `started_ns`."""
+    """The ledger's `finished_at`, else the session's `ended_at`, else the time at which the output
+    file was saved. It is never before `started_ns`."""
     outcome: Outcome
     outcome_source: OutcomeSource
     execution_id: str | None = None
-    """The ledger's; of a run that left an output file alone one made of the file's name."""
+    """The ledger's id. A run that left only an output file has one made of the file's name."""
     session_id: str | None = None
     trigger: Trigger | None = None
     schedule_kind: ScheduleKind | None = None
@@ -145,26 +146,29 @@ class Run:
     delivery_target: str | None = None
     delivery_error: str | None = None
     script_exit_code: int | None = None
-    """Of a script job, of a gate, or of the script before the agent; None where there was none."""
+    """The exit code of a script job, of a gate, or of the script before the agent; None without one."""
     script_ended_ns: int | None = None
-    """Of the script before the agent, to a second: the host names the session right after it."""
+    """When the script before the agent ended, in whole seconds: the host names the session right
+    after it."""
     skip_reason: SkipReason | None = None
     fed_by: tuple[Feed, ...] = ()
-    """The outputs of other jobs that it was given."""
+    """The outputs of other jobs that the run was given."""
     missed_count: int | None = None
-    """Of a missed run: how many times in a row the job should have run."""
+    """For a missed run: how many times in a row the job should have run."""
     scheduler_down: bool | None = None
-    """Of a missed run: whether nothing at all was started meanwhile."""
+    """For a missed run: whether the scheduler started nothing at all in that time."""
 
     @property
     def run_id(self) -> str:
-        """`hermes.cron.run.id`: the ledger's execution id, else the session id, else one made of the
-        output file's name."""
+        """`hermes.cron.run.id`: the execution id, else the session id.
+
+        The execution id of a run that left only an output file is made of the file's name.
+        """
         return self.execution_id or self.session_id or ""
 
     @property
     def identity(self) -> str:
-        """What ids are derived from: the session id, else the execution id."""
+        """The text that trace and span ids are derived from: the session id, else the execution id."""
         return self.session_id or self.execution_id or ""
 
     @property
@@ -172,8 +176,13 @@ class Run:
         return self.outcome in FAILED_OUTCOMES
 
     @property
+    def left_output_only(self) -> bool:
+        """Whether an output file is all that the run left: its start and its ids are not known."""
+        return self.time_source is TimeSource.OUTPUT
+
+    @property
     def time_source(self) -> TimeSource | None:
-        """None for a run that never was."""
+        """Where the run's times were read; None for a missed run."""
         if self.outcome is Outcome.MISSED:
             return None
         if self.execution_id is None:
@@ -183,15 +192,15 @@ class Run:
 
     @property
     def duration_s(self) -> float | None:
-        """None where the start is not known, or nothing ran."""
-        if self.time_source is TimeSource.OUTPUT or self.outcome is Outcome.MISSED:
+        """End minus start; None if the start is not known, or nothing ran."""
+        if self.left_output_only or self.outcome is Outcome.MISSED:
             return None
         return (self.ended_ns - self.started_ns) / 1e9
 
     @property
     def lateness_s(self) -> float | None:
-        """From when it was due to its start; never negative. What never began is not late."""
-        if self.outcome is Outcome.MISSED or self.time_source is TimeSource.OUTPUT:
+        """Start minus due time, at least 0; None if either is not known, or nothing ran."""
+        if self.outcome is Outcome.MISSED or self.left_output_only:
             return None
         if self.scheduled_ns is None:
             return None
@@ -199,7 +208,45 @@ class Run:
 
     @property
     def queue_s(self) -> float | None:
-        """From the scheduler's claim to the start."""
+        """Start minus the scheduler's claim, at least 0; None if the claim is not known."""
         if self.claimed_ns is None:
             return None
         return max(0, self.started_ns - self.claimed_ns) / 1e9
+
+    # What it took. Every view and every signal asks these, and decides nothing itself.
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Input plus output tokens; None if nobody counted them."""
+        return None if self.usage is None else self.usage.total_tokens
+
+    @property
+    def called_no_model(self) -> bool:
+        """Whether it is certain that no model was called, so that nothing was spent."""
+        return (
+            self.mode is Mode.SCRIPT
+            or self.outcome in (Outcome.SKIPPED, Outcome.MISSED)
+            or self.api_calls == 0
+        )
+
+    @property
+    def known_cost_usd(self) -> float | None:
+        """The cost, or the known part of it; None if nobody wrote it down."""
+        return known_cost_usd(self.cost_usd, self.cost_status)
+
+    @property
+    def cost_is_partial(self) -> bool:
+        """Whether `known_cost_usd` is a lower bound, because some calls have no known price."""
+        return self.cost_status is CostStatus.PARTIAL and self.cost_usd is not None
+
+    @property
+    def cost_is_unknown(self) -> bool:
+        """Whether the run may have cost something of which nothing is known.
+
+        A run that called no model cost nothing, and a subscription covers what it includes.
+        """
+        if self.known_cost_usd is not None:
+            return False
+        if self.cost_status in (CostStatus.UNKNOWN, CostStatus.PARTIAL):
+            return True
+        return self.cost_status is not CostStatus.INCLUDED and not self.called_no_model

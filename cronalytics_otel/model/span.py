@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-AttributeValue: TypeAlias = str | bool | int | float | tuple[str, ...]
-"""What a span or resource attribute may hold (OTLP's scalar types, and lists of strings)."""
+from .resource import AttributeValue, Resource
 
 
 class SpanKind(StrEnum):
@@ -53,3 +52,5 @@ class Span(NamedTuple):
     error: str | None = None
     links: tuple[SpanLink, ...] = ()
     events: tuple[SpanEvent, ...] = ()
+    resource: Resource | None = None
+    """On the root span: the resource of the whole trace. None means the sender's own."""

@@ -1,4 +1,4 @@
-"""Tokens and cost: what a run, a session or one use of a model took."""
+"""Tokens and cost of a run, a session, or one use of a model."""
 
 from __future__ import annotations
 
@@ -8,20 +8,28 @@ from enum import StrEnum
 
 
 class CostStatus(StrEnum):
-    """What is known of a run's cost (`hermes.cron.cost.status`)."""
+    """How much is known of a run's cost (`hermes.cron.cost.status`)."""
 
     ACTUAL = "actual"
     ESTIMATED = "estimated"
     INCLUDED = "included"
-    """Covered by a subscription."""
+    """A subscription covers it."""
     UNKNOWN = "unknown"
     PARTIAL = "partial"
-    """Some of its calls have no known price: the sum is a lower bound."""
+    """Some of its calls have no known price, so the sum is a lower bound."""
+
+
+def known_cost_usd(cost_usd: float | None, status: CostStatus | str | None) -> float | None:
+    """Return the part of a cost that is known; None if nobody wrote it down.
+
+    Some hosts write 0 for a cost that they do not know.
+    """
+    return None if cost_usd is None or status == CostStatus.UNKNOWN else float(cost_usd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of a run or of a part of it; `input_tokens` includes what came from a cache."""
+    """The tokens of a run, or of a part of it. `input_tokens` includes those read from a cache."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -31,7 +39,7 @@ class Usage:
 
     @property
     def total_tokens(self) -> int:
-        """Input and output; reasoning is a part of output already."""
+        """Input plus output; output includes reasoning."""
         return self.input_tokens + self.output_tokens
 
     @classmethod

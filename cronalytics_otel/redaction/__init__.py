@@ -1,7 +1,11 @@
-"""Secrets and e-mail addresses in a text, recognised and masked."""
+"""Masking secrets and e-mail addresses in a text. Pure functions.
+
+To add a rule, add a row to the table in `rules` and a row to the table of its test.
+"""
 
 from __future__ import annotations
 
-from .rules import MASK, mask
+from .rule import MASK
+from .rules import mask
 
 __all__ = ["MASK", "mask"]

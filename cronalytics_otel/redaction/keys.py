@@ -1,23 +1,20 @@
-"""The keys of well-known services, as they look: a table of prefixes and of what follows them."""
+"""The keys of well-known services, known by their form: a table of prefixes and of what follows them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-START = (
-    r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2})"
-    r"|(?<=m)(?:(?<=[\[;]\dm)|(?<=[\[;]\d\dm)))"
-)
-"""Where a word begins: also after the `\n` of a JSON text, the `%20` of a URL, and a colour that lost
-its escape character: `[31m`."""
+from .rule import MASK, Edit
+from .syntax import WORD_START
 
 _RANDOM = r"(?:[A-Za-z]\d|\d[A-Za-z]|[A-Za-z0-9]{16})"
-"""Letters and digits in one piece, or a piece longer than a word: names of jobs have neither."""
+"""Letters and digits in one piece, or a piece longer than a word. Names of jobs have neither."""
 _CASES = r"(?=[a-z0-9]{0,24}[A-Z])"
-"""Small letters and capitals."""
+"""A capital after a few small letters or digits. Names in code have none."""
 
 _KEYS = (
-    # What a service's keys begin with, and what follows.
+    # (the prefixes of a service's keys, what follows a prefix)
     # Models: OpenAI, Anthropic, OpenRouter, DeepSeek, Langfuse; ElevenLabs; then by name
     ("sk-", rf"(?=[A-Za-z0-9_-]{{0,64}}?{_RANDOM})[\w-]{{6,}}"),
     ("sk_", r"[0-9a-f]{32,}"),
@@ -60,7 +57,7 @@ _KEYS = (
     ("npg_", r"(?=[a-z]{0,24}[A-Z0-9])[A-Za-z0-9]{10,}"),
     ("sl.", r"(?:u\.)?[\w-]{60,}"),
     ("tskey-", r"[a-z]{1,12}-[\w-]{12,}"),
-    # Watching: Grafana, Sentry, New Relic, PostHog, Honeycomb, Logfire
+    # Monitoring: Grafana, Sentry, New Relic, PostHog, Honeycomb, Logfire
     ("glsa_ glc_ sntrys_ sntryu_", r"[\w+/=-]{24,}"),
     ("NRAK- phx_", r"[A-Za-z0-9]{20,}"),
     ("eu01xx", r"[0-9a-f]{28,}NRAL"),
@@ -90,7 +87,10 @@ _KEYS = (
 
 
 def _by_first_letter() -> str:
-    """The same with one branch a letter: what a text is tried for at every word is then short."""
+    """Return one pattern for all keys, with a branch for each first letter.
+
+    At most words of a text, the regex engine then compares one letter and goes on.
+    """
     branches: dict[str, list[str]] = {}
     for prefixes, body in _KEYS:
         for prefix in prefixes.split():
@@ -99,7 +99,7 @@ def _by_first_letter() -> str:
 
 
 KEY_FORMS = re.compile(
-    START + "(?:" + _by_first_letter() + r"|[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,}"  # Discord
+    WORD_START + "(?:" + _by_first_letter() + r"|[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,}"  # Discord
     r"|\d{8,10}:[\w-]{34,36}(?![\w-])"  # Telegram bots
     r"|pat[A-Za-z0-9]{14}\.[0-9a-f]{32,}"  # Airtable
     r"|[A-Za-z0-9]{14}\.atlasv1\.[\w-]{32,}"  # Terraform
@@ -109,3 +109,14 @@ KEY_FORMS = re.compile(
     r"|s\.(?=[A-Za-z]{0,23}\d)[A-Za-z0-9]{24}(?![\w.])"  # Vault, until 1.9
     ")"
 )
+
+_IN_KEY = r"[A-Za-z0-9_.$/:~+=%-]"
+LONG_WORD = re.compile(rf"(?<!{_IN_KEY}){_IN_KEY}{{9,}}+")
+"""A stretch of text that is long enough for a key. Most of a text is not, and `KEY_FORMS` is slow."""
+
+
+def keys_masked(matches: Iterator[re.Match[str]]) -> Iterator[Edit]:
+    """Yield an edit for each key in these long words."""
+    for word in matches:
+        for key in KEY_FORMS.finditer(word.string, word.start(), word.end()):
+            yield key.start(), key.end(), MASK

@@ -392,13 +392,17 @@ def test_nothing_is_logged_whatever_comes_back(
     assert caplog.text == ""
 
 
-def test_without_the_extra_the_error_says_how_to_install_it(
+def test_where_grpc_cannot_be_imported_the_error_says_what_to_do(
     sender_to: OpenSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The import fails as it does where the extra was never installed."""
+    """The import fails as it does where gRPC is not installed."""
     monkeypatch.delitem(sys.modules, "cronalytics_otel.export.otlp.grpc", raising=False)
     monkeypatch.setitem(sys.modules, "grpc", None)
-    with pytest.raises(MissingExporterError, match=r"pip install 'cronalytics-otel\[grpc\]'"):
+    with pytest.raises(
+        MissingExporterError,
+        match=r"'test' uses gRPC, which needs `pip install 'opentelemetry-exporter-otlp-proto-grpc>"
+        r"=1.30,<2'` \(.*grpc.*\); where that is no help, set its protocol to http/protobuf",
+    ):
         sender_to("http://127.0.0.1:4317")
 
 

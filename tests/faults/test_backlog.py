@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from cronalytics_otel.export.exporter import MAX_SPANS
+from cronalytics_otel.export.batches import MAX_SPANS
 from tests.support.collector import Answer, FaultyCollector, SpanDict, ok, status
 from tests.support.fault_checks import (
     assert_all_there,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
+from cronalytics_otel.config import load_settings
+from cronalytics_otel.host.home import Home
+from cronalytics_otel.sync import sync
 from tests.support.collector import (
     Answer,
     FaultyCollector,
@@ -352,6 +356,30 @@ def test_of_two_destinations_one_that_is_down_does_not_keep_the_other_waiting(
 
         assert_all_there_once(collector, mixed_home.expected)
         assert_all_there_once(other, mixed_home.expected)
+
+
+def test_where_grpc_cannot_be_imported_only_its_destination_says_so(
+    mixed_home: HomeBuilder, collector: FaultyCollector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a small board, for which grpcio has no wheel."""
+    monkeypatch.delitem(sys.modules, "cronalytics_otel.export.otlp.grpc", raising=False)
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    destinations = {
+        "a_grpc": {"endpoint": "http://127.0.0.1:4317", "protocol": "grpc"},
+        "b_http": {"endpoint": collector.endpoint},
+    }
+    ours = {"entries": {"cronalytics-otel": {"destinations": destinations}}}
+    (mixed_home.path / "config.yaml").write_text(yaml.safe_dump({"plugins": ours}))
+    home = Home(mixed_home.path)
+
+    report = sync(home, load_settings(home.path, {}))
+
+    grpc, http = report.destinations
+    assert grpc.error is not None
+    assert "set its protocol to http/protobuf" in grpc.error
+    assert grpc.pending == len(mixed_home.expected)
+    assert (http.error, http.sent) == (None, len(mixed_home.expected))
+    assert_all_there_once(collector, mixed_home.expected)
 
 
 class SlowCollector(JudgingCollector):

@@ -1,4 +1,4 @@
-"""kill -9 of a real Hermes in mid-run: what it cut off is told, and what had ended is untouched."""
+"""kill -9 of a real Hermes in mid-run: the cut-off run is reported, and ended runs stay as they are."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def model() -> Iterator[FakeModel]:
 def hermes_home(
     model: FakeModel, collector: FaultyCollector, tmp_path: Path
 ) -> tuple[HermesHome, dict[str, str]]:
-    """With three jobs; their ids by name."""
+    """A home with three jobs, and the ids of the jobs by name."""
     home = HermesHome.make(
         tmp_path / "home",
         hermes_with_plugin(),
@@ -58,7 +58,7 @@ def test_a_host_killed_in_mid_run(
     done = processes.sync(home.path, home.environment)
 
     assert done.report.healthy
-    assert statuses(home, jobs) == MID_RUN, "nobody has told the ledger yet"
+    assert statuses(home, jobs) == MID_RUN, "nobody has ended the ledger's row yet"
     assert arrived(collector) == {
         "quick": ("success", "ledger"),
         "check": ("success", "ledger"),
@@ -92,7 +92,7 @@ def statuses(home: HermesHome, jobs: dict[str, str]) -> dict[str, str]:
 
 
 def arrived(collector: FaultyCollector) -> dict[str, tuple[str, str]]:
-    """By job name, outcome and where it was read."""
+    """By job name, the outcome and its source."""
     return {
         root["attributes"]["hermes.cron.job.name"]: (
             root["attributes"]["hermes.cron.run.outcome"],

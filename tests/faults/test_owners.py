@@ -98,7 +98,7 @@ class twins:  # noqa: N801 - a context manager, used as a word
             process.wait()
 
 
-# Without a namespace there is no other container: nothing of what is tested can happen.
+# Without namespaces there is no other container, so the fault cannot happen.
 if ALONE:
 
     def test_a_sync_in_another_container_does_not_take_a_living_run_for_abandoned(

@@ -109,7 +109,7 @@ def test_plugins_install_takes_the_git_repository(repository: str, tmp_path: Pat
     assert known_runs(home) == ["check"]
 
 
-def test_missing_packages_are_told_in_one_line_and_the_host_goes_on(
+def test_missing_packages_are_logged_in_one_line_and_the_host_goes_on(
     repository: str, tmp_path: Path
 ) -> None:
     home = home_with(hermes_pristine(), tmp_path)
@@ -122,7 +122,7 @@ def test_missing_packages_are_told_in_one_line_and_the_host_goes_on(
     assert "Traceback" not in home.log()
 
 
-def test_the_command_of_that_line_is_the_one_that_helps(repository: str, tmp_path: Path) -> None:
+def test_the_command_in_that_line_installs_what_is_missing(repository: str, tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     clone_venv(hermes_pristine().venv, venv)
     home = home_with(Hermes(venv=venv, version=hermes_pristine().version), tmp_path)

@@ -16,6 +16,7 @@ import pytest
 
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal.facts import HERMES_VERSION
+from cronalytics_otel.journal.instance import FILE_NAME, instance_of
 from tests.support.cli import DIGEST, HOUR, NOW_NS, Cli, commands, fill
 from tests.support.collector import FaultyCollector, html, partial, status
 from tests.support.homes import HomeBuilder
@@ -344,3 +345,21 @@ def test_json(cli: Cli) -> None:
         "detail": f"{cli.home.path} (profile default)",
         "fix": None,
     }
+
+
+def test_a_home_from_another_machine_is_told_until_it_has_an_instance_of_its_own(
+    cli: Cli,
+) -> None:
+    instance_of(cli.home.plugin_folder, now_ns=NOW_NS - HOUR)
+    assert "instance" not in checks(cli)
+
+    (cli.home.plugin_folder / FILE_NAME).unlink()
+    instance_of(cli.home.plugin_folder, now_ns=NOW_NS - HOUR, machine="another")
+    assert checks(cli)["instance"][:2] == (
+        "warning",
+        "this home was moved or cloned from another machine",
+    )
+
+    instance_of(cli.home.plugin_folder, now_ns=NOW_NS)
+    state, detail = checks(cli)["instance"][:2]
+    assert (state, "moved or cloned" in detail) == ("ok", True)

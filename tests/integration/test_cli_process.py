@@ -265,8 +265,8 @@ def test_a_folder_of_the_host_that_cannot_be_read_is_a_fault_of_its_files(
     cron = home.path / "cron"
     cron.mkdir()
     with mode(0o000, cron):
-        done = without_override(home, *args)
         synced = without_override(home, "sync")
+        done = without_override(home, *args)
 
     assert (done.returncode, done.stderr) == (1, "")
     assert f"{cron / 'jobs.json'} cannot be read: Permission denied" in done.stdout
@@ -323,7 +323,7 @@ def test_a_journal_that_cannot_be_written_is_read_with_what_stands_in_its_log(ho
 
 def test_an_older_journal_that_cannot_be_written_says_who_brings_it_up_to_date(home: Home) -> None:
     with closing(sqlite3.connect(home.journal)) as connection, connection:
-        connection.execute("DELETE FROM migration WHERE name LIKE 'm0002%'")
+        connection.execute("DELETE FROM migration WHERE name LIKE 'm0001%'")
     with mode(0o400, *home.plugin_folder.iterdir()), mode(0o500, home.plugin_folder):
         done = without_override(home, "runs")
 
@@ -412,6 +412,35 @@ def test_reading_the_journal_needs_no_opentelemetry(home: Home) -> None:
 
     for args in (["runs"], ["status"], ["runs", "--json"]):
         assert run(home, *args, code=code).stderr == ""
+
+
+VIEWS = (["status"], ["runs"], ["status", "--json"], ["runs", "--json", "--limit", "0"])
+
+OPENED = """
+import sys
+opened = set()
+sys.addaudithook(lambda event, args: opened.add(str(args[0])) if event in ("open", "sqlite3.connect") else None)
+from cronalytics_otel.cli import main
+assert main() == 0
+print("\\n".join(opened), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("args", VIEWS)
+def test_views_read_the_journal_and_open_none_of_the_hosts_files(
+    home: Home, args: list[str]
+) -> None:
+    builder = HomeBuilder(home.path)
+    builder.agent_run(builder.job("digest", every_minutes=60), datetime(2026, 1, 31, 6, tzinfo=UTC))
+    builder.write()
+    assert run(home, "sync").returncode == 0
+
+    opened = run(home, *args, code=OPENED).stderr.splitlines()
+
+    files = {path.removeprefix("file:").partition("?")[0] for path in opened}
+    in_home = {path for path in files if path.startswith(str(home.path))}
+    assert str(home.journal) in in_home
+    assert in_home <= {str(home.journal), str(home.path / "config.yaml"), str(home.path / ".env")}
 
 
 def test_a_missing_package_is_named_with_the_command_that_helps(home: Home) -> None:

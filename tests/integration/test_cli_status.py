@@ -244,6 +244,7 @@ def test_a_file_that_cannot_be_read_is_a_failure_that_names_it(cli: Cli) -> None
     with sqlite3.connect(cli.home.ledger) as ledger:
         ledger.execute("CREATE TABLE executions (id TEXT, status TEXT)")
     ledger.close()
+    fill(cli.home)  # as the next sync of the gateway sees them
 
     said = cli("status")
 
@@ -343,6 +344,7 @@ def test_a_job_that_no_scheduler_has_started_is_overdue(cli: Cli) -> None:
     builder.job("in time", every_minutes=600, created=due)
     builder.job("paused", every_minutes=60, created=due, enabled=False, state="paused")
     builder.write()
+    fill(cli.home)  # as the next sync of the gateway sees them
 
     (line,) = (line for line in cli("status").lines if "overdue" in line)
     (shown,) = cli("status", "--json").json["overdue"]
@@ -350,3 +352,44 @@ def test_a_job_that_no_scheduler_has_started_is_overdue(cli: Cli) -> None:
     assert line.startswith("! overdue    backup was due 20")
     assert line.endswith("(3 h 00 m ago): is the scheduler running?")
     assert (shown["job_id"], shown["job_name"]) == (late, "backup")
+
+
+def test_a_fault_that_came_after_the_last_sync_is_shown_after_the_next(empty: Cli) -> None:
+    cli = empty
+    HomeBuilder(cli.home.path).write()
+    cli("sync")
+    whole = cli.home.jobs.read_text()
+    cli.home.jobs.write_text('{"jobs": [')
+    before = cli("status").status
+    cli("sync")
+    damaged = cli("status")
+    cli.home.jobs.write_text(whole)
+    cli("sync")
+    mended = cli("status")
+
+    assert (before, damaged.status, mended.status) == (0, 1, 0)
+    assert f"{cli.home.jobs} is no valid JSON" in damaged.out
+    assert f"✓ jobs       {cli.home.jobs}" in mended.lines
+
+
+def test_a_job_that_is_overdue_since_the_last_sync_may_have_run(cli: Cli) -> None:
+    """A scheduler without the plugin may be at work: nobody has looked."""
+    builder = HomeBuilder(cli.home.path)
+    due = datetime.fromtimestamp((NOW_NS - 3 * HOUR) / 1e9, tz=UTC)
+    builder.job("backup", every_minutes=60, created=due - timedelta(hours=1))
+    builder.write()
+    fill(cli.home, facts={LAST_SYNC_NS: NOW_NS - 4 * HOUR})
+
+    (line,) = (line for line in cli("status").lines if line.startswith("! overdue"))
+
+    assert line.endswith("(3 h 00 m ago), and nothing was read since: is the scheduler running?")
+
+
+def test_before_the_first_harvest_nothing_is_said_of_the_sources(empty: Cli) -> None:
+    with Journal.open(empty.home.journal):
+        pass
+
+    lines = empty("status").lines
+
+    assert lines[lines.index("Sources") + 1] == "– no sync has finished yet"
+    assert empty("status", "--json").json["sources"] == []

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cronalytics_otel.cli.commands.sync import _Lines
 from cronalytics_otel.cli.terminal import Terminal
+from cronalytics_otel.cli.views.progress import ProgressLines
 from cronalytics_otel.lock import sync_lock
 from tests.support.cli import Cli, commands
 from tests.support.collector import FaultyCollector, status
@@ -258,7 +258,7 @@ def test_a_folder_that_is_no_hermes_home_is_left_alone(cli: Cli, tmp_path: Path)
 def test_without_a_terminal_a_long_sync_says_a_line_now_and_then(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with _Lines(Terminal({})) as progress:
+    with ProgressLines(Terminal({})) as progress:
         for runs in range(500, 25_001, 500):
             progress.harvested(runs)
         for runs in range(256, 10_500, 256):

@@ -14,7 +14,7 @@ import pytest
 
 from cronalytics_otel import plugin
 from cronalytics_otel.config import load_settings
-from cronalytics_otel.hooks import HOOKS, Signal
+from cronalytics_otel.hooks import HOOKS, Hooks
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.lock import SyncBusyError, sync_lock
 from cronalytics_otel.sync import SyncReport, sync
@@ -317,7 +317,7 @@ def test_nothing_that_we_raise_comes_out_of_a_hook(error: type[BaseException]) -
     def start() -> None:
         raise error
 
-    Signal().hook_for("on_session_end", start)(
+    Hooks().callback("on_session_end", start)(
         session_id="cron_0123456789ab_20260101_000000", platform="cron"
     )
 
@@ -327,12 +327,12 @@ def test_a_keyboard_interrupt_does_come_out_of_a_hook() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Signal().hook_for("on_session_end", start)(session_id="cron_0123456789ab_20260101_000000")
+        Hooks().callback("on_session_end", start)(session_id="cron_0123456789ab_20260101_000000")
 
 
 @pytest.mark.parametrize("arguments", [{}, {"session_id": None}, {"session_id": 7, "x": object()}])
 def test_a_hook_takes_whatever_arguments_a_host_may_give(arguments: dict[str, object]) -> None:
-    Signal().hook_for("on_session_end", lambda: None)(**arguments)
+    Hooks().callback("on_session_end", lambda: None)(**arguments)
 
 
 def test_a_worker_that_could_not_be_started_is_started_by_the_next_hook() -> None:
@@ -345,7 +345,7 @@ def test_a_worker_that_could_not_be_started_is_started_by_the_next_hook() -> Non
         if calls == 1:
             raise RuntimeError("can't start new thread")
 
-    hook = Signal().hook_for("on_session_end", start)
+    hook = Hooks().callback("on_session_end", start)
     for _ in range(2):
         hook(session_id="cron_0123456789ab_20260101_000000")
 

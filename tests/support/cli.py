@@ -16,6 +16,7 @@ import pytest
 import time_machine
 
 from cronalytics_otel.cli import main
+from cronalytics_otel.harvest.sources import record_sources
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import Fact
@@ -98,11 +99,12 @@ def new_home(path: Path) -> Home:
 
 
 def fill(home: Home, *runs: Run, facts: Mapping[Fact[Any], object] = MappingProxyType({})) -> None:
-    """Makes the home's journal, or adds to it."""
+    """Makes the home's journal, or adds to it; and sees the host's files, as a harvest does."""
     with Journal.open(home.journal) as journal, journal.atomic():
         for fact, value in facts.items():
             journal.facts.set(fact, value)
         journal.runs.add(runs, NOW_NS)
+        record_sources(home, journal, UTC)
 
 
 # Runs, newest first, one of each kind that looks different.

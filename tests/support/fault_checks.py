@@ -98,7 +98,7 @@ def destinations_of(home: Path) -> dict[str, DestinationStatus]:
 def open_rows(home: Path) -> int:
     """Rows of the host that the journal waits for, executions and sessions."""
     with closing(sqlite3.connect(Home(home).journal)) as connection:
-        (count,) = connection.execute("SELECT count(*) FROM open_run").fetchone()
+        (count,) = connection.execute("SELECT count(*) FROM open_row").fetchone()
         return int(count)
 
 

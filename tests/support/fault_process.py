@@ -23,7 +23,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -176,6 +175,9 @@ class SyncProcesses:
 
 
 def main() -> None:
+    # Imported once here: otherwise each sync would import them after its fork.
+    import cronalytics_otel.export.otlp.http
+    import cronalytics_otel.sync  # noqa: F401
 
     if threading.active_count() != 1:
         raise AssertionError("a process with threads must not be forked for a clean start")
@@ -216,25 +218,25 @@ def _peak_bytes() -> int:
 def _outcome(call: SyncCall) -> dict[str, Any]:
     from cronalytics_otel.config import load_settings
     from cronalytics_otel.host.home import Home
-    from cronalytics_otel.sync import Manner, SyncRequest, sync
+    from cronalytics_otel.sync import SyncOptions, sync
+    from tests.support.fake_clock import ShiftedClock
 
     _prepare_death(call)
     if call.largest_file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (call.largest_file_bytes,) * 2)
     home = Home(Path(call.home).resolve())
-    ahead_ns = round(call.clock_ahead_s * 1e9)
     try:
         report = sync(
             home,
             load_settings(home.path, call.environ),
-            SyncRequest(
+            SyncOptions(
                 full=call.full,
                 retry_refused=call.retry_refused,
                 dry_run=call.dry_run,
                 eager=call.eager,
                 since_ns=call.since_ns,
+                clock=ShiftedClock(round(call.clock_ahead_s * 1e9)),
             ),
-            manner=Manner(clock_ns=lambda: time.time_ns() + ahead_ns),
         )
     except BaseException as error:
         return {

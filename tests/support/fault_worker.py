@@ -1,12 +1,12 @@
-"""A process that is host to our worker, as Hermes is, told step by step what to do.
+"""A process that hosts our worker, as Hermes does, and follows commands of a test.
 
     with HostProcess(home, environ) as host:
-        host.tell("hook")                 # a cron run begins, as Hermes says it
-        host.tell("fork")                 # fork; the child says what it sees, and exits
+        host.tell("hook")                 # a hook of a cron run is called
+        host.tell("fork")                 # fork; the child reports what it sees, and exits
         host.tell("leave")                # the interpreter exits, atexit and all
 
-`faults` are calls of the program that fail once: `{"Journal.open": "SystemExit"}` has the first
-one raise that, and later ones do what they always do.
+`faults` names calls that fail once: with `{"Journal.open": "SystemExit"}` the first call raises that,
+and later calls do what they always do.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.support.venvs import CHECKOUT
 
 
 class HostProcess:
-    """As a context manager; killed at its end if it has not left."""
+    """A context manager. At its end the process is killed if it has not left."""
 
     def __init__(
         self,
@@ -67,11 +67,11 @@ class HostProcess:
 
     @property
     def log(self) -> str:
-        """What it logged (warnings and more), and all that came to stderr."""
+        """The process's log (level INFO and above), and all else that it wrote to stderr."""
         return self._log.read_text()
 
     def tell(self, command: str) -> Any:
-        """Its answer, when it has done so."""
+        """Send a command, and return the answer when it was carried out."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(command + "\n")
@@ -82,7 +82,7 @@ class HostProcess:
         return json.loads(answer)
 
     def leave(self) -> int:
-        """Have the interpreter exit; its status, when the process is gone."""
+        """Have the interpreter exit, and return its exit status."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         return self._process.wait()
@@ -92,7 +92,7 @@ class HostProcess:
 
 
 def main() -> None:
-    from cronalytics_otel.hooks import Signal
+    from cronalytics_otel.hooks import Hooks
     from cronalytics_otel.host.home import Home
     from cronalytics_otel.worker import Worker
 
@@ -101,9 +101,9 @@ def main() -> None:
     for name, error in arguments["faults"].items():
         _raise_once(name, error)
     home = Home(Path(arguments["home"]).resolve())
-    signal = Signal()
-    worker = Worker(home, signal, resident=arguments["resident"])
-    hook = signal.hook_for("on_session_end", worker.start)
+    hooks = Hooks()
+    worker = Worker(home, hooks, resident=arguments["resident"])
+    hook = hooks.callback("on_session_end", worker.start)
     if arguments["resident"]:
         worker.start()
     for line in sys.stdin:
@@ -118,7 +118,7 @@ def main() -> None:
 
 
 def _call(hook: Any) -> str:
-    """What came out of the hook."""
+    """Call the hook, and return the name of the exception that it raised."""
     try:
         hook(session_id="cron_0123456789ab_20260101_000000", platform="cron")
     except BaseException as error:
@@ -127,14 +127,14 @@ def _call(hook: Any) -> str:
 
 
 def _fork(home: Any) -> Any:
-    """In the parent: what the child saw. In the child None: it leaves as any process does."""
+    """Return what the child saw, in the parent; return None in the child, which leaves by itself."""
     from cronalytics_otel import lock
 
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(read_end)
-        # Nothing of its parent's pipe to the test: only the parent reads commands.
+        # Only the parent may read the commands of the test.
         sys.stdin = open(os.devnull)  # noqa: SIM115 - for the rest of the child's life
         try:
             with lock.sync_lock(home.lock):
@@ -146,13 +146,13 @@ def _fork(home: Any) -> Any:
         return None
     os.close(write_end)
     with os.fdopen(read_end) as pipe:
-        said = json.loads(pipe.read())
+        report = json.loads(pipe.read())
     _, status = os.waitpid(pid, 0)
-    return said | {"status": os.waitstatus_to_exitcode(status)}
+    return report | {"status": os.waitstatus_to_exitcode(status)}
 
 
 def _raise_once(name: str, error: str) -> None:
-    """Have the next call of `owner.method` raise; the one after it is the real one."""
+    """Have the next call of `owner.method` raise; later calls are real."""
     import builtins
 
     from cronalytics_otel import sync as sync_module
@@ -162,10 +162,10 @@ def _raise_once(name: str, error: str) -> None:
     owners = {"Journal": Journal, "HttpSender": HttpSender, "sync": sync_module}
     owner_name, method = name.split(".")
     owner: Any = owners[owner_name]
-    kept = owner.__dict__[method]
+    original = owner.__dict__[method]
 
     def failing(*_args: object, **_kwargs: object) -> object:
-        setattr(owner, method, kept)
+        setattr(owner, method, original)
         raise getattr(builtins, error)("raised by a test")
 
     setattr(owner, method, staticmethod(failing))

@@ -9,22 +9,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cronalytics_otel.export import exporter as export
-from cronalytics_otel.export.acknowledgement import Receipt, Verdict
-from cronalytics_otel.export.exporter import Delivery, Terms, backoff_s, deliver
+from cronalytics_otel.export.acknowledgement import MAX_REFUSED, Receipt, Verdict
+from cronalytics_otel.export.backoff import FULL_TRY_EVERY, PROBE_TIMEOUT_S, backoff_s
+from cronalytics_otel.export.batches import MAX_SPANS, MAX_TEXT_CHARS
+from cronalytics_otel.export.exporter import BuildTraces, DestinationExporter
+from cronalytics_otel.export.options import SyncOptions
 from cronalytics_otel.export.otlp.sender import MissingExporterError
+from cronalytics_otel.export.report import DestinationReport
 from cronalytics_otel.journal import Journal, JournalError
 from cronalytics_otel.journal.outbox import DestinationStatus, Entry
 from cronalytics_otel.model import Span
 from cronalytics_otel.model.times import NS
 from tests.support.cli import DIGEST
+from tests.support.fake_clock import FakeClock
 from tests.support.spans import make_span
 
 START_NS = 1_800_000_000 * NS
@@ -42,26 +46,10 @@ Answers = Callable[[list[int]], Receipt]
 """The runs of a request to what is said of it."""
 
 
-@dataclass
-class Clock:
-    now_ns: int = START_NS
-    slept: list[float] = field(default_factory=list)
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.advance(seconds)
-
-    def advance(self, seconds: float) -> None:
-        self.now_ns += round(seconds * NS)
-
-
 class Backend:
     """Takes spans as its `answers` say. Each request is kept as the runs and the spans in it."""
 
-    def __init__(self, clock: Clock, answers: Answers = lambda _: OK) -> None:
+    def __init__(self, clock: FakeClock, answers: Answers = lambda _: OK) -> None:
         self.answers = answers
         self.requests: list[list[int]] = []
         self.spans: list[int] = []
@@ -101,9 +89,9 @@ class Desk:
 
     def __init__(self, path: Path | str, count: int) -> None:
         self.journal = Journal.open(Path(path))
-        self.clock = Clock()
+        self.clock = FakeClock(now_ns=START_NS)
         self.backend = Backend(self.clock)
-        self.build: export.BuildTraces = one_span_each
+        self.build: BuildTraces = one_span_each
         self.jitter = 1.0
         self.count = 0
         with self.journal.atomic():
@@ -120,20 +108,27 @@ class Desk:
                     )
                     for n in range(self.count, self.count + count)
                 ],
-                self.clock(),
+                self.clock.now_ns(),
             )  # fmt: skip
         self.count += count
 
-    def deliver(self, **changes: object) -> Delivery:
+    def deliver(self, **changes: object) -> DestinationReport:
         """One sync; it must be due."""
-        terms = Terms(
+        options = SyncOptions(
             **{
-                "clock_ns": self.clock, "sleep": self.clock.sleep, "max_age_ns": 90 * DAY_NS,
-                "jitter": lambda: self.jitter, **changes,
+                "clock": self.clock, "jitter": lambda: self.jitter,
+                **changes,
             }  # type: ignore[arg-type]
         )  # fmt: skip
-        (standing,) = self.journal.outbox.progress()
-        return deliver(self.journal, standing, lambda: self.backend, self.build, terms)
+        (progress,) = self.journal.outbox.pending_destinations()
+        return DestinationExporter(
+            self.journal,
+            progress,
+            lambda: self.backend,
+            self.build,
+            options,
+            max_age_ns=90 * DAY_NS,
+        ).run()
 
     def answer(self, *receipts: Receipt, then: Receipt = OK) -> None:
         """These, one a request, and after them always `then`."""
@@ -149,7 +144,7 @@ class Desk:
     def wait_s(self) -> float:
         """From now to the next attempt."""
         assert self.state.next_attempt_ns is not None
-        return (self.state.next_attempt_ns - self.clock()) / NS
+        return (self.state.next_attempt_ns - self.clock.now_ns()) / NS
 
 
 @pytest.fixture
@@ -173,11 +168,11 @@ MakeDesk = Callable[[int], Desk]
 def test_everything_is_sent_oldest_first_and_done_with_the_receipt(desks: MakeDesk) -> None:
     desk = desks(600)
     result = desk.deliver()
-    assert (result.sent, result.error, result.waits_until_ns) == (600, None, None)
+    assert (result.sent, result.error, result.next_attempt_ns) == (600, None, None)
     assert desk.backend.sizes == [256, 256, 88]
     assert [run for request in desk.backend.requests for run in request] == list(range(1, 601))
     assert (desk.state.delivered, desk.state.pending) == (600, 0)
-    assert desk.state.last_receipt_ns == desk.clock()
+    assert desk.state.last_receipt_ns == desk.clock.now_ns()
     assert desk.clock.slept == []
 
 
@@ -191,7 +186,9 @@ def test_a_run_of_this_minute_goes_before_a_backlog(desks: MakeDesk) -> None:
 def test_a_run_that_ends_while_a_backlog_is_sent_goes_in_the_next_request(desks: MakeDesk) -> None:
     desk = desks(1000)
     late = iter([True])
-    desk.deliver(between_requests=lambda: desk.add(1, desk.clock()) if next(late, False) else None)
+    desk.deliver(
+        between_chunks=lambda: desk.add(1, desk.clock.now_ns()) if next(late, False) else None
+    )
     assert desk.backend.requests[1][0] == 1001
 
 
@@ -217,13 +214,13 @@ def test_each_failure_doubles_the_wait_and_no_sync_tries_before_it_is_over(desks
     for tries in range(1, 11):
         result = desk.deliver()
         assert len(desk.backend.requests) == tries
-        assert result.waits_until_ns == desk.state.next_attempt_ns
+        assert result.next_attempt_ns == desk.state.next_attempt_ns
         waits.append(desk.wait_s)
 
         desk.clock.advance(desk.wait_s - 0.001)
         early = desk.deliver()
         assert len(desk.backend.requests) == tries
-        assert (early.error, early.waits_until_ns) == (None, desk.state.next_attempt_ns)
+        assert (early.error, early.next_attempt_ns) == (None, desk.state.next_attempt_ns)
         desk.clock.advance(0.001)
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
     assert (desk.state.failures, desk.state.pending) == (10, 3)
@@ -239,8 +236,8 @@ def test_jitter_stretches_the_wait_that_the_back_off_says(desks: MakeDesk, jitte
 
 
 def test_the_jitter_of_a_real_export_is_half_to_one_and_a_half() -> None:
-    terms = Terms(clock_ns=lambda: 0, sleep=lambda _: None, max_age_ns=0)
-    drawn = [terms.jitter() for _ in range(1000)]
+    options = SyncOptions()
+    drawn = [options.jitter() for _ in range(1000)]
     assert 0.5 <= min(drawn) < 0.6
     assert 1.4 < max(drawn) <= 1.5
 
@@ -351,7 +348,7 @@ def test_a_fault_of_ours_is_a_failure_of_this_destination_that_quotes_nothing(
         assert result.error is not None
         assert result.error.startswith("a fault of cronalytics-otel itself (ValueError in test_")
         assert (desk.state.failures, desk.state.pending) == (failures, 3)
-        assert result.waits_until_ns == desk.state.next_attempt_ns
+        assert result.next_attempt_ns == desk.state.next_attempt_ns
     assert [r.levelname for r in caplog.records] == ["WARNING"], "where it was is told once"
     assert "in answers" in caplog.text
     assert "tok3n" not in caplog.text + (desk.state.last_error or "")
@@ -428,7 +425,7 @@ def test_a_server_that_refuses_everything_is_not_asked_about_each_run(desks: Mak
     result = desk.deliver()
     assert (result.sent, result.refused, desk.state.pending) == (0, 0, 2000)
     assert (result.error, result.began_failing) == ("400", True)
-    assert len(desk.backend.requests) == export.MAX_REFUSED
+    assert len(desk.backend.requests) == MAX_REFUSED
 
 
 def test_a_server_that_goes_on_refusing_everything_takes_nothing_out_of_the_outbox(
@@ -468,7 +465,7 @@ def test_what_was_refused_goes_again_when_it_is_put_back(desks: MakeDesk) -> Non
     desk = desks(3)
     desk.answer(PARTIAL)
     desk.deliver()
-    desk.journal.outbox.retry_refused(desk.clock())
+    desk.journal.outbox.retry_refused(desk.clock.now_ns())
     assert desk.deliver().sent == 3
 
 
@@ -498,7 +495,7 @@ def test_a_request_holds_no_more_spans_than_its_bound_and_no_trace_is_split(
 
 def test_one_trace_above_the_bound_goes_alone(desks: MakeDesk) -> None:
     desk = desks(3)
-    sizes = {1: 1, 2: export.MAX_SPANS + 1, 3: 1}
+    sizes = {1: 1, 2: MAX_SPANS + 1, 3: 1}
     desk.build = lambda entries: [[make_span(trace_id=e.run_id)] * sizes[e.run_id] for e in entries]
     desk.deliver()
     assert desk.backend.requests == [[1], [2], [3]]
@@ -506,20 +503,20 @@ def test_one_trace_above_the_bound_goes_alone(desks: MakeDesk) -> None:
 
 def test_a_request_holds_no_more_text_than_its_bound(desks: MakeDesk) -> None:
     desk = desks(10)
-    text = "x" * (export.MAX_TEXT_CHARS // 4)
+    text = "x" * (MAX_TEXT_CHARS // 4)
     desk.build = lambda entries: [
         [make_span(trace_id=e.run_id, attributes={"gen_ai.prompt": text})] for e in entries
     ]
     desk.deliver()
-    assert max(desk.backend.texts) <= export.MAX_TEXT_CHARS
+    assert max(desk.backend.texts) <= MAX_TEXT_CHARS
     assert desk.backend.sizes == [4, 4, 2]
 
 
 def test_when_the_time_is_over_nothing_more_is_begun(desks: MakeDesk) -> None:
     desk = desks(2000)
     desk.backend.seconds_a_request = 1.0
-    end_ns = desk.clock() + round(2.5 * NS)
-    result = desk.deliver(remaining_s=lambda: (end_ns - desk.clock()) / NS)
+    end_ns = desk.clock.now_ns() + round(2.5 * NS)
+    result = desk.deliver(remaining_s=lambda: (end_ns - desk.clock.now_ns()) / NS)
     assert desk.backend.timeouts == pytest.approx([2.3, 1.3, 0.3])
     assert (result.sent, result.error) == (768, None)
     assert desk.state.pending == 2000 - 768
@@ -531,8 +528,8 @@ def test_when_the_time_is_over_no_half_of_a_refused_request_is_begun_either(
     desk = desks(256)
     desk.answer(then=REFUSED)
     desk.backend.seconds_a_request = 1.0
-    end_ns = desk.clock() + round(2.5 * NS)
-    desk.deliver(remaining_s=lambda: (end_ns - desk.clock()) / NS)
+    end_ns = desk.clock.now_ns() + round(2.5 * NS)
+    desk.deliver(remaining_s=lambda: (end_ns - desk.clock.now_ns()) / NS)
     assert desk.backend.timeouts == pytest.approx([2.3, 1.3, 0.3])
     assert desk.state.pending + desk.state.refused == 256
 
@@ -544,7 +541,7 @@ def test_in_a_hurry_one_that_was_silent_gets_one_run_and_a_short_try(desks: Make
     desk.deliver(hurried=True, remaining_s=lambda: 2.0, eager=True)
     desk.deliver(hurried=True, remaining_s=lambda: 0.1, eager=True)
     desk.deliver(hurried=True, eager=True)
-    assert desk.backend.timeouts == [1.8, export.PROBE_TIMEOUT_S, 0.05, export.PROBE_TIMEOUT_S]
+    assert desk.backend.timeouts == [1.8, PROBE_TIMEOUT_S, 0.05, PROBE_TIMEOUT_S]
     assert [len(request) for request in desk.backend.requests[1:]] == [1, 1, 1]
 
 
@@ -560,10 +557,10 @@ def test_in_a_hurry_one_that_said_no_gets_all_the_time_there_is(desks: MakeDesk)
 def test_in_a_hurry_one_that_stays_silent_gets_all_the_time_now_and_then(desks: MakeDesk) -> None:
     desk = desks(3)
     desk.answer(then=SILENCE)
-    for _ in range(2 * export.FULL_TRY_EVERY):
+    for _ in range(2 * FULL_TRY_EVERY):
         desk.deliver(hurried=True, remaining_s=lambda: 2.0, eager=True)
     full = [n for n, limit in enumerate(desk.backend.timeouts) if limit == 1.8]
-    assert full == [0, export.FULL_TRY_EVERY]
+    assert full == [0, FULL_TRY_EVERY]
 
 
 def test_a_request_leaves_time_to_write_down_its_end(desks: MakeDesk) -> None:
@@ -577,7 +574,7 @@ def test_in_a_hurry_one_that_answers_again_gets_all_the_time_that_is_left(desks:
     desk.answer(SILENCE)
     desk.deliver()
     desk.deliver(hurried=True, remaining_s=lambda: 2.0, eager=True)
-    assert desk.backend.timeouts[1] == export.PROBE_TIMEOUT_S
+    assert desk.backend.timeouts[1] == PROBE_TIMEOUT_S
     assert set(desk.backend.timeouts[2:]) == {1.8}
     assert desk.state.pending == 0
 
@@ -590,7 +587,7 @@ def test_what_a_failing_destination_has_lacked_too_long_is_given_up_and_counted(
 ) -> None:
     desk = desks(3)
     desk.clock.advance(91 * 86_400)
-    desk.add(2, desk.clock() - 3600 * NS)
+    desk.add(2, desk.clock.now_ns() - 3600 * NS)
     desk.answer(then=RETRY)
     assert desk.deliver().given_up == 3
     assert (desk.state.pending, desk.state.given_up) == (2, 3)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cronalytics_otel.host import hook_payloads as notes
+from cronalytics_otel.host import hook_payloads
 from cronalytics_otel.model import ApiError, Approval, ModelCall, ToolResult, Usage
 
 AT_S = 1_795_258_800.5
@@ -21,14 +21,14 @@ anything = st.recursive(
 
 
 def test_an_answered_call() -> None:
-    told = {
+    arguments = {
         "model": "claude-x", "provider": "anthropic", "response_model": "claude-x-20260101",
         "started_at": AT_S - 2, "ended_at": AT_S - 0.5, "finish_reason": "tool_calls",
         "usage": {"input_tokens": 800, "output_tokens": 50, "cache_read_tokens": 200,
                   "cache_write_tokens": 10, "reasoning_tokens": 20, "prompt_tokens": 1010,
                   "total_tokens": 1060, "request_count": 1},
     }  # fmt: skip
-    assert notes.read("post_api_request", AT_S, told) == ModelCall(
+    assert hook_payloads.read("post_api_request", AT_NS, arguments) == ModelCall(
         started_ns=AT_NS - 2 * SECOND,
         ended_ns=AT_NS - SECOND // 2,
         model="claude-x",
@@ -45,23 +45,23 @@ def test_an_answered_call() -> None:
     )
 
 
-def test_a_host_that_tells_no_start_tells_how_long_it_took() -> None:
-    call = notes.read("post_api_request", AT_S, {"ended_at": AT_S, "api_duration": 1.5})
+def test_a_call_without_a_start_is_placed_by_its_duration() -> None:
+    call = hook_payloads.read("post_api_request", AT_NS, {"ended_at": AT_S, "api_duration": 1.5})
     assert call == ModelCall(started_ns=AT_NS - 1_500_000_000, ended_ns=AT_NS)
 
 
-def test_the_usage_of_a_provider_that_tells_none_is_unknown() -> None:
-    call = notes.read("post_api_request", AT_S, {"model": "m", "usage": None})
+def test_a_call_without_usage_has_unknown_usage() -> None:
+    call = hook_payloads.read("post_api_request", AT_NS, {"model": "m", "usage": None})
     assert call == ModelCall(started_ns=AT_NS, ended_ns=AT_NS, model="m")
 
 
 def test_a_call_that_failed() -> None:
-    told = {
+    arguments = {
         "model": "m", "provider": "p", "started_at": AT_S - 1, "ended_at": AT_S, "status_code": 429,
         "retry_count": 1, "max_retries": 3, "retryable": True, "reason": "rate_limit",
         "exception_type": "RateLimitError", "message": "slow down",
     }  # fmt: skip
-    assert notes.read("api_request_error", AT_S, told) == ApiError(
+    assert hook_payloads.read("api_request_error", AT_NS, arguments) == ApiError(
         started_ns=AT_NS - SECOND,
         ended_ns=AT_NS,
         model="m",
@@ -76,14 +76,14 @@ def test_a_call_that_failed() -> None:
     )
 
 
-def test_an_error_s_text_is_kept_only_so_far() -> None:
-    error = notes.read("api_request_error", AT_S, {"message": "x" * 10_000})
+def test_a_long_error_text_is_cut() -> None:
+    error = hook_payloads.read("api_request_error", AT_NS, {"message": "x" * 10_000})
     assert isinstance(error, ApiError)
-    assert error.message == "x" * notes.TEXT_CHARS
+    assert error.message == "x" * hook_payloads.TEXT_CHARS
 
 
 @pytest.mark.parametrize(
-    ("told", "failed"),
+    ("arguments", "failed"),
     [
         ({"status": "ok"}, False),
         ({}, False),
@@ -93,44 +93,44 @@ def test_an_error_s_text_is_kept_only_so_far() -> None:
         ({"error_type": "tool_error"}, True),
     ],
 )
-def test_a_tool_call_ended_when_the_hook_came_and_took_what_it_says(
-    told: dict[str, object], failed: bool
+def test_a_tool_call_ended_when_its_hook_was_called(
+    arguments: dict[str, object], failed: bool
 ) -> None:
-    told |= {"tool_call_id": "c", "tool_name": "terminal", "duration_ms": 1500}
-    run = notes.read("post_tool_call", AT_S, told)
+    arguments |= {"tool_call_id": "c", "tool_name": "terminal", "duration_ms": 1500}
+    run = hook_payloads.read("post_tool_call", AT_NS, arguments)
     assert isinstance(run, ToolResult)
     assert (run.started_ns, run.ended_ns) == (AT_NS - 1_500_000_000, AT_NS)
     assert (run.call_id, run.name, run.failed) == ("c", "terminal", failed)
 
 
-def test_a_tool_call_without_an_id_is_nobody_s() -> None:
-    assert notes.read("post_tool_call", AT_S, {"tool_name": "terminal"}) is None
+def test_a_tool_call_without_an_id_is_passed_over() -> None:
+    assert hook_payloads.read("post_tool_call", AT_NS, {"tool_name": "terminal"}) is None
 
 
 @pytest.mark.parametrize(
-    ("told", "approval"),
+    ("value", "approval"),
     [
         (
             {
                 "surface": "smart",
-                "asked_s": AT_S - 3,
+                "asked_ns": AT_NS - 3 * SECOND,
                 "choice": "smart_deny",
-                "answered_s": AT_S - 1,
+                "answered_ns": AT_NS - SECOND,
             },
             Approval(at_ns=AT_NS - SECOND, choice="smart_deny", surface="smart", waited_s=2.0),
         ),
         (
-            {"surface": "gateway", "asked_s": AT_S - 3},
+            {"surface": "gateway", "asked_ns": AT_NS - 3 * SECOND},
             Approval(at_ns=AT_NS - 3 * SECOND, choice=None, surface="gateway", waited_s=None),
         ),
         ({"surface": "cli"}, None),
         ("once", None),
     ],
 )
-def test_an_approval_says_how_long_somebody_thought(
-    told: object, approval: Approval | None
+def test_an_approval_has_the_time_that_passed_until_the_answer(
+    value: object, approval: Approval | None
 ) -> None:
-    run = notes.read("post_tool_call", AT_S, {"tool_call_id": "c", "approval": told})
+    run = hook_payloads.read("post_tool_call", AT_NS, {"tool_call_id": "c", "approval": value})
     assert isinstance(run, ToolResult)
     assert run.approval == approval
 
@@ -143,12 +143,12 @@ _KEYS = (
 
 @given(
     hook=st.sampled_from(["post_api_request", "api_request_error", "post_tool_call"]),
-    time_s=st.floats(),
-    told=st.dictionaries(st.sampled_from(_KEYS), anything),
+    at_ns=st.integers(),
+    arguments=st.dictionaries(st.sampled_from(_KEYS), anything),
 )
 def test_any_arguments_are_read_or_passed_over(
-    hook: str, time_s: float, told: dict[str, object]
+    hook: str, at_ns: int, arguments: dict[str, object]
 ) -> None:
-    detail = notes.read(hook, time_s, told)
-    if detail is not None and detail.started_ns >= 0:
-        assert detail.started_ns <= detail.ended_ns
+    observation = hook_payloads.read(hook, at_ns, arguments)
+    if observation is not None and observation.started_ns >= 0:
+        assert observation.started_ns <= observation.ended_ns

@@ -15,7 +15,7 @@ from hypothesis import given
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal import observations as store
 from cronalytics_otel.journal.facts import OBSERVATIONS_LOST
-from cronalytics_otel.journal.records import observation_from_json, observation_to_json
+from cronalytics_otel.journal.observations import observation_from_json, observation_to_json
 from cronalytics_otel.model import ApiError, ModelCall, Observation, Observations, ToolResult, Usage
 from tests import strategies
 from tests.support.cli import DIGEST
@@ -75,9 +75,9 @@ def test_the_oldest_go_but_for_those_of_runs_that_somebody_lacks(
     journal.outbox.set_destinations({"default": "http://x"}, 1)
     with journal.atomic():
         journal.runs.add([pending, sent], 1)
-    (standing,) = journal.outbox.progress()
-    entries = journal.outbox.take(standing.id, 10, fresh_since_ns=0)
-    journal.outbox.accepted(standing.id, [e for e in entries if e.run == sent], 2)
+    (destination,) = journal.outbox.pending_destinations()
+    entries = journal.outbox.take(destination.id, 10, fresh_since_ns=0)
+    journal.outbox.accepted(destination.id, [e for e in entries if e.run == sent], 2)
     assert pending.session_id is not None
     for root in (pending.session_id, "cron_sent_1", "cron_unknown_1", "cron_new_1", "cron_new_2"):
         journal.observations.add([(root, root, CALL)], lost=0)
@@ -90,6 +90,7 @@ def test_they_are_found_on_an_index(tmp_path: Path) -> None:
     Journal.open(tmp_path / "journal.db").close()
     with closing(sqlite3.connect(tmp_path / "journal.db")) as connection:
         plan = connection.execute(
-            "EXPLAIN QUERY PLAN SELECT session_id, data FROM detail WHERE root_id IN (?, ?)", "ab"
+            "EXPLAIN QUERY PLAN SELECT session_id, data FROM observation WHERE root_id IN (?, ?)",
+            "ab",
         ).fetchall()
-    assert "detail_by_root" in str(plan)
+    assert "observation_by_root" in str(plan)

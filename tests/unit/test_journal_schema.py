@@ -7,12 +7,13 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import time_machine
 
-from cronalytics_otel.journal import Journal, JournalError, OpenKind, move_aside, records, schema
+from cronalytics_otel.journal import Journal, JournalError, OpenKind, move_aside, schema
 from cronalytics_otel.journal.facts import Fact
 from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.journal.schema import m0001_first, migrate
@@ -22,7 +23,8 @@ from tests.support.cli import DIGEST
 PAGE = 4096
 A_FACT = Fact("a", "", str)
 TABLES = {
-    "destination", "detail", "due", "fact", "job", "migration", "open_run", "outbox", "refused", "run",
+    "destination", "due", "fact", "job", "migration", "observation", "open_row", "outbox", "refused",
+    "resource", "run",
 }  # fmt: skip
 
 
@@ -97,24 +99,60 @@ def test_a_later_migration_is_applied_once_to_what_is_there(
     }
 
 
-def test_runs_of_a_journal_of_the_first_schema_are_kept_and_what_is_new_is_unknown_of_them(
-    path: Path,
-) -> None:
+OLD_MIGRATIONS = {
+    "the first alone": ["m0001_first"],
+    "all": ["m0001_first", "m0002_whole_trace", "m0003_silent_destinations"],
+}
+
+
+@pytest.fixture(params=OLD_MIGRATIONS)
+def of_development(path: Path, request: pytest.FixtureRequest) -> Path:
+    """A journal as versions before the first release made it."""
     path.parent.mkdir()
-    columns = records.RUN_COLUMNS[: records.RUN_COLUMNS.index("script_exit_code")]
-    run = DIGEST
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(
             "CREATE TABLE migration (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL)"
         )
-        m0001_first(connection)
-        connection.execute("INSERT INTO migration VALUES ('m0001_first', '2026-11-01T00:00:00Z')")
-        connection.execute(
-            f"INSERT INTO run ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
-            records.run_to_row(run)[: len(columns)],
+        connection.execute("CREATE TABLE run (id INTEGER PRIMARY KEY, execution_id TEXT)")
+        connection.execute("INSERT INTO run VALUES (1, 'e1')")
+        connection.executemany(
+            "INSERT INTO migration VALUES (?, '2026-11-01T00:00:00Z')",
+            [(name,) for name in OLD_MIGRATIONS[request.param]],
         )
-    with Journal.open(path) as journal:
-        assert journal.queries.find(run.run_id) == [run]
+    return path
+
+
+def test_a_journal_from_before_the_first_release_is_moved_aside_with_one_line(
+    of_development: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = dump(of_development)
+    with Journal.open(of_development) as journal:
+        assert journal.repair is None
+        assert journal.queries.totals() == (0, None, None)
+    (aside,) = of_development.parent.glob("journal.db.development-*")
+
+    assert dump(aside) == before
+    assert aside.stat().st_mode & 0o777 == 0o600
+    assert [record.message for record in caplog.records] == [
+        (
+            "cronalytics-otel: the journal was written by a version from before the first release; it is"
+            f" now {aside}, and a new one is filled from Hermes's files"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "open_it", [partial(Journal.open, mend=False), Journal.open_for_reading], ids=["sync", "view"]
+)
+def test_who_does_not_sync_leaves_it_where_it_is(
+    of_development: Path, open_it: Callable[[Path], Journal]
+) -> None:
+    before = dump(of_development)
+    with pytest.raises(JournalError, match="before the first release") as caught:
+        open_it(of_development)
+
+    assert caught.value.damaged
+    assert dump(of_development) == before
 
 
 def test_a_failing_migration_leaves_no_trace_and_those_before_it_stay(
@@ -125,7 +163,7 @@ def test_a_failing_migration_leaves_no_trace_and_those_before_it_stay(
         migrate(connection)
 
     assert not connection.in_transaction
-    assert tables(connection) == TABLES - {"detail"}
+    assert tables(connection) == TABLES
     assert migrations(connection) == ["m0001_first"]
     assert connection.execute("SELECT * FROM fact").fetchall() == []
 
@@ -333,7 +371,7 @@ HOT: dict[str, tuple[Callable[[Journal], object], set[str]]] = {
     "facts to write": (lambda j: j.facts.set(A_FACT, "b"), set()),
     "what to send": (
         lambda j: j.outbox.take(1, 8, fresh_since_ns=2), {KEY, "INTEGER PRIMARY KEY"}),
-    "who lacks something": (lambda j: j.outbox.progress(), {KEY}),
+    "who lacks something": (lambda j: j.outbox.pending_destinations(), {KEY}),
     "how much is pending": (lambda j: j.outbox.pending(1), {KEY}),
     "a receipt": (
         lambda j: j.outbox.accepted(1, j.outbox.take(1, 1, fresh_since_ns=0), 0),

@@ -72,7 +72,7 @@ def held_by_another_process(path: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_the_second_of_one_thread_is_refused_and_the_first_keeps_it(path: Path) -> None:
+def test_a_second_lock_in_one_thread_is_refused_and_the_first_one_holds(path: Path) -> None:
     with sync_lock(path):
         for _ in range(2):
             with pytest.raises(SyncBusyError, match="this process"), sync_lock(path):
@@ -80,20 +80,20 @@ def test_the_second_of_one_thread_is_refused_and_the_first_keeps_it(path: Path) 
 
 
 def test_another_thread_is_refused(path: Path) -> None:
-    said: list[str] = []
+    results: list[str] = []
 
     def tries() -> None:
         try:
             with sync_lock(path):
-                said.append("got it")
+                results.append("got it")
         except SyncBusyError as error:
-            said.append(str(error))
+            results.append(str(error))
 
     with sync_lock(path):
         thread = threading.Thread(target=tries)
         thread.start()
         thread.join()
-    assert said == ["this process is syncing this home already"]
+    assert results == ["this process is syncing this home already"]
 
 
 def test_homes_do_not_hold_each_other_up(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_it_is_free_again_after_an_error_in_the_block(path: Path) -> None:
         pass
 
 
-def test_another_process_is_refused_and_told_to_come_again(path: Path) -> None:
+def test_another_process_is_refused_and_asked_to_try_again(path: Path) -> None:
     with (
         held_by_another_process(path),
         pytest.raises(SyncBusyError, match="another process is syncing this home: try again"),
@@ -124,7 +124,7 @@ def test_another_process_is_refused_and_told_to_come_again(path: Path) -> None:
         pass
 
 
-def test_a_refused_thread_does_not_bar_the_next_try(path: Path) -> None:
+def test_a_refused_attempt_does_not_block_the_next_one(path: Path) -> None:
     with held_by_another_process(path), pytest.raises(SyncBusyError), sync_lock(path):
         pass
     with sync_lock(path):
@@ -140,7 +140,7 @@ def test_a_killed_process_holds_nothing(path: Path) -> None:
 
 
 def test_a_forked_child_neither_has_the_lock_nor_takes_it_from_its_parent(path: Path) -> None:
-    """The host forks: the child's copy of our memory says that the lock is held here."""
+    """The host forks, and the child's copy of our memory has the path of the lock."""
     done = subprocess.run(
         [sys.executable, "-c", FORKS_WHILE_IT_HOLDS_IT, str(path)],
         capture_output=True, text=True, check=True, timeout=60,
@@ -152,7 +152,7 @@ def test_a_forked_child_neither_has_the_lock_nor_takes_it_from_its_parent(path: 
     ]
 
 
-def test_folder_and_file_are_their_owner_s_alone_whatever_the_umask(path: Path) -> None:
+def test_only_the_owner_may_read_folder_and_file_whatever_the_umask(path: Path) -> None:
     before = os.umask(0)
     try:
         with sync_lock(path):
@@ -163,7 +163,7 @@ def test_folder_and_file_are_their_owner_s_alone_whatever_the_umask(path: Path) 
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_folder_that_cannot_be_made_bars_no_later_try(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_does_not_block_a_later_attempt(tmp_path: Path) -> None:
     folder = tmp_path / "cronalytics-otel"
     folder.write_text("in the way")
     with pytest.raises(OSError), sync_lock(folder / "sync.lock"):
@@ -176,7 +176,7 @@ def test_a_folder_that_cannot_be_made_bars_no_later_try(tmp_path: Path) -> None:
 def test_a_file_system_without_locks_is_not_taken_for_a_busy_home(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ "Try again later" would be said for ever. Stands in for such a file system (some NFS)."""
+    """Otherwise it would ask to "try again later" for ever. Some NFS file systems have no locks."""
 
     def no_locks(*_: object) -> NoReturn:
         raise OSError(errno.ENOLCK, "No locks available")

@@ -38,8 +38,8 @@ def state(journal: Journal, name: str = "a") -> DestinationStatus:
     return found
 
 
-def standing(journal: Journal, name: str = "a") -> DestinationProgress:
-    (found,) = (s for s in journal.outbox.progress() if s.name == name)
+def progress_of(journal: Journal, name: str = "a") -> DestinationProgress:
+    (found,) = (s for s in journal.outbox.pending_destinations() if s.name == name)
     return found
 
 
@@ -80,7 +80,7 @@ def test_one_that_has_gone_keeps_what_it_lacked_and_is_sent_nothing(journal: Jou
     add(journal, 1)
     journal.outbox.set_destinations({"b": B}, 0)
     add(journal, 2)
-    assert [s.name for s in journal.outbox.progress()] == ["b"]
+    assert [s.name for s in journal.outbox.pending_destinations()] == ["b"]
     assert not state(journal, "a").active
     assert (lacks(journal, "a"), lacks(journal, "b")) == ([1], [1, 2])
 
@@ -124,7 +124,7 @@ def test_what_one_server_asked_for_does_not_bind_another_under_the_same_name(
         1, "429", now_ns=10, next_attempt_ns=10**15, asked_to_wait=True, silent=False
     )
     journal.outbox.set_destinations({"a": B}, 20)
-    found = standing(journal)
+    found = progress_of(journal)
     assert (found.failures, found.next_attempt_ns, found.asked_to_wait) == (0, None, False)
 
 
@@ -137,10 +137,10 @@ def test_settings_that_stay_the_same_write_nothing(journal: Journal) -> None:
 
 def test_only_who_is_in_the_settings_and_lacks_something_is_to_be_sent_to(journal: Journal) -> None:
     journal.outbox.set_destinations({"a": A, "b": B}, 0)
-    assert journal.outbox.progress() == []
+    assert journal.outbox.pending_destinations() == []
     add(journal, 1)
     journal.outbox.accepted(1, journal.outbox.take(1, 1, fresh_since_ns=0), 0)
-    assert [s.name for s in journal.outbox.progress()] == ["b"]
+    assert [s.name for s in journal.outbox.pending_destinations()] == ["b"]
 
 
 # The order.

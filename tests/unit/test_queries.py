@@ -102,6 +102,20 @@ def test_at_most_ten_runs_are_meant(tmp_path: Path) -> None:
         assert len(journal.queries.find("e")) == 10
 
 
+def test_the_runs_that_are_meant_are_the_newest(tmp_path: Path) -> None:
+    ages = [7, 3, 11, 1, 5, 0, 9, 2, 10, 4, 8, 6]
+    many = [
+        replace(DIGEST, execution_id=f"e{n:02}", session_id=None, ended_ns=NOW_NS - age * HOUR)
+        for n, age in enumerate(ages)
+    ]
+    with Journal.open(tmp_path / "j.db") as journal:
+        with journal.atomic():
+            journal.runs.add(many, 0)
+        found = journal.queries.find("e")
+
+    assert [run.ended_ns for run in found] == [NOW_NS - age * HOUR for age in range(10)]
+
+
 def test_the_latest_of_a_job_by_its_name_or_its_id(journal: Journal) -> None:
     assert journal.queries.latest_of("NIGHTLY digest") == DIGEST
     assert journal.queries.latest_of(SCRIPT.job_id) == SCRIPT

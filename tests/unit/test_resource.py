@@ -4,36 +4,46 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from opentelemetry.sdk.version import __version__ as sdk_version
 
 from cronalytics_otel.about import __version__
 from cronalytics_otel.config import Settings, load_settings
-from cronalytics_otel.model import AttributeValue
-from cronalytics_otel.telemetry.resource import resource_attributes
+from cronalytics_otel.model import AttributeValue, Resource
+from cronalytics_otel.telemetry.resource import build_resource
+
+INSTANCE = "8f7c3c56-6d7e-4e0c-9a55-0f4f3f0f3c11"
+
+
+def resource_of(
+    settings: Settings | None = None,
+    hostname: str = "laptop",
+    hermes_version: str | None = "0.19.0",
+    instance_id: str | None = INSTANCE,
+) -> Resource:
+    return build_resource(
+        settings or Settings(destinations=()),
+        profile="default",
+        hermes_version=hermes_version,
+        hostname=hostname,
+        instance_id=instance_id,
+    )
 
 
 def attributes_of(
     settings: Settings | None = None,
-    home_path: Path = Path("/home/somebody/.hermes"),
-    hostname: str = "laptop",
+    *,
     hermes_version: str | None = "0.19.0",
+    instance_id: str | None = INSTANCE,
 ) -> dict[str, AttributeValue]:
-    return resource_attributes(
-        settings or Settings(destinations=()),
-        home_path=home_path,
-        profile="default",
-        hermes_version=hermes_version,
-        hostname=hostname,
-    )
+    resource = resource_of(settings, hermes_version=hermes_version, instance_id=instance_id)
+    return dict(resource.attributes)
 
 
 def test_the_resource_says_which_program_where_and_for_whom() -> None:
     attributes = attributes_of()
-    instance = attributes.pop("service.instance.id")
-    assert UUID(str(instance)).version == 5
+    assert attributes.pop("service.instance.id") == INSTANCE
     assert attributes == {
         "service.name": "hermes-cron",
         "service.version": __version__,
@@ -44,6 +54,7 @@ def test_the_resource_says_which_program_where_and_for_whom() -> None:
         "telemetry.sdk.language": "python",
         "telemetry.sdk.version": sdk_version,
     }
+    assert resource_of().scope_version == __version__
     assert re.fullmatch(r"\d+\.\d+\.\d+.*", __version__)
 
 
@@ -51,29 +62,14 @@ def test_an_unknown_version_of_hermes_is_absent() -> None:
     assert "hermes.version" not in attributes_of(hermes_version=None)
 
 
-def test_the_instance_is_the_same_for_one_home_however_it_is_reached(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    link = tmp_path / "link"
-    link.symlink_to(home)
-    ids = {
-        attributes_of(home_path=path)["service.instance.id"]
-        for path in (home, link, home / ".." / "home")
-    }
-    assert len(ids) == 1
+def test_an_instance_that_is_unknown_is_absent() -> None:
+    assert "service.instance.id" not in attributes_of(instance_id=None)
 
 
-def test_the_instance_differs_by_home_and_by_machine(tmp_path: Path) -> None:
-    ids = {
-        attributes_of(home_path=tmp_path / name, hostname=host)["service.instance.id"]
-        for name in ("a", "b")
-        for host in ("laptop", "server")
-    }
-    assert len(ids) == 4
-
-
-def test_a_home_whose_name_is_no_utf8_has_an_instance_too() -> None:
-    assert attributes_of(home_path=Path("/home/\udcff"))["service.instance.id"]
+def test_two_looks_at_the_same_process_give_equal_resources() -> None:
+    """They are the keys by which runs are grouped in a request."""
+    assert resource_of() == resource_of()
+    assert hash(resource_of()) == hash(resource_of())
 
 
 @pytest.mark.parametrize(

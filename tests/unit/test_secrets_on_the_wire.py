@@ -42,7 +42,7 @@ from cronalytics_otel.telemetry.content import (
     name_text,
     value_text,
 )
-from cronalytics_otel.telemetry.resource import resource_attributes
+from cronalytics_otel.telemetry.resource import build_resource
 from cronalytics_otel.telemetry.traces.trace import build_trace
 from tests.support.filled import filled, filled_arguments
 from tests.support.secrets import SECRETS, Secret
@@ -211,10 +211,10 @@ def test_names_of_machine_and_profile_are_masked_and_the_owners_own_attributes_a
     settings = replace(
         load_settings(tmp_path, {}), resource_attributes={"team": secret}, service_name="cron"
     )
-    resource = resource_attributes(
-        settings, home_path=tmp_path, profile=secret, hermes_version=None, hostname=secret
+    resource = build_resource(
+        settings, profile=secret, hermes_version=None, hostname=secret, instance_id=None
     )
-    assert {name for name, value in resource.items() if secret in str(value)} == {"team"}
+    assert {name for name, value in resource.attributes if secret in str(value)} == {"team"}
 
 
 # --- texts ---------------------------------------------------------------------------------

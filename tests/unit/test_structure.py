@@ -70,6 +70,17 @@ def test_every_import_is_one_that_the_table_of_rooms_allows() -> None:
     assert wrong == []
 
 
+def test_imports_go_down_the_table() -> None:
+    order = list(allowed())
+
+    assert {
+        (room, name)
+        for room, names in allowed().items()
+        for name in names
+        if order.index(name) <= order.index(room)
+    } == set()
+
+
 def test_the_table_allows_nothing_that_no_module_uses() -> None:
     used: dict[str, set[str]] = {}
     for module, targets in IMPORTS.items():

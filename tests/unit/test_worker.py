@@ -1,8 +1,8 @@
-"""When the background thread syncs, what it says, and how it leaves.
+"""When the background thread syncs, what it logs, and how it leaves.
 
-The thread is real. `Syncs` stands in for `sync.sync`: it notes how it was called and answers
-what the test says; the sync itself has tests of its own. Nothing waits for time to pass: waits
-are for events, and end at once when these happen.
+The thread is real, unless a test has a `FakeClock`. `Syncs` stands in for `sync.sync`: it records its
+calls and returns what the test chose; the sync itself has tests of its own. Nothing waits for time to
+pass: the tests wait for events.
 """
 
 from __future__ import annotations
@@ -20,19 +20,21 @@ import pytest
 
 from cronalytics_otel import hooks
 from cronalytics_otel import sync as sync_module
-from cronalytics_otel import worker as working
-from cronalytics_otel.export.exporter import Delivery
-from cronalytics_otel.hooks import Signal
+from cronalytics_otel.clock import SYSTEM_CLOCK, Clock
+from cronalytics_otel.hooks import Hooks
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal, Repair
 from cronalytics_otel.lock import SyncBusyError
-from cronalytics_otel.sync import DestinationReport, Manner, SyncReport
-from cronalytics_otel.worker import Worker
+from cronalytics_otel.sync import DestinationReport, SyncOptions, SyncReport
+from cronalytics_otel.worker import Worker, schedule
+from cronalytics_otel.worker import thread as worker_thread
+from cronalytics_otel.worker.files import file_times
+from tests.support.fake_clock import FakeClock
 from tests.support.waiting import wait_for
 
 CRON = "cron_6c583f72f2e8_20260131_070004"
 GUARD_S = 60.0
-"""So that a broken worker fails a test instead of hanging it."""
+"""A broken worker fails a test after this time instead of hanging it."""
 NEVER_S = 1e6
 
 
@@ -53,17 +55,17 @@ class Syncs:
     """In place of `sync.sync`."""
 
     def __init__(self) -> None:
-        self.manners: list[Manner] = []
+        self.options: list[SyncOptions] = []
         self.snapshots: list[Any] = []
         self.answers: list[SyncReport | BaseException] = []
-        self.inside: Callable[[Manner], None] = lambda _: None
+        self.inside: Callable[[SyncOptions], None] = lambda _: None
         self._begun = threading.Semaphore(0)
 
     def __call__(self, home: Home, settings: object, **how: Any) -> SyncReport:
-        self.manners.append(how["manner"])
+        self.options.append(how["options"])
         self.snapshots.append(how["snapshots"])
         self._begun.release()
-        self.inside(how["manner"])
+        self.inside(how["options"])
         answer = self.answers.pop(0) if self.answers else report()
         if isinstance(answer, BaseException):
             raise answer
@@ -100,17 +102,18 @@ def at_exit(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
 def make(
     home: Home, syncs: Syncs, at_exit: list[Callable[[], None]], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Worker]]:
-    """Makes workers that see changes at once and do nothing by the clock."""
-    monkeypatch.setattr(working, "FIRST_SYNC_S", 0.0)
-    monkeypatch.setattr(working, "SETTLE_S", NEVER_S)
-    monkeypatch.setattr(working, "LONG_SETTLE_S", NEVER_S)
-    monkeypatch.setattr(working, "BEAT_S", NEVER_S)
-    monkeypatch.setattr(working, "POLL_S", GUARD_S)
-    monkeypatch.setattr(working, "POLL_AFTER_HOOK_S", GUARD_S)
+    """Makes workers that sync a change at once and do nothing when time passes."""
+    monkeypatch.setattr(schedule, "FIRST_SYNC_S", 0.0)
+    monkeypatch.setattr(schedule, "SETTLE_S", NEVER_S)
+    monkeypatch.setattr(schedule, "LONG_SETTLE_S", NEVER_S)
+    monkeypatch.setattr(schedule, "BEAT_S", NEVER_S)
+    monkeypatch.setattr(schedule, "POLL_S", GUARD_S)
+    monkeypatch.setattr(schedule, "POLL_AFTER_HOOK_S", GUARD_S)
+    monkeypatch.setattr(schedule, "RETRY_S", 0.0)
     made: list[Worker] = []
 
-    def worker(*, resident: bool = False) -> Worker:
-        made.append(Worker(home, Signal(), resident=resident))
+    def worker(*, resident: bool = False, clock: Clock = SYSTEM_CLOCK) -> Worker:
+        made.append(Worker(home, Hooks(clock), resident=resident, clock=clock))
         return made[-1]
 
     yield worker
@@ -120,21 +123,24 @@ def make(
 
 def stop(worker: Worker) -> None:
     thread = worker._thread
-    worker._leaving.set()
-    worker.signal.event.set()
+    worker._leave(GUARD_S)
     if thread is not None and thread.is_alive():
         thread.join(GUARD_S)
         assert not thread.is_alive()
 
 
 def syncs_again(worker: Worker, syncs: Syncs, home: Home, *, times: int) -> None:
-    """After its first sync one for each change; then it is stopped."""
+    """Let the worker sync once for each of so many changes after its first sync; then stop it."""
     for _ in range(times):
         syncs.wait()
         something_runs(home)
-        worker.signal.event.set()
+        worker.hooks.activity.event.set()
     syncs.wait()
     stop(worker)
+
+
+def leaving(worker: Worker) -> threading.Event:
+    return worker._pace._leaving
 
 
 def something_runs(home: Home) -> None:
@@ -144,7 +150,7 @@ def something_runs(home: Home) -> None:
 
 
 def hook(worker: Worker, name: str = "on_session_end") -> None:
-    worker.signal.hook_for(name, worker.start)(session_id=CRON)
+    worker.hooks.callback(name, worker.start)(session_id=CRON)
 
 
 Make = Callable[..., Worker]
@@ -153,7 +159,7 @@ Make = Callable[..., Worker]
 # Start.
 
 
-def test_it_is_started_once_however_often_it_is_asked(
+def test_the_thread_is_started_once_however_often_start_is_called(
     make: Make, syncs: Syncs, at_exit: list[Callable[[], None]]
 ) -> None:
     worker = make()
@@ -165,14 +171,14 @@ def test_it_is_started_once_however_often_it_is_asked(
     assert at_exit == [worker.flush]
 
 
-def test_its_thread_never_keeps_the_process(make: Make) -> None:
+def test_the_thread_does_not_keep_the_process_alive(make: Make) -> None:
     worker = make()
     worker.start()
     assert worker._thread is not None
     assert worker._thread.daemon
 
 
-def test_making_it_starts_and_opens_nothing(make: Make, syncs: Syncs, home: Home) -> None:
+def test_a_new_worker_starts_and_opens_nothing(make: Make, syncs: Syncs, home: Home) -> None:
     worker = make()
     assert worker._thread is None
     assert not home.plugin_folder.exists()
@@ -200,7 +206,7 @@ def test_a_thread_that_could_not_be_started_is_started_at_the_next_hook(
 def test_a_gateway_syncs_by_itself_after_its_start(make: Make, syncs: Syncs) -> None:
     make(resident=True).start()
     syncs.wait()
-    assert (syncs.manners[0].hurried, syncs.manners[0].request_limit_s) == (False, None)
+    assert (syncs.options[0].hurried, syncs.options[0].request_limit_s) == (False, None)
 
 
 def test_a_gateway_syncs_when_the_host_has_written_without_any_hook(
@@ -211,39 +217,38 @@ def test_a_gateway_syncs_when_the_host_has_written_without_any_hook(
     worker.start()
     syncs.wait()
     something_runs(home)
-    worker.signal.event.set()  # the next look, now
+    worker.hooks.activity.event.set()  # the next look, now
     syncs.wait()
 
 
 def test_a_gateway_in_which_nothing_happens_looks_and_does_nothing(
-    make: Make, syncs: Syncs, home: Home
+    make: Make, syncs: Syncs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = make(resident=True)
     looks = threading.Semaphore(0)
     worker.start()
     syncs.wait()
-    look = worker._look
 
-    def counted() -> tuple[tuple[int, int], ...]:
+    def counted(home: Home) -> schedule.FileTimes:
         looks.release()
-        return look()
+        return file_times(home)
 
-    worker._look = counted  # type: ignore[method-assign]
+    monkeypatch.setattr(worker_thread, "file_times", counted)
     for _ in range(3):
-        worker.signal.event.set()
+        worker.hooks.activity.event.set()
         assert looks.acquire(timeout=GUARD_S)
     stop(worker)
-    assert [m.hurried for m in syncs.manners] == [False, True]
+    assert [o.hurried for o in syncs.options] == [False, True]
 
 
 def test_a_gateway_syncs_at_each_beat(
     make: Make, syncs: Syncs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working, "BEAT_S", 0.0)
+    monkeypatch.setattr(schedule, "BEAT_S", 0.0)
     worker = make(resident=True)
     worker.start()
     syncs.wait()
-    worker.signal.event.set()
+    worker.hooks.activity.event.set()
     syncs.wait()
 
 
@@ -255,45 +260,66 @@ def test_a_tick_leaves_its_runs_in_peace_and_syncs_as_it_leaves(
     hook(worker)
     something_runs(home)
     worker.flush()
-    assert [m.hurried for m in syncs.manners] == [True]
+    assert [o.hurried for o in syncs.options] == [True]
 
 
 def test_a_tick_that_lasts_syncs_when_its_runs_have_settled(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working, "LONG_SETTLE_S", 0.0)
+    monkeypatch.setattr(schedule, "LONG_SETTLE_S", 0.0)
     worker = make()
     worker.start()
     something_runs(home)
-    worker.signal.event.set()
+    worker.hooks.activity.event.set()
     syncs.wait()
 
 
-def test_a_tick_that_goes_on_after_a_run_of_it_has_ended_does_not_wait_as_long(
+def test_a_tick_syncs_sooner_after_the_end_of_a_run_than_after_its_beginning(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working, "SETTLE_S", 0.0)
+    monkeypatch.setattr(schedule, "SETTLE_S", 0.0)
     worker = make()
     worker.start()
     something_runs(home)
     hook(worker, "on_session_start")
     time.sleep(0.1)
-    assert syncs.manners == []
+    assert syncs.options == []
     hook(worker, "on_session_end")
     syncs.wait()
 
 
-def test_what_a_tick_sends_can_be_over_when_the_tick_is(
+def test_a_request_of_a_tick_takes_no_longer_than_its_exit_may(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may leave while a collector hangs: that has to be known to the next tick."""
-    monkeypatch.setattr(working, "LONG_SETTLE_S", 0.0)
+    """The tick may leave while a collector hangs, and the next tick has to know that."""
+    monkeypatch.setattr(schedule, "LONG_SETTLE_S", 0.0)
     worker = make()
     worker.start()
     something_runs(home)
-    worker.signal.event.set()
+    worker.hooks.activity.event.set()
     syncs.wait()
-    assert (syncs.manners[0].hurried, syncs.manners[0].request_limit_s) == (True, 2.0)
+    assert (syncs.options[0].hurried, syncs.options[0].request_limit_s) == (True, 2.0)
+
+
+def test_a_host_that_never_stops_writing_is_synced_at_each_look_and_not_more_often(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    clock = FakeClock()
+    worker = make(resident=True, clock=clock)
+    times_s: list[float] = []
+
+    def writes(_: SyncOptions) -> None:
+        times_s.append(clock.monotonic_s())
+        something_runs(home)
+        if len(times_s) == 5:
+            worker._leave(0.0)
+
+    syncs.inside = writes
+    worker.hooks.activity.event.set()  # a hook wakes it once
+    worker._main()
+    by_the_hook, at_exit = times_s.pop(1), times_s.pop()
+    assert times_s == [0.0, GUARD_S, 2 * GUARD_S, 3 * GUARD_S]
+    assert (by_the_hook, at_exit) == (0.0, 3 * GUARD_S)
 
 
 # Leaving.
@@ -303,17 +329,17 @@ def test_a_process_in_which_nothing_happened_leaves_at_once(make: Make, syncs: S
     worker = make()
     worker.start()
     worker.flush()
-    assert not worker._leaving.is_set()
-    assert syncs.manners == []
+    assert worker._pace.exit_deadline_s is None
+    assert syncs.options == []
 
 
-def test_a_process_that_never_started_it_leaves_at_once(
+def test_a_process_that_never_started_the_thread_leaves_at_once(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     worker = make()
     something_runs(home)
     worker.flush()
-    assert syncs.manners == []
+    assert syncs.options == []
 
 
 @pytest.mark.parametrize("sign", ["a hook", "the ledger", "jobs.json"])
@@ -329,7 +355,7 @@ def test_one_sign_of_a_run_is_enough_for_a_sync_at_exit(
     else:
         home.jobs.write_text("{}")
     worker.flush()
-    assert len(syncs.manners) == 1
+    assert len(syncs.options) == 1
 
 
 def test_what_a_gateway_has_seen_already_is_not_work_at_exit(
@@ -340,11 +366,11 @@ def test_what_a_gateway_has_seen_already_is_not_work_at_exit(
     worker.start()
     syncs.wait()
     worker.flush()
-    assert not worker._leaving.is_set()
+    assert worker._pace.exit_deadline_s is None
 
 
-class Noted(threading.Event):
-    """Notes how long it is waited for; the wait itself ends with the event, or the guard."""
+class RecordedEvent(threading.Event):
+    """Records the time-outs of its waits. A wait ends with the event, or after `GUARD_S`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -363,16 +389,16 @@ def test_leaving_waits_no_longer_than_the_settings_allow_in_a_first_sync_too(
         f"plugins: {{entries: {{cronalytics-otel: {{{config}}}}}}}"
     )
     worker = make()
-    worker._flushed = flushed = Noted()
+    worker._finished = flushed = RecordedEvent()
     worker.start()
     hook(worker)
     worker.flush()
     assert flushed.limits == [limit_s]
 
 
-def test_a_sync_at_exit_is_told_how_much_time_is_left(make: Make, syncs: Syncs) -> None:
+def test_a_sync_at_exit_knows_how_much_time_is_left(make: Make, syncs: Syncs) -> None:
     left: list[float | None] = []
-    syncs.inside = lambda manner: left.append(manner.remaining_s())
+    syncs.inside = lambda options: left.append(options.remaining_s())
     worker = make()
     worker.start()
     hook(worker)
@@ -381,7 +407,7 @@ def test_a_sync_at_exit_is_told_how_much_time_is_left(make: Make, syncs: Syncs) 
     assert left[0] <= 2.0
 
 
-def test_a_sync_that_is_going_on_at_exit_stops_between_two_pieces_when_the_time_is_over(
+def test_a_sync_that_is_under_way_at_exit_stops_between_two_chunks_when_the_time_is_over(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     (home.path / "config.yaml").write_text(
@@ -390,11 +416,11 @@ def test_a_sync_that_is_going_on_at_exit_stops_between_two_pieces_when_the_time_
     going_on, stopped = threading.Event(), threading.Event()
     worker = make(resident=True)
 
-    def works(manner: Manner) -> None:
+    def works(options: SyncOptions) -> None:
         going_on.set()
-        assert worker._leaving.wait(GUARD_S)
+        assert leaving(worker).wait(GUARD_S)
         try:
-            manner.between_chunks()
+            options.between_chunks()
         except BaseException:
             stopped.set()
             raise
@@ -406,23 +432,23 @@ def test_a_sync_that_is_going_on_at_exit_stops_between_two_pieces_when_the_time_
     worker.flush()
     assert stopped.wait(GUARD_S)
     stop(worker)
-    assert len(syncs.manners) == 1
+    assert len(syncs.options) == 1
 
 
-def test_a_sync_that_waits_for_a_destination_when_the_host_leaves_makes_room_for_the_last_one(
+def test_a_sync_that_waits_for_a_destination_ends_when_the_host_leaves_and_one_more_follows(
     make: Make, syncs: Syncs
 ) -> None:
-    """That one reads the runs that have ended since, and waits itself for the time that is left."""
+    """The last one reads the runs that have ended since, and waits for the time that is left."""
     interrupted: list[bool] = []
     going_on = threading.Event()
     worker = make(resident=True)
 
-    def waits(manner: Manner) -> None:
-        interrupted.append(manner.interrupted())
+    def waits(options: SyncOptions) -> None:
+        interrupted.append(options.interrupted())
         if not going_on.is_set():
             going_on.set()
-            assert worker._leaving.wait(GUARD_S)
-            interrupted.append(manner.interrupted())
+            assert leaving(worker).wait(GUARD_S)
+            interrupted.append(options.interrupted())
 
     syncs.inside = waits
     worker.start()
@@ -433,36 +459,36 @@ def test_a_sync_that_waits_for_a_destination_when_the_host_leaves_makes_room_for
     assert interrupted == [False, True, False]
 
 
-def test_what_a_destination_came_to_that_no_sync_waited_for_is_looked_for(
+def test_a_destination_that_finishes_after_its_sync_causes_another_sync(
     make: Make, syncs: Syncs
 ) -> None:
     came_back = threading.Event()
 
-    def sends(_: Manner) -> None:
-        assert worker._senders is not None
-        if len(syncs.manners) == 1:
-            worker._senders.couriers.send("slow", lambda _: delivery())
+    def sends(_: SyncOptions) -> None:
+        assert worker._runner._senders is not None
+        if len(syncs.options) == 1:
+            worker._runner._senders.threads.start("slow", lambda _: delivery())
 
-    def delivery() -> Delivery:
+    def delivery() -> DestinationReport:
         assert came_back.wait(GUARD_S)
-        return Delivery(sent=1)
+        return backend(sent=1)
 
     syncs.inside = sends
     worker = make(resident=True)
     worker.start()
     syncs.wait()
     came_back.set()
-    assert worker._senders is not None
-    wait_for(lambda: worker._senders.couriers.have_news, what="the courier")  # type: ignore[union-attr]
-    worker.signal.event.set()
+    assert worker._runner._senders is not None
+    wait_for(lambda: worker._runner._senders.threads.has_reports, what="the destination's thread")  # type: ignore[union-attr]
+    worker.hooks.activity.event.set()
     syncs.wait()
 
 
-def test_a_rest_between_two_pieces_ends_when_the_host_leaves(make: Make, syncs: Syncs) -> None:
+def test_a_rest_between_two_chunks_ends_when_the_host_leaves(make: Make, syncs: Syncs) -> None:
     rested = threading.Event()
 
-    def rests(manner: Manner) -> None:
-        manner.sleep(NEVER_S)
+    def rests(options: SyncOptions) -> None:
+        options.clock.sleep(NEVER_S)
         rested.set()
 
     syncs.inside = rests
@@ -472,6 +498,28 @@ def test_a_rest_between_two_pieces_ends_when_the_host_leaves(make: Make, syncs: 
     hook(worker)
     worker.flush()
     assert rested.wait(GUARD_S)
+
+
+def test_a_home_that_is_busy_for_long_at_exit_is_tried_until_the_host_waits_no_longer(
+    make: Make, syncs: Syncs, home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    syncs.answers = [SyncBusyError("another process")] * 3000
+    worker = make(clock=FakeClock())
+    something_runs(home)
+    worker._leave(200.0)
+    worker._main()
+    assert len(syncs.options) > 1000
+    assert caplog.records == []
+
+
+def test_a_home_that_becomes_free_at_exit_is_synced_then(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    syncs.answers = [SyncBusyError("another process")] * 3
+    worker = make(clock=FakeClock())
+    worker._leave(2.0)
+    worker._main()
+    assert len(syncs.options) == 4
 
 
 @pytest.mark.parametrize("error", [RuntimeError("x"), SystemExit(3), OSError("disk")])
@@ -493,7 +541,7 @@ def test_the_user_s_interrupt_ends_the_wait_at_exit(make: Make, syncs: Syncs) ->
             raise KeyboardInterrupt
 
     worker = make()
-    worker._flushed = Interrupted()
+    worker._finished = Interrupted()
     worker.start()
     hook(worker)
     with pytest.raises(KeyboardInterrupt):
@@ -503,21 +551,21 @@ def test_the_user_s_interrupt_ends_the_wait_at_exit(make: Make, syncs: Syncs) ->
 # Trouble.
 
 
-def test_a_fault_is_said_once_and_the_thread_goes_on(
+def test_a_fault_is_logged_once_and_the_thread_goes_on(
     make: Make, syncs: Syncs, home: Home, caplog: pytest.LogCaptureFixture
 ) -> None:
     syncs.answers = [OSError("disk"), OSError("disk"), OSError("other")]
     worker = make(resident=True)
     worker.start()
     syncs_again(worker, syncs, home, times=3)
-    said = [r.getMessage() for r in caplog.records]
-    assert said == ["cronalytics-otel: OSError: disk", "cronalytics-otel: OSError: other"]
+    logged = [r.getMessage() for r in caplog.records]
+    assert logged == ["cronalytics-otel: OSError: disk", "cronalytics-otel: OSError: other"]
 
 
 def test_files_that_cannot_be_seen_for_a_while_do_not_end_the_thread(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk of the network that is gone; `Path.exists()` raises for most of that."""
+    """As when a network disk is gone; `Path.exists()` raises for most of such errors."""
     worker = make(resident=True)
     worker.start()
     syncs.wait()
@@ -527,15 +575,15 @@ def test_files_that_cannot_be_seen_for_a_while_do_not_end_the_thread(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "stat", gone)
-        worker.signal.event.set()
-        wait_for(lambda: not worker.signal.event.is_set(), what="the worker to look")
+        worker.hooks.activity.event.set()
+        wait_for(lambda: not worker.hooks.activity.event.is_set(), what="the worker to look")
     something_runs(home)
-    worker.signal.event.set()
+    worker.hooks.activity.event.set()
     syncs.wait()
     stop(worker)
 
 
-def test_refusals_in_other_words_each_time_are_said_once(
+def test_refusals_whose_words_differ_are_logged_once(
     make: Make, syncs: Syncs, home: Home, caplog: pytest.LogCaptureFixture
 ) -> None:
     for n in range(3):
@@ -547,18 +595,18 @@ def test_refusals_in_other_words_each_time_are_said_once(
 
 
 def a_call(worker: Worker) -> None:
-    worker.signal.hook_for("post_api_request", worker.start)(session_id=CRON, model="m")
+    worker.hooks.callback("post_api_request", worker.start)(session_id=CRON, model="m")
 
 
-def test_what_hooks_told_is_in_the_journal_before_the_sync_that_sends_the_run(
+def test_observations_are_in_the_journal_before_the_sync_that_sends_their_run(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     worker = make()
-    kept: list[int] = []
+    found: list[int] = []
 
-    def count(_: Manner) -> None:
+    def count(_: SyncOptions) -> None:
         with Journal.open(home.journal) as journal:
-            kept.append(len(journal.observations.of([CRON])[CRON].calls))
+            found.append(len(journal.observations.of([CRON])[CRON].calls))
 
     syncs.inside = count
     hook(worker, "on_session_start")
@@ -566,10 +614,10 @@ def test_what_hooks_told_is_in_the_journal_before_the_sync_that_sends_the_run(
     a_call(worker)
     hook(worker)
     worker.flush()
-    assert kept == [2]
+    assert found == [2]
 
 
-def test_what_hooks_told_is_kept_though_another_process_syncs(
+def test_observations_are_written_while_another_process_syncs(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     syncs.answers = [SyncBusyError("another process")]
@@ -582,34 +630,34 @@ def test_what_hooks_told_is_kept_though_another_process_syncs(
         assert len(journal.observations.of([CRON])[CRON].calls) == 1
 
 
-def test_many_calls_of_a_long_run_are_written_down_before_it_ends(
+def test_many_observations_of_a_long_run_are_written_before_it_ends(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     worker = make()
     hook(worker, "on_session_start")
-    for _ in range(hooks.NOTES_WAKE):
+    for _ in range(hooks.MANY_OBSERVATIONS):
         a_call(worker)
-    wait_for(home.journal.exists, what="the notes to be taken")
+    wait_for(home.journal.exists, what="the observations to be taken")
     stop(worker)
     with Journal.open(home.journal) as journal:
-        assert len(journal.observations.of([CRON])[CRON].calls) == hooks.NOTES_WAKE
+        assert len(journal.observations.of([CRON])[CRON].calls) == hooks.MANY_OBSERVATIONS
 
 
-def test_in_a_tick_they_are_written_down_at_the_end_of_each_run_for_whoever_syncs(
+def test_a_tick_writes_observations_at_the_end_of_each_run_for_whoever_syncs_next(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
-    """This process waits until it is left alone, or leaves; a timer's sync may come before that."""
+    """Another process, such as a timer's sync, may sync before this one does."""
     worker = make()
     hook(worker, "on_session_start")
     a_call(worker)
     hook(worker)
-    wait_for(home.journal.exists, what="the notes to be written down")
+    wait_for(home.journal.exists, what="the observations to be written")
     stop(worker)
     with Journal.open(home.journal) as journal:
         assert len(journal.observations.of([CRON])[CRON].calls) == 1
 
 
-def test_what_could_not_be_written_down_is_written_the_next_time(
+def test_observations_that_could_not_be_written_are_written_the_next_time(
     make: Make, syncs: Syncs, home: Home, caplog: pytest.LogCaptureFixture
 ) -> None:
     home.journal.parent.mkdir()
@@ -620,7 +668,7 @@ def test_what_could_not_be_written_down_is_written_the_next_time(
     worker.start()
     syncs.wait()
     something_runs(home)
-    worker.signal.event.set()
+    worker.hooks.activity.event.set()
     syncs.inside = lambda _: None
     syncs.wait()
     stop(worker)
@@ -629,20 +677,19 @@ def test_what_could_not_be_written_down_is_written_the_next_time(
     assert caplog.records == []
 
 
-def test_a_home_that_another_process_syncs_is_no_fault_and_is_met_again(
-    make: Make, syncs: Syncs, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_a_home_that_another_process_syncs_is_no_fault_and_is_tried_again(
+    make: Make, syncs: Syncs, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(working, "POLL_AFTER_HOOK_S", 0.0)
     syncs.answers = [SyncBusyError("another process")]
     worker = make(resident=True)
     worker.start()
     syncs.wait()
-    worker.signal.event.set()
+    worker.hooks.activity.event.set()
     syncs.wait()
     assert caplog.records == []
 
 
-def test_a_destination_that_fails_is_told_when_it_begins_and_when_it_is_over(
+def test_a_failing_destination_is_logged_when_it_begins_to_fail_and_when_it_recovers(
     make: Make, syncs: Syncs, home: Home, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -657,7 +704,7 @@ def test_a_destination_that_fails_is_told_when_it_begins_and_when_it_is_over(
     for _ in range(4):
         syncs.wait()
         something_runs(home)
-        worker.signal.event.set()
+        worker.hooks.activity.event.set()
     syncs.wait()
     stop(worker)
     began, over = (record.getMessage() for record in caplog.records)
@@ -665,7 +712,7 @@ def test_a_destination_that_fails_is_told_when_it_begins_and_when_it_is_over(
     assert "takes traces again; sent 8 runs, 0 still wait" in over
 
 
-def test_one_that_came_back_and_failed_again_in_one_sync_is_told_as_failing(
+def test_a_destination_that_recovered_and_failed_again_in_one_sync_is_logged_as_failing(
     make: Make, syncs: Syncs, caplog: pytest.LogCaptureFixture
 ) -> None:
     syncs.answers = [report(backend(began_failing=True, recovered=True, error="503"))]
@@ -683,11 +730,11 @@ def test_a_gateway_tries_a_failing_destination_again_when_it_is_due(
     worker = make(resident=True)
     worker.start()
     syncs.wait()
-    worker.signal.event.set()
+    worker.hooks.activity.event.set()
     syncs.wait()
 
 
-def test_problems_and_repairs_are_told(
+def test_problems_and_repairs_are_logged(
     make: Make, syncs: Syncs, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     syncs.answers = [
@@ -704,7 +751,7 @@ def test_problems_and_repairs_are_told(
 # What it knew before.
 
 
-def test_the_jobs_of_before_the_first_run_go_to_the_first_sync_that_succeeds(
+def test_the_first_sync_that_succeeds_gets_the_jobs_as_they_were_before_any_run(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     """A one-shot is deleted when it has run: only then is its definition gone."""
@@ -732,14 +779,14 @@ def test_a_missing_or_unreadable_jobs_file_is_no_snapshot(
 
 
 def forked(worker: Worker, syncs: Syncs) -> None:
-    """The state of a child: its parent's thread is not there, and its parent had work to do."""
+    """Bring the worker into the state of a forked child whose parent had work to do."""
     worker.start()
     hook(worker)
     worker.flush()
     assert worker._thread is not None
     worker._thread.join(GUARD_S)
-    syncs.manners.clear()
-    worker.signal.last_s = time.monotonic()
+    syncs.options.clear()
+    worker.hooks.activity.last_s = time.monotonic()
     worker._forget_after_fork()
 
 
@@ -750,7 +797,7 @@ def test_a_forked_child_has_no_thread_and_nothing_of_its_parent_to_flush(
     forked(worker, syncs)
     worker.flush()
     assert worker._thread is None
-    assert syncs.manners == []
+    assert syncs.options == []
 
 
 def test_a_forked_child_that_runs_jobs_itself_syncs_them(make: Make, syncs: Syncs) -> None:
@@ -758,4 +805,4 @@ def test_a_forked_child_that_runs_jobs_itself_syncs_them(make: Make, syncs: Sync
     forked(worker, syncs)
     hook(worker)
     worker.flush()
-    assert len(syncs.manners) == 1
+    assert len(syncs.options) == 1

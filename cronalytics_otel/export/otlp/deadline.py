@@ -1,36 +1,40 @@
 """HTTP requests that end when their time is over, whatever the server does.
 
-A time-out of requests or urllib3 bounds one operation on the socket: one address tried, one
-message written, one piece read. A server that trickles a byte a second holds a request for ever.
-Here each of those operations gets what is left of the whole. Only looking up the host's name
-has no bound but the system's own, and a SOCKS proxy has requests' usual time-outs.
+The time-outs of requests and urllib3, `Timeout(total=…)` included, bound each read from the socket
+and not the whole request. So a server that sends headers or a body byte by byte holds a request for
+ever. `test_headers_that_trickle_for_ever_end_at_the_timeout` hangs without this module: headers are
+read where no caller can look at the clock. Here each read and each upload on a connected socket gets
+the time that is left of the whole request.
+
+What is left to the libraries: looking up the host's name has no bound but the system's own. While a
+connection is made, each address, the TLS handshake and each message to a proxy get half of the time.
+A SOCKS proxy has the libraries' usual time-outs.
 """
 
 from __future__ import annotations
 
-import http.client
 import io
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.util.connection import create_connection
+
+from ...clock import SYSTEM_CLOCK
 
 _DEADLINE: ContextVar[float] = ContextVar("deadline")
-"""`time.monotonic()` when the request of this thread must be over."""
+"""The monotonic time, in seconds, at which the request of this thread must be over."""
 
 
 @contextmanager
 def deadline(timeout_s: float) -> Iterator[None]:
-    """What runs inside and uses DeadlineAdapter is over after `timeout_s`."""
-    token = _DEADLINE.set(time.monotonic() + timeout_s)
+    """Bound the requests inside the block that use a `DeadlineAdapter`."""
+    token = _DEADLINE.set(SYSTEM_CLOCK.monotonic_s() + timeout_s)
     try:
         yield
     finally:
@@ -38,15 +42,15 @@ def deadline(timeout_s: float) -> Iterator[None]:
 
 
 def remaining_s() -> float:
-    """What is left, more than 0; raises TimeoutError when nothing is."""
-    left_s = _DEADLINE.get() - time.monotonic()
+    """Return the seconds that are left, more than 0. Raises TimeoutError when none are."""
+    left_s = _DEADLINE.get() - SYSTEM_CLOCK.monotonic_s()
     if left_s <= 0:
         raise TimeoutError
     return left_s
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """requests' adapter, for use inside of `deadline()` only."""
+    """An adapter of requests, for use inside `deadline()` only."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -59,10 +63,12 @@ class DeadlineAdapter(HTTPAdapter):
         return manager
 
 
-class _Reader(io.RawIOBase):
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
-        self._raw = raw
+class _DeadlineReader(io.RawIOBase):
+    """Reads from a socket; each read gets the time that is left."""
+
+    def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
 
     def readable(self) -> bool:
         return True
@@ -76,49 +82,29 @@ class _Reader(io.RawIOBase):
         super().close()
 
 
-class _Response(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_Reader(self.fp.detach(), sock))
+class _DeadlineSocket:
+    """A connected socket as http.client uses it; each operation gets the time that is left."""
 
-    def _read_status(self) -> tuple[str, int, str]:
-        """Of the answer. What comes before it on the way (102, 103) says nothing; http.client itself
-        passes over 100 alone."""
-        while True:
-            version, status, reason = super()._read_status()  # type: ignore[misc]
-            if not 102 <= status < 200:
-                return version, status, reason
-            http.client.parse_headers(self.fp)
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def makefile(self, *_args: Any, **_kwargs: Any) -> io.BufferedReader:
+        """Return a file to read the answer from: http.client asks for no other."""
+        return io.BufferedReader(_DeadlineReader(self._sock))
+
+    def sendall(self, data: Any) -> None:
+        self._sock.settimeout(remaining_s())
+        self._sock.sendall(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
 
 
 class _Connection(HTTPConnection):
-    response_class = _Response
-
-    def _new_conn(self) -> socket.socket:
-        """Addresses that are left share the time that is left: the first may be a black hole."""
-        addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
-        for tried, (*_, address) in enumerate(addresses):
-            left = len(addresses) - tried
-            try:
-                sock = create_connection(
-                    (str(address[0]), self.port),
-                    remaining_s() / left,
-                    socket_options=self.socket_options,
-                )
-            except OSError:
-                if left == 1:
-                    raise
-            else:
-                sock.settimeout(remaining_s())  # not its share: for the TLS handshake
-                return sock
-        raise OSError("the host name has no address")
-
-    def send(self, data: Any) -> None:
-        """Python's sockets, TLS too, take their time-out for all of what is sent at once."""
-        if self.sock is None:
-            self.connect()
-        self.sock.settimeout(remaining_s())
-        super().send(data)
+    def connect(self) -> None:
+        self.timeout = remaining_s() / 2  # an address that never answers leaves time for the next
+        super().connect()
+        self.sock = cast("socket.socket", _DeadlineSocket(self.sock))
 
 
 class _TlsConnection(_Connection, HTTPSConnection):

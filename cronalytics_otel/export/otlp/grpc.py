@@ -1,13 +1,13 @@
-"""OTLP over gRPC (the `grpc` extra), with a receipt.
+"""OTLP over gRPC, with a receipt.
 
-The official gRPC exporter hides the server's response, and with it `partial_success`, retries
-in the caller's thread, and has no public argument to look in between. So the official stub is
-called here on a channel of our own, with spans of the official encoder, and with the official
-exporter's rules for endpoint, TLS and credentials. Nothing is read from the environment but
-the proxy variables that gRPC itself reads.
+The official gRPC exporter hides the server's response, and with it `partial_success`. It retries in
+the caller's thread, and no public argument gives a view in between. So the official stub is called
+here on a channel of our own, with spans of the official encoder, and with the official exporter's
+rules for endpoint, TLS and credentials. Nothing is read from the environment but the proxy variables
+that gRPC itself reads.
 
-gRPC's C core writes some faults (a failed TLS handshake) to stderr by itself; only the
-environment variable GRPC_VERBOSITY=NONE silences it.
+gRPC's C core writes some faults (a failed TLS handshake) to stderr by itself. Only the environment
+variable GRPC_VERBOSITY=NONE silences it.
 """
 
 from __future__ import annotations
@@ -45,15 +45,16 @@ _RETRYABLE: Final = frozenset(
         grpc.StatusCode.DATA_LOSS,
     }
 )
-"""The OTLP specification's; RESOURCE_EXHAUSTED is one only when it comes with a RetryInfo."""
+"""The codes that the OTLP specification calls retryable. RESOURCE_EXHAUSTED is retryable only when it
+comes with a RetryInfo."""
 
 _SIZE_STATUS: Final = frozenset({grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.OUT_OF_RANGE})
-"""What servers call a message that is larger than they take."""
+"""The codes with which servers refuse a message that is too large for them."""
 
 _CHANNEL_OPTIONS: Final = (
     ("grpc.primary_user_agent", f"OTel-OTLP-Exporter-Python/{exporter_version}"),
-    # Channels to one target share their connections, and the back-off of up to two minutes of
-    # a target that was down: ours asks anew at each send, the outbox knows when.
+    # Otherwise channels to one target share their connections, and a back-off of up to two minutes
+    # after the target was down. Ours connects anew at each send: the outbox knows when.
     ("grpc.use_local_subchannel_pool", 1),
 )
 
@@ -65,19 +66,19 @@ _DENIED: Final = frozenset(
         grpc.StatusCode.NOT_FOUND,
     }
 )
-"""The key or the address is wrong: the next request would fare no better."""
+"""The key or the address is wrong, so the next request would fare no better."""
 
 
 _HTTP_STATUS: Final = re.compile(r"Received http2 header with status: (\d+)")
-"""gRPC's own words for an HTTP status that is not 200: a proxy's, or another service's."""
+"""gRPC's own words for an HTTP status that is not 200. It comes from a proxy or another service."""
 
-_NOT_OF_THE_SERVICE: Final = re.compile(
+_NOT_FROM_THE_SERVICE: Final = re.compile(
     r"Stream removed|RST_STREAM|No status received|Exception deserializing response|"
     r"Compression bit set|CLIENT: Received|Failed to create channel|Invalid metadata"
 )
-"""gRPC's own words for an answer that broke off, that cannot be read, or that is none of gRPC, and
-for what it did not even try. It calls them UNKNOWN, INTERNAL or RESOURCE_EXHAUSTED, as servers do
-what they refuse."""
+"""gRPC's own words for an answer that broke off, that cannot be read, or that is not gRPC, and for a
+request that it did not even try. It calls them UNKNOWN, INTERNAL or RESOURCE_EXHAUSTED, and servers
+use the same codes for what they refuse."""
 
 
 class GrpcSender:
@@ -95,28 +96,35 @@ class GrpcSender:
             limit_s = min(limit_s, timeout_s)
         try:
             request = encode_spans([self._convert(span) for span in spans])
-        except Exception as error:  # noqa: BLE001 whatever it is, it goes into the receipt
+        except Exception as error:  # noqa: BLE001 - whatever it is, it goes into the receipt
             reason = self._clean(f"cannot be encoded: {error}")
             return Receipt(verdict=Verdict.REFUSED, reason=reason)
         try:
-            if self._channel is None:
-                self._channel = _open_channel(self._destination)
-            stub = TraceServiceStub(self._channel)  # type: ignore[no-untyped-call]
-            response = stub.Export(request, metadata=self._destination.headers, timeout=limit_s)
+            response = self._export(request, limit_s)
         except grpc.RpcError as error:
-            self.close()  # a channel that failed waits by itself before it connects again
+            self.close()  # a channel that failed would wait by itself before it connects again
             return _receipt_of_error(error, self._clean, limit_s)
         except _UnusableFileError as error:
             return Receipt(verdict=Verdict.RETRY, reason=self._clean(str(error)))
         except (OSError, ValueError, TypeError) as error:  # a certificate file, a header
             reason = self._clean(f"{type(error).__name__}: {error}")
             return Receipt(verdict=Verdict.RETRY, reason=reason)
-        if response is None:  # status 0 alone, of a proxy: no service's answer
+        return self._receipt_of_response(response, len(spans))
+
+    def _export(self, request: Any, limit_s: float) -> Any:
+        """Return an ExportTraceServiceResponse, or None for a status 0 without any message."""
+        if self._channel is None:
+            self._channel = _open_channel(self._destination)
+        stub = TraceServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        return stub.Export(request, metadata=self._destination.headers, timeout=limit_s)
+
+    def _receipt_of_response(self, response: Any, sent: int) -> Receipt:
+        if response is None:  # the status came from a proxy: no service has answered
             reason = "gRPC OK, but without an answer: is this an OTLP endpoint?"
             return Receipt(verdict=Verdict.RETRY, reason=reason)
         partial = response.partial_success
         message = self._clean(partial.error_message)
-        return receipt_of_success(partial.rejected_spans, message, sent=len(spans))
+        return receipt_of_success(partial.rejected_spans, message, sent=sent)
 
     def close(self) -> None:
         if self._channel is not None:
@@ -125,27 +133,29 @@ class GrpcSender:
 
 
 def _open_channel(destination: Destination) -> grpc.Channel:
-    """The official exporter's rules: `https` is TLS, `http` is not, a bare target is TLS unless
-    `insecure` says otherwise. Raises OSError for a certificate file that cannot be read, and
-    `_UnusableFileError` for what may not be handed to gRPC."""
+    """Open a channel by the official exporter's rules: `https` is TLS, `http` is not, and a bare target
+    is TLS unless `insecure` says otherwise.
+
+    Raises OSError for a certificate file that cannot be read, and `_UnusableFileError` for one that
+    must not be given to gRPC.
+    """
     url = urlparse(destination.endpoint)
-    insecure = destination.insecure
-    if url.scheme == "https":
-        insecure = False
-    elif insecure is None:
-        insecure = url.scheme == "http"
     target = url.netloc or destination.endpoint
-    compression = (
-        grpc.Compression.Gzip
-        if destination.compression == "gzip"
-        else grpc.Compression.NoCompression
-    )
-    if insecure:
+    gzip = destination.compression == "gzip"
+    compression = grpc.Compression.Gzip if gzip else grpc.Compression.NoCompression
+    insecure = url.scheme == "http" if destination.insecure is None else destination.insecure
+    if insecure and url.scheme != "https":
         return grpc.insecure_channel(target, options=_CHANNEL_OPTIONS, compression=compression)
+    return grpc.secure_channel(
+        target, _credentials(destination), options=_CHANNEL_OPTIONS, compression=compression
+    )
+
+
+def _credentials(destination: Destination) -> grpc.ChannelCredentials:
     authority = _pem(destination.certificate)
     key, chain = _pem(destination.client_key), _pem(destination.client_certificate)
     if (key is None) != (chain is None):
-        # gRPC's C core ends the process (SIGABRT), and Hermes with it, when it is given half a pair.
+        # Given half a pair, gRPC's C core ends the process (SIGABRT), and Hermes with it.
         raise _UnusableFileError(
             f"the client certificate {destination.client_certificate} has no key: set client_key"
             " too (it may be the same file); gRPC was not tried without"
@@ -153,21 +163,21 @@ def _open_channel(destination: Destination) -> grpc.Channel:
             else f"the client key {destination.client_key} has no certificate: set"
             " client_certificate too; gRPC was not tried without"
         )
-    credentials = grpc.ssl_channel_credentials(
+    return grpc.ssl_channel_credentials(
         root_certificates=authority, private_key=key, certificate_chain=chain
-    )
-    return grpc.secure_channel(
-        target, credentials, options=_CHANNEL_OPTIONS, compression=compression
     )
 
 
 class _UnusableFileError(Exception):
-    """A certificate or key that must not reach gRPC; the text says which, and what to do."""
+    """A certificate or key must not reach gRPC; the text says which one, and what to do."""
 
 
 def _pem(path: str | None) -> bytes | None:
-    """The file's content. To gRPC an empty one is none at all: half of a pair, which ends the
-    process, or in place of an authority all those of the system."""
+    """Return the file's content. Raises `_UnusableFileError` when it holds no PEM.
+
+    For gRPC an empty file is none at all. That would leave half of a pair, which ends the process, or
+    trust all authorities of the system in place of the given one.
+    """
     if path is None:
         return None
     content = Path(path).read_bytes()
@@ -180,27 +190,32 @@ def _receipt_of_error(error: Any, clean: Callable[[str], str], limit_s: float) -
     code: grpc.StatusCode = error.code()
     details = error.details() or ""
     silent = code is grpc.StatusCode.DEADLINE_EXCEEDED
-    said = f"no answer within {limit_s:g} s" if silent else details
-    reason = clean(f"gRPC {code.name}{': ' if said else ''}{said}")
+    words = f"no answer within {limit_s:g} s" if silent else details
     retry_after_s = _retry_delay_s(error)
+    verdict = _verdict(code, details, has_retry_info=retry_after_s is not None)
+    return Receipt(
+        verdict=verdict,
+        reason=clean(f"gRPC {code.name}{': ' if words else ''}{words}"),
+        retry_after_s=retry_after_s if verdict is Verdict.RETRY else None,
+        silent=silent,
+    )
+
+
+def _verdict(code: grpc.StatusCode, details: str, *, has_retry_info: bool) -> Verdict:
     if (status := _HTTP_STATUS.search(details)) is not None:
-        return Receipt(verdict=verdict_of_http(int(status[1])), reason=reason)
-    if _NOT_OF_THE_SERVICE.search(details):
-        return Receipt(verdict=Verdict.RETRY, reason=reason)
+        return verdict_of_http(int(status[1]))
+    if _NOT_FROM_THE_SERVICE.search(details):
+        return Verdict.RETRY
     if code in _SIZE_STATUS and says_too_large(details):
-        return Receipt(verdict=Verdict.TOO_LARGE, reason=reason)
-    if code in _RETRYABLE or (
-        code is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after_s is not None
-    ):
-        return Receipt(
-            verdict=Verdict.RETRY, reason=reason, retry_after_s=retry_after_s, silent=silent
-        )
-    verdict = Verdict.DENIED if code in _DENIED else Verdict.REFUSED
-    return Receipt(verdict=verdict, reason=reason)
+        return Verdict.TOO_LARGE
+    if code in _RETRYABLE or (code is grpc.StatusCode.RESOURCE_EXHAUSTED and has_retry_info):
+        return Verdict.RETRY
+    return Verdict.DENIED if code in _DENIED else Verdict.REFUSED
 
 
 def _retry_delay_s(error: Any) -> float | None:
-    """The RetryInfo of the status details, or by itself in the trailer the exporter reads."""
+    """Return the delay of the RetryInfo, which comes in the status details, or alone in a trailer of
+    its own (which the official exporter reads)."""
     trailers = dict(error.trailing_metadata() or ())
     try:
         if alone := trailers.get("google.rpc.retryinfo-bin"):
@@ -209,7 +224,7 @@ def _retry_delay_s(error: Any) -> float | None:
             if detail.Is(RetryInfo.DESCRIPTOR):
                 return _seconds(RetryInfo.FromString(detail.value))
     except DecodeError:
-        pass  # what the server added cannot be read: its status stands without it
+        pass  # the details cannot be read: the status stands without them
     return None
 
 

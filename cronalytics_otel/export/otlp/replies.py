@@ -1,4 +1,4 @@
-"""What a server replied, in words that are fit for a log and without secrets."""
+"""A server's reply: in words that are fit for a log, without secrets, and as a receipt."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _REASON_CHARS: Final = 200
 _LEAST_SECRET_CHARS: Final = 4
-"""Shorter header values (`1`, `eu`) are no secrets, and masking them would garble any text."""
+"""Shorter header values (`1`, `eu`) are not secrets, and masking them would garble any text."""
 
 _PERCENT: Final = re.compile("%[0-9A-F]{2}")
 
@@ -27,16 +27,19 @@ _SAYS_TOO_LARGE: Final = re.compile(
     r"(body|message|payload|request)( length| size)? (is )?too (large|big)|larger than max",
     re.IGNORECASE,
 )
-"""How servers say it under another status: the Collector's HTTP receiver answers 400 `http:
-request body too large`, tonic (rotel, other Rust servers) OUT_OF_RANGE `message length too
-large`, gRPC in Go and C RESOURCE_EXHAUSTED `received message larger than max`."""
+"""The words of servers that refuse a large request with another status than 413. The Collector's HTTP
+receiver answers 400 `http: request body too large`, tonic (rotel, other Rust servers) OUT_OF_RANGE
+`message length too large`, gRPC in Go and C RESOURCE_EXHAUSTED `received message larger than max`."""
 
 
 def one_liner(destination: Destination) -> Callable[[str], str]:
-    """A function that makes a server's or an exception's words fit for a log: one line, short,
-    without control characters, header values, secrets of the URL, and what else looks like one."""
-    said = {form for secret in _secrets(destination) for form in _as_quoted(secret)}
-    secrets = sorted(said, key=len, reverse=True)
+    """Return a function that makes a server's or an exception's words fit for a log.
+
+    Its result is one short line without control characters, header values, secrets of the URL, and
+    anything else that looks like a secret.
+    """
+    forms = {form for secret in _secrets(destination) for form in _as_quoted(secret)}
+    secrets = sorted(forms, key=len, reverse=True)
 
     def clean(text: str) -> str:
         for secret in secrets:
@@ -50,7 +53,7 @@ def one_liner(destination: Destination) -> Callable[[str], str]:
 def _secrets(destination: Destination) -> Iterable[str]:
     found = [value for _, value in destination.headers]
     found += [part for value in found for part in value.split()]  # `Bearer TOKEN`
-    found += [part for value in found for part in _of_basic(value)]
+    found += [part for value in found for part in _basic_credentials(value)]
     if destination.protocol != "grpc":
         parts = urlsplit(destination.endpoint)
         found += KEY_IN_PATH.findall(parts.path)
@@ -62,8 +65,8 @@ def _secrets(destination: Destination) -> Iterable[str]:
     return (secret for secret in found if len(secret) >= _LEAST_SECRET_CHARS)
 
 
-def _of_basic(value: str) -> list[str]:
-    """User and password out of `Basic …`."""
+def _basic_credentials(value: str) -> list[str]:
+    """Return user and password out of `Basic …`."""
     scheme, _, encoded = value.partition(" ")
     if scheme.lower() != "basic":
         return []
@@ -74,7 +77,8 @@ def _of_basic(value: str) -> list[str]:
 
 
 def _as_quoted(secret: str) -> Iterator[str]:
-    """The forms in which servers repeat it: as it is, in a URL, in JSON (some escape `/` there)."""
+    """Yield the forms in which servers repeat a secret: as it is, in a URL, in JSON (where some escape
+    `/`)."""
     in_json = json.dumps(secret)[1:-1]
     in_urls = quote(secret), quote(secret, safe="")
     yield from (secret, in_json, in_json.replace("/", "\\/"), secret.replace("/", "\\/"), *in_urls)
@@ -87,14 +91,15 @@ def says_too_large(text: str) -> bool:
 
 
 def receipt_of_success(rejected: int, message: str, *, sent: int) -> Receipt:
-    """What `partial_success` makes of a success; a message alone is a warning of the server's."""
+    """Return the receipt of a success with its `partial_success`. A message without rejected spans is
+    a warning."""
     if rejected <= 0:
         return Receipt(verdict=Verdict.ACCEPTED, reason=message)
-    said = f": {message}" if message else ""
+    words = f": {message}" if message else ""
     if rejected >= sent:
-        return Receipt(verdict=Verdict.REFUSED, reason=f"all {sent} spans were rejected{said}")
+        return Receipt(verdict=Verdict.REFUSED, reason=f"all {sent} spans were rejected{words}")
     return Receipt(
         verdict=Verdict.PARTIAL,
-        reason=f"{rejected} of {sent} spans were rejected{said}",
+        reason=f"{rejected} of {sent} spans were rejected{words}",
         rejected_spans=rejected,
     )

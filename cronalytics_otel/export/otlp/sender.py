@@ -1,14 +1,11 @@
-"""Sending spans by OTLP, with a receipt for each request.
-
-`open_sender` gives the sender for a destination's protocol. What both protocols share is here:
-the SDK's span type out of ours, and what becomes of a server's words.
-"""
+"""The sender of a destination: it sends spans by OTLP, and returns a receipt for each request."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from ...about import GRPC_PACKAGE
 from ...model import AttributeValue, Span
 from ..acknowledgement import Receipt
 from .spans import span_converter
@@ -18,18 +15,21 @@ if TYPE_CHECKING:
 
 
 class MissingExporterError(Exception):
-    """An optional part is not installed; the text says how to install it."""
+    """gRPC cannot be imported; the text says what to do."""
 
 
 class Sender(Protocol):
     """Sends to one destination. Not for use by several threads at once, nor across a fork."""
 
     def send(self, spans: Sequence[Span], *, timeout_s: float | None = None) -> Receipt:
-        """Make one request, and say what became of it. Raises nothing for what a server or the
-        network does. `timeout_s` bounds the whole of it (default: the destination's)."""
+        """Make one request, and return what became of it.
+
+        Raises nothing for what a server or the network does. `timeout_s` bounds the whole request,
+        in addition to the destination's own time-out.
+        """
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
 
 
 def open_sender(
@@ -38,18 +38,19 @@ def open_sender(
     *,
     scope_version: str,
 ) -> Sender:
-    """A sender for `destination`; connects when it first sends.
+    """Return a sender for `destination`, which connects when it first sends.
 
-    Raises MissingExporterError when the destination speaks gRPC and the extra is missing.
+    Raises `MissingExporterError` when the destination uses gRPC, and that cannot be imported.
     """
     convert = span_converter(resource_attributes, scope_version=scope_version)
     if destination.protocol == "grpc":
         try:
             from .grpc import GrpcSender
-        except ImportError as error:
+        except (ImportError, RuntimeError) as error:  # the latter: versions that do not match
             raise MissingExporterError(
                 f"destination {destination.name!r} uses gRPC, which needs"
-                " `pip install 'cronalytics-otel[grpc]'`"
+                f" `pip install '{GRPC_PACKAGE}'` ({error}); where that is no help, set its protocol"
+                " to http/protobuf"
             ) from error
         return GrpcSender(destination, convert)
     from .http import HttpSender

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import Resource as SdkResource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 from opentelemetry.trace import SpanKind as SdkSpanKind
 
-from ...model import AttributeValue, Span, SpanEvent, SpanKind, SpanLink
+from ...model import AttributeValue, Resource, Span, SpanEvent, SpanKind, SpanLink
 
 SCOPE_NAME: Final = "cronalytics_otel"
 
@@ -20,7 +20,7 @@ _UNSET: Final = Status(StatusCode.UNSET)
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 
 
-class _Resource(Resource):
+class _Resource(SdkResource):
     """Hashed once: the encoder asks for it at every span, and the SDK's answer is a JSON text."""
 
     def __hash__(self) -> int:
@@ -30,25 +30,42 @@ class _Resource(Resource):
         return known
 
 
+_ResourceAndScope: TypeAlias = tuple[_Resource, InstrumentationScope]
+
+
 # --- spans ---------------------------------------------------------------------------------
 
 
 def span_converter(
     resource_attributes: Mapping[str, AttributeValue], *, scope_version: str
 ) -> Callable[[Span], ReadableSpan]:
-    """A function from our span to the SDK's, built directly: a tracer costs five times as much."""
-    resource = _Resource(dict(_encodable(resource_attributes)))
-    scope = InstrumentationScope(SCOPE_NAME, scope_version)
+    """Return a function from our span to the SDK's, built directly: a tracer costs five times as much.
+
+    A trace has the resource that its root names, else the one of `resource_attributes`.
+    """
+    own = _sdk_resource(resource_attributes, scope_version)
+    by_resource: dict[Resource, _ResourceAndScope] = {}
+    resource, scope = own
 
     contexts: dict[int, SpanContext] = {}
     """Of the trace at hand: parents come before their children."""
 
+    def of_run(resource: Resource) -> _ResourceAndScope:
+        known = by_resource.get(resource)
+        if known is None:
+            known = by_resource[resource] = _sdk_resource(
+                dict(resource.attributes), resource.scope_version
+            )
+        return known
+
     def convert(span: Span) -> ReadableSpan:
+        nonlocal resource, scope
         trace_id, parent_id = span.trace_id, span.parent_id
         context = SpanContext(trace_id, span.span_id, is_remote=False, trace_flags=_SAMPLED)
         if parent_id is None:
             contexts.clear()
             parent = None
+            resource, scope = own if span.resource is None else of_run(span.resource)
         else:
             parent = contexts.get(parent_id)
             if parent is None or parent.trace_id != trace_id:
@@ -70,6 +87,13 @@ def span_converter(
         )
 
     return convert
+
+
+def _sdk_resource(
+    attributes: Mapping[str, AttributeValue], scope_version: str
+) -> _ResourceAndScope:
+    scope = InstrumentationScope(SCOPE_NAME, scope_version)
+    return _Resource(dict(_encodable(attributes))), scope
 
 
 def _event(event: SpanEvent) -> Event:

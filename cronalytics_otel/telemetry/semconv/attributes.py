@@ -202,7 +202,7 @@ ATTRIBUTES: Final = (
     # Resource
     _row(SERVICE_NAME, _STRING, "", "`hermes-cron` unless named otherwise.", "`OTEL_SERVICE_NAME`, configuration", (Where.RESOURCE,)),
     _row(SERVICE_VERSION, _STRING, "", "Version of this plugin.", "the package", (Where.RESOURCE,)),
-    _row(SERVICE_INSTANCE_ID, _STRING, "", "Stable for one Hermes home on one machine.", "host name and path of the home, hashed", (Where.RESOURCE,)),
+    _row(SERVICE_INSTANCE_ID, _STRING, "", "Random; stable for one Hermes home on one machine.", "`instance.json` beside the journal", (Where.RESOURCE,)),
     _row(HOST_NAME, _STRING, "", "Name of the machine.", "the operating system", (Where.RESOURCE,)),
     _row(HERMES_PROFILE_NAME, _STRING, "", "The Hermes profile.", "the Hermes home", (Where.RESOURCE,)),
     _row(HERMES_VERSION, _STRING, "", "Version of Hermes Agent.", "the installed host", (Where.RESOURCE,)),

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from ...domain.errors import ErrorType
-from ...model import AttributeValue, CostStatus, Mode, Run, ScheduleKind, Trigger, Usage
+from ...model import AttributeValue, Mode, Run, ScheduleKind, Trigger, Usage
 from .. import semconv as sc
 from ..content import error_text, value_text
 from .observed import Attributes
@@ -34,7 +34,7 @@ def run_attributes(run: Run) -> Attributes:
         sc.HERMES_CRON_RUN_SKIP_REASON: _plain(run.skip_reason),
         sc.HERMES_CRON_RUN_MISSED_COUNT: run.missed_count,
         sc.HERMES_CRON_RUN_SCHEDULER_DOWN: run.scheduler_down,
-        sc.HERMES_CRON_COST_TOTAL: _cost_usd(run),
+        sc.HERMES_CRON_COST_TOTAL: run.known_cost_usd,
         sc.HERMES_CRON_COST_STATUS: _plain(run.cost_status),
         sc.HERMES_CRON_MODEL_NAME: value_text(run.model),
         sc.HERMES_CRON_MODEL_PROVIDER: value_text(run.provider),
@@ -120,13 +120,6 @@ def _run_usage(usage: Usage) -> Attributes:
         sc.HERMES_CRON_USAGE_REASONING_TOKENS: usage.reasoning_tokens,
         sc.HERMES_CRON_USAGE_TOTAL_TOKENS: usage.total_tokens,
     }
-
-
-def _cost_usd(run: Run) -> float | None:
-    """Return the cost; None when it is unknown, for which some hosts write 0."""
-    if run.cost_usd is None or run.cost_status is CostStatus.UNKNOWN:
-        return None
-    return float(run.cost_usd)
 
 
 def _plain(value: StrEnum | None) -> str | None:

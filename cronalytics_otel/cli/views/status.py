@@ -1,0 +1,199 @@
+"""The overview as titled groups of lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from ...config import Settings
+from ...host.home import Home
+from ...insight.overview import DestinationOverview, OverdueJob, Overview
+from ...journal.outbox import DestinationStatus
+from ...model import Source
+from .. import formats
+from ..sources import ABSENCE
+
+_CONTENT = {
+    "off": "off: of what was said in a run, error texts alone are sent, masked",
+    "errors": "errors: what was said in failed runs is sent",
+    "full": "full: what was said in all runs is sent",
+}
+
+_MARKS = {"good": "✓", "bad": "✗", "warning": "!", "muted": formats.UNKNOWN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """All that `status` shows."""
+
+    home: Home
+    now_ns: int
+    settings: Settings
+    overview: Overview
+    journal_size_bytes: int
+    """With its write-ahead log."""
+
+
+def lines(status: Status) -> Iterator[Text]:
+    yield from _hermes(status)
+    yield Text()
+    yield _title("Sources")
+    yield from _sources(status.overview)
+    yield Text()
+    yield _title("Journal")
+    yield from _journal(status)
+    yield Text()
+    yield _title("Destinations")
+    yield from _destinations(status)
+    if status.overview.config_problems:
+        yield Text()
+        yield _title("Configuration")
+        for problem in status.overview.config_problems:
+            yield _line("bad", "", problem)
+
+
+def _title(text: str) -> Text:
+    return Text(text, style="heading")
+
+
+def _line(mark: str, label: str, value: str) -> Text:
+    """Return a line of three columns.
+
+    A mark without a label stands right before its text. A line without both continues the one above.
+    """
+    column = "" if mark and not label else f"{label:<10} "
+    return Text.assemble((_MARKS.get(mark, " "), mark or "none"), " ", (column, "muted"), value)
+
+
+def _hermes(status: Status) -> Iterator[Text]:
+    yield _title("Hermes")
+    yield _line("", "home", f"{status.home.path} (profile {status.home.profile})")
+    yield _line("", "version", status.overview.hermes_version or formats.UNKNOWN)
+    by_job = formats.content_by_job(status.settings.content_jobs)
+    yield _line("", "content", f"{_CONTENT[status.settings.content]}{by_job}")
+
+
+def _sources(overview: Overview) -> Iterator[Text]:
+    if not overview.sources:
+        yield _line("muted", "", "no sync has finished yet")
+    for source in overview.sources:
+        yield from _source(source, overview.last_sync_ns)
+
+
+def _source(source: Source, last_sync_ns: int | None) -> Iterator[Text]:
+    if not source.exists:
+        yield _line("muted", source.name, source.path)
+        yield _line("", "", f"not there: {ABSENCE[source.name]}")
+    elif source.fault is not None:
+        yield _line("bad", source.name, source.fault)
+    else:
+        read = (
+            f"read {formats.moment(last_sync_ns)}" if last_sync_ns else "no sync has finished yet"
+        )
+        yield _line("good", source.name, source.path)
+        yield _line("", "", f"changed {formats.moment(source.changed_ns)}, {read}")
+
+
+def _journal(status: Status) -> Iterator[Text]:
+    overview, now_ns = status.overview, status.now_ns
+    size = formats.size(status.journal_size_bytes)
+    yield _line("", "file", f"{status.home.journal}, {size}")
+    yield _line("", "runs", _runs(overview))
+    yield _line("", "last sync", _when(overview.last_sync_ns, now_ns))
+    for problem in overview.problems:
+        yield _line("bad", "problem", problem)
+    for overdue in overview.overdue:
+        yield _line("warning", "overdue", _overdue(overdue, now_ns))
+
+
+def _runs(overview: Overview) -> str:
+    totals = overview.totals
+    known = formats.counted(totals.runs, "run")
+    if totals.oldest_ns is not None and totals.newest_ns is not None:
+        first, last = formats.minute(totals.oldest_ns), formats.minute(totals.newest_ns)
+        known += f", ended {first} to {last}"
+    text = f"{known}; {overview.open_runs:,} open"
+    if overview.lost_rows:
+        text += f"; {overview.lost_rows:,} deleted by Hermes before they were read"
+    if overview.lost_observations:
+        text += f"; {formats.counted(overview.lost_observations, 'detail')} of calls not kept"
+    return text
+
+
+def _overdue(overdue: OverdueJob, now_ns: int) -> str:
+    name = formats.one_line(overdue.job.job_name)
+    due = f"{name} was due {_when(overdue.job.due_ns, now_ns)}"
+    unread = "" if overdue.is_current else ", and nothing was read since"
+    return f"{due}{unread}: is the scheduler running?"
+
+
+def _when(then_ns: int | None, now_ns: int) -> str:
+    if then_ns is None:
+        return "never"
+    return f"{formats.moment(then_ns)} ({formats.ago(then_ns, now_ns)})"
+
+
+def _destinations(status: Status) -> Iterator[Text]:
+    settings = status.settings
+    if settings.disabled:
+        yield _line("warning", "", "OTEL_SDK_DISABLED is true: nothing is sent")
+    elif not settings.destinations:
+        yield _line("warning", "", "none: runs are kept in the journal and sent nowhere")
+    for destination in status.overview.destinations:
+        yield from _destination(destination, status)
+    known = {destination.progress.name for destination in status.overview.destinations}
+    for new in () if settings.disabled else settings.destinations:
+        if new.name not in known:
+            yield _line("muted", new.name, new.safe_endpoint)
+            yield _line("", "", "new: gets the whole history at the next sync")
+
+
+def _destination(destination: DestinationOverview, status: Status) -> Iterator[Text]:
+    progress, now_ns = destination.progress, status.now_ns
+    yield _line(_mark(destination), progress.name, progress.endpoint)
+    if not progress.active:
+        why = _why_inactive(progress, status.settings)
+        yield _line("", "", f"{why}; it keeps what it lacked")
+    receipt = _when(progress.last_receipt_ns, now_ns)
+    yield _line("", "delivered", f"{progress.delivered:,}, last receipt {receipt}")
+    oldest = (
+        f", the oldest ended {formats.ago(progress.oldest_pending_ns, now_ns)}"
+        if progress.oldest_pending_ns is not None
+        else ""
+    )
+    yield _line("", "pending", f"{progress.pending:,}{oldest}")
+    yield from _failure(progress, now_ns)
+    if progress.refused:
+        yield _line("", "refused", f"{progress.refused:,}; `sync --retry-refused` sends them again")
+        for refusal in destination.refusals:
+            yield _line("", "", f"{refusal.runs:,} x {refusal.reason}")
+    if progress.given_up:
+        yield _line("", "given up", f"{progress.given_up:,}, which had waited too long")
+
+
+def _failure(progress: DestinationStatus, now_ns: int) -> Iterator[Text]:
+    if not progress.failures or progress.failing_since_ns is None:
+        return
+    yield _line("", "failing", f"since {_when(progress.failing_since_ns, now_ns)}")
+    yield _line("", "", f"{progress.last_error}")
+    if progress.next_attempt_ns is not None and progress.active:
+        asked = ", as the server asked" if progress.asked_to_wait else ""
+        yield _line("", "next try", f"{_when(progress.next_attempt_ns, now_ns)}{asked}")
+
+
+def _why_inactive(progress: DestinationStatus, settings: Settings) -> str:
+    """Return why it was not in use at the last sync. The settings may have changed since."""
+    if all(destination.name != progress.name for destination in settings.destinations):
+        return "no longer in the settings"
+    if settings.disabled:
+        return "sending is switched off by OTEL_SDK_DISABLED"
+    return "goes on at the next sync"
+
+
+def _mark(destination: DestinationOverview) -> str:
+    if destination.fails:
+        return "bad"
+    progress = destination.progress
+    return "warning" if progress.refused or not progress.active else "good"

@@ -1,0 +1,45 @@
+"""The summary of a sync."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from ...sync import DestinationReport, SyncReport
+from .. import formats
+
+
+def lines(report: SyncReport, now_ns: int, *, dry_run: bool) -> Iterator[Text]:
+    if report.repair is not None:
+        yield Text(
+            f"The journal was damaged ({report.repair.fault}) and is now {report.repair.moved_to};"
+            " a new one was filled from the host.",
+            style="warning",
+        )
+    new = formats.counted(report.new_runs, "new run")
+    found = f"{new} found" if dry_run else new
+    yield Text(f"{found}, {report.open_runs:,} still open")
+    for destination in report.destinations:
+        yield from _destination_lines(destination, now_ns, dry_run=dry_run)
+    if dry_run:
+        yield Text("Dry run: nothing was written, nothing was sent.")
+
+
+def _destination_lines(
+    destination: DestinationReport, now_ns: int, *, dry_run: bool
+) -> Iterator[Text]:
+    counts = [f"{destination.pending:,} {'to send' if dry_run else 'pending'}"]
+    if not dry_run:
+        counts.insert(0, f"{destination.sent:,} sent")
+    if destination.refused:
+        counts.append(f"{destination.refused:,} refused")
+    if destination.given_up:
+        counts.append(f"{destination.given_up:,} given up")
+    well = destination.error is None and destination.next_attempt_ns is None
+    mark = ("✓", "good") if well else ("✗", "bad")
+    yield Text.assemble(mark, f" {destination.name}: {', '.join(counts)}")
+    if destination.error is not None:
+        yield Text(f"  {formats.one_line(destination.error)} ({destination.endpoint})", style="bad")
+    if destination.next_attempt_ns is not None:
+        yield Text(f"  next try {formats.ago(destination.next_attempt_ns, now_ns)}")

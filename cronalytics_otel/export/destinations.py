@@ -1,0 +1,187 @@
+"""The destinations of a sync: which ones are sent to, by which sender, and in which thread."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from ..about import __version__
+from ..config import Destination, Settings
+from ..host.home import Home
+from ..journal import Journal, JournalError
+from ..journal.outbox import DestinationProgress
+from ..lock import SyncBusyError, sync_lock
+from ..model.times import NS
+from .backoff import waits_until_ns
+from .exporter import DestinationExporter
+from .options import SyncOptions
+from .otlp.sender import MissingExporterError, Sender, open_sender
+from .report import DestinationReport, merged
+from .threads import DestinationThreads
+from .traces import trace_builder
+
+
+@dataclass(slots=True)
+class Senders:
+    """The open connections to destinations, and the threads that use them, kept between the syncs of
+    one process."""
+
+    threads: DestinationThreads = field(default_factory=DestinationThreads)
+    _senders: dict[str, tuple[Destination, Sender]] = field(default_factory=dict)
+
+    def get(self, destination: Destination) -> Sender:
+        """Return the destination's sender: a new one when its settings have changed.
+
+        Each run that it sends brings its own resource.
+
+        Raises `MissingExporterError` when gRPC cannot be imported.
+        """
+        known = self._senders.pop(destination.name, None)
+        if known is not None and known[0] != destination:
+            known[1].close()
+            known = None
+        if known is None:
+            known = (destination, open_sender(destination, {}, scope_version=__version__))
+        self._senders[destination.name] = known
+        return known[1]
+
+    def close(self) -> None:
+        """Close all but those that are in use: these end with the process."""
+        for name, (_, sender) in list(self._senders.items()):
+            if not self.threads.is_busy(name):
+                sender.close()
+                del self._senders[name]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file in the journal's folder.
+
+    Raises `SyncBusyError` when somebody else holds it, `JournalError` when nobody could.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(sync_lock(path))
+        except OSError as error:
+            raise JournalError(
+                f"{path} cannot be locked: {error}; its folder must be writable by this user, and"
+                " on a file system with locks"
+            ) from error
+        yield
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationsExport:
+    """The export of one sync: each destination gets what it has not acknowledged."""
+
+    home: Home
+    settings: Settings
+    options: SyncOptions
+    senders: Senders
+    on_sent: Callable[[str, int], None]
+    """Is called with the destination's name and the number of runs that this sync has sent to it."""
+
+    def run(self, journal: Journal) -> dict[str, DestinationReport]:
+        """Send what is pending; return the reports by destination.
+
+        One destination alone is sent to here; where there are several, each has a thread. Reports of
+        threads that an earlier sync has started are returned too. Raises what a thread raised.
+        """
+        threads, names = self.senders.threads, self._destinations
+        threads.stop_all_but(names)
+        earlier = threads.collect()
+        # A destination that is failing goes last, for where no thread can be started.
+        pending = sorted(journal.outbox.pending_destinations(), key=lambda p: p.failures > 0)
+        if len(names) == 1 and not any(map(threads.is_busy, names)):
+            sent = {p.name: self._export(journal, p, self.options) for p in pending}
+            return merged(earlier, sent)
+        backing_off = self._backing_off(pending)
+        awaited = self._start([p for p in pending if p.name not in backing_off])
+        threads.wait(awaited, self._must_stop_waiting)
+        return merged(earlier, backing_off, threads.collect())
+
+    @property
+    def _destinations(self) -> dict[str, Destination]:
+        return {destination.name: destination for destination in self.settings.destinations}
+
+    def _backing_off(self, pending: Sequence[DestinationProgress]) -> dict[str, DestinationReport]:
+        """Return the reports of the destinations that may not be tried yet."""
+        now_ns = self.options.clock.now_ns()
+        next_ns = {
+            p.name: waits_until_ns(p, now_ns=now_ns, eager=self.options.eager)
+            for p in pending
+            if not self.senders.threads.is_busy(p.name)
+        }
+        return {
+            p.name: replace(_nothing_done(p), next_attempt_ns=next_ns[p.name])
+            for p in pending
+            if next_ns.get(p.name) is not None
+        }
+
+    def _start(self, due: Sequence[DestinationProgress]) -> list[str]:
+        """Give each thread its task; return the destinations to wait for."""
+        awaited = []
+        for progress in due:
+            name = progress.name
+            # A request that began before the host was to leave may take its whole time-out.
+            hangs = (
+                self.options.hurried
+                and progress.failures > 0
+                and self.senders.threads.is_busy(name)
+            )
+            self.senders.threads.start(name, partial(self._task, name))
+            if not hangs:
+                awaited.append(name)
+        return awaited
+
+    def _must_stop_waiting(self) -> bool:
+        remaining_s = self.options.remaining_s()
+        return self.options.interrupted() or (remaining_s is not None and remaining_s <= 0)
+
+    def _task(self, name: str, should_stop: Callable[[], bool]) -> DestinationReport:
+        """Send to one destination, in a thread of its own, with its own connection to the journal."""
+        options = replace(self.options, interrupted=should_stop)
+        with Journal.open(self.home.journal, mend=False) as journal:
+            for progress in journal.outbox.pending_destinations():
+                if progress.name == name:
+                    return self._export(journal, progress, options)
+        return DestinationReport(name=name, endpoint=self._destinations[name].safe_endpoint)
+
+    def _export(
+        self, journal: Journal, progress: DestinationProgress, options: SyncOptions
+    ) -> DestinationReport:
+        without_content = replace(self.settings, content="off", content_jobs={})
+        destination = self._destinations[progress.name]
+        exporter = DestinationExporter(
+            journal,
+            progress,
+            lambda: self.senders.get(destination),
+            trace_builder(self.home, self.settings, journal),
+            options,
+            max_age_ns=round(self.settings.max_age_days * 86_400 * NS),
+            build_slim=trace_builder(self.home, without_content, journal),
+            on_sent=self.on_sent,
+        )
+        try:
+            # A lock of its own: it may be held for longer than that of the home.
+            with locked(self.home.lock.with_name(f"destination-{progress.id}.lock")):
+                return exporter.run()
+        except SyncBusyError:
+            error = "another sync is sending to it just now"
+        except MissingExporterError as missing:
+            error = str(missing)
+        return replace(_nothing_done(progress), error=error)
+
+
+def _nothing_done(progress: DestinationProgress) -> DestinationReport:
+    return DestinationReport(name=progress.name, endpoint=progress.endpoint)

@@ -1,0 +1,164 @@
+"""The receipt of an HTTP answer. Only OTLP's own answer is an acceptance: other services say 200 too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from math import isfinite
+from typing import Final
+
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from ...config import safe_url
+from ..acknowledgement import Receipt, Verdict, verdict_of_http
+from .replies import receipt_of_success, says_too_large
+
+_PROTOBUF_TYPES: Final = frozenset({"application/x-protobuf", "application/protobuf"})
+_JSON_TYPE: Final = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A server's answer. Header names are in lower case. `complete` is False when the body was cut
+    off, or is longer than a receipt can be."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    complete: bool
+
+
+def receipt_of(answer: Answer, *, sent: int, clean: Callable[[str], str], now_s: float) -> Receipt:
+    """Return what an answer means for the `sent` spans. `now_s` is in epoch seconds, for
+    Retry-After."""
+    status = answer.status
+    if 200 <= status < 300:
+        return _receipt_of_2xx(answer, sent, clean)
+    reason = clean(f"{_title(status)}{_message(answer)}")
+    if 300 <= status < 400:
+        to = safe_url(answer.headers.get("location", "")) or "nowhere"
+        reason = clean(f"{_title(status)}: redirected to {to}, which is not followed")
+    verdict = verdict_of_http(status)
+    if verdict is Verdict.RETRY:
+        retry_after_s = parse_retry_after(answer.headers.get("retry-after"), now_s)
+        return Receipt(verdict=verdict, reason=reason, retry_after_s=retry_after_s)
+    if status == 400 and says_too_large(_error_text(answer)):
+        verdict = Verdict.TOO_LARGE
+    return Receipt(verdict=verdict, reason=reason)
+
+
+def parse_retry_after(value: str | None, now_s: float) -> float | None:
+    """Return the seconds to wait, from either form of RFC 9110: seconds, or an HTTP date."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(value)
+            seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now_s
+        except (ValueError, OverflowError):  # a year or a zone beyond what a date can be
+            return None
+    return max(0.0, seconds) if isfinite(seconds) else None
+
+
+def _receipt_of_2xx(answer: Answer, sent: int, clean: Callable[[str], str]) -> Receipt:
+    """Return a receipt that accepts only with OTLP's own answer: a login page or a wrong port says 200
+    too."""
+    try:
+        partial = _otlp_response(answer).partial_success
+    except _NotOtlpError as error:
+        reason = clean(f"{_title(answer.status)}, but {error}: is this an OTLP endpoint?")
+        return Receipt(verdict=Verdict.RETRY, reason=reason)
+    return receipt_of_success(partial.rejected_spans, clean(partial.error_message), sent=sent)
+
+
+class _NotOtlpError(Exception):
+    """The answer does not come from an OTLP service; the text says why."""
+
+
+def _otlp_response(answer: Answer) -> ExportTraceServiceResponse:
+    """Return OTLP's own answer. Raises `_NotOtlpError`.
+
+    An empty body *is* an ExportTraceServiceResponse (with nothing rejected). It counts with OTLP's
+    content types, and without any, as 200, 202 and 204 of real backends come. A web page has a
+    content type of its own.
+    """
+    response = ExportTraceServiceResponse()
+    media_type = _media_type(answer)
+    if not answer.complete:
+        raise _NotOtlpError("its answer was cut off or too long")
+    if media_type not in {"", _JSON_TYPE} | _PROTOBUF_TYPES or (answer.body and not media_type):
+        raise _NotOtlpError(f"it answered {media_type or 'without a content type'}")
+    if not answer.body:
+        return response
+    try:
+        if media_type == _JSON_TYPE:
+            _parse_json(answer.body, response)
+        else:
+            response.ParseFromString(answer.body)
+    except (DecodeError, ValueError, RecursionError, json_format.ParseError) as error:
+        raise _NotOtlpError(f"its {media_type} is none of OTLP") from error
+    return response
+
+
+def _media_type(answer: Answer) -> str:
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _parse_json(body: bytes, response: ExportTraceServiceResponse) -> None:
+    """Fill `response` from JSON, in which some backends answer protobuf, most of them `{}`.
+
+    Unknown keys are ignored, as OTLP asks for. An `error` under a 200 is no acceptance: it raises
+    ValueError.
+    """
+    content = json.loads(body)
+    if not isinstance(content, dict) or content.get("error"):
+        raise ValueError
+    partial = content.get("partialSuccess")
+    if partial is not None and not isinstance(partial, dict):  # json_format would accept text
+        raise ValueError
+    json_format.ParseDict(content, response, ignore_unknown_fields=True)
+
+
+def _title(status: int) -> str:
+    try:
+        return f"HTTP {status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"HTTP {status}"
+
+
+def _message(answer: Answer) -> str:
+    text = _error_text(answer)
+    return f": {text}" if text.strip() else ""
+
+
+def _error_text(answer: Answer) -> str:
+    """Return the message in an error's body: google.rpc.Status as OTLP has it, JSON, or plain text."""
+    media_type = _media_type(answer)
+    if media_type in _PROTOBUF_TYPES:
+        try:
+            return str(Status.FromString(answer.body).message)
+        except DecodeError:
+            return ""
+    if media_type == "text/html":
+        return "(an HTML page)"
+    text = answer.body.decode("utf-8", "replace")
+    return _json_message(text) if media_type == _JSON_TYPE else text
+
+
+def _json_message(text: str) -> str:
+    """Return the `message` of a JSON object, or the text itself."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    message = content.get("message") if isinstance(content, dict) else None
+    return message if isinstance(message, str) else text

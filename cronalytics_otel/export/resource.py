@@ -1,0 +1,28 @@
+"""The resource of this process: what runs become final with, and what a test span carries."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from ..config import Settings
+from ..host.home import Home
+from ..journal.instance import Instance
+
+if TYPE_CHECKING:
+    from ..model import Resource
+
+
+def current_resource(
+    home: Home, settings: Settings, *, hermes_version: str | None, instance: Instance | None
+) -> Resource:
+    """Return the resource of this process; a home that was never synced has no instance id yet."""
+    from ..telemetry.resource import build_resource
+
+    return build_resource(
+        settings,
+        profile=home.profile,
+        hermes_version=hermes_version,
+        hostname=socket.gethostname(),
+        instance_id=instance.id if instance is not None else None,
+    )

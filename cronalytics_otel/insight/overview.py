@@ -1,0 +1,129 @@
+"""The overview: what is known, from which files, what is late, and where each destination stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..domain.schedule import UP_NS
+from ..journal import Journal
+from ..journal.facts import (
+    DUE_JOBS,
+    HERMES_VERSION,
+    LAST_SYNC_NS,
+    LEDGER_LOST,
+    OBSERVATIONS_LOST,
+    PROBLEMS,
+    SOURCES,
+    FactValues,
+)
+from ..journal.outbox import DestinationStatus
+from ..journal.queries import Totals
+from ..model import DueJob, Source
+
+_MOST_REASONS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A reason for which a destination refused runs."""
+
+    reason: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationOverview:
+    """A destination's progress, and why it refused runs: the most frequent reasons first."""
+
+    progress: DestinationStatus
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def fails(self) -> bool:
+        """Whether it is in use, and its last request failed."""
+        return self.progress.active and self.progress.failures > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverdueJob:
+    """A job that is further past its time than a scheduler at work would let it be."""
+
+    job: DueJob
+    is_current: bool
+    """Whether a sync has read the job since it became overdue. Without one, it may have run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    sources: tuple[Source, ...]
+    """The host's files as the last harvest found them; none before the first harvest."""
+    totals: Totals
+    open_runs: int
+    """Executions of the host that are not final yet."""
+    lost_rows: int
+    """Rows of the ledger that the host deleted before they were read."""
+    lost_observations: int
+    """Observations of hooks that could not be written down."""
+    last_sync_ns: int | None
+    problems: tuple[str, ...]
+    """What the last harvest could not read."""
+    config_problems: tuple[str, ...]
+    hermes_version: str | None
+    """The version of the Hermes in which the plugin last ran."""
+    destinations: tuple[DestinationOverview, ...]
+    overdue: tuple[OverdueJob, ...]
+
+    @property
+    def healthy(self) -> bool:
+        return (
+            all(source.fault is None for source in self.sources)
+            and not self.problems
+            and not self.config_problems
+            and not any(destination.fails for destination in self.destinations)
+        )
+
+
+def read_overview(
+    journal: Journal, *, now_ns: int, config_problems: Sequence[str] = ()
+) -> Overview:
+    """Return the overview. `config_problems` are the faults of the settings, which count as well."""
+    facts = journal.facts.read()
+    return Overview(
+        sources=facts.get(SOURCES),
+        totals=journal.queries.totals(),
+        open_runs=journal.queries.open_count(),
+        lost_rows=facts.get(LEDGER_LOST),
+        lost_observations=facts.get(OBSERVATIONS_LOST),
+        last_sync_ns=facts.get(LAST_SYNC_NS),
+        problems=facts.get(PROBLEMS),
+        config_problems=tuple(config_problems),
+        hermes_version=facts.get(HERMES_VERSION),
+        destinations=tuple(_destinations(journal)),
+        overdue=tuple(_overdue(facts, now_ns)),
+    )
+
+
+def _overdue(facts: FactValues, now_ns: int) -> Iterator[OverdueJob]:
+    last_sync_ns = facts.get(LAST_SYNC_NS) or 0
+    for job in facts.get(DUE_JOBS):
+        if now_ns - job.due_ns > UP_NS:
+            yield OverdueJob(job=job, is_current=last_sync_ns - job.due_ns > UP_NS)
+
+
+def pending_runs(journal: Journal, destination: str) -> int:
+    """Return how many runs the destination of this name lacks."""
+    return sum(d.pending for d in journal.outbox.states() if d.name == destination)
+
+
+def _destinations(journal: Journal) -> list[DestinationOverview]:
+    return [
+        DestinationOverview(
+            progress=progress,
+            refusals=tuple(
+                Refusal(reason=reason, runs=runs)
+                for reason, runs in journal.outbox.refusals(progress.id, _MOST_REASONS)
+            ),
+        )
+        for progress in journal.outbox.states()
+    ]

@@ -1,0 +1,17 @@
+"""One of the host's files or folders, as it was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    name: str
+    """`jobs`, `ledger`, `sessions` or `output`."""
+    path: str
+    exists: bool
+    fault: str | None
+    """What is wrong with it, with its path and what to do; None if nothing is."""
+    changed_ns: int | None
+    """When it, or its write-ahead log, was last written; None if it does not exist."""

@@ -1,0 +1,45 @@
+"""What a sync in the background writes into the host's log."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ..faults import OncePerKind
+
+if TYPE_CHECKING:
+    from ..sync import DestinationReport, SyncReport
+
+
+def log_report(report: SyncReport, log: logging.Logger, once: OncePerKind) -> None:
+    """Log what began, what ended, and what needs somebody; problems that last are logged once."""
+    for destination in report.destinations:
+        _log_destination(destination, log, once)
+    for problem in report.problems:
+        once.warning(problem)
+    if report.repair is not None:
+        log.warning(
+            "cronalytics-otel: the journal was damaged (%s); it was kept as %s and rebuilt",
+            report.repair.fault, report.repair.moved_to,
+        )  # fmt: skip
+
+
+def _log_destination(
+    destination: DestinationReport, log: logging.Logger, once: OncePerKind
+) -> None:
+    if destination.began_failing:
+        log.warning(
+            "cronalytics-otel: %s (%s) does not take traces: %s; %d runs wait in the journal",
+            destination.name, destination.endpoint, destination.error, destination.pending,
+        )  # fmt: skip
+    elif destination.recovered:
+        log.info(
+            "cronalytics-otel: %s (%s) takes traces again; sent %d runs, %d still wait",
+            destination.name, destination.endpoint, destination.sent, destination.pending,
+        )  # fmt: skip
+    if destination.refused:
+        once.warning(
+            f"{destination.name} ({destination.endpoint}) refused runs: {destination.error};"
+            " `sync --retry-refused` sends them again",
+            kind=f"refused by {destination.name}",  # the server's words may differ each time
+        )

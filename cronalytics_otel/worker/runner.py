@@ -1,0 +1,151 @@
+"""One sync from within the host's process, with what is kept from one sync to the next."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..clock import Clock
+from ..faults import OncePerKind
+from ..hooks import ObservationBuffer
+from ..host.home import Home
+from ..lock import SyncBusyError
+from .files import file_times, settings_times
+from .pace import Pace, StopSyncError
+from .report_log import log_report
+from .schedule import NEVER, FileTimes, Situation, SyncResult
+
+if TYPE_CHECKING:
+    from ..config import Settings
+    from ..harvest.job_history import JobsSnapshot
+    from ..sync import Senders, SyncReport
+
+log = logging.getLogger(__name__)
+
+
+class SyncEnd(NamedTuple):
+    result: SyncResult
+    next_attempt_s: float = NEVER
+    """When the first of the destinations that failed may be tried again, in monotonic seconds."""
+
+
+class SyncRunner:
+    """Imports and opens nothing before the first sync."""
+
+    def __init__(
+        self,
+        home: Home,
+        observations: ObservationBuffer,
+        pace: Pace,
+        *,
+        resident: bool,
+        clock: Clock,
+    ) -> None:
+        self._home = home
+        self._observations = observations
+        self._pace = pace
+        self._resident = resident
+        self._clock = clock
+        self._once = OncePerKind(log)
+        self._jobs_before: tuple[int, str] | None = None
+        self._settings: tuple[FileTimes, Settings] | None = None
+        self._senders: Senders | None = None
+
+    @property
+    def destination_finished(self) -> bool:
+        """Whether a destination that the last sync did not wait for has taken its runs, or failed."""
+        return self._senders is not None and self._senders.threads.has_reports
+
+    def remember_jobs(self) -> None:
+        """Keep jobs.json as it is before this process runs anything.
+
+        It says what each job is due for, and holds one-shots that are deleted when they have run.
+        """
+        try:
+            text = self._home.jobs.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            self._jobs_before = None
+        else:
+            self._jobs_before = (self._clock.now_ns(), text)
+
+    def settings(self) -> Settings:
+        """Return the settings, read again when one of their files has changed."""
+        from ..config import load_settings
+
+        times = settings_times(self._home)
+        if self._settings is None or self._settings[0] != times:
+            self._settings = (times, load_settings(self._home.path, os.environ))
+        return self._settings[1]
+
+    def log_fault(self, error: BaseException) -> None:
+        self._once.warning(f"{type(error).__name__}: {error}")
+
+    def write_observations(self) -> None:
+        """Write what hooks observed into the journal, or keep it in memory when that fails."""
+        observations, lost = self._observations.take()
+        if not observations and not lost:
+            return
+        try:
+            from ..harvest.observations import write_observations
+
+            write_observations(self._home, observations, lost)
+        except Exception:  # noqa: BLE001 - the next sync mends the journal, or logs the fault
+            self._observations.put_back(observations, lost)
+
+    def sync(self, began: Situation) -> SyncEnd:
+        """Sync once. Faults are logged once per kind, and tried again later."""
+        try:
+            self.write_observations()
+            report = self._sync(began)
+        except SyncBusyError:
+            return SyncEnd(SyncResult.BUSY)
+        except StopSyncError:
+            return SyncEnd(SyncResult.STOPPED)
+        except BaseException as error:  # noqa: BLE001 - also a package that is being replaced
+            self.log_fault(error)
+            return SyncEnd(SyncResult.FAILED)
+        self._jobs_before = None
+        self._pace.has_open_runs = report.open_runs > 0
+        log_report(report, log, self._once)
+        return SyncEnd(SyncResult.DONE, self._next_attempt_s(report))
+
+    def _sync(self, began: Situation) -> SyncReport:
+        from ..sync import Senders, SyncOptions, sync
+
+        settings = self.settings()
+        if self._senders is None:
+            self._senders = Senders()
+        self._pace.begin()
+        return sync(
+            self._home,
+            settings,
+            options=SyncOptions(
+                clock=self._pace,
+                between_chunks=self._pace.between_chunks,
+                remaining_s=self._pace.remaining_s,
+                hurried=not self._resident or began.exit_deadline_s is not None,
+                interrupted=lambda: self._has_newer_work(began),
+                request_limit_s=None if self._resident else settings.flush_timeout_s or None,
+            ),
+            senders=self._senders,
+            snapshots=self._snapshots(),
+        )
+
+    def _has_newer_work(self, began: Situation) -> bool:
+        """Return whether a sync that waits for a destination should end, so that another can begin."""
+        if began.exit_deadline_s is not None:
+            return False
+        return self._pace.exit_deadline_s is not None or file_times(self._home) != began.files
+
+    def _snapshots(self) -> list[JobsSnapshot]:
+        from ..harvest.job_history import JobsSnapshot
+
+        return [JobsSnapshot(*self._jobs_before)] if self._jobs_before else []
+
+    def _next_attempt_s(self, report: SyncReport) -> float:
+        attempts_ns = [d.next_attempt_ns for d in report.destinations if d.next_attempt_ns]
+        if not attempts_ns:
+            return NEVER
+        wait_s = (min(attempts_ns) - self._clock.now_ns()) / 1e9
+        return self._clock.monotonic_s() + wait_s
