@@ -6,6 +6,8 @@ import os
 
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 pytest.register_assert_rewrite("tests.support.fault_checks")
 
@@ -16,6 +18,14 @@ settings.register_profile(
     "project", deadline=None, derandomize=not SEARCH, max_examples=100 * max(SEARCH, 1)
 )
 settings.load_profile("project")
+
+# Hypothesis also draws examples from the constants in the source of all modules that are loaded when a
+# test begins. So a test would get other examples alone than after others, in another worker of xdist,
+# and whenever a constant changes anywhere in the package. No setting switches this off, and loading
+# every module first would not settle it: the script that starts pytest is among the modules. So the
+# pool of these constants stays empty. If Hypothesis renames the function, this line raises.
+if not SEARCH:
+    pytest.MonkeyPatch().setattr(providers, "_get_local_constants", Constants)
 
 
 @pytest.fixture(autouse=True)

@@ -208,8 +208,9 @@ def _may_be_token(value: Value) -> bool:
 
 _NO_PASS = re.compile(r"(?:by|com|sur|tres|under|over)\Z", re.IGNORECASE)
 """`bypass`, `compass` and the like."""
-_SENTENCE = re.compile(r"[A-Za-z]{1,16} [a-z]{2}")
-"""`sshpass: command not found`"""
+_SENTENCE = re.compile(r"[A-Za-z]{1,16} [a-z]{2,64}+(?![\w@+~-]|\.\w)")
+"""`sshpass: command not found`. The second word must be a word as a whole: a key after a password is
+no sentence, and it will be masked."""
 _PART_OF_NAME = re.compile(r"[A-Za-z0-9_]\Z")
 _NO_PASSWORD = re.compile(rf"=|\d{{1,3}}(?:[./]\d+)?[%.:]*(?!{_IN_BARE})")
 """A comparison, a count: `pass == x`, `pass=12`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .rule import MASK, Edit
 from .syntax import QUOTE, UNMASKED, WORD_START
@@ -28,11 +28,38 @@ SECRET_OPTION = re.compile(
 _NEXT = rf"{QUOTE},\s*+{QUOTE}"
 """What stands between two arguments in a list."""
 
+# --- options that only the command gives their meaning ------------------------------------------
+
+
+def _judged(
+    matches: Iterator[re.Match[str]],
+    edit: Callable[[re.Match[str], str], Edit | None],
+    command_chars: int,
+) -> Iterator[Edit]:
+    """Yield the edits that `edit` makes, given an option and the `command_chars` characters before it.
+
+    These characters are masked already. The unmasked text will not do: a password may hold a `|`, which
+    ends a command, and masking hides it. Masking twice would then change more than masking once.
+    """
+    masked, done = "", 0
+    for match in matches:
+        text, at = match.string, match.start()
+        if at < done:
+            continue
+        before = (masked + text[max(done, at - command_chars) : at])[-command_chars:]
+        found = edit(match, before)
+        if found is not None:
+            yield found
+            start, done, replacement = found
+            masked = before + text[at:start] + replacement
+
+
 USER_OPTION = re.compile(
     rf"(-(?:(?<=[\s\"']-)(?P<letters>[A-Za-z#]{{0,8}}?)[uU]|-(?:proxy-)?user(?=[\s=\"'\\]))"
     rf"(?P<gap>{_NEXT}|\s++|=)?+)"
     rf"(?!\d+:\d+\b)(?:(?P<quote>{QUOTE}){UNMASKED}(?P<user>[^\s:\"'\\]{{1,256}}):[^\n]{{1,256}}?(?P=quote)"
-    rf"|\\*[\"']?{UNMASKED}(?P<bare>[^\s:\"'\\]{{1,256}}):(?P<password>[^\s\"'\\]++))"
+    # What ends a command is not part of a password.
+    rf"|\\*[\"']?{UNMASKED}(?P<bare>[^\s:\"'\\]{{1,256}}):(?P<password>[^\s\"'\\]*[^\s\"'\\|;&]))"
 )
 """`-u me:x`, `--user me:x`, `--proxy-user=me:x`; of curl also `-sSu me:x`, `-ume:x`, `['-u', 'me:x']`."""
 
@@ -44,35 +71,53 @@ _NO_PASSWORD = re.compile(
 """The command means a unit by `-u`, or unbuffered, or unique."""
 _USER_AND_GROUP = re.compile(r"\b(?:docker|podman|ls|chown|install)\s[^\n|;&]{0,160}\Z")
 """The command means a user and a group by `me:x`."""
-_COMMAND_CHARS = 1024
+_USER_COMMAND_CHARS = 1024
 
 
 def users_masked(matches: Iterator[re.Match[str]]) -> Iterator[Edit]:
-    """Yield an edit for each user with a password.
-
-    All forms of the option count in a curl command. In other commands only those count that have no
-    other meaning there.
-    """
-    for match in matches:
-        before = match.string[max(0, match.start() - _COMMAND_CHARS) : match.start()]
-        if not _CURL.search(before):
-            if match["letters"] or not match["gap"] or _NO_PASSWORD.search(before):
-                continue
-            if match["bare"] == match["password"] and _USER_AND_GROUP.search(before):
-                continue
-        if match["quote"]:
-            start, end = match.end("quote"), match.end() - len(match["quote"])
-        else:
-            start, end = match.start("bare"), match.end()
-        yield start, end, MASK
+    """Yield an edit for each user with a password."""
+    return _judged(matches, _user_masked, _USER_COMMAND_CHARS)
 
 
-SHORT_PASSWORD_OPTION = re.compile(
-    WORD_START + r"(sshpass\s++(?:-v\s++)?+-p\s*+"
-    rf"|sshpass{_NEXT}(?:-v{_NEXT})?+-p(?:{_NEXT})?+"
-    # `-p 3306` is no password of mysql's, and `-p3306:3306` is a port of docker's.
-    r"|(?:mysql|mariadb)[\w-]{0,20}[\s\"'][^\n|;&]{0,200}?(?<=[\s\"'])-p(?!\s|\d+:\d))"
+def _user_masked(match: re.Match[str], before: str) -> Edit | None:
+    """Mask all forms of the option after curl, after other commands only what means nothing else."""
+    if not _CURL.search(before):
+        if match["letters"] or not match["gap"] or _NO_PASSWORD.search(before):
+            return None
+        if match["bare"] == match["password"] and _USER_AND_GROUP.search(before):
+            return None
+    if match["quote"]:
+        return match.end("quote"), match.end() - len(match["quote"]), MASK
+    return match.start("bare"), match.end(), MASK
+
+
+_ARGUMENT = (
     rf"{UNMASKED}(?!{QUOTE}(?:[\s,)}}\]]|\Z))"
     rf"(?:(?P<quote>{QUOTE})[^\n]{{1,256}}?(?P=quote)|\\*[\"']?[^\s\"'\\]++)"
 )
-"""`sshpass -p x`, `mysql -px`."""
+
+SSHPASS_OPTION = re.compile(
+    WORD_START + r"(sshpass\s++(?:-v\s++)?+-p\s*+"
+    rf"|sshpass{_NEXT}(?:-v{_NEXT})?+-p(?:{_NEXT})?+){_ARGUMENT}"
+)
+"""`sshpass -p x`."""
+
+MYSQL_OPTION = re.compile(
+    # `-p 3306` is not a password of mysql, and `-p3306:3306` is a port of docker.
+    rf"-p(?<=[\s\"']-p)(?!\s|\d+:\d)(?=(?P<argument>{_ARGUMENT}))"
+)
+"""`-px`, if the command is mysql. The argument is not consumed, since a command may be in its quotes."""
+
+_MYSQL = re.compile(r"(?:mysql|mariadb)[\w-]{0,20}[\s\"'][^\n|;&]{0,200}\Z")
+_MYSQL_COMMAND_CHARS = 256
+
+
+def mysql_masked(matches: Iterator[re.Match[str]]) -> Iterator[Edit]:
+    """Yield an edit for each password of mysql, mysqldump or mariadb."""
+    return _judged(matches, _mysql_password_masked, _MYSQL_COMMAND_CHARS)
+
+
+def _mysql_password_masked(match: re.Match[str], before: str) -> Edit | None:
+    if not _MYSQL.search(before):
+        return None
+    return match.start("argument"), match.end("argument"), MASK

@@ -94,10 +94,16 @@ RULES = (
         replacement=options.users_masked,
     ),
     Rule(
-        name="short password option",
-        hints=("-p",),
-        pattern=options.SHORT_PASSWORD_OPTION,
+        name="password of sshpass",
+        hints=("sshpass",),
+        pattern=options.SSHPASS_OPTION,
         replacement=_AFTER_GROUP,
+    ),
+    Rule(
+        name="password of mysql",
+        hints=("mysql", "mariadb"),
+        pattern=options.MYSQL_OPTION,
+        replacement=options.mysql_masked,
     ),
     Rule(
         name="query parameter",

@@ -1,6 +1,6 @@
-"""What may leave of a text: whether at all, with secrets masked, and how long. Pure functions.
+"""What may leave of a text: whether it leaves at all, with secrets masked, and cut to a length.
 
-What a secret looks like is known by `masking`.
+Pure functions. `redaction` knows what a secret looks like.
 """
 
 from __future__ import annotations
@@ -100,28 +100,28 @@ def _fair_limit(lengths: list[int], total: int, most: int) -> int:
 
 @lru_cache(maxsize=1_024)
 def name_text(text: str | None) -> str | None:
-    """A name on one line, secrets masked, bounded; None when nothing is left. (Cached: the same few
-    come in every span.)"""
+    """Return a name on one line, masked and cut, or None when nothing is left. (The result is cached:
+    the same few names come in every span.)"""
     if not text:
         return None
-    return _kept(" ".join(text.split()), NAME_CHARS) or None
+    return _masked_and_cut_once(" ".join(text.split()), NAME_CHARS) or None
 
 
 def value_text(text: str | None) -> str | None:
-    """An identifying value, secrets masked, bounded; None when blank. Else it stays as it is."""
+    """Return an identifying value, masked and cut but otherwise as it is, or None when it is blank."""
     if not text or text.isspace():
         return None
-    return text if _HOST_ID.fullmatch(text) else _kept(text, VALUE_CHARS)
+    return text if _HOST_ID.fullmatch(text) else _masked_and_cut_once(text, VALUE_CHARS)
 
 
 _HOST_ID = re.compile(
     r"cron_[0-9a-f]{1,32}_\d{8}_\d{6}|\d{8}_\d{6}_[0-9a-f]{1,16}|(?:call_)?[0-9a-f]{1,32}"
 )
-"""The host's ids, another for each run: nothing in them that a rule of the masks could mean."""
+"""The host's ids. Each run has another one, and no rule of redaction matches them."""
 
 
-def _kept(text: str, limit: int) -> str:
-    """What identifies is short, and comes again with the next run or step."""
+def _masked_and_cut_once(text: str, limit: int) -> str:
+    """Cache the masked form of a short text: a name or an id comes again with the next run or step."""
     if len(text) > VALUE_CHARS:
         return masked_and_cut(text, limit)
     return cut(_masked_value(text), limit)
@@ -133,17 +133,17 @@ def _masked_value(text: str) -> str:
 
 
 def error_text(text: str | None) -> str | None:
-    """An error's text as it may leave: secrets masked, cut; None when there is none."""
+    """Return an error's text, masked and cut, or None when there is none."""
     if not text or not text.strip():
         return None
     return masked_and_cut(text.strip(), ERROR_TEXT_CHARS)
 
 
 def masked_and_cut(text: str, limit: int) -> str:
-    """Masked first, so that no secret is cut into a shape that is not recognised.
+    """Mask a text before it is cut, since half a secret is not recognised.
 
-    A long text is shortened before masking, with a margin to spare: what stood in the last part of
-    it, where that cut may have split a secret, never shows.
+    A long text is shortened before it is masked, with a margin: the last part, where this first cut may
+    have split a secret, never shows.
     """
     rough = limit + 4 * _SPLIT_CHARS
     if len(text) <= rough:
@@ -153,7 +153,7 @@ def masked_and_cut(text: str, limit: int) -> str:
 
 
 _SPLIT_CHARS = 2_048
-"""No secret that we know is longer, a PEM block apart, and that is masked without its end too."""
+"""No secret that we know is longer, but for a PEM block, which is also masked without its end."""
 
 
 def cut(text: str, limit: int) -> str:
@@ -243,5 +243,5 @@ def _object(text: str) -> _Json:
         plain = json.dumps([[[[[[[[found]]]]]]]], ensure_ascii=False, allow_nan=False)
     except (ValueError, RecursionError):
         return text
-    # What was written in escapes is seen only now.
+    # A secret that was written in escapes is recognised only now.
     return cast("_Json", found) if mask(plain) == plain and plain == well_formed(plain) else text
