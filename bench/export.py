@@ -28,11 +28,12 @@ from cronalytics_otel.sync import sync
 from tests.support.large_homes import Size, large_home
 
 RESOURCE = {"service.name": "hermes-cron", "service.instance.id": "bench", "host.name": "bench"}
-BAR = 0.8
+SENDER_BAR, OUTBOX_BAR = 0.8, 0.6
+"""Shares of the rate of the official exporter, which is handed ready spans."""
 
 
 def lines(bench: Bench) -> Iterator[Line]:
-    """The sender alone, and the whole way: outbox, host's messages, traces, receipts."""
+    """Measure the sender alone, and the whole way: outbox, host's messages, traces, receipts."""
     runs, pairs = (2_000, 3) if bench.quick else (20_000, 5)
     home = Home(bench.once(f"exportable-{runs}", partial(_make, runs)))
     traces = _traces(home)
@@ -50,30 +51,32 @@ def lines(bench: Bench) -> Iterator[Line]:
             f"export, the sender: {spans:,} spans",
             spans,
             paired(partial(_sender_s, sender, batches), official, pairs=pairs),
+            SENDER_BAR,
         )
         yield _line(
             f"export, outbox to receipts: {len(traces):,} runs",
             spans,
             paired(partial(_sync_s, bench, home, environment), official, pairs=pairs),
+            OUTBOX_BAR,
         )
         sender.close()
         exporter.shutdown()  # type: ignore[no-untyped-call]
 
 
-def _line(name: str, spans: int, pair: Pair) -> Line:
+def _line(name: str, spans: int, pair: Pair, bar: float) -> Line:
     share = 1 / pair.ratio
     return Line(
         name=name,
         measured=f"{spans / pair.measured:,.0f} spans/s",
         floor=f"{spans / pair.floor:,.0f} spans/s (official exporter)",
         ratio=f"{share:.2f}",
-        bar=f">= {BAR}",
-        met=share >= BAR,
+        bar=f">= {bar}",
+        met=share >= bar,
     )
 
 
 def _make(runs: int, path: Path) -> None:
-    """A home whose journal is up to date and knows no destination."""
+    """Make a home whose journal is up to date and knows no destination."""
     home = Home(large_home(Size(runs=runs)).borrow(path))
     sync(home, load_settings(path, {"OTEL_SDK_DISABLED": "true"}))
 
@@ -86,7 +89,7 @@ def _traces(home: Home) -> list[list[Span]]:
 
 
 def _batches(traces: list[list[Span]]) -> list[list[Span]]:
-    """Whole traces, as we send them."""
+    """Return requests of whole traces, as we send them."""
     batches: list[list[Span]] = [[]]
     for trace in traces:
         if len(batches[-1]) + len(trace) > MAX_SPANS:
@@ -115,7 +118,7 @@ def _sender_s(sender: Sender, batches: list[list[Span]]) -> float:
 
 
 def _sync_s(bench: Bench, home: Home, environment: dict[str, str]) -> float:
-    """Of a copy, as it empties its outbox."""
+    """Return how long a copy takes to empty its outbox."""
     copy = Home(bench.folder / "exporting")
     shutil.copytree(home.path, copy.path, symlinks=True)
     settings = load_settings(copy.path, environment)

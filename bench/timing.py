@@ -1,13 +1,15 @@
-"""Time and memory, in pairs: on a shared machine only what is measured side by side compares."""
+"""Time and memory, in pairs: on a shared machine only figures measured side by side compare."""
 
 from __future__ import annotations
 
+import gc
 import json
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,23 +26,35 @@ class Pair:
 def paired(
     measured: Callable[[], float], floor: Callable[[], float], *, pairs: int, warm_up: int = 1
 ) -> Pair:
-    """Calls both in turn, first one then the other first; each returns its own figure."""
+    """Call both in turn, first one then the other first; each returns its own figure."""
     for _ in range(warm_up):
         measured()
         floor()
     both: list[tuple[float, float]] = []
-    for number in range(pairs):
-        if number % 2:
-            low = floor()
-            both.append((measured(), low))
-        else:
-            high = measured()
-            both.append((high, floor()))
+    with _only_new_objects_collected():
+        for number in range(pairs):
+            if number % 2:
+                low = floor()
+                both.append((measured(), low))
+            else:
+                high = measured()
+                both.append((high, floor()))
     return summary(both)
 
 
+@contextmanager
+def _only_new_objects_collected() -> Iterator[None]:
+    """Leave what the bench itself holds to no garbage collection: neither side made it."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 def summary(both: Sequence[tuple[float, float]]) -> Pair:
-    """Of (measured, floor) pairs."""
+    """Return the medians of (measured, floor) pairs."""
     return Pair(
         measured=statistics.median(m for m, _ in both),
         floor=statistics.median(f for _, f in both),
@@ -49,14 +63,14 @@ def summary(both: Sequence[tuple[float, float]]) -> Pair:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
+    """Return the wall time of one call."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that `share` of them do not exceed."""
+    """Return the smallest value that `share` of them do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, max(0, -int(-share * len(ordered) // 1) - 1))]
 
@@ -85,15 +99,15 @@ with open(sys.argv[1], "w") as file:
 
 
 def run_process(command: Sequence[str | Path], env: Mapping[str, str], folder: Path) -> Exited:
-    """Run to the end; raises RuntimeError with its output when it fails."""
-    told = folder / "process.json"
+    """Run a process to its end; raises RuntimeError with its output when it fails."""
+    figures = folder / "process.json"
     with (folder / "process.out").open("w+b") as output:
         subprocess.run(
-            [sys.executable, "-I", "-S", "-c", _STARTER, told, *command],
+            [sys.executable, "-I", "-S", "-c", _STARTER, figures, *command],
             env=dict(env), cwd=folder, stdin=subprocess.DEVNULL, stdout=output,
             stderr=subprocess.STDOUT, check=True,
         )  # fmt: skip
-        status, wall_s, cpu_s, peak_kb, ended_at = json.loads(told.read_text())
+        status, wall_s, cpu_s, peak_kb, ended_at = json.loads(figures.read_text())
         if status != 0:
             output.seek(0)
             text = output.read().decode(errors="replace")

@@ -1,4 +1,4 @@
-"""What the host's error texts mean: their class, and what they say of a script."""
+"""What the host's error texts mean: their class, and the parts of a script's error."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class ErrorType(StrEnum):
     BUDGET_EXCEEDED = "budget_exceeded"
     ABANDONED = "abandoned"
     SCHEDULER_DOWN = "scheduler_down"
-    """Of a missed run: nothing at all was started meanwhile."""
+    """A run was missed, and nothing at all was started meanwhile."""
     NOT_STARTED = "not_started"
-    """Of a missed run: other jobs were started, or that is not known any more."""
+    """A run was missed, and other jobs were started meanwhile, or that is unknown by now."""
     TOOL_ERROR = "tool_error"
     TOOL_BLOCKED = "tool_blocked"
     OTHER = "_OTHER"
 
 
 _JOB_NAME = re.compile(r"\bCron (?:job|watchdog) '[^']*'")
-"""Taken out before the text is looked at: a job may be called anything."""
+"""This is taken out of a text first: a job may be called anything."""
 
 # First match wins: the host's own texts (0.19) from their beginning, before what a provider, a
 # script or a model may have put into them.
@@ -129,7 +129,7 @@ _CLASSES: tuple[tuple[re.Pattern[str], ErrorType], ...] = tuple(
 
 
 def classify(error: str) -> ErrorType:
-    """The class of an error text of the host."""
+    """Return the class of an error text of the host."""
     text = _JOB_NAME.sub("", error)
     for pattern, error_type in _CLASSES:
         if pattern.search(text):
@@ -152,13 +152,13 @@ _REASONS = {
     "payload_too_large": ErrorType.CONTEXT_OVERFLOW,
     "content_policy_blocked": ErrorType.CONTENT_POLICY_BLOCKED,
 }
-"""The host's own classes of a failed model call (agent/error_classifier.py); the others go by text."""
+"""The host's own classes of a failed model call (agent/error_classifier.py). Others go by their text."""
 
 
 def classify_api_error(
     reason: str | None, status_code: int | None, message: str | None
 ) -> ErrorType:
-    """The class of a failed model call: by the host's own, else by status and text."""
+    """Return the class of a failed model call: by the host's own class, else by status and text."""
     if (known := _REASONS.get(reason or "")) is not None:
         return known
     return classify(f"HTTP {status_code}: {message}" if status_code else message or "")
@@ -169,27 +169,27 @@ _STDERR = re.compile(r"\nstderr:\n(?P<stderr>.*?)(?:\nstdout:\n|\Z)", re.DOTALL)
 
 
 def exit_code(error: str | None) -> int | None:
-    """Of the script whose error this is; negative is the number of the signal that ended it. None
-    where it never ran, or did not end by itself."""
+    """Return the exit code of the script whose error this is; None where it never ran, or did not end by
+    itself. A negative one is the number of the signal that ended it."""
     found = _EXIT_CODE.match(error or "")
     return int(found["code"]) if found is not None else None
 
 
 def stderr_of(error: str | None) -> str | None:
-    """What the script wrote there, from the host's text of its error."""
+    """Return what the script wrote to stderr, from the host's text of its error."""
     found = _STDERR.search(error or "") if exit_code(error) is not None else None
     return found["stderr"].strip() or None if found is not None else None
 
 
 def without_stdout(error: str | None) -> str | None:
-    """The host's text of a script's error without what the script printed: that is no error."""
+    """Return the host's text of a script's error without what the script printed, which is no error."""
     if error is None or exit_code(error) is None:
         return error
     return error.partition("\nstdout:\n")[0]
 
 
 def is_of_script(error: str | None) -> bool:
-    """Whether it is the host's text for a script that failed, could not be run, or may not be."""
+    """Return whether this is the host's text for a script that failed, could not run, or may not run."""
     return _OF_SCRIPT.match(error or "") is not None
 
 

@@ -1,7 +1,4 @@
-"""Which session belongs to which execution, and both with the job's definition as one `Run`.
-
-Pure: rows in, runs out.
-"""
+"""Which session belongs to which execution. Pure functions: the ledger has no session id."""
 
 from __future__ import annotations
 
@@ -16,19 +13,19 @@ from ..model import (
 from ..model.times import NS
 
 SLACK_NS = NS
-"""Two clocks of one machine, read one after the other, may differ by this much."""
+"""Two clocks of one machine that are read one after the other may differ by so much."""
 
 END_SLACK_NS = 10 * NS
-"""From a session's end to its execution's: saving and delivering, where only ends can be used."""
+"""At most between a session's end and its execution's: the answer is saved and delivered in between."""
 
 _NEVER_NS = 2**63 - 1
 
 
 class Matcher:
-    """Pairs sessions with executions, one to one: the ledger has no session id."""
+    """Pairs sessions with executions, one to one."""
 
     def __init__(self, executions: Iterable[Execution], zone: tzinfo) -> None:
-        """`zone` is the home's: session ids have its wall clock."""
+        """`zone` is the home's: session ids hold its wall clock time."""
         self._zone = zone
         self._by_job: dict[str, list[Execution]] = {}
         for execution in executions:
@@ -43,11 +40,11 @@ class Matcher:
         self._taken: set[str] = set()
 
     def by_start(self, session: Session) -> Execution | None:
-        """The execution that was running when the session began.
+        """Return the execution that was running when the session began.
 
-        Where two of one job overlap, it is none that began after the session's agent was called; the
-        session lies within its own: of those that hold it whole, the one that ends first; and one
-        that goes on is not of an execution that has ended.
+        Where several of one job overlap, it did not begin after the session's agent was called, it holds
+        the whole session, and of those it ends first. A session that goes on does not belong to an
+        execution that has ended.
         """
         job_id = session.job_id or ""
         siblings = self._by_job.get(job_id)
@@ -57,32 +54,34 @@ class Matcher:
         running = [e for e in siblings[:at] if self._could_hold(e, session)]
         if not running:
             return None
-        if len(running) > 1:
-            running = self._begun_before_call(running, session)
-        if session.ended_ns is None:
-            return self._take(next((e for e in reversed(running) if not _is_over(e)), running[-1]))
-        holding = [e for e in running if _end_of(e) >= session.ended_ns - SLACK_NS]
-        return self._take(min(holding, key=_end_of) if holding else running[-1])
+        best = running[0] if len(running) == 1 else self._best(running, session)
+        self._taken.add(best.execution_id)
+        return best
 
-    def _begun_before_call(self, running: list[Execution], session: Session) -> list[Execution]:
+    def _best(self, running: list[Execution], session: Session) -> Execution:
         called_ns = max(session.called_ns(self._zone), default=None)
-        if called_ns is None:
-            return running
-        # All of them where the wall clock is of another zone than it was then.
-        return [e for e in running if e.began_ns < called_ns + SLACK_NS] or running
+        if called_ns is not None:
+            # All of them remain where the home was in another time zone then.
+            running = [e for e in running if e.began_ns < called_ns + SLACK_NS] or running
+        if session.ended_ns is None:
+            return next((e for e in reversed(running) if not _is_over(e)), running[-1])
+        ended_ns = session.ended_ns - SLACK_NS
+        holding = [e for e in running if _end_of(e) >= ended_ns]
+        return min(holding, key=_end_of) if holding else running[-1]
 
     def _could_hold(self, execution: Execution, session: Session) -> bool:
-        return execution.execution_id not in self._taken and session.started_ns <= _end_of(
-            execution
-        )
+        is_free = execution.execution_id not in self._taken
+        return is_free and session.started_ns <= _end_of(execution)
 
     def by_end(self, session: Session) -> Execution | None:
-        """For clocks that were set back meanwhile: the execution that ended with the session."""
+        """Return the execution that ended with the session, for clocks that were set back meanwhile."""
         execution = self.ends_with(session)
-        return None if execution is None else self._take(execution)
+        if execution is not None:
+            self._taken.add(execution.execution_id)
+        return execution
 
     def ends_with(self, session: Session) -> Execution | None:
-        """As `by_end`, only asking."""
+        """Return the same as `by_end`, but do not pair them."""
         if session.ended_ns is None:
             return None
         ended = self._ended.get(session.job_id or "")
@@ -95,18 +94,15 @@ class Matcher:
         return min(near, key=lambda e: abs(_finished(e) - at_ns), default=None)
 
     def before(self, execution: Execution) -> Execution | None:
-        """The job's execution that began last before this one."""
+        """Return the job's execution that began last before this one."""
         began = self._began.get(execution.job_id, [])
         at = bisect_right(began, execution.began_ns - 1)
         return self._by_job[execution.job_id][at - 1] if at else None
 
-    def _take(self, execution: Execution) -> Execution:
-        self._taken.add(execution.execution_id)
-        return execution
-
 
 def _end_of(execution: Execution) -> int:
-    """Never, of one whose clock was set back to before its start: how long it took is not known."""
+    """Return when it ended; never for one whose clock was set back to before its start: how long it took
+    is unknown."""
     finished_ns = execution.finished_ns
     return _NEVER_NS if finished_ns is None or finished_ns < execution.began_ns else finished_ns
 
@@ -116,5 +112,5 @@ def _finished(execution: Execution) -> int:
 
 
 def _is_over(execution: Execution) -> bool:
-    """By its own process: `unknown` says that this died, and its session goes on for ever."""
+    """Return whether its own process ended it. `unknown` means that this died: its session has no end."""
     return execution.status in ("completed", "failed")

@@ -1,4 +1,4 @@
-"""When a job was due: occurrences, lateness, what started a run. Pure functions."""
+"""When a job was due: its occurrences, how late a run was, what started it. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ GRACE_MIN_S, GRACE_MAX_S = 120.0, 7200.0
 """The host's bounds on how late a job may be before a run counts as catching up."""
 
 UP_NS = round(GRACE_MIN_S * NS)
-"""How late a scheduler that is up may start a run, by its own least grace."""
+"""A scheduler that is up may start a run so late, by its own smallest grace."""
 
 SAME_NS = 5 * NS
-"""Between the end of a run in the ledger and the end that its next time is counted from."""
+"""At most between the end of a run in the ledger and the end that its next time is counted from."""
 
 _MINUTE_NS = 60 * NS
 _DAY_NS = 86_400 * NS
 _STEPS_BACK = 10
-"""Minutes to look back for an occurrence before the calendar is asked: ticks come each minute."""
+"""So many minutes are searched for an occurrence before the calendar is asked: ticks come each minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class _Fields:
     seconds: frozenset[int] | None = frozenset((0,))
 
     def match(self, moment: datetime) -> bool:
-        """To the minute."""
+        """Return whether it is due in this minute."""
         in_day = _in(moment.minute, self.minutes) and _in(moment.hour, self.hours)
         return in_day and self.match_day(moment)
 
@@ -58,7 +58,7 @@ def _in(value: int, allowed: frozenset[int] | None) -> bool:
 
 @lru_cache(maxsize=512)
 def _plain_fields(expression: str) -> _Fields | None:
-    """None for what sets cannot say (`L`, `#`, years) and for what is no expression."""
+    """Return None for what sets cannot express (`L`, `#`, years) and for an invalid expression."""
     from croniter import croniter
     from croniter.croniter import CroniterError
 
@@ -73,9 +73,9 @@ def _plain_fields(expression: str) -> _Fields | None:
 
 
 def previous_occurrence_ns(expression: str, at_ns: int, zone: tzinfo) -> int | None:
-    """The newest occurrence at or before `at_ns`; None when the expression means nothing.
+    """Return the newest occurrence at or before `at_ns`; None for an invalid expression.
 
-    A run is claimed within a minute or two of its occurrence, so a look at the minutes just past
+    A run is claimed within a minute or two of its occurrence, so a search of the minutes just past
     mostly finds it, a hundred times faster than the calendar does.
     """
     from croniter import croniter
@@ -83,13 +83,13 @@ def previous_occurrence_ns(expression: str, at_ns: int, zone: tzinfo) -> int | N
 
     fields = _plain_fields(expression)
     if fields is not None and fields.seconds == frozenset((0,)):
-        # By the clock that never jumps: local time repeats an hour in autumn.
+        # This counts in epoch time, because local time repeats an hour in autumn.
         minute_ns = at_ns - at_ns % _MINUTE_NS
         for candidate_ns in range(minute_ns, minute_ns - _STEPS_BACK * _MINUTE_NS, -_MINUTE_NS):
             if fields.match(to_datetime(candidate_ns, zone)):
                 return candidate_ns
     try:
-        # By the clock on the wall: with a zone, the host's croniter (6) is an hour off where a change
+        # This counts in wall clock time: with a zone, the host's croniter (6) is an hour off where a change
         # of the clocks lies between. get_prev is strictly before its start.
         start = to_datetime(at_ns, zone).replace(tzinfo=None) + timedelta(microseconds=1)
         found = croniter(expression, start).get_prev(datetime)
@@ -102,8 +102,8 @@ def previous_occurrence_ns(expression: str, at_ns: int, zone: tzinfo) -> int | N
 def _due_across_a_change_ns(
     expression: str, previous_end_ns: int, claimed_ns: int, zone: tzinfo
 ) -> int | None:
-    """What the host's croniter had due after the run before, if the clocks were changed since and
-    the run came right then: it may be no time of the expression, but an hour beside one."""
+    """Return what the host's croniter had due after the run before, if the clocks were changed since and
+    the run came right then. It may be an hour beside a time of the expression."""
     clocks = {to_datetime(ns, zone).utcoffset() for ns in (previous_end_ns, claimed_ns)}
     if len(clocks) == 1:
         return None
@@ -114,7 +114,7 @@ def _due_across_a_change_ns(
 
 
 def occurrences(schedule: Schedule, after_ns: int, up_to_ns: int, zone: tzinfo) -> Iterator[int]:
-    """When the host would run the job in `(after, up_to]`, if each run took no time; in order.
+    """Give in order when the host would run the job in `(after, up_to]`, if each run took no time.
 
     An interval counts from `after`, as the host counts from a run's end.
     """
@@ -128,8 +128,8 @@ def occurrences(schedule: Schedule, after_ns: int, up_to_ns: int, zone: tzinfo) 
 
 
 def _cron_occurrences(expression: str, after_ns: int, up_to_ns: int, zone: tzinfo) -> Iterator[int]:
-    """Day by day: on a day of the clock that never jumps by arithmetic (an outage of a month holds
-    43,200 minutes), around a change of the clocks one by one from croniter, as the host asks it."""
+    """Go day by day: by arithmetic on most days (an outage of a month holds 43,200 minutes), and around a
+    change of the clocks one by one from croniter, as the host asks it."""
     daily = _times_of_day(expression)
     while after_ns < up_to_ns:
         local = to_datetime(after_ns + 1, zone)
@@ -151,7 +151,7 @@ def _cron_occurrences(expression: str, after_ns: int, up_to_ns: int, zone: tzinf
 
 
 def _is_even(local: datetime, zone: tzinfo) -> bool:
-    """Whether no change of the clocks is near: not on this day, nor on its neighbours."""
+    """Return whether the clocks do not change on this day or on its neighbours."""
     noon = datetime.combine(local.date(), time(12), zone)
     days = (-2, -1, 0, 1, 2)
     try:
@@ -166,7 +166,7 @@ def _ns_or_last(moment: datetime) -> int:
 
 @lru_cache(maxsize=64)
 def _times_of_day(expression: str) -> tuple[_Fields, tuple[int, ...]] | None:
-    """A plain expression's days, and the seconds after midnight at which it is due on each."""
+    """Return a plain expression's days, and the seconds after midnight at which it is due on each."""
     fields = _plain_fields(expression)
     if fields is None:
         return None
@@ -181,7 +181,7 @@ def _times_of_day(expression: str) -> tuple[_Fields, tuple[int, ...]] | None:
 
 
 def _next_occurrence_ns(expression: str, after_ns: int, zone: tzinfo) -> int | None:
-    """As the host's `compute_next_run` asks for it; None when there is none."""
+    """Return what the host's `compute_next_run` would; None when there is no such time."""
     from croniter import croniter
     from croniter.croniter import CroniterError
 
@@ -195,10 +195,10 @@ def _next_occurrence_ns(expression: str, after_ns: int, zone: tzinfo) -> int | N
 
 @lru_cache(maxsize=512)
 def grace_s(schedule: Schedule) -> float:
-    """How late a run may start and still be on time, by the host's rule: half a period, bounded.
+    """Return how late a run may start and still be on time, by the host's rule: half a period, bounded.
 
-    A cron expression's period is that of two occurrences in a row; the host takes those after
-    now, we those of a fixed day, so that a run's trigger does not depend on when it is read.
+    A cron expression's period lies between two occurrences in a row. The host takes those after now; we
+    take those of a fixed day, so that a run's trigger does not depend on when it is read.
     """
     if schedule.kind is ScheduleKind.INTERVAL and schedule.interval_s is not None:
         return min(max(schedule.interval_s / 2, GRACE_MIN_S), GRACE_MAX_S)
@@ -224,44 +224,59 @@ def scheduled_ns(
     created_ns: int | None,
     zone: tzinfo,
 ) -> int | None:
-    """When the run claimed at `claimed_ns` was due; None when nothing tells.
+    """Return when the run claimed at `claimed_ns` was due; None when that is unknown.
 
-    The host's own `next_run_at` (`known_due_ns`) if it was seen; else a cron expression's newest
-    occurrence, an interval after the previous run's end (or the job's creation), a one-shot's time.
-    A job that was paused counts its interval anew from when it goes on, and nothing tells that time:
-    a run that would be too late was due for another.
+    The host's own `next_run_at` (`known_due_ns`) goes first, if it was seen. Else it is a cron
+    expression's newest occurrence, an interval after the end of the run before (or the job's creation),
+    or a one-shot's time.
     """
-    if known_due_ns is not None:
+    if known_due_ns is not None or schedule is None:
         return known_due_ns
-    if schedule is None:
-        return None
     if schedule.kind is ScheduleKind.CRON and schedule.cron is not None:
-        if previous_end_ns is not None:
-            due = _due_across_a_change_ns(schedule.cron, previous_end_ns, claimed_ns, zone)
-            if due is not None:
-                return due
-        due = previous_occurrence_ns(schedule.cron, claimed_ns, zone)
-        # The host counts on from the last end: an occurrence before it, or before the job was
-        # made, is not what started this run.
-        served = max(previous_end_ns or 0, created_ns or 0)
-        return due if due is not None and due > served else None
+        return _cron_due_ns(schedule.cron, claimed_ns, previous_end_ns, created_ns, zone)
     if schedule.kind is ScheduleKind.ONCE:
-        due = schedule.once_at_ns
+        due_ns = schedule.once_at_ns
     else:
-        base = previous_end_ns if previous_end_ns is not None else created_ns
-        if base is None or schedule.interval_s is None:
-            return None
-        due = base + round(schedule.interval_s * NS)
-        if claimed_ns - due > round(grace_s(schedule) * NS):
-            return None
-    return due if due is not None and due <= claimed_ns + NS else None
+        base_ns = previous_end_ns if previous_end_ns is not None else created_ns
+        due_ns = _interval_due_ns(schedule, claimed_ns, base_ns)
+    return due_ns if due_ns is not None and due_ns <= claimed_ns + NS else None
+
+
+def _cron_due_ns(
+    expression: str,
+    claimed_ns: int,
+    previous_end_ns: int | None,
+    created_ns: int | None,
+    zone: tzinfo,
+) -> int | None:
+    if previous_end_ns is not None:
+        due_ns = _due_across_a_change_ns(expression, previous_end_ns, claimed_ns, zone)
+        if due_ns is not None:
+            return due_ns
+    due_ns = previous_occurrence_ns(expression, claimed_ns, zone)
+    # The host counts on from the last end: an occurrence before it, or before the job was made, did
+    # not start this run.
+    served_ns = max(previous_end_ns or 0, created_ns or 0)
+    return due_ns if due_ns is not None and due_ns > served_ns else None
+
+
+def _interval_due_ns(schedule: Schedule, claimed_ns: int, base_ns: int | None) -> int | None:
+    """Return an interval after `base_ns`.
+
+    A job that was paused counts its interval anew from when it is resumed, and that time is unknown: a
+    run that would be too late was due for another time.
+    """
+    if base_ns is None or schedule.interval_s is None:
+        return None
+    due_ns = base_ns + round(schedule.interval_s * NS)
+    return due_ns if claimed_ns - due_ns <= round(grace_s(schedule) * NS) else None
 
 
 def counts_anew(
     schedule: Schedule | None, due_ns: int, *, claimed_ns: int, previous_end_ns: int
 ) -> bool:
-    """Whether an interval's `next_run_at` was seen before the end of the run before, from where the
-    host then counted on; what a person made due sooner is no such time."""
+    """Return whether an interval's `next_run_at` was seen before the end of the run before, from where the
+    host then counted on. A time that a person made due sooner is not like that."""
     if schedule is None or schedule.kind is not ScheduleKind.INTERVAL or not schedule.interval_s:
         return False
     counted_ns = previous_end_ns + round(schedule.interval_s * NS) - SAME_NS
@@ -271,8 +286,8 @@ def counts_anew(
 def is_right_on_a_later_time(
     schedule: Schedule | None, due_ns: int, *, claimed_ns: int, zone: tzinfo
 ) -> bool:
-    """Whether the run came so soon after a later occurrence than `due_ns` that one which only comes
-    late would hardly have hit it: one in ten."""
+    """Return whether the run came right after a later occurrence than `due_ns`: so soon after it that only
+    one in ten late runs would come there by chance."""
     if schedule is None or schedule.cron is None or claimed_ns - due_ns <= UP_NS:
         return False
     later_ns = previous_occurrence_ns(schedule.cron, claimed_ns, zone)
@@ -287,7 +302,7 @@ def is_right_on_a_later_time(
 def trigger(
     source: str, schedule: Schedule | None, *, claimed_ns: int, due_ns: int | None
 ) -> Trigger:
-    """What started a run of the ledger: `direct` is a person's `hermes cron run`."""
+    """Return what started an execution: the source `direct` is a person's `hermes cron run`."""
     if source == "direct":
         return Trigger.MANUAL
     if schedule is not None and due_ns is not None:

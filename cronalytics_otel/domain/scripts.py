@@ -1,4 +1,4 @@
-"""What a run was given: its script's result, and the outputs of other jobs. Pure functions."""
+"""What a run was given: its script's result, and outputs of other jobs. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from . import outcome as outcomes
 
 
 def own_prompt(prompt: Prompt | None, job: Job | None) -> Prompt | None:
-    """An output that the run was fed may tell of its own run's script: the definition knows better."""
+    """Return the prompt without the script of another run, whose output this run was fed: the job's
+    definition shows whether the run has a script of its own."""
     if prompt is not None and prompt.fed and job is not None and not job.has_script:
         return replace(prompt, script_ran=False, script_error=None)
     return prompt
 
 
 def exit_code(prompt: Prompt | None, ended: outcomes.RunEnd, mode: Mode | None) -> int | None:
-    """The host calls a script good, and asks its gate, only when it exited with 0."""
+    """Return the exit code of the run's script; None where it has none, or that is unknown.
+
+    The host counts a script as good, and asks its gate, only when it exited with 0.
+    """
     if prompt is not None and prompt.script_ran:
         error = prompt.script_error
         return 0 if error is None else errors.exit_code(error)
@@ -34,11 +38,10 @@ def exit_code(prompt: Prompt | None, ended: outcomes.RunEnd, mode: Mode | None) 
 def ended_ns(
     prompt: Prompt | None, execution: Execution | None, session: Session | None, zone: tzinfo
 ) -> int | None:
-    """When the script before the agent was done: the host then names the session by the wall clock,
-    in whole seconds.
+    """Return when the script before the agent ended, in whole seconds.
 
-    None when the start is not known (no ledger), and when that time is not within the run: the
-    home was in another time zone then.
+    The host names the session by the wall clock right after it. None when the run's start is unknown (no
+    ledger), and when that time is not within the run: the home was in another time zone then.
     """
     if prompt is None or not prompt.script_ran or execution is None or session is None:
         return None
@@ -50,7 +53,8 @@ def ended_ns(
 
 
 def fed_by(prompt: Prompt | None, session: Session | None, zone: tzinfo) -> tuple[Feed, ...]:
-    """What was saved after the session began cannot have stood in its prompt."""
+    """Return the outputs that the run was fed. One that was saved after the session began cannot have
+    stood in its prompt."""
     if prompt is None or session is None:
         return ()
     found = []

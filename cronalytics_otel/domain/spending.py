@@ -19,20 +19,29 @@ def spent(evidence: Evidence) -> tuple[Usage | None, float | None, CostStatus | 
     usages: list[Usage] = []
     priced: list[ModelUsage] = []
     for session in evidence.sessions:
-        spending = session.spending
-        usages.append(spending.usage)
+        usages.append(session.spending.usage)
         rows = evidence.usage_rows.get(session.session_id, ())
         if len(rows) < 2 and not any(task for task, _ in rows):
-            priced.append(spending)
-            continue
-        own = [usage for task, usage in rows if not task]
-        auxiliary = [usage for task, usage in rows if task]
-        usages += [part.usage for part in auxiliary]
-        priced += [*(own if len(own) > 1 else [spending]), *auxiliary]
+            priced.append(session.spending)
+        else:
+            _add_rows(rows, session.spending, usages, priced)
     cost_usd, status = total_cost(priced)
     if cost_usd is not None and any(map(_is_unwritten, evidence.below)):
         status = CostStatus.PARTIAL
     return Usage.sum(usages), cost_usd, status
+
+
+def _add_rows(
+    rows: Sequence[tuple[str, ModelUsage]],
+    whole: ModelUsage,
+    usages: list[Usage],
+    priced: list[ModelUsage],
+) -> None:
+    """Add auxiliary calls, which the session's row (`whole`) lacks, and the cost by model."""
+    own = [usage for task, usage in rows if not task]
+    auxiliary = [usage for task, usage in rows if task]
+    usages += [part.usage for part in auxiliary]
+    priced += [*(own if len(own) > 1 else [whole]), *auxiliary]
 
 
 def main_model(evidence: Evidence) -> tuple[str | None, str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from ..journal.outbox import Entry
@@ -38,8 +38,9 @@ def batches(traces: Iterable[BuiltTrace]) -> Iterator[Batch]:
 
 
 def _text_chars(trace: Sequence[Span]) -> int:
-    return sum(_chars(span.attributes) for span in trace)
-
-
-def _chars(attributes: Mapping[str, object]) -> int:
-    return sum(len(value) for value in attributes.values() if isinstance(value, str))
+    chars = 0
+    for span in trace:
+        for value in span.attributes.values():
+            if isinstance(value, str):
+                chars += len(value)
+    return chars

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..domain.assembly import assemble
 from ..domain.evidence import Evidence, PreviousRun, UsageRows
@@ -13,9 +14,9 @@ from ..domain.sessions import continued, last_of
 from ..host.capabilities import Capabilities, CapabilityHistory
 from ..host.outputs import Outputs
 from ..host.state_db import Reader
-from ..model import Execution, Output, OutputFile, Prompt, Run, Session
+from ..model import Execution, Job, Output, OutputFile, Prompt, Run, Session
 from .context import Context
-from .due_times import DueTimes
+from .due_times import DueTime, DueTimes
 from .job_history import JobHistory
 from .matching import Match
 from .overdue import OverdueJobs
@@ -36,8 +37,7 @@ class _Steps:
     """By root id."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Times:
+class _Times(NamedTuple):
     """When a run began and ended, as far as it is known before its evidence is complete."""
 
     began_ns: int
@@ -171,28 +171,20 @@ class RunAssembler:
     def _evidence(
         self, execution: Execution | None, session: Session | None, steps: _Steps
     ) -> Evidence:
-        job_id = execution.job_id if execution else (session.job_id if session else None) or ""
         below = steps.below.get(session.session_id, ()) if session else ()
-        last = last_of(session, below) if session else None
-        times = self._times(execution, session, last)
+        job_id = _job_id(execution, session)
+        times = self._times(execution, session, last_of(session, below) if session else None)
         ended_ns = self._context.now_ns if times.ended_ns is None else times.ended_ns
         job = self._history.at(job_id, ended_ns)
-        if execution is not None:
-            previous = self._previous(execution)
-            due = self._due_times.of_execution(
-                execution, job, previous, self._overdue.of_job(job_id)
-            )
-            job, known_due_ns, counted_ns = due.job, due.known_ns, due.counted_from_ns
-        else:
-            previous, counted_ns = None, None
-            known_due_ns = self._due_times.without_execution(job_id, times.began_ns)
+        previous = self._previous(execution) if execution is not None else None
+        due = self._due(execution, job_id, job, previous, times)
         host = self._hosts.of_row(ended_ns, in_ledger=execution is not None)
         # The output file is read only where the databases leave a question.
-        is_complete = execution is not None and session is not None and job is not None
+        is_complete = execution is not None and session is not None and due.job is not None
         return Evidence(
             profile=self._context.home.profile,
             job_id=job_id,
-            job=job,
+            job=due.job,
             job_now=self._history.now.get(job_id),
             execution=execution,
             session=session,
@@ -200,20 +192,36 @@ class RunAssembler:
             usage_rows=steps.usage_rows,
             tool_calls=steps.tool_calls,
             prompt=steps.prompts.get(session.session_id) if session else None,
-            output=None
-            if is_complete or times.ended_ns is None
-            else self._outputs.of_run(
-                job_id,
-                times.began_ns,
-                times.ended_ns,
-                slack_ns=0 if execution else UNMATCHED_GRACE_NS,
-                host=host,
-            ),
+            output=None if is_complete else self._output(execution, job_id, times, host),
             delivers_notice_of_empty_reply=host.delivers_notice_of_empty_reply,
-            known_due_ns=known_due_ns,
+            known_due_ns=due.known_ns,
             previous=previous,
-            counted_from_ns=counted_ns,
+            counted_from_ns=due.counted_from_ns,
             last_activity_ns=times.last_activity_ns,
+        )
+
+    def _due(
+        self,
+        execution: Execution | None,
+        job_id: str,
+        job: Job | None,
+        previous: PreviousRun | None,
+        times: _Times,
+    ) -> DueTime:
+        if execution is None:
+            return DueTime(job, self._due_times.without_execution(job_id, times.began_ns), None)
+        overdue = self._overdue.of_job(job_id)
+        return self._due_times.of_execution(execution, job, previous, overdue)
+
+    def _output(
+        self, execution: Execution | None, job_id: str, times: _Times, host: Capabilities
+    ) -> Output | None:
+        """Return what the output file of the run says; None for a run that never ended."""
+        if times.ended_ns is None:
+            return None
+        slack_ns = 0 if execution is not None else UNMATCHED_GRACE_NS
+        return self._outputs.of_run(
+            job_id, times.began_ns, times.ended_ns, slack_ns=slack_ns, host=host
         )
 
     def _times(
@@ -244,6 +252,12 @@ class RunAssembler:
             return PreviousRun(began_ns=before.began_ns, counted_from_ns=counted_from_ns(before))
         times = self._context.journal.runs.previous_times(execution.job_id, execution.began_ns)
         return None if times is None else PreviousRun(began_ns=times[0], counted_from_ns=times[1])
+
+
+def _job_id(execution: Execution | None, session: Session | None) -> str:
+    if execution is not None:
+        return execution.job_id
+    return (session.job_id if session is not None else None) or ""
 
 
 def _last(root: Session, below: Families) -> Session:

@@ -74,19 +74,23 @@ class OutputRuns:
         once, because it may have been emptied since. If it may have known those runs and forgotten them,
         nothing is.
         """
-        self._ledger_first_ns = until_ns = _oldest_claim_ns(facts, page)
+        self._ledger_first_ns = _oldest_claim_ns(facts, page)
         done = facts.get(OLD_OUTPUTS_READ) and not full
         if has_ledger and (page is None or not page.is_complete or done):
             return
-        self._ends_history = has_ledger and until_ns is not None
+        self._ends_history = has_ledger and self._ledger_first_ns is not None
         for job_id, changed_ns in self._outputs.folders():
             mark = facts.get(output_folder(job_id))
-            if changed_ns == mark.changed_ns and not full:
-                continue
-            new = self._outputs.saved_after(job_id, 0 if full else mark.read_up_to_ns)
-            if until_ns is not None:
-                new = [saved for saved in new if saved.saved_ns + NS <= until_ns]
-            self._folders.append(_Folder(job_id, changed_ns, mark.read_up_to_ns, new))
+            if full or changed_ns != mark.changed_ns:
+                new = self._new_files(job_id, 0 if full else mark.read_up_to_ns)
+                self._folders.append(_Folder(job_id, changed_ns, mark.read_up_to_ns, new))
+
+    def _new_files(self, job_id: str, after_ns: int) -> list[OutputFile]:
+        """Return the job's files that were saved after this time, and before there was a ledger."""
+        new = self._outputs.saved_after(job_id, after_ns)
+        if self._ledger_first_ns is None:
+            return new
+        return [saved for saved in new if saved.saved_ns + NS <= self._ledger_first_ns]
 
     def found(
         self,

@@ -5,25 +5,28 @@ Views read these facts, so that they never open a file of the host.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from datetime import tzinfo
 
 from ..host import jobs as jobs_file
 from ..host.home import Home
-from ..host.inspection import inspect_sources
+from ..host.inspection import has_changed, inspect_sources
 from ..host.sqlite import HostDataError
 from ..journal import Journal
 from ..journal.facts import DUE_JOBS, FINGERPRINTS, SOURCES
 from ..model import DueJob, Job, ScheduleKind
 
+_FINGERPRINT_OF = {"jobs": "jobs", "ledger": "ledger", "sessions": "state"}
+"""By the name of a source, the name of its fingerprint."""
+
 
 @contextmanager
 def recording_sources(home: Home, journal: Journal, zone: tzinfo) -> Iterator[None]:
-    """Record the sources after a harvest that read something, or that could not enter a folder.
+    """Record the sources after a harvest, unless all are as they were recorded last.
 
-    A harvest that read nothing leaves the fingerprints of the files as they were. A source that had
-    a fault is looked at again by every harvest.
+    `zone` is that of the host's times without an offset. A source with a fault is looked at again by
+    every harvest, because a lock or a permission leaves no trace in the file.
     """
     before = journal.facts.read()
     try:
@@ -31,22 +34,37 @@ def recording_sources(home: Home, journal: Journal, zone: tzinfo) -> Iterator[No
     except OSError:  # a folder that this user may not enter
         record_sources(home, journal, zone)
         raise
-    has_read = journal.facts.get(FINGERPRINTS) != before.get(FINGERPRINTS)
-    had_fault = any(source.fault is not None for source in before.get(SOURCES))
-    if has_read or had_fault:
+    known, fingerprints = before.get(SOURCES), journal.facts.get(FINGERPRINTS)
+    had_fault = any(source.fault is not None for source in known)
+    if fingerprints != before.get(FINGERPRINTS):
+        # The harvest came to its end. A file that it could not read has an empty fingerprint.
+        sound = {name for name, key in _FINGERPRINT_OF.items() if fingerprints.get(key)}
+        same_jobs = fingerprints.get("jobs") == before.get(FINGERPRINTS).get("jobs")
+        record_sources(home, journal, zone, just_read=sound, same_jobs=same_jobs)
+    elif had_fault or has_changed(home, known):
         record_sources(home, journal, zone)
 
 
-def record_sources(home: Home, journal: Journal, zone: tzinfo) -> None:
-    """Write the state of the sources. `zone` is that of the host's times without an offset.
+def record_sources(
+    home: Home,
+    journal: Journal,
+    zone: tzinfo,
+    *,
+    just_read: Container[str] = (),
+    same_jobs: bool = False,
+) -> None:
+    """Write the state of the sources, and when each job is due next unless the jobs are the same.
 
-    Raises `JournalError`, and never for a fault of the host's files.
+    The sources in `just_read` are known to be without a fault. Raises `JournalError`, and never for
+    a fault of the host's files.
     """
-    sources, due_jobs = inspect_sources(home), _due_jobs(home, zone)
+    sources = inspect_sources(home, just_read=just_read)
+    due_jobs = None if same_jobs else _due_jobs(home, zone)
     known = journal.facts.read()
     with journal.atomic():
         journal.facts.update(known, SOURCES, sources)
-        journal.facts.update(known, DUE_JOBS, due_jobs)
+        if due_jobs is not None:
+            journal.facts.update(known, DUE_JOBS, due_jobs)
 
 
 def _due_jobs(home: Home, zone: tzinfo) -> tuple[DueJob, ...]:

@@ -38,7 +38,7 @@ class Home:
 
     @property
     def plugin_folder(self) -> Path:
-        """Ours: the journal and the lock. Not under `plugins/`, which the host may replace."""
+        """Our own folder: the journal and the lock. The host may replace what is under `plugins/`."""
         return self.path / PLUGIN_FOLDER
 
     @property
@@ -51,13 +51,13 @@ class Home:
 
     @property
     def looks_like_hermes(self) -> bool:
-        """Whether the host was ever here: any of its own files is."""
+        """Whether the host was ever here: it has left a file of its own."""
         return any(
             p.exists() for p in (self.path / "config.yaml", self.state_db, self.path / "cron")
         )
 
 
 def find_home(explicit: str | None, environ: Mapping[str, str]) -> Home:
-    """The home the user means: `--home`, else `HERMES_HOME`, else `~/.hermes`."""
+    """Return the home that the user means: `--home`, else `HERMES_HOME`, else `~/.hermes`."""
     chosen = explicit or environ.get("HERMES_HOME") or "~/.hermes"
     return Home(Path(chosen).expanduser().resolve())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from datetime import UTC
 from pathlib import Path
 
@@ -13,23 +13,43 @@ from .home import Home
 from .sqlite import HostDataError, reading
 
 
-def inspect_sources(home: Home) -> tuple[Source, ...]:
-    """Open each file and read a little of it. Nothing is changed, and no lock is kept."""
-    return (
-        _inspect("jobs", home.jobs, _check_jobs),
-        _inspect("ledger", home.ledger, _check_ledger),
-        _inspect("sessions", home.state_db, _check_sessions),
-        _inspect("output", home.outputs, _check_folder),
+def inspect_sources(home: Home, *, just_read: Container[str] = ()) -> tuple[Source, ...]:
+    """Open each file and read a little of it. Nothing is changed, and no lock is kept.
+
+    The files of the sources in `just_read` were read without a fault, and are not opened again.
+    """
+    return tuple(
+        _inspect(name, path, is_sound=name in just_read) for name, path in _paths(home).items()
     )
 
 
-def _inspect(name: str, path: Path, check: Callable[[Path], None]) -> Source:
+def has_changed(home: Home, sources: Iterable[Source]) -> bool:
+    """Whether a file was written, made or removed since it was found like this. Opens no file."""
+    known = {source.name: (source.exists, source.changed_ns) for source in sources}
+    try:
+        return known != {
+            name: (path.exists(), _changed_ns(path)) for name, path in _paths(home).items()
+        }
+    except OSError:  # a folder that this user may not enter, or a file that has just gone
+        return True
+
+
+def _paths(home: Home) -> dict[str, Path]:
+    return {
+        "jobs": home.jobs,
+        "ledger": home.ledger,
+        "sessions": home.state_db,
+        "output": home.outputs,
+    }
+
+
+def _inspect(name: str, path: Path, *, is_sound: bool) -> Source:
     exists, changed_ns, fault = True, None, None
     try:
         exists = path.exists()
         changed_ns = _changed_ns(path)
-        if exists:
-            check(path)
+        if exists and not is_sound:
+            _CHECKS[name](path)
     except HostDataError as error:
         fault = str(error)
     except OSError as error:  # a folder above it that this user may not enter
@@ -56,6 +76,14 @@ def _check_sessions(path: Path) -> None:
 def _check_folder(path: Path) -> None:
     if not os.access(path, os.R_OK | os.X_OK):
         raise HostDataError(f"{path} cannot be read: permission denied")
+
+
+_CHECKS: dict[str, Callable[[Path], None]] = {
+    "jobs": _check_jobs,
+    "ledger": _check_ledger,
+    "sessions": _check_sessions,
+    "output": _check_folder,
+}
 
 
 def _changed_ns(path: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""Job definitions: `cron/jobs.json`, in every shape that homes hold."""
+"""Job definitions: `cron/jobs.json`, in every shape that homes have."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EVERY = re.compile(r"every\s+(\d{1,9})\s*(m|mins?|minutes?|h|hrs?|hours?|d|days
 
 
 def read_text(path: Path) -> str | None:
-    """The file's text, None when there is none. Raises `HostDataError` when it cannot be read."""
+    """Return the file's text; None when there is no file. Raises `HostDataError` when it is unreadable."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -30,9 +30,9 @@ def read_text(path: Path) -> str | None:
 
 
 def parse(text: str, path: Path, zone: tzinfo | None) -> list[Job]:
-    """Every job that can be understood; jobs that cannot are passed over, not their siblings.
+    """Return every job that can be understood. One that cannot is passed over, and its siblings are not.
 
-    Raises `HostDataError` when the text is no JSON: half-written, say. It is then met again.
+    Raises `HostDataError` when the text is no JSON: half-written, for instance.
     """
     try:
         document = json.loads(text)
@@ -44,7 +44,7 @@ def parse(text: str, path: Path, zone: tzinfo | None) -> list[Job]:
 
 
 def _entries(document: object) -> Iterator[Mapping[str, object]]:
-    """The host's `{"jobs": […]}`, and old homes' bare list or mapping by id."""
+    """Give the jobs of the host's `{"jobs": […]}`, and of old homes' bare list or mapping by id."""
     if isinstance(document, dict) and isinstance(document.get("jobs"), (list, dict)):
         document = document["jobs"]
     if isinstance(document, list):
@@ -81,11 +81,11 @@ def _job(raw: Mapping[str, object], zone: tzinfo | None) -> Job | None:
 
 
 _BORROWED_CHARS = 50
-"""So much of its prompt does Hermes take for the name of a job that was given none."""
+"""Hermes takes so much of its prompt for the name of a job that was given none."""
 
 
 def _own_name(raw: Mapping[str, object]) -> str | None:
-    """The name that its owner gave it; None where Hermes took the beginning of the prompt: content."""
+    """Return the name that its owner gave it; None where Hermes took the prompt's beginning: content."""
     name, prompt = _text(raw.get("name")), raw.get("prompt")
     borrowed = isinstance(prompt, str) and _text(prompt[:_BORROWED_CHARS]) == name
     return None if borrowed else name
@@ -96,7 +96,7 @@ _THREAD = re.compile(r"\bthread_id \S+ for\b")
 
 
 def _without_chats(error: str | None) -> str | None:
-    """The host's text of a failed delivery, which names the chat beside its platform."""
+    """Return the host's text of a failed delivery without the chat, which stands beside its platform."""
     if error is None:
         return None
     return _CHAT.sub(r"\1 \2", _THREAD.sub("thread_id for", error))
@@ -119,26 +119,42 @@ def _schedule(raw: Mapping[str, object], zone: tzinfo | None) -> Schedule | None
         return None
     display = _text(value.get("display")) or _text(raw.get("schedule_display"))
     kind = value.get("kind")
-    if kind == "cron" and (expr := _text(value.get("expr"))):
-        return Schedule(kind=ScheduleKind.CRON, expression=expr, cron=expr)
-    minutes = value.get("minutes")
-    if kind == "interval" and isinstance(minutes, (int, float)) and 0 < minutes < _MAX_MINUTES:
-        return Schedule(
-            kind=ScheduleKind.INTERVAL,
-            expression=display or f"every {minutes}m",
-            interval_s=minutes * 60.0,
-        )
-    if kind == "once" and (at_ns := iso_to_ns(value.get("run_at"), zone)) is not None:
-        return Schedule(
-            kind=ScheduleKind.ONCE,
-            expression=display or str(value.get("run_at")),
-            once_at_ns=at_ns,
-        )
+    if kind == "cron":
+        return _cron(value)
+    if kind == "interval":
+        return _interval(value, display)
+    if kind == "once":
+        return _once(value, display, zone)
     return None
 
 
+def _cron(value: Mapping[str, object]) -> Schedule | None:
+    expr = _text(value.get("expr"))
+    return Schedule(kind=ScheduleKind.CRON, expression=expr, cron=expr) if expr else None
+
+
+def _interval(value: Mapping[str, object], display: str | None) -> Schedule | None:
+    minutes = value.get("minutes")
+    if not isinstance(minutes, (int, float)) or not 0 < minutes < _MAX_MINUTES:
+        return None
+    return Schedule(
+        kind=ScheduleKind.INTERVAL,
+        expression=display or f"every {minutes}m",
+        interval_s=minutes * 60.0,
+    )
+
+
+def _once(value: Mapping[str, object], display: str | None, zone: tzinfo | None) -> Schedule | None:
+    at_ns = iso_to_ns(value.get("run_at"), zone)
+    if at_ns is None:
+        return None
+    return Schedule(
+        kind=ScheduleKind.ONCE, expression=display or str(value.get("run_at")), once_at_ns=at_ns
+    )
+
+
 def _plain_schedule(text: str, zone: tzinfo | None) -> Schedule | None:
-    """Old homes have the owner's words alone: `every 30m`, a cron expression, or a time."""
+    """Read the owner's words, which old homes have alone: `every 30m`, a cron expression, or a time."""
     every = _EVERY.fullmatch(text.strip())
     if every is not None:
         minutes = int(every[1]) * _UNITS[every[2][0].lower()]
@@ -152,32 +168,38 @@ def _plain_schedule(text: str, zone: tzinfo | None) -> Schedule | None:
 
 
 def _skills(raw: Mapping[str, object]) -> tuple[str, ...]:
-    """`skills`, else the older `skill`; in order, each once."""
+    """Return `skills`, else the older `skill`; in order, each once."""
     many, one = raw.get("skills"), raw.get("skill")
     names = many if isinstance(many, list) and many else [one]
     return tuple(dict.fromkeys(name for name in map(_text, names) if name))
 
 
 def _context_from(value: object) -> tuple[str, ...]:
-    """A list of job ids, or one alone."""
+    """Return the job ids of a list, or the one that stands alone."""
     ids = value if isinstance(value, list) else [value]
     return tuple(dict.fromkeys(job_id for job_id in map(_text, ids) if job_id))
 
 
 def _deliver(value: object, origin: object) -> str:
-    """`origin` is said by the platform that the job was made on, where it was made on one."""
+    """Return `deliver`, with `origin` replaced by the platform that the job was made on, if there is one."""
     if isinstance(value, list):
         value = ",".join(str(part) for part in value)
     text = _text(value) or "local"
-    platform = _text(origin.get("platform")) if isinstance(origin, dict) else None
-    if platform is None or not isinstance(origin, dict) or not origin.get("chat_id"):
+    platform = _platform(origin)
+    if platform is None:
         return text
     parts = (part.strip() for part in text.split(","))
     return ",".join(platform if part == "origin" else part for part in parts)
 
 
+def _platform(origin: object) -> str | None:
+    if not isinstance(origin, dict) or not origin.get("chat_id"):
+        return None
+    return _text(origin.get("platform"))
+
+
 def _text(value: object) -> str | None:
-    """Without what JSON can hold and nothing else can: half a surrogate pair."""
+    """Return a text without what JSON can hold and nothing else can: half a surrogate pair."""
     if not isinstance(value, str):
         return None
     return value.strip().encode("utf-8", "replace").decode("utf-8") or None

@@ -162,29 +162,24 @@ def parse(head: str, tail: str, host: Capabilities = SINCE_0_18) -> Output:
     """Read a title, a paragraph of facts, and the body, which may hold anything."""
     title_text, facts, body = [*head.split("\n\n", 2), "", ""][:3]
     title = title_text.strip()
-    status = _STATUS.search(facts)
-    schedule = _SCHEDULE.search(facts)
     is_script = "**Mode:** no_agent" in facts
     raised = not is_script and title.endswith(_FAILED) and _ends_in_error(title, tail)
-    ending = _ending(
-        body,
-        blank=not head.strip(),
-        raised=raised,
-        status=status["status"] if status else "",
-        is_script=is_script,
-    )
-    if ending is Ending.ANSWERED and not is_script and _EMPTY.search(tail):
-        ending = Ending.EMPTY
+    ending = Ending.FAILED if raised else _ending(head, facts, body, tail, is_script=is_script)
     return Output(
         ending=ending,
         name=_name(title.removesuffix(_FAILED) if raised else title),
-        schedule=schedule["schedule"] if schedule and schedule["schedule"] != "N/A" else None,
+        schedule=_schedule(facts),
         is_script=is_script,
         error=_error(body, tail, is_script=is_script) if ending is Ending.FAILED else None,
         asks_for_silence=is_script
         and ending is Ending.ANSWERED
         and asks_for_silence(*_printed(title_text, body, tail), host.silence),
     )
+
+
+def _schedule(facts: str) -> str | None:
+    schedule = _SCHEDULE.search(facts)
+    return schedule["schedule"] if schedule and schedule["schedule"] != "N/A" else None
 
 
 def _name(title: str) -> str | None:
@@ -214,13 +209,18 @@ def _error(body: str, tail: str, *, is_script: bool) -> str | None:
     return found["error"] if found else None
 
 
-def _ending(body: str, *, blank: bool, raised: bool, status: str, is_script: bool) -> Ending:
-    if raised or status in ("script failed", "BLOCKED"):
+def _ending(head: str, facts: str, body: str, tail: str, *, is_script: bool) -> Ending:
+    """Return how a run ended whose agent raised no error."""
+    found = _STATUS.search(facts)
+    status = found["status"] if found else ""
+    if status in ("script failed", "BLOCKED"):
         return Ending.FAILED
     if status.startswith("silent"):
         return Ending.SILENT
-    if blank:
+    if not head.strip():
         return Ending.NOTHING
-    if not is_script and body.startswith("Script gate returned `wakeAgent=false`"):
+    if is_script:
+        return Ending.ANSWERED
+    if body.startswith("Script gate returned `wakeAgent=false`"):
         return Ending.GATED
-    return Ending.ANSWERED
+    return Ending.EMPTY if _EMPTY.search(tail) else Ending.ANSWERED

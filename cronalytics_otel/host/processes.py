@@ -1,4 +1,4 @@
-"""Whether the process that owned a run still lives; the ledger has its pid and start time."""
+"""Whether the process that owned a run still lives. The ledger has its pid and start time."""
 
 from __future__ import annotations
 
@@ -12,30 +12,34 @@ _SLACK_NS = 2 * NS
 
 
 def owner_is_gone(pid: int | None, started_at: int | None, claimed_ns: int) -> bool:
-    """True only on proof.
+    """Return True only on proof.
 
     `started_at` is the host's own reading: on Linux field 22 of `/proc/<pid>/stat` (clock ticks
     since boot), elsewhere the creation time in hundredths of a second.
 
     Numbers that do not fit prove nothing: a start after the claim comes from another machine or
-    another clock, and a start before our own container's from outside of it. Nor does a pid that is
-    not there prove much by itself: it may be a container's, seen from outside under another number.
+    another clock, and a start before our own container's from outside of it. A missing pid alone proves
+    little, too: it may be a container's, seen from outside under another number.
     """
     if pid is None or started_at is None:
         return False
     if (_PROC / "self" / "stat").exists():
-        return (
-            _start_ticks(_PROC / str(pid) / "stat") != started_at
-            and _boot_ns() <= claimed_ns
-            and _boot_ns() + _ticks_ns(started_at) <= claimed_ns + _SLACK_NS
-            and (_start_ticks(_PROC / "1" / "stat") or 0) <= started_at
-            and not any(_is_owner_inside(p, pid, started_at) for p in _processes())
-        )
+        return _gone_by_proc(pid, started_at, claimed_ns)
     return started_at * (NS // 100) <= claimed_ns + _SLACK_NS and _gone_by_psutil(pid, started_at)
 
 
+def _gone_by_proc(pid: int, started_at: int, claimed_ns: int) -> bool:
+    return (
+        _start_ticks(_PROC / str(pid) / "stat") != started_at
+        and _boot_ns() <= claimed_ns
+        and _boot_ns() + _ticks_ns(started_at) <= claimed_ns + _SLACK_NS
+        and (_start_ticks(_PROC / "1" / "stat") or 0) <= started_at
+        and not any(_is_owner_inside(p, pid, started_at) for p in _processes())
+    )
+
+
 def booted_since(ns: int) -> bool:
-    """Whether this machine was started after that time: no process of then lives."""
+    """Return whether this machine was started after that time: no process from before lives."""
     if (_PROC / "stat").exists():
         return _boot_ns() > ns + _SLACK_NS
     import psutil
@@ -48,7 +52,7 @@ def _processes() -> list[Path]:
 
 
 def _is_owner_inside(process: Path, pid: int, started_at: int) -> bool:
-    """Whether this process of a container below us has that pid there."""
+    """Return whether this process, of a container below us, has that pid there."""
     if _start_ticks(process / "stat") != started_at:
         return False
     try:
@@ -60,7 +64,8 @@ def _is_owner_inside(process: Path, pid: int, started_at: int) -> bool:
 
 
 def _start_ticks(stat: Path) -> int | None:
-    """As the host reads it, but past the last `)`: a command's name may hold spaces."""
+    """Return the start time as the host reads it, but behind the last `)`: a command's name may hold
+    spaces."""
     try:
         fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         # A zombie is dead: only its parent has not looked yet.

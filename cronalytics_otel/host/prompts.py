@@ -1,7 +1,7 @@
-"""What the host itself says in the first message of a cron session (cron/scheduler.py,
-`_build_job_prompt`): what was missing, what its script gave, which jobs' outputs it was fed.
+"""The host's own passages in the first message of a cron session (cron/scheduler.py,
+`_build_job_prompt`): which skills were missing, what its script printed, which jobs' outputs it was fed.
 
-Anybody's words stand in that message too, so the host's are taken at their place only.
+Anybody's words stand in that message too, so the host's count at their place only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SCRIPT_FAULT = (
     "## Script Error\nThe data-collection script failed. Report this to the user.\n\n```\n"
 )
 TURN_LIMIT = "You've reached the maximum number of tool-calling iterations allowed. "
-"""What the host says to the agent, as its user, when it has no turn left (0.13 to 0.19)."""
+"""The host's message to the agent, as its user, when it has no turn left (0.13 to 0.19)."""
 FED = "## Output from job '"
 
 _MISSING_SKILLS = re.compile(
@@ -30,7 +30,7 @@ _SCRIPT = re.compile(
     rf"(?:{re.escape(SCRIPT_OUTPUT)}|{re.escape(SCRIPT_FAULT)}(?P<said>.*?)(?:\n```|\Z))",
     re.DOTALL,
 )
-"""After the host's own words, or after another job's output: not in the midst of anything."""
+"""Stands after the host's own words, or after another job's output: not in the midst of anything."""
 _FED = re.compile(rf"{re.escape(FED)}(?P<job>[0-9a-f]+)'\nThe following is [^\n]*\n\n```\n")
 _FIRST_FED = re.compile(rf"(?:\A|\]\n\n)(?={re.escape(FED)})")
 _NEXT = re.compile(rf"\n```\n\n(?={re.escape(FED)})")
@@ -43,8 +43,11 @@ _CUT = "\n\n[... output truncated ...]"
 
 
 def read(head: str, around: str, whole: str) -> Prompt:
-    """`head` is the beginning of the prompt, `around` the passage where it speaks of a script (else
-    empty), `whole` all of it if it may hold other jobs' outputs (else empty)."""
+    """Return what a prompt shows of its run.
+
+    `head` is the beginning of the prompt, `around` the passage about a script (else empty), `whole` all of
+    it if it may hold other jobs' outputs (else empty).
+    """
     skills = _MISSING_SKILLS.match(head)
     fed, last = _fed(whole)
     script = _script_after(whole, last) if last else _SCRIPT.search(around)
@@ -58,8 +61,10 @@ def read(head: str, around: str, whole: str) -> Prompt:
 
 
 def _script_after(prompt: str, last: int) -> re.Match[str] | None:
-    """What stands of a script after the outputs that a run was fed. The last of these may hold the
-    prompt of its own run, and what that says of a script, which is not ours: ours comes later."""
+    """Return the passage about the run's own script, after the outputs that the run was fed.
+
+    The last of these may hold the prompt of another run with such a passage: ours comes later.
+    """
     found = None
     for script in _SCRIPT.finditer(prompt, last):
         if "`" in script["place"]:
@@ -68,10 +73,10 @@ def _script_after(prompt: str, last: int) -> re.Match[str] | None:
 
 
 def _fed(prompt: str) -> tuple[tuple[FedOutput, ...], int]:
-    """The outputs, and from where on nothing but the last of them comes before the script.
+    """Return the outputs, and the position after which only the last of them comes before the script.
 
-    The host puts one section after another, each of at most 8,000 characters. An output may hold
-    the prompt of its own run, with sections in it: those do not count.
+    The host writes one section after another, each of at most 8,000 characters. An output may hold the
+    prompt of its own run, with sections in it: those do not count.
     """
     found: list[FedOutput] = []
     last, following = 0, _FIRST_FED.search(prompt)

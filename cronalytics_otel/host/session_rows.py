@@ -150,8 +150,7 @@ def spending_from(columns: SessionColumns | UsageColumns) -> ModelUsage:
 def _cost(columns: SessionColumns | UsageColumns) -> tuple[float | None, CostStatus | None]:
     """Return cost and status.
 
-    The host writes 0.0 where it knows no price: only the status tells that from a cost of nothing. The
-    status is the last call's and the amount all calls': an amount beside `unknown` is a lower bound.
+    The host writes 0.0 where it knows no price: only the status tells that from a cost of nothing.
     """
     try:
         status = CostStatus(columns.cost_status) if isinstance(columns.cost_status, str) else None
@@ -159,13 +158,17 @@ def _cost(columns: SessionColumns | UsageColumns) -> tuple[float | None, CostSta
         return None, CostStatus.UNKNOWN  # a newer host's word, which decides what the amount means
     paid, priced = _amount(columns.actual_cost_usd), _amount(columns.estimated_cost_usd)
     if status is CostStatus.UNKNOWN:
-        known = max(paid or 0, priced or 0)
-        return (known, CostStatus.PARTIAL) if known > 0 else (None, status)
+        return _cost_of_some_calls(max(paid or 0, priced or 0))
     if paid is not None and (status is CostStatus.ACTUAL or paid > 0):
         return paid, CostStatus.ACTUAL
     if priced is not None and (status is not None or priced > 0):
         return priced, status or CostStatus.ESTIMATED
     return None, status
+
+
+def _cost_of_some_calls(known: float) -> tuple[float | None, CostStatus]:
+    """Return the cost where the last call's is unknown: the amount is all calls', so a lower bound."""
+    return (known, CostStatus.PARTIAL) if known > 0 else (None, CostStatus.UNKNOWN)
 
 
 def _amount(value: object) -> float | None:

@@ -16,10 +16,10 @@ from urllib.parse import quote
 from ..clock import Clock
 
 BUSY_TIMEOUT_S = 0.25
-"""The host writes in short transactions; whoever holds on longer is met again at the next sync."""
+"""The host writes in short transactions. A file that is locked for longer is read at the next sync."""
 
 RECENT_NS = 2_000_000_000
-"""A file changed less than this ago may change again within the same tick of its clock."""
+"""A file that changed so lately may change again within the same tick of its clock."""
 
 Row = tuple[object, ...]
 
@@ -31,20 +31,20 @@ class HostDataError(Exception):
 
 
 class HostBusyError(HostDataError):
-    """Locked for now: try again at the next sync."""
+    """It is locked for now; it is read at the next sync."""
 
 
 class HostCorruptError(HostDataError):
-    """Not a database any more: the host's owner has to mend it."""
+    """It is damaged: its owner has to mend it."""
 
 
 class HostSchemaError(HostDataError):
-    """A table or column that we cannot do without is not there."""
+    """It lacks a table or column that we cannot do without."""
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A read-only connection in autocommit: no read transaction outlives a statement.
+    """Open a read-only connection in autocommit, so that no read transaction outlives a statement.
 
     Raises a `HostDataError` for every SQLite fault inside the block.
     """
@@ -82,7 +82,7 @@ def is_corrupt(error: sqlite3.DatabaseError) -> bool:
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
-    """The table's column names; empty when there is no such table."""
+    """Return the table's column names; none when there is no such table."""
     rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
     return frozenset(str(name) for (name,) in rows)
 
@@ -90,7 +90,7 @@ def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
 def select_list(
     path: Path, table: str, present: frozenset[str], needed: Sequence[str], wanted: Sequence[str]
 ) -> str:
-    """The columns to select: what is wanted but absent on this host version becomes NULL.
+    """Return the columns to select: one that this host version lacks becomes NULL.
 
     Raises `HostSchemaError` naming each needed column that is missing.
     """
@@ -104,7 +104,7 @@ def select_list(
 
 
 def batched(items: Iterable[str], size: int = 500) -> Iterator[list[str]]:
-    """Lists of at most `size`, for `IN (?, …)`; SQLite's oldest limit on parameters is 999."""
+    """Give lists of at most `size`, for `IN (?, …)`: SQLite's oldest limit on parameters is 999."""
     batch: list[str] = []
     for item in items:
         batch.append(item)
@@ -120,10 +120,10 @@ def placeholders(count: int) -> str:
 
 
 def fingerprint(path: Path, clock: Clock) -> str:
-    """What tells that the file, or its write-ahead log, has changed; empty when it is missing.
+    """Return what changes with the file or its write-ahead log; an empty text when it is missing.
 
-    A change within the clock's tick of the last look would go unseen, so a file that has only just
-    changed has a fingerprint that equals none.
+    A change within the same tick of the clock would go unseen, so a file that has only just changed has a
+    fingerprint that is like no other.
     """
     parts: list[str] = []
     newest = 0
@@ -133,7 +133,7 @@ def fingerprint(path: Path, clock: Clock) -> str:
         except OSError:
             continue
         if suffix and not stat.st_size:
-            continue  # an empty log says no more than none; even our own reading makes one
+            continue  # an empty log is as good as none: even our own reading makes one
         newest = max(newest, stat.st_mtime_ns)
         parts.append(f"{suffix}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}")
     age_ns = clock.now_ns() - newest

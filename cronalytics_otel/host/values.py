@@ -1,20 +1,21 @@
-"""What the host's values have in common, from its tables and from its hooks."""
+"""Values of the host's tables and hooks: texts, counts, tokens."""
 
 from __future__ import annotations
 
 from ..model import Usage
 
 MAX_COUNT = 10**15
-"""Beyond it nothing was counted; sums of less can be kept."""
+"""A larger number is no count. Sums of smaller ones can be stored."""
 
 
 def text(value: object) -> str | None:
-    """None for an empty one, too."""
+    """Return a text that is not empty, else None."""
     return value if isinstance(value, str) and value else None
 
 
 def usage(*, fresh: int, output: int, cache_read: int, cache_write: int, reasoning: int) -> Usage:
-    """The host's input (`fresh`) excludes what a cache served; GenAI's includes it."""
+    """Return the tokens as GenAI counts them: its input includes what a cache served, the host's (`fresh`)
+    does not."""
     return Usage(
         input_tokens=fresh + cache_read + cache_write,
         output_tokens=output,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 NS = 1_000_000_000
 _MAX_NS = 2**63 - 1
 """What SQLite and OTLP hold: from 1677 to 2262. A time beyond is no time that a run can have."""
+_MAX_MICROS = _MAX_NS // 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -51,9 +51,7 @@ def epoch_to_ns(seconds: object) -> int | None:
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
         return None
     micros = seconds * 1_000_000
-    if not math.isfinite(micros):
-        return None
-    return _bounded(round(micros) * 1_000)
+    return round(micros) * 1_000 if -_MAX_MICROS <= micros <= _MAX_MICROS else None
 
 
 def stamp_ns(stamp: datetime, zone: tzinfo) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from ..model import Conversation, Message, Run
 from ..redaction import mask
 
 TRACE_BYTES = 3_000_000
-"""Of what was said, in one trace: collectors take 4 MiB a request, and a trace is never split."""
+"""The most content of one trace: collectors take 4 MiB a request, and a trace is never split."""
 
 ERROR_TEXT_CHARS = 2_000
 """Length limit of an error text, which always goes onto the wire (masked)."""
@@ -32,18 +32,21 @@ _ELLIPSIS = "…"
 
 
 class ContentMode(StrEnum):
-    """Which runs' prompts, answers, tool arguments and results leave."""
+    """Which runs send their prompts, answers, tool arguments and results."""
 
     OFF = "off"
     ERRORS = "errors"
-    """Only those of failed runs."""
+    """Failed runs alone."""
     FULL = "full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentPolicy:
-    """`jobs` are exceptions, by a job's id or its name at the run; the id is asked first. `max_chars`
-    is the limit of the text in one attribute."""
+    """Which content goes along.
+
+    `jobs` are exceptions, by a job's id or its name at the run; the id is asked first. `max_chars`
+    is the limit of the text in one attribute.
+    """
 
     mode: ContentMode = ContentMode.OFF
     jobs: Mapping[str, ContentMode] = field(default_factory=dict)
@@ -54,14 +57,16 @@ class ContentPolicy:
             raise ValueError(f"max_chars must be at least 1, not {self.max_chars}")
 
     def includes(self, run: Run) -> bool:
-        """Whether the content of this run goes along."""
+        """Return whether the content of this run goes along."""
         of_name = self.jobs.get(run.job_name.strip(), self.mode)
         mode = self.jobs.get(run.job_id, of_name) if self.jobs else self.mode
         return mode is ContentMode.FULL or (mode is ContentMode.ERRORS and run.failed)
 
     def fitted(self, conversation: Conversation) -> ContentPolicy:
-        """With the limit under which the content of this conversation fits into a request: what is
-        long is cut shorter, what is short stays whole."""
+        """Return this policy with a limit under which the conversation's content fits into a request.
+
+        What is long is cut shorter, what is short stays whole.
+        """
         texts = [text[: self.max_chars] for text in _texts(conversation)]
         chars, size = sum(map(len, texts)), sum(map(_wire_bytes, texts))
         if _TIMES * size <= TRACE_BYTES:
@@ -83,12 +88,12 @@ def _texts(conversation: Conversation) -> Iterator[str]:
 
 
 def _wire_bytes(text: str) -> int:
-    """As JSON in UTF-8."""
+    """Return a text's size as JSON in UTF-8."""
     return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _fair_limit(lengths: list[int], total: int, most: int) -> int:
-    """The greatest limit, from 1 to `most`, to which these may be cut to be `total` together."""
+    """Return the greatest limit, from 1 to `most`, to which texts may be cut to be `total` together."""
     left = total
     for at, length in enumerate(sorted(lengths)):
         share = left // (len(lengths) - at)
@@ -104,14 +109,24 @@ def name_text(text: str | None) -> str | None:
     the same few names come in every span.)"""
     if not text:
         return None
-    return _masked_and_cut_once(" ".join(text.split()), NAME_CHARS) or None
+    return masked_and_cut(" ".join(text.split()), NAME_CHARS) or None
 
 
 def value_text(text: str | None) -> str | None:
     """Return an identifying value, masked and cut but otherwise as it is, or None when it is blank."""
     if not text or text.isspace():
         return None
-    return text if _HOST_ID.fullmatch(text) else _masked_and_cut_once(text, VALUE_CHARS)
+    return _identifying(text, VALUE_CHARS)
+
+
+def _identifying(text: str, limit: int) -> str:
+    """Mask and cut a text that is mostly short, and that comes again with the next step or run."""
+    return (_short if len(text) <= VALUE_CHARS else masked_and_cut)(text, limit)
+
+
+@lru_cache(maxsize=1_024)
+def _short(text: str, limit: int) -> str:
+    return text if _HOST_ID.fullmatch(text) else masked_and_cut(text, limit)
 
 
 _HOST_ID = re.compile(
@@ -120,23 +135,12 @@ _HOST_ID = re.compile(
 """The host's ids. Each run has another one, and no rule of redaction matches them."""
 
 
-def _masked_and_cut_once(text: str, limit: int) -> str:
-    """Cache the masked form of a short text: a name or an id comes again with the next run or step."""
-    if len(text) > VALUE_CHARS:
-        return masked_and_cut(text, limit)
-    return cut(_masked_value(text), limit)
-
-
-@lru_cache(maxsize=1_024)
-def _masked_value(text: str) -> str:
-    return mask(well_formed(text))
-
-
 def error_text(text: str | None) -> str | None:
     """Return an error's text, masked and cut, or None when there is none."""
-    if not text or not text.strip():
+    stripped = text.strip() if text else ""
+    if not stripped:
         return None
-    return masked_and_cut(text.strip(), ERROR_TEXT_CHARS)
+    return _identifying(stripped, ERROR_TEXT_CHARS)
 
 
 def masked_and_cut(text: str, limit: int) -> str:
@@ -157,12 +161,12 @@ _SPLIT_CHARS = 2_048
 
 
 def cut(text: str, limit: int) -> str:
-    """At most `limit` characters; an ellipsis is the last of a text that was longer."""
+    """Return at most `limit` characters; a text that was longer ends with an ellipsis."""
     return text if len(text) <= limit else text[: limit - 1] + _ELLIPSIS
 
 
 def well_formed(text: str) -> str:
-    """With U+FFFD for each lone surrogate: JSON can hold them, UTF-8 and so OTLP cannot."""
+    """Put U+FFFD for each lone surrogate: JSON can hold them, UTF-8 and so OTLP cannot."""
     if text.isascii():
         return text
     return _SURROGATE.sub("\ufffd", text)
@@ -191,7 +195,7 @@ class _Budget:
 
 
 def messages_json(messages: Sequence[Message], max_chars: int) -> str | None:
-    """The GenAI conventions' JSON: a list of `{"role", "parts": [...]}`; None without messages.
+    """Return the GenAI conventions' JSON, a list of `{"role", "parts": [...]}`; None without messages.
 
     Parts are `text`, `tool_call` and `tool_call_response`. Together the texts have at most
     `max_chars` characters; secrets are masked.
@@ -233,13 +237,12 @@ _FINISH_REASON = {"tool_calls": "tool_call"}
 
 
 def _object(text: str) -> _Json:
-    """Arguments as the object that their JSON text means, as the conventions ask for; as text when
-    they are none, or were cut."""
+    """Return arguments as an object, as the conventions ask for; as text when they are none, or were cut."""
     if not text.startswith("{"):
         return text
     try:
         found = json.loads(text)
-        # Deeper than it will stand in its message: that is still to be written, where this was not.
+        # Deeper than it will stand in its message: that is written later, without this check.
         plain = json.dumps([[[[[[[[found]]]]]]]], ensure_ascii=False, allow_nan=False)
     except (ValueError, RecursionError):
         return text

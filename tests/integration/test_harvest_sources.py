@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,9 +13,7 @@ from pathlib import Path
 import pytest
 
 from cronalytics_otel.harvest import harvest
-from cronalytics_otel.host import inspection
 from cronalytics_otel.host.home import Home
-from cronalytics_otel.host.sqlite import HostBusyError
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import DUE_JOBS, SOURCES
 from cronalytics_otel.model import Source
@@ -81,20 +81,32 @@ def test_a_harvest_with_nothing_new_opens_no_file(
     assert place.harvest() == before
 
 
-def test_a_fault_is_looked_at_again_by_every_harvest(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fault_is_looked_at_again_by_every_harvest(place: Place) -> None:
     """A lock is gone in a moment, and leaves no trace in the file."""
-    with monkeypatch.context() as patch:
+    place.harvest()
+    with contextlib.closing(sqlite3.connect(place.home.ledger, isolation_level=None)) as ledger:
+        ledger.execute("PRAGMA journal_mode = DELETE")
+        ledger.execute("BEGIN EXCLUSIVE")
+        locked = place.harvest()["ledger"]
+        ledger.execute("ROLLBACK")
 
-        def locked(path: Path) -> None:
-            raise HostBusyError(f"{path} is locked")
+    assert locked.fault is not None
+    assert "is locked by another program" in locked.fault
+    assert place.harvest()["ledger"] == replace(locked, fault=None)
 
-        patch.setattr(inspection, "_check_sessions", locked)
-        faulty = place.harvest()["sessions"]
 
-    assert faulty.fault == f"{place.home.state_db} is locked"
-    assert place.harvest()["sessions"] == replace(faulty, fault=None)
+def test_a_file_that_stops_the_harvest_is_recorded_with_its_fault(place: Place) -> None:
+    """A ledger without the columns that we need: nothing after it is read."""
+    place.harvest()
+    place.home.ledger.unlink()
+    with sqlite3.connect(place.home.ledger) as ledger:
+        ledger.execute("CREATE TABLE executions (id TEXT, status TEXT)")
+    ledger.close()
+
+    fault = place.harvest()["ledger"].fault
+
+    assert fault is not None
+    assert "lacks columns job_id, claimed_at" in fault
 
 
 def test_a_file_that_vanished_is_recorded_as_absent(place: Place) -> None:

@@ -21,7 +21,7 @@ _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 
 
 class _Resource(SdkResource):
-    """Hashed once: the encoder asks for it at every span, and the SDK's answer is a JSON text."""
+    """A resource that is hashed once: the encoder asks at every span, and the SDK hashes a JSON text."""
 
     def __hash__(self) -> int:
         known: int | None = self.__dict__.get("_hash")
@@ -33,56 +33,58 @@ class _Resource(SdkResource):
 _ResourceAndScope: TypeAlias = tuple[_Resource, InstrumentationScope]
 
 
-# --- spans ---------------------------------------------------------------------------------
-
-
 def span_converter(
     resource_attributes: Mapping[str, AttributeValue], *, scope_version: str
 ) -> Callable[[Span], ReadableSpan]:
-    """Return a function from our span to the SDK's, built directly: a tracer costs five times as much.
+    """Return a function from our span to the SDK's.
 
     A trace has the resource that its root names, else the one of `resource_attributes`.
     """
     own = _sdk_resource(resource_attributes, scope_version)
-    by_resource: dict[Resource, _ResourceAndScope] = {}
+    by_resource: dict[Resource | None, _ResourceAndScope] = {None: own}
+    named: Resource | None = None
+    """The resource that the trace at hand names."""
     resource, scope = own
-
     contexts: dict[int, SpanContext] = {}
-    """Of the trace at hand: parents come before their children."""
+    """The contexts of the trace at hand, by span id: parents come before their children."""
 
-    def of_run(resource: Resource) -> _ResourceAndScope:
-        known = by_resource.get(resource)
-        if known is None:
-            known = by_resource[resource] = _sdk_resource(
-                dict(resource.attributes), resource.scope_version
-            )
-        return known
+    def begin_trace(of_root: Resource | None) -> None:
+        nonlocal named, resource, scope
+        contexts.clear()
+        if of_root is named:
+            return
+        if of_root is not None and of_root not in by_resource:
+            attributes = dict(of_root.attributes)
+            by_resource[of_root] = _sdk_resource(attributes, of_root.scope_version)
+        named = of_root
+        resource, scope = by_resource[of_root]
 
     def convert(span: Span) -> ReadableSpan:
-        nonlocal resource, scope
-        trace_id, parent_id = span.trace_id, span.parent_id
-        context = SpanContext(trace_id, span.span_id, is_remote=False, trace_flags=_SAMPLED)
+        (
+            trace_id, span_id, parent_id, name, kind, start_ns, end_ns, attributes, error, links,
+            events, of_root,
+        ) = span  # fmt: skip
+        context = SpanContext(trace_id, span_id, is_remote=False, trace_flags=_SAMPLED)
         if parent_id is None:
-            contexts.clear()
+            begin_trace(of_root)
             parent = None
-            resource, scope = own if span.resource is None else of_run(span.resource)
         else:
             parent = contexts.get(parent_id)
             if parent is None or parent.trace_id != trace_id:
                 parent = SpanContext(trace_id, parent_id, is_remote=False, trace_flags=_SAMPLED)
-        contexts[span.span_id] = context
+        contexts[span_id] = context
         return ReadableSpan(
-            name=_text(span.name),
+            name=_text(name),
             context=context,
             parent=parent,
             resource=resource,
-            attributes=_encodable(span.attributes),
-            events=[_event(event) for event in span.events] if span.events else (),
-            links=[_link(link) for link in span.links] if span.links else (),
-            kind=_KIND[span.kind],
-            status=_UNSET if span.error is None else Status(StatusCode.ERROR, _text(span.error)),
-            start_time=span.start_ns,
-            end_time=span.end_ns,
+            attributes=_encodable(attributes),
+            events=[_event(event) for event in events] if events else (),
+            links=[_link(link) for link in links] if links else (),
+            kind=_KIND[kind],
+            status=_UNSET if error is None else Status(StatusCode.ERROR, _text(error)),
+            start_time=start_ns,
+            end_time=end_ns,
             instrumentation_scope=scope,
         )
 
@@ -106,12 +108,12 @@ def _link(link: SpanLink) -> Link:
 
 
 def _encodable(attributes: Mapping[str, AttributeValue]) -> Mapping[str, AttributeValue]:
-    """`attributes`, itself when all its text is ASCII, as nearly always."""
+    """Return attributes without lone surrogates: the same ones when all text is ASCII, as nearly always."""
     for value in attributes.values():
-        if type(value) is str:
+        if isinstance(value, str):
             if not value.isascii():
                 break
-        elif type(value) is tuple and not all(map(str.isascii, value)):
+        elif isinstance(value, tuple) and not all(map(str.isascii, value)):
             break
     else:
         return attributes
@@ -126,9 +128,8 @@ def _encodable(attributes: Mapping[str, AttributeValue]) -> Mapping[str, Attribu
 
 
 def _text(text: str) -> str:
-    r"""Text without lone surrogates (a `\ud800` in the host's JSON): they are no UTF-8, and the
-    encoder would drop the attribute, or the whole request for a name."""
+    r"""Return a text without lone surrogates (a `\ud800` in the host's JSON).
+
+    They are no UTF-8: the encoder would drop the attribute, or the whole request for a name.
+    """
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-# --- what servers say ----------------------------------------------------------------------

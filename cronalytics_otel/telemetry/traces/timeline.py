@@ -48,7 +48,7 @@ class Timeline:
         observations = self._context.observations.get(session.session_id)
         messages, times_are_known = _timed(session, observations)
         answers = sum(m.role == "assistant" and not m.is_copy for m in messages)
-        if not times_are_known and (answers > 1 or any(m.role == "tool" for m in messages)):
+        if not times_are_known and _has_several_steps(messages, answers):
             self.is_untimed = self._context.has_untimed_steps = True
             observations = _without_calls(observations)
         given = [m for m in messages if m.finish_reason and not m.is_copy]
@@ -82,28 +82,28 @@ class Timeline:
         An answer without a finish reason, where every call has another answer, is no step: the host
         wrote it where an agent was interrupted, unless it had asked the agent to end.
         """
-        session_id, end_ns = session.session_id, self._agent.end_ns
-        answered_ns = self._observed.answered_ns
         ordinal = 0
-        asked_to_end = False
+        counts_without_reason = not every_call_answered
         for message in messages:
-            asked_to_end |= message.at_turn_limit
-            at_ns = within(self._now_ns, end_ns, answered_ns(message))
-            role = message.role
-            if role == "assistant":
+            counts_without_reason |= message.at_turn_limit
+            at_ns = within(self._now_ns, self._agent.end_ns, self._observed.answered_ns(message))
+            if message.role == "assistant":
                 if not message.is_copy:
-                    if message.finish_reason or not every_call_answered or asked_to_end:
-                        self._answer(message, at_ns, chat, (session_id, str(ordinal)))
+                    if message.finish_reason or counts_without_reason:
+                        self._answer(message, at_ns, chat, (session.session_id, str(ordinal)))
                     ordinal += 1
-                self._now_ns = at_ns
-            elif role == "tool":
+            elif message.role == "tool":
                 self._result(message, at_ns)
-                self._now_ns = at_ns
             else:
-                if not message.is_copy:
-                    self._new_to_model.append(message)
-                if times_are_known and not self.turns:
-                    self._now_ns = at_ns
+                self._other(message)
+                if self.turns or not times_are_known:
+                    continue
+            self._now_ns = at_ns
+
+    def _other(self, message: Message) -> None:
+        """Keep what the next answer is given, besides results."""
+        if not message.is_copy:
+            self._new_to_model.append(message)
 
     def _add_unanswered(self) -> None:
         """Put attempts that led to no answer on the agent: a server that never answered."""
@@ -234,6 +234,11 @@ def _timed(
         return session.messages, session.times_are_known
     timed = with_observed_times(session.messages, observations)
     return (session.messages, False) if timed is None else (timed, True)
+
+
+def _has_several_steps(messages: Sequence[Message], answers: int) -> bool:
+    """Return whether there is more than one answer: a single one took all the time of its agent."""
+    return answers > 1 or any(message.role == "tool" for message in messages)
 
 
 def _without_calls(observations: Observations | None) -> Observations | None:

@@ -51,8 +51,7 @@ def build_trace(
     content policy no content goes along. `observations` are those of the run's sessions, by session
     id.
     """
-    if content is not None:
-        content = _content_of(run, conversation, content)
+    content = _content_of(run, conversation, content)
     root = _root(run, content)
     script = script_step(run, root, content)
     if script is not None:
@@ -68,21 +67,17 @@ def build_trace(
     if partial is not None:
         root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] = str(partial)
     spans = _to_spans(root, run, _links(previous, sources))
-    if len(spans) == MAX_SPANS:
-        tokens = tokens_on(spans)
-    if run.usage is not None and run.usage.total_tokens > tokens:
-        unattributed = run.usage.total_tokens - tokens
-        root.attributes[sc.HERMES_CRON_USAGE_UNATTRIBUTED_TOKENS] = unattributed
+    _put_unattributed(run, root, tokens_on(spans) if len(spans) == MAX_SPANS else tokens)
     if run.skills or context.skills:
         _put_skills(run, root, context.skills)
     return spans
 
 
 def _content_of(
-    run: Run, conversation: Conversation | None, content: ContentPolicy
+    run: Run, conversation: Conversation | None, content: ContentPolicy | None
 ) -> ContentPolicy | None:
     """Return the policy for this run's content, with a limit that fits; None when none goes along."""
-    if not content.includes(run):
+    if content is None or not content.includes(run):
         return None
     return content if conversation is None else content.fitted(conversation)
 
@@ -107,6 +102,13 @@ def _error_description(run: Run, content: ContentPolicy | None) -> str:
     """Return the status description of a failed run, masked and cut."""
     text = run.error_message if content is not None else without_stdout(run.error_message)
     return error_text(text) or sc.OUTCOME_MEANING[run.outcome]
+
+
+def _put_unattributed(run: Run, root: Step, tokens: int) -> None:
+    """Add how many of the run's tokens stand on no chat."""
+    if run.usage is not None and run.usage.total_tokens > tokens:
+        unattributed = run.usage.total_tokens - tokens
+        root.attributes[sc.HERMES_CRON_USAGE_UNATTRIBUTED_TOKENS] = unattributed
 
 
 def _put_skills(run: Run, root: Step, loaded: list[str]) -> None:
