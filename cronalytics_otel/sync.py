@@ -15,7 +15,7 @@ from .export.destinations import DestinationsExport, Senders, locked
 from .export.options import SyncOptions
 from .export.report import DestinationReport
 from .export.resource import current_resource
-from .harvest import Harvest, harvest
+from .harvest import HarvestReport, harvest
 from .harvest.job_history import JobsSnapshot
 from .host.home import Home
 from .host.version import installed_hermes
@@ -141,7 +141,7 @@ class _Sync:
             if self.options.retry_refused:
                 journal.outbox.retry_refused(now_ns)
 
-    def _harvest(self, journal: Journal) -> Harvest:
+    def _harvest(self, journal: Journal) -> HarvestReport:
         return harvest(
             self.home,
             journal,
@@ -164,7 +164,7 @@ class _Sync:
         ).run(journal)
 
     def _report(
-        self, journal: Journal, harvested: Harvest, reports: Mapping[str, DestinationReport]
+        self, journal: Journal, harvested: HarvestReport, reports: Mapping[str, DestinationReport]
     ) -> SyncReport:
         destinations = () if self.settings.disabled else self.settings.destinations
         ids = {p.name: p.id for p in journal.outbox.pending_destinations()}
@@ -195,7 +195,7 @@ def _resource(home: Home, settings: Settings, journal: Journal, now_ns: int) -> 
     )
 
 
-def _remember(journal: Journal, harvested: Harvest, now_ns: int) -> None:
+def _remember(journal: Journal, harvested: HarvestReport, now_ns: int) -> None:
     """Write down what `status` shows of the last sync.
 
     Only what has changed is written: a sync with nothing new must cost next to nothing.

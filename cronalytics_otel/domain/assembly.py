@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from datetime import tzinfo
 
 from ..model import (
-    Ending,
     Job,
     LastMessage,
     Mode,
     Outcome,
+    OutputStatus,
     Run,
     ScheduleKind,
     Session,
@@ -37,9 +37,9 @@ def assemble(evidence: Evidence, zone: tzinfo, zone_name: str | None) -> Run:
     last = evidence.last_session
     started_ns, ended_ns = _times(evidence, last)
     latest = _latest(evidence, ended_ns)
-    prompt = scripts.own_prompt(evidence.prompt, evidence.job)
+    prompt = scripts.own_prompt(evidence.prompt, evidence.definition)
     last_message = last.last_message if last is not None else None
-    by_host = outcomes.without_answer(_end_by_host(evidence, last, latest), last_message)
+    by_host = outcomes.hide_answer_in_error(_end_by_host(evidence, last, latest), last_message)
     ended = outcomes.with_prompt_fault(by_host, prompt)
     silent = _silent(evidence, by_host.outcome, last_message)
     mode = _mode(evidence)
@@ -48,7 +48,7 @@ def assemble(evidence: Evidence, zone: tzinfo, zone_name: str | None) -> Run:
     model, provider = main_model(evidence)
     usage, cost_usd, cost_status = spent(evidence)
     delivery, delivery_error = delivery_of(evidence, ended, latest, silent=silent)
-    job, session, execution = evidence.job, evidence.session, evidence.execution
+    job, session, execution = evidence.definition, evidence.session, evidence.execution
     return Run(
         profile=evidence.profile,
         execution_id=_execution_id(evidence),
@@ -74,11 +74,11 @@ def assemble(evidence: Evidence, zone: tzinfo, zone_name: str | None) -> Run:
         usage=usage,
         cost_usd=cost_usd,
         cost_status=cost_status,
-        api_calls=_sum_known(s.spending.api_calls for s in evidence.sessions),
+        api_calls=_sum_known(s.model_usage.api_calls for s in evidence.sessions),
         tool_calls=_sum_known(
             evidence.tool_calls.get(s.session_id, s.tool_calls) for s in evidence.sessions
         ),
-        subagents=sum(s.is_subagent for s in evidence.below) if session else None,
+        subagents=sum(s.is_subagent for s in evidence.descendants) if session else None,
         silent=silent,
         delivery_outcome=delivery,
         delivery_target=platforms(job.deliver) if job and job.deliver else None,
@@ -95,8 +95,8 @@ def assemble(evidence: Evidence, zone: tzinfo, zone_name: str | None) -> Run:
 
 def _times(evidence: Evidence, last: Session | None) -> tuple[int, int]:
     """Return start and end. A clock that was set back never gives a negative duration."""
-    if evidence.saved is not None:
-        return evidence.saved.saved_ns, evidence.saved.saved_ns
+    if evidence.output_file is not None:
+        return evidence.output_file.saved_ns, evidence.output_file.saved_ns
     session_ended_ns = last.ended_ns if last is not None else None
     if evidence.execution is not None:
         started_ns, ended_ns = evidence.execution.began_ns, evidence.execution.finished_ns
@@ -113,9 +113,9 @@ def _times(evidence: Evidence, last: Session | None) -> tuple[int, int]:
 
 def _origin(evidence: Evidence, zone: tzinfo) -> tuple[int | None, Trigger | None]:
     """Return when the run was due and what started it. Only the ledger knows of a manual run."""
-    execution, job = evidence.execution, evidence.job
+    execution, job = evidence.execution, evidence.definition
     if execution is None:
-        return evidence.known_due_ns, None
+        return evidence.host_due_ns, None
     if execution.source == "direct":
         return None, Trigger.MANUAL
     schedule = job.schedule if job else None
@@ -124,12 +124,12 @@ def _origin(evidence: Evidence, zone: tzinfo) -> tuple[int | None, Trigger | Non
         due_ns = schedules.scheduled_ns(
             schedule,
             claimed_ns=execution.claimed_ns,
-            known_due_ns=evidence.known_due_ns,
-            previous_end_ns=evidence.counted_from_ns,
+            host_due_ns=evidence.host_due_ns,
+            counted_from_ns=evidence.counted_from_ns,
             created_ns=job.created_ns if job else None,
             zone=zone,
         )
-    trigger = schedules.trigger(
+    trigger = schedules.trigger_of(
         execution.source, schedule, claimed_ns=execution.claimed_ns, due_ns=due_ns
     )
     return due_ns, trigger
@@ -143,7 +143,7 @@ def _end_by_host(evidence: Evidence, last: Session | None, latest: Job | None) -
     if evidence.execution is not None:
         return outcomes.from_ledger(
             evidence.execution,
-            job=evidence.job,
+            job=evidence.definition,
             has_session=evidence.session is not None,
             output=evidence.output,
         )
@@ -152,8 +152,8 @@ def _end_by_host(evidence: Evidence, last: Session | None, latest: Job | None) -
         if latest is not None and latest.last_status is not None
         else None
     )
-    if evidence.saved is not None and evidence.output is not None:
-        return outcomes.from_output(evidence.output, job=evidence.job, job_status=job_status)
+    if evidence.output_file is not None and evidence.output is not None:
+        return outcomes.from_output(evidence.output, job=evidence.definition, job_status=job_status)
     return outcomes.from_session(
         last_message=last.last_message if last is not None else None,
         output=evidence.output,
@@ -167,7 +167,7 @@ def _latest(evidence: Evidence, ended_ns: int) -> Job | None:
 
     The host writes them between the session's end and the execution's.
     """
-    job = evidence.job_now
+    job = evidence.latest_definition
     if job is None or job.last_run_ns is None:
         return None
     if evidence.execution is not None:
@@ -185,7 +185,7 @@ def _silent(evidence: Evidence, outcome: Outcome, last: LastMessage | None) -> b
         return outcomes.is_silent(last)
     output = evidence.output
     if output is not None:
-        return output.ending is Ending.SILENT or output.asks_for_silence
+        return output.status is OutputStatus.NO_OUTPUT or output.asks_for_silence
     return None
 
 
@@ -195,7 +195,7 @@ def _silent(evidence: Evidence, outcome: Outcome, last: LastMessage | None) -> b
 def _execution_id(evidence: Evidence) -> str | None:
     if evidence.execution is not None:
         return evidence.execution.execution_id
-    return evidence.saved.run_id if evidence.saved is not None else None
+    return evidence.output_file.run_id if evidence.output_file is not None else None
 
 
 def _mode(evidence: Evidence) -> Mode | None:
@@ -203,15 +203,15 @@ def _mode(evidence: Evidence) -> Mode | None:
         return Mode.AGENT
     if evidence.output is not None and evidence.output.is_script:
         return Mode.SCRIPT
-    if evidence.job is not None:
-        return evidence.job.mode
+    if evidence.definition is not None:
+        return evidence.definition.mode
     return Mode.AGENT if evidence.output is not None else None
 
 
 def _name(evidence: Evidence) -> str:
     """Return the definition's name, else the name that the host wrote beside the run, else the id."""
-    if evidence.job is not None:
-        return evidence.job.name
+    if evidence.definition is not None:
+        return evidence.definition.name
     title = evidence.session.title if evidence.session is not None else None
     if title and _TITLE_STAMP.search(title):  # any other title is the owner's own, or the model's
         return _TITLE_STAMP.sub("", title)
@@ -222,8 +222,8 @@ def _name(evidence: Evidence) -> str:
 
 def _schedule_shown(evidence: Evidence) -> tuple[ScheduleKind | None, str | None]:
     """Return the definition's schedule, else the one in the output file, whose words show the kind."""
-    if evidence.job is not None:
-        schedule = evidence.job.schedule
+    if evidence.definition is not None:
+        schedule = evidence.definition.schedule
         return (schedule.kind, schedule.expression) if schedule else (None, None)
     shown = evidence.output.schedule if evidence.output is not None else None
     if shown is None:

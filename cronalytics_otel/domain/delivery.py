@@ -24,7 +24,7 @@ def delivery_of(
     error = latest.last_delivery_error if latest else None
     if evidence.execution is not None and evidence.execution.delivery_outcome is not None:
         return evidence.execution.delivery_outcome, error
-    deliver = evidence.job.deliver if evidence.job else None
+    deliver = evidence.definition.deliver if evidence.definition else None
     if deliver == "local":
         return DeliveryOutcome.NOT_CONFIGURED, None
     if error is not None:

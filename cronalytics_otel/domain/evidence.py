@@ -27,13 +27,13 @@ class Evidence:
 
     profile: str
     job_id: str
-    job: Job | None
+    definition: Job | None
     """The definition that held at the run."""
-    job_now: Job | None
+    latest_definition: Job | None
     """The definition as it is now: its `last_*` fields describe the job's latest run."""
     execution: Execution | None
     session: Session | None
-    below: Sequence[Session] = ()
+    descendants: Sequence[Session] = ()
     """Subagents and continuations of the session, parents first."""
     usage_rows: UsageRows = field(default_factory=dict)
     tool_calls: Mapping[str, int] = field(default_factory=dict)
@@ -41,11 +41,11 @@ class Evidence:
     prompt: Prompt | None = None
     """None when the prompt was not read: the job has nothing that the host could have written there."""
     output: Output | None = None
-    saved: OutputFile | None = None
+    output_file: OutputFile | None = None
     """The file of `output`, for a run that left nothing else."""
     delivers_notice_of_empty_reply: bool = False
     """The host delivers a notice in place of an empty reply, unless it marks the run as failed."""
-    known_due_ns: int | None = None
+    host_due_ns: int | None = None
     """The time that the host itself had the run due for."""
     previous: PreviousRun | None = None
     counted_from_ns: int | None = None
@@ -56,9 +56,9 @@ class Evidence:
     @property
     def last_session(self) -> Session | None:
         """The session that the agent's conversation ended in."""
-        return last_of(self.session, self.below) if self.session is not None else None
+        return last_of(self.session, self.descendants) if self.session is not None else None
 
     @property
     def sessions(self) -> Sequence[Session]:
         """The run's sessions, its own first."""
-        return (self.session, *self.below) if self.session is not None else ()
+        return (self.session, *self.descendants) if self.session is not None else ()

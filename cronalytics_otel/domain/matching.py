@@ -64,7 +64,7 @@ class Matcher:
             # All of them remain where the home was in another time zone then.
             running = [e for e in running if e.began_ns < called_ns + SLACK_NS] or running
         if session.ended_ns is None:
-            return next((e for e in reversed(running) if not _is_over(e)), running[-1])
+            return next((e for e in reversed(running) if not e.ended_itself), running[-1])
         ended_ns = session.ended_ns - SLACK_NS
         holding = [e for e in running if _end_of(e) >= ended_ns]
         return min(holding, key=_end_of) if holding else running[-1]
@@ -109,8 +109,3 @@ def _end_of(execution: Execution) -> int:
 
 def _finished(execution: Execution) -> int:
     return _NEVER_NS if execution.finished_ns is None else execution.finished_ns
-
-
-def _is_over(execution: Execution) -> bool:
-    """Return whether its own process ended it. `unknown` means that this died: its session has no end."""
-    return execution.status in ("completed", "failed")

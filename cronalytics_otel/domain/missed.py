@@ -3,11 +3,11 @@
 The host counts on from the end of each run: `next_run_at` is the occurrence that follows it, and what
 falls due while the job itself runs is skipped by design. A scheduler that finds a job past its time runs
 it once, late, for the first time that it was due, and drops the others: those are missed. A scheduler
-that is up misses nothing, so one of two things shows an outage:
+that is up misses nothing, so one of two things shows an gap:
 
-- jobs.json as it was read: the job was past its time, and had not run (`Overdue`). That is proof;
+- jobs.json as it was read: the job was past its time, and had not run (`OverdueSighting`). That is proof;
 - the ledger: nothing at all was started meanwhile, and what came next came late, or another job fell
-  silent at the same time (`silence.by_silence`). That is a conclusion.
+  silent at the same time (`idle_scheduler.missed_by_idle_ledger`). That is a conclusion.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ..model import Execution, Job, Outcome, OutcomeSource, Run, Schedule, Sched
 from ..model.times import NS, to_datetime
 from . import schedule as schedules
 from .errors import ErrorType
-from .schedule import SAME_NS, UP_NS
+from .schedule import MAX_LATE_WHEN_UP_NS, SAME_TIME_NS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overdue:
+class OverdueSighting:
     """A job that was past its time when its definition was read, and had not run."""
 
     due_ns: int
@@ -38,31 +38,29 @@ class Overdue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outage:
-    """The runs that one job missed in one outage. `served_ns` is the time that the late run stands for."""
+class Gap:
+    """The runs that one job missed in one gap. `ran_for_ns` is the time that the late run stands for."""
 
     first_ns: int
     last_ns: int
     count: int
-    served_ns: int | None = None
+    ran_for_ns: int | None = None
 
 
-def counted_from_ns(execution: Execution) -> int:
-    """Return the time that the host counted on from: the run's end, or its claim if it has none."""
-    ended_ns = execution.finished_ns if execution.status in ("completed", "failed") else None
-    return execution.claimed_ns if ended_ns is None else ended_ns
-
-
-def was_overdue(seen: Sequence[Overdue], execution: Execution, due_ns: int) -> bool:
+def was_overdue(seen: Sequence[OverdueSighting], execution: Execution, due_ns: int) -> bool:
     """Return whether the job was seen past this time, with nothing changed until this run."""
     return any(
         is_same_time(overdue.due_ns, due_ns)
-        and (overdue.changed_ns is None or execution.claimed_ns <= overdue.changed_ns + SAME_NS)
+        and (
+            overdue.changed_ns is None or execution.claimed_ns <= overdue.changed_ns + SAME_TIME_NS
+        )
         for overdue in seen
     )
 
 
-def look(known: Sequence[Overdue], job: Job | None, seen_ns: int) -> list[Overdue]:
+def updated_sightings(
+    known: Sequence[OverdueSighting], job: Job | None, seen_ns: int
+) -> list[OverdueSighting]:
     """Return a job's overdue times, the oldest first, after one more look at its definition.
 
     `job` is None when it is gone. Only the last time may still be what the job is due for.
@@ -77,7 +75,7 @@ def look(known: Sequence[Overdue], job: Job | None, seen_ns: int) -> list[Overdu
     return [*before, *ended, *([found] if found is not None else [])]
 
 
-def _seen_again(known: Overdue, job: Job, seen_ns: int) -> Overdue:
+def _seen_again(known: OverdueSighting, job: Job, seen_ns: int) -> OverdueSighting:
     if known.changed_ns is not None:
         return known
     if job.enabled:
@@ -86,13 +84,13 @@ def _seen_again(known: Overdue, job: Job, seen_ns: int) -> Overdue:
     return replace(known, until_ns=max(known.until_ns, paused_ns), changed_ns=seen_ns)
 
 
-def _past_its_time(job: Job | None, seen_ns: int) -> Overdue | None:
+def _past_its_time(job: Job | None, seen_ns: int) -> OverdueSighting | None:
     if job is None or job.next_run_ns is None:
         return None
     until_ns = seen_ns if job.enabled else job.paused_ns
-    if until_ns is None or until_ns - job.next_run_ns <= UP_NS:
+    if until_ns is None or until_ns - job.next_run_ns <= MAX_LATE_WHEN_UP_NS:
         return None
-    return Overdue(
+    return OverdueSighting(
         due_ns=job.next_run_ns,
         until_ns=until_ns,
         runs_left=job.runs_left,
@@ -101,44 +99,44 @@ def _past_its_time(job: Job | None, seen_ns: int) -> Overdue | None:
 
 
 def before_run(
-    overdue: Overdue,
+    overdue: OverdueSighting,
     schedule: Schedule,
     execution: Execution,
     *,
-    anchor_ns: int | None,
+    counted_from_ns: int | None,
     zone: tzinfo,
-) -> Outage | None:
+) -> Gap | None:
     """Return what was missed until this run, the first since the job was seen overdue.
 
-    `anchor_ns` is the end of the run before, from where the host counted on.
+    `counted_from_ns` is the end of the run before, from where the host counted on.
     """
-    if execution.claimed_ns < overdue.until_ns - SAME_NS:
+    if execution.claimed_ns < overdue.until_ns - SAME_TIME_NS:
         return None  # the clocks disagree: it was seen not to have run after it had
-    if overdue.changed_ns is not None and execution.claimed_ns > overdue.changed_ns + SAME_NS:
-        return without_run(overdue, schedule, anchor_ns=anchor_ns, zone=zone)
-    seen = min(overdue.until_ns + UP_NS, execution.claimed_ns)
+    if overdue.changed_ns is not None and execution.claimed_ns > overdue.changed_ns + SAME_TIME_NS:
+        return without_run(overdue, schedule, counted_from_ns=counted_from_ns, zone=zone)
+    seen = min(overdue.until_ns + MAX_LATE_WHEN_UP_NS, execution.claimed_ns)
     if execution.source == "direct":
         # A person was faster than the scheduler: this run serves what was just due.
         late_ns = round(schedules.grace_s(schedule) * NS)
         limit_ns = min(seen, execution.claimed_ns - late_ns)
-        return outage_of(
-            _due_times(overdue, schedule, anchor_ns, limit_ns, zone), overdue.runs_left
+        return gap_of(
+            _due_times(overdue, schedule, counted_from_ns, limit_ns, zone), overdue.runs_left
         )
-    due = list(_due_times(overdue, schedule, anchor_ns, seen, zone))
-    return served_by(execution, due, overdue.runs_left)
+    due = list(_due_times(overdue, schedule, counted_from_ns, seen, zone))
+    return gap_before(execution, due, overdue.runs_left)
 
 
 def without_run(
-    overdue: Overdue, schedule: Schedule, *, anchor_ns: int | None, zone: tzinfo
-) -> Outage | None:
+    overdue: OverdueSighting, schedule: Schedule, *, counted_from_ns: int | None, zone: tzinfo
+) -> Gap | None:
     """Return what was missed until the job was paused, edited or removed before it could run late."""
-    limit_ns = overdue.until_ns - UP_NS
-    due = _due_times(overdue, schedule, anchor_ns, limit_ns, zone)
-    return outage_of(due, overdue.runs_left)
+    limit_ns = overdue.until_ns - MAX_LATE_WHEN_UP_NS
+    due = _due_times(overdue, schedule, counted_from_ns, limit_ns, zone)
+    return gap_of(due, overdue.runs_left)
 
 
 def run_of(
-    outage: Outage,
+    gap: Gap,
     job_id: str,
     job: Job | None,
     *,
@@ -146,8 +144,8 @@ def run_of(
     scheduler_down: bool | None,
     zone_name: str | None,
 ) -> Run:
-    """Return the outage as a run that never was. Its id is the same in a journal built anew."""
-    key = f"{job_id}\0{outage.first_ns // NS}".encode("utf-8", "surrogatepass")
+    """Return the gap as a run that never was. Its id is the same in a journal built anew."""
+    key = f"{job_id}\0{gap.first_ns // NS}".encode("utf-8", "surrogatepass")
     schedule = job.schedule if job else None
     return Run(
         profile=profile,
@@ -160,24 +158,24 @@ def run_of(
         schedule_kind=schedule.kind if schedule else None,
         schedule_expression=schedule.expression if schedule else None,
         schedule_timezone=zone_name if schedule else None,
-        scheduled_ns=outage.first_ns,
-        started_ns=outage.first_ns,
-        ended_ns=outage.last_ns,
+        scheduled_ns=gap.first_ns,
+        started_ns=gap.first_ns,
+        ended_ns=gap.last_ns,
         outcome=Outcome.MISSED,
         outcome_source=OutcomeSource.INFERRED,
         error_type=ErrorType.SCHEDULER_DOWN if scheduler_down else ErrorType.NOT_STARTED,
-        error_message=_words(outage, scheduler_down=scheduler_down),
-        missed_count=outage.count,
+        error_message=_words(gap, scheduler_down=scheduler_down),
+        missed_count=gap.count,
         scheduler_down=scheduler_down,
     )
 
 
-def _words(outage: Outage, *, scheduler_down: bool | None) -> str:
-    first, last = (f"{to_datetime(ns):%Y-%m-%d %H:%M}" for ns in (outage.first_ns, outage.last_ns))
+def _words(gap: Gap, *, scheduler_down: bool | None) -> str:
+    first, last = (f"{to_datetime(ns):%Y-%m-%d %H:%M}" for ns in (gap.first_ns, gap.last_ns))
     when = (
         f"Should have run at {first} UTC"
-        if outage.count == 1
-        else f"Should have run {outage.count:,} times from {first} to {last} UTC"
+        if gap.count == 1
+        else f"Should have run {gap.count:,} times from {first} to {last} UTC"
     )
     return (
         when
@@ -191,7 +189,11 @@ def _words(outage: Outage, *, scheduler_down: bool | None) -> str:
 
 
 def _due_times(
-    overdue: Overdue, schedule: Schedule, anchor_ns: int | None, limit_ns: int, zone: tzinfo
+    overdue: OverdueSighting,
+    schedule: Schedule,
+    counted_from_ns: int | None,
+    limit_ns: int,
+    zone: tzinfo,
 ) -> Iterator[int]:
     """Give the times at which the job was due, from the one that the host had for it."""
     if schedule.kind is ScheduleKind.ONCE:
@@ -202,8 +204,8 @@ def _due_times(
         step_ns = round(schedule.interval_s * NS)
         base_ns = overdue.due_ns - step_ns
         # By the ledger's end if it can be, so that a journal built anew finds the same times.
-        if anchor_ns is not None and abs(anchor_ns - base_ns) <= SAME_NS:
-            base_ns = anchor_ns
+        if counted_from_ns is not None and abs(counted_from_ns - base_ns) <= SAME_TIME_NS:
+            base_ns = counted_from_ns
     elif overdue.due_ns <= limit_ns:
         # Whatever the schedule says: a person can make a job due at once.
         yield overdue.due_ns
@@ -211,26 +213,26 @@ def _due_times(
     yield from schedules.occurrences(schedule, base_ns, limit_ns, zone)
 
 
-def served_by(execution: Execution, due: list[int], runs_left: int | None) -> Outage | None:
+def gap_before(execution: Execution, due: list[int], runs_left: int | None) -> Gap | None:
     """Return what this late run leaves missed: all but the time that it stands for (the host's own word,
     else the first), and those just before it, which a scheduler that is up may have taken together."""
     if not due:
         return None
-    served_ns = execution.scheduled_ns if execution.scheduled_ns in due else due[0]
-    limit_ns = execution.claimed_ns - UP_NS
-    missed = (ns for ns in due if ns != served_ns and ns <= limit_ns)
+    ran_for_ns = execution.scheduled_ns if execution.scheduled_ns in due else due[0]
+    limit_ns = execution.claimed_ns - MAX_LATE_WHEN_UP_NS
+    missed = (ns for ns in due if ns != ran_for_ns and ns <= limit_ns)
     left = None if runs_left is None else runs_left - 1
-    outage = outage_of(missed, left)
-    return replace(outage, served_ns=served_ns) if outage is not None else None
+    gap = gap_of(missed, left)
+    return replace(gap, ran_for_ns=ran_for_ns) if gap is not None else None
 
 
-def outage_of(due: Iterable[int], runs_left: int | None) -> Outage | None:
-    """Return these times as one outage. A job has no more than `runs_left` runs to miss."""
+def gap_of(due: Iterable[int], runs_left: int | None) -> Gap | None:
+    """Return these times as one gap. A job has no more than `runs_left` runs to miss."""
     missed = list(due)[:runs_left]
     if not missed:
         return None
-    return Outage(first_ns=missed[0], last_ns=missed[-1], count=len(missed))
+    return Gap(first_ns=missed[0], last_ns=missed[-1], count=len(missed))
 
 
 def is_same_time(a_ns: int | None, b_ns: int) -> bool:
-    return a_ns is not None and abs(a_ns - b_ns) <= SAME_NS
+    return a_ns is not None and abs(a_ns - b_ns) <= SAME_TIME_NS

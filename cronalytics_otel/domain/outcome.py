@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from ..model import (
-    Ending,
     Execution,
     Job,
     LastMessage,
@@ -15,6 +14,7 @@ from ..model import (
     Outcome,
     OutcomeSource,
     Output,
+    OutputStatus,
     Prompt,
     SkipReason,
 )
@@ -28,10 +28,10 @@ EMPTY_REPLY = (
 )
 """The host's own text. We use it wherever we find an empty reply, so that one query finds these runs."""
 
-OWNER_GONE = "The process that ran it is gone, and it never wrote how the run ended."
+PROCESS_GONE = "The process that ran it is gone, and it never wrote how the run ended."
 NEVER_ENDED = "It never ended, and nothing has moved since."
 NO_ANSWER = "The session ended without an answer of the model."
-REFUSED = "the model declined to respond"
+MODEL_DECLINED = "the model declined to respond"
 ANSWER_FOR_ERROR = (
     "The agent had no turn left, or was interrupted: Hermes gives its answer for the error."
 )
@@ -67,7 +67,7 @@ _REFUSAL = re.compile(
 def failed(error: str | None, source: OutcomeSource) -> RunEnd:
     """Return a failure with the host's text, which tells a timeout and an interruption apart."""
     if error is not None:
-        error = _REFUSAL.sub(r"\1" + REFUSED, error)
+        error = _REFUSAL.sub(r"\1" + MODEL_DECLINED, error)
     error_type = classify(error) if error else ErrorType.OTHER
     return RunEnd(
         outcome=_OUTCOME_OF.get(error_type, Outcome.FAILURE),
@@ -100,14 +100,14 @@ def _succeeded(source: OutcomeSource) -> RunEnd:
 
 
 _SKIPPED = {
-    Ending.GATED: SkipReason.WAKE_AGENT_FALSE,
-    Ending.NOTHING: SkipReason.NO_OUTPUT,
+    OutputStatus.GATED: SkipReason.WAKE_AGENT_FALSE,
+    OutputStatus.NOTHING: SkipReason.NO_OUTPUT,
 }
 
 
 def _skipped_or_succeeded(output: Output, source: OutcomeSource) -> RunEnd:
     """Return the end of an agent job's run that left no session, as its output file has it."""
-    reason = _SKIPPED.get(output.ending)
+    reason = _SKIPPED.get(output.status)
     return RunEnd(
         outcome=Outcome.SKIPPED if reason else Outcome.SUCCESS, source=source, skip_reason=reason
     )
@@ -132,9 +132,9 @@ def from_ledger(
     if execution.status == "failed":
         return failed(execution.error, OutcomeSource.LEDGER)
     if execution.status == "unknown":
-        return abandoned(OutcomeSource.LEDGER, execution.error or OWNER_GONE)
-    if not execution.terminal:
-        return abandoned(OutcomeSource.INFERRED, OWNER_GONE)
+        return abandoned(OutcomeSource.LEDGER, execution.error or PROCESS_GONE)
+    if not execution.is_terminal:
+        return abandoned(OutcomeSource.INFERRED, PROCESS_GONE)
     if has_session or (job is not None and job.mode is Mode.SCRIPT):
         return _succeeded(OutcomeSource.LEDGER)
     if output is not None:
@@ -149,7 +149,7 @@ def from_output(output: Output, *, job: Job | None, job_status: JobStatus | None
     failure = _failure_by_job(output, job_status)
     if failure is not None:
         return failure
-    if output.ending is Ending.EMPTY:
+    if output.status is OutputStatus.EMPTY:
         return _empty_reply(OutcomeSource.JOB)
     if job is None or job.mode is Mode.AGENT:
         return _skipped_or_succeeded(output, OutcomeSource.JOB)
@@ -172,9 +172,9 @@ def from_session(
     if failure is not None:
         return failure
     answered = is_answer(last_message)
-    if output is not None and output.ending is Ending.EMPTY and not answered:
+    if output is not None and output.status is OutputStatus.EMPTY and not answered:
         return _empty_reply(OutcomeSource.JOB)
-    if job_status is not None or (output is not None and output.ending is Ending.ANSWERED):
+    if job_status is not None or (output is not None and output.status is OutputStatus.ANSWERED):
         return _succeeded(OutcomeSource.JOB)
     if not ended and not (answered and last_message is not None and last_message.ends_run):
         return abandoned(OutcomeSource.INFERRED, NEVER_ENDED)
@@ -183,7 +183,7 @@ def from_session(
 
 def _failure_by_job(output: Output | None, job_status: JobStatus | None) -> RunEnd | None:
     """Return the failure that the output file or jobs.json has on record, if there is one."""
-    if output is not None and output.ending is Ending.FAILED:
+    if output is not None and output.status is OutputStatus.FAILED:
         return failed(output.error, OutcomeSource.JOB)
     if job_status is not None and job_status[0] == "error":
         return failed(job_status[1], OutcomeSource.JOB)
@@ -208,17 +208,17 @@ def _by_last_message(last: LastMessage | None) -> RunEnd:
 # --- what we know better than the host ----------------------------------------------------------
 
 _RAISED = "RuntimeError: "
-_RAISED_ELSEWHERE = re.compile(r"(?!RuntimeError)\w*(Error|Exception|Interrupt|Exit): |\[Errno ")
-_HOST_S_ANSWER = re.compile(
+_OTHER_EXCEPTION = re.compile(r"(?!RuntimeError)\w*(Error|Exception|Interrupt|Exit): |\[Errno ")
+_ERROR_TEXT_AS_ANSWER = re.compile(
     r"I apologize, but I encountered (repeated errors|an error while processing the model response)"
     r": Error during |Ollama loaded `|I stopped retrying .{1,200} because it hit the tool-call "
 )
 """The texts of errors that the host itself puts in the place of an answer."""
-_TELLING_CHARS = 40
+_MIN_COMMON_CHARS = 40
 """Two texts that share so many characters at an end do so by no coincidence."""
 
 
-def without_answer(ended: RunEnd, last: LastMessage | None) -> RunEnd:
+def hide_answer_in_error(ended: RunEnd, last: LastMessage | None) -> RunEnd:
     """Return the same end, but without an error text that is the agent's answer.
 
     The host raises a `RuntimeError` of the answer where a run is not completed and has no error. An
@@ -240,8 +240,8 @@ def without_answer(ended: RunEnd, last: LastMessage | None) -> RunEnd:
 
 def _is_error_the_answer(error: str | None, last: LastMessage) -> bool:
     if last.raised_if_failed:
-        return error is None or not _RAISED_ELSEWHERE.match(error)
-    return _repeats(error or "", last) and not _HOST_S_ANSWER.match(last.head)
+        return error is None or not _OTHER_EXCEPTION.match(error)
+    return _repeats(error or "", last) and not _ERROR_TEXT_AS_ANSWER.match(last.head)
 
 
 def _repeats(error: str, last: LastMessage) -> bool:
@@ -255,9 +255,9 @@ def _repeats(error: str, last: LastMessage) -> bool:
     if raised == last.head or raised.startswith(last.head + "\n\n"):
         return True
     text, head, tail = (" ".join(part.split()) for part in (raised, last.head, last.tail))
-    return min(len(text), len(head)) >= _TELLING_CHARS and (
-        text[:_TELLING_CHARS] == head[:_TELLING_CHARS]
-        or text[-_TELLING_CHARS:] == tail[-_TELLING_CHARS:]
+    return min(len(text), len(head)) >= _MIN_COMMON_CHARS and (
+        text[:_MIN_COMMON_CHARS] == head[:_MIN_COMMON_CHARS]
+        or text[-_MIN_COMMON_CHARS:] == tail[-_MIN_COMMON_CHARS:]
     )
 
 

@@ -14,15 +14,15 @@ from ..model.times import NS, ns_of, stamp_ns, to_datetime
 GRACE_MIN_S, GRACE_MAX_S = 120.0, 7200.0
 """The host's bounds on how late a job may be before a run counts as catching up."""
 
-UP_NS = round(GRACE_MIN_S * NS)
+MAX_LATE_WHEN_UP_NS = round(GRACE_MIN_S * NS)
 """A scheduler that is up may start a run so late, by its own smallest grace."""
 
-SAME_NS = 5 * NS
+SAME_TIME_NS = 5 * NS
 """At most between the end of a run in the ledger and the end that its next time is counted from."""
 
 _MINUTE_NS = 60 * NS
 _DAY_NS = 86_400 * NS
-_STEPS_BACK = 10
+_MINUTES_SEARCHED = 10
 """So many minutes are searched for an occurrence before the calendar is asked: ticks come each minute."""
 
 
@@ -85,7 +85,9 @@ def previous_occurrence_ns(expression: str, at_ns: int, zone: tzinfo) -> int | N
     if fields is not None and fields.seconds == frozenset((0,)):
         # This counts in epoch time, because local time repeats an hour in autumn.
         minute_ns = at_ns - at_ns % _MINUTE_NS
-        for candidate_ns in range(minute_ns, minute_ns - _STEPS_BACK * _MINUTE_NS, -_MINUTE_NS):
+        for candidate_ns in range(
+            minute_ns, minute_ns - _MINUTES_SEARCHED * _MINUTE_NS, -_MINUTE_NS
+        ):
             if fields.match(to_datetime(candidate_ns, zone)):
                 return candidate_ns
     try:
@@ -100,15 +102,15 @@ def previous_occurrence_ns(expression: str, at_ns: int, zone: tzinfo) -> int | N
 
 
 def _due_across_a_change_ns(
-    expression: str, previous_end_ns: int, claimed_ns: int, zone: tzinfo
+    expression: str, counted_from_ns: int, claimed_ns: int, zone: tzinfo
 ) -> int | None:
     """Return what the host's croniter had due after the run before, if the clocks were changed since and
     the run came right then. It may be an hour beside a time of the expression."""
-    clocks = {to_datetime(ns, zone).utcoffset() for ns in (previous_end_ns, claimed_ns)}
+    clocks = {to_datetime(ns, zone).utcoffset() for ns in (counted_from_ns, claimed_ns)}
     if len(clocks) == 1:
         return None
-    due_ns = _next_occurrence_ns(expression, previous_end_ns, zone)
-    if due_ns is None or not 0 <= claimed_ns - due_ns <= UP_NS:
+    due_ns = _next_occurrence_ns(expression, counted_from_ns, zone)
+    if due_ns is None or not 0 <= claimed_ns - due_ns <= MAX_LATE_WHEN_UP_NS:
         return None
     return due_ns
 
@@ -133,8 +135,8 @@ def _cron_occurrences(expression: str, after_ns: int, up_to_ns: int, zone: tzinf
     daily = _times_of_day(expression)
     while after_ns < up_to_ns:
         local = to_datetime(after_ns + 1, zone)
-        midnight_ns = _ns_or_last(datetime.combine(local.date() + timedelta(1), time(), zone))
-        if daily is None or not _is_even(local, zone):
+        midnight_ns = _epoch_ns(datetime.combine(local.date() + timedelta(1), time(), zone))
+        if daily is None or not _has_no_clock_change_near(local, zone):
             found = _next_occurrence_ns(expression, after_ns, zone)
             if found is None or found > up_to_ns:
                 return
@@ -150,7 +152,7 @@ def _cron_occurrences(expression: str, after_ns: int, up_to_ns: int, zone: tzinf
         after_ns = midnight_ns - 1
 
 
-def _is_even(local: datetime, zone: tzinfo) -> bool:
+def _has_no_clock_change_near(local: datetime, zone: tzinfo) -> bool:
     """Return whether the clocks do not change on this day or on its neighbours."""
     noon = datetime.combine(local.date(), time(12), zone)
     days = (-2, -1, 0, 1, 2)
@@ -160,7 +162,7 @@ def _is_even(local: datetime, zone: tzinfo) -> bool:
         return False
 
 
-def _ns_or_last(moment: datetime) -> int:
+def _epoch_ns(moment: datetime) -> int:
     return ns_of(moment.astimezone(UTC))
 
 
@@ -219,25 +221,25 @@ def scheduled_ns(
     schedule: Schedule | None,
     *,
     claimed_ns: int,
-    known_due_ns: int | None,
-    previous_end_ns: int | None,
+    host_due_ns: int | None,
+    counted_from_ns: int | None,
     created_ns: int | None,
     zone: tzinfo,
 ) -> int | None:
     """Return when the run claimed at `claimed_ns` was due; None when that is unknown.
 
-    The host's own `next_run_at` (`known_due_ns`) goes first, if it was seen. Else it is a cron
+    The host's own `next_run_at` (`host_due_ns`) goes first, if it was seen. Else it is a cron
     expression's newest occurrence, an interval after the end of the run before (or the job's creation),
     or a one-shot's time.
     """
-    if known_due_ns is not None or schedule is None:
-        return known_due_ns
+    if host_due_ns is not None or schedule is None:
+        return host_due_ns
     if schedule.kind is ScheduleKind.CRON and schedule.cron is not None:
-        return _cron_due_ns(schedule.cron, claimed_ns, previous_end_ns, created_ns, zone)
+        return _cron_due_ns(schedule.cron, claimed_ns, counted_from_ns, created_ns, zone)
     if schedule.kind is ScheduleKind.ONCE:
         due_ns = schedule.once_at_ns
     else:
-        base_ns = previous_end_ns if previous_end_ns is not None else created_ns
+        base_ns = counted_from_ns if counted_from_ns is not None else created_ns
         due_ns = _interval_due_ns(schedule, claimed_ns, base_ns)
     return due_ns if due_ns is not None and due_ns <= claimed_ns + NS else None
 
@@ -245,19 +247,19 @@ def scheduled_ns(
 def _cron_due_ns(
     expression: str,
     claimed_ns: int,
-    previous_end_ns: int | None,
+    counted_from_ns: int | None,
     created_ns: int | None,
     zone: tzinfo,
 ) -> int | None:
-    if previous_end_ns is not None:
-        due_ns = _due_across_a_change_ns(expression, previous_end_ns, claimed_ns, zone)
+    if counted_from_ns is not None:
+        due_ns = _due_across_a_change_ns(expression, counted_from_ns, claimed_ns, zone)
         if due_ns is not None:
             return due_ns
     due_ns = previous_occurrence_ns(expression, claimed_ns, zone)
     # The host counts on from the last end: an occurrence before it, or before the job was made, did
     # not start this run.
-    served_ns = max(previous_end_ns or 0, created_ns or 0)
-    return due_ns if due_ns is not None and due_ns > served_ns else None
+    not_before_ns = max(counted_from_ns or 0, created_ns or 0)
+    return due_ns if due_ns is not None and due_ns > not_before_ns else None
 
 
 def _interval_due_ns(schedule: Schedule, claimed_ns: int, base_ns: int | None) -> int | None:
@@ -272,23 +274,23 @@ def _interval_due_ns(schedule: Schedule, claimed_ns: int, base_ns: int | None) -
     return due_ns if claimed_ns - due_ns <= round(grace_s(schedule) * NS) else None
 
 
-def counts_anew(
-    schedule: Schedule | None, due_ns: int, *, claimed_ns: int, previous_end_ns: int
+def was_superseded(
+    schedule: Schedule | None, due_ns: int, *, claimed_ns: int, counted_from_ns: int
 ) -> bool:
     """Return whether an interval's `next_run_at` was seen before the end of the run before, from where the
     host then counted on. A time that a person made due sooner is not like that."""
     if schedule is None or schedule.kind is not ScheduleKind.INTERVAL or not schedule.interval_s:
         return False
-    counted_ns = previous_end_ns + round(schedule.interval_s * NS) - SAME_NS
+    counted_ns = counted_from_ns + round(schedule.interval_s * NS) - SAME_TIME_NS
     return due_ns < counted_ns <= claimed_ns
 
 
-def is_right_on_a_later_time(
+def fits_later_occurrence(
     schedule: Schedule | None, due_ns: int, *, claimed_ns: int, zone: tzinfo
 ) -> bool:
     """Return whether the run came right after a later occurrence than `due_ns`: so soon after it that only
     one in ten late runs would come there by chance."""
-    if schedule is None or schedule.cron is None or claimed_ns - due_ns <= UP_NS:
+    if schedule is None or schedule.cron is None or claimed_ns - due_ns <= MAX_LATE_WHEN_UP_NS:
         return False
     later_ns = previous_occurrence_ns(schedule.cron, claimed_ns, zone)
     if later_ns is None or later_ns <= due_ns:
@@ -296,10 +298,10 @@ def is_right_on_a_later_time(
     next_ns = _next_occurrence_ns(schedule.cron, later_ns, zone)
     if next_ns is None:
         return False
-    return claimed_ns - later_ns <= min(UP_NS, (next_ns - later_ns) // 10)
+    return claimed_ns - later_ns <= min(MAX_LATE_WHEN_UP_NS, (next_ns - later_ns) // 10)
 
 
-def trigger(
+def trigger_of(
     source: str, schedule: Schedule | None, *, claimed_ns: int, due_ns: int | None
 ) -> Trigger:
     """Return what started an execution: the source `direct` is a person's `hermes cron run`."""

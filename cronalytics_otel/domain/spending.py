@@ -19,14 +19,14 @@ def spent(evidence: Evidence) -> tuple[Usage | None, float | None, CostStatus | 
     usages: list[Usage] = []
     priced: list[ModelUsage] = []
     for session in evidence.sessions:
-        usages.append(session.spending.usage)
+        usages.append(session.model_usage.usage)
         rows = evidence.usage_rows.get(session.session_id, ())
         if len(rows) < 2 and not any(task for task, _ in rows):
-            priced.append(session.spending)
+            priced.append(session.model_usage)
         else:
-            _add_rows(rows, session.spending, usages, priced)
+            _add_rows(rows, session.model_usage, usages, priced)
     cost_usd, status = total_cost(priced)
-    if cost_usd is not None and any(map(_is_unwritten, evidence.below)):
+    if cost_usd is not None and any(map(_is_unwritten, evidence.descendants)):
         status = CostStatus.PARTIAL
     return Usage.sum(usages), cost_usd, status
 
@@ -55,7 +55,7 @@ def main_model(evidence: Evidence) -> tuple[str | None, str | None]:
         if part.model is not None
     ]
     if not any(part.usage.total_tokens for part in parts):
-        own = evidence.session.spending
+        own = evidence.session.model_usage
         return own.model, own.provider
     if len(parts) == 1:
         return parts[0].model, parts[0].provider
@@ -68,7 +68,7 @@ def main_model(evidence: Evidence) -> tuple[str | None, str | None]:
 
 def _by_model(session: Session, rows: UsageRows) -> Sequence[ModelUsage]:
     """Return what each model had a part in, or all of the session where no row shows that."""
-    return [part for _, part in rows.get(session.session_id, ())] or [session.spending]
+    return [part for _, part in rows.get(session.session_id, ())] or [session.model_usage]
 
 
 def _is_unwritten(session: Session) -> bool:
@@ -76,7 +76,7 @@ def _is_unwritten(session: Session) -> bool:
 
     Hermes closes its database on subagents that are still at work in the background when the run ends.
     """
-    spending = session.spending
+    spending = session.model_usage
     nothing = (
         not spending.api_calls and not spending.usage.total_tokens and spending.cost_status is None
     )

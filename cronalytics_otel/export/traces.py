@@ -165,7 +165,7 @@ def read_conversations(
     in_ledger = {run.session_id for run in runs if run.session_id and run.execution_id is not None}
     try:
         with reading(home.state_db) as connection:
-            reader = state_db.Reader(connection, home.state_db)
+            reader = state_db.StateReader(connection, home.state_db)
             return reader.conversations(ids, with_content=with_content, in_ledger=in_ledger)
     except (HostCorruptError, HostSchemaError):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .context import Harvest
+from .context import HarvestReport
 from .harvester import harvest
 
-__all__ = ["Harvest", "harvest"]
+__all__ = ["HarvestReport", "harvest"]

@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 from ..host import ledger, state_db
 from ..host.ledger import LedgerPage
 from ..host.sqlite import HostCorruptError, HostSchemaError, fingerprint, is_corrupt, reading
-from ..host.state_db import Reader, Watermark
+from ..host.state_db import StateReader
 from ..journal import OpenKind
-from ..journal.facts import FINGERPRINTS, LEDGER_MARK, SESSION_MARK, FactValues, RowMark
-from ..model import Execution, Session
-from .context import Context
+from ..journal.facts import FINGERPRINTS, LEDGER_WATERMARK, SESSION_WATERMARK, FactValues
+from ..model import Execution, Session, Watermark
+from .context import HarvestContext
 from .readiness import is_abandoned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class EarlierHarvests:
     """What the journal knows from earlier harvests."""
 
     facts: FactValues
@@ -33,7 +33,7 @@ class Known:
     outputs: Mapping[str, int]
 
     @classmethod
-    def of(cls, context: Context) -> Known:
+    def of(cls, context: HarvestContext) -> EarlierHarvests:
         rows = context.journal.open_rows
         return cls(
             facts=context.journal.facts.read(),
@@ -43,23 +43,23 @@ class Known:
         )
 
     @property
-    def anything_open(self) -> bool:
+    def any_open(self) -> bool:
         return bool(self.executions or self.sessions or self.outputs)
 
     @property
     def has_runs(self) -> bool:
         """Whether there was a harvest before."""
-        return bool(self.facts.get(SESSION_MARK) or self.facts.get(LEDGER_MARK))
+        return bool(self.facts.get(SESSION_WATERMARK) or self.facts.get(LEDGER_WATERMARK))
 
 
-def fingerprints(context: Context) -> dict[str, str]:
+def fingerprints(context: HarvestContext) -> dict[str, str]:
     """Return by source what shows that the host's file has changed."""
     home = context.home
     paths = (("jobs", home.jobs), ("ledger", home.ledger), ("state", home.state_db))
     return {name: fingerprint(path, context.clock) for name, path in paths}
 
 
-def has_changed(known: Known, prints: Mapping[str, str]) -> bool:
+def has_changed(known: EarlierHarvests, prints: Mapping[str, str]) -> bool:
     return known.facts.get(FINGERPRINTS) != prints
 
 
@@ -81,12 +81,12 @@ class LedgerChanges:
     """How many rows were deleted before they were read."""
 
     @property
-    def begins_ns(self) -> int | None:
+    def oldest_claim_ns(self) -> int | None:
         """The oldest claim of an ended run in it; None without a ledger."""
-        return self.page.begins_ns if self.page is not None else None
+        return self.page.oldest_claim_ns if self.page is not None else None
 
 
-def read_ledger(context: Context, known: Known, *, full: bool) -> LedgerChanges:
+def read_ledger(context: HarvestContext, known: EarlierHarvests, *, full: bool) -> LedgerChanges:
     """Read what is new in the ledger. A damaged one is a problem; an older host has none."""
     page = _ledger_page(context, known, full=full)
     if page is None:
@@ -102,30 +102,32 @@ def read_ledger(context: Context, known: Known, *, full: bool) -> LedgerChanges:
             "1000): those that have a session are taken from there"
         )
     _report_unknown_statuses(context, page)
-    is_final = context.journal.runs.known_executions([e.execution_id for e in page.executions])
-    executions = {e.execution_id: e for e in page.executions if e.execution_id not in is_final}
+    final_ids = context.journal.runs.known_executions([e.execution_id for e in page.executions])
+    executions = {e.execution_id: e for e in page.executions if e.execution_id not in final_ids}
     gone = _gone(context, known, executions)
     return LedgerChanges(
         page=page,
         executions=executions | gone,
-        ended=frozenset(e.execution_id for e in executions.values() if e.terminal) | gone.keys(),
+        ended=frozenset(e.execution_id for e in executions.values() if e.is_terminal) | gone.keys(),
         vanished=vanished,
         lost=lost,
     )
 
 
-def _ledger_page(context: Context, known: Known, *, full: bool) -> LedgerPage | None:
+def _ledger_page(
+    context: HarvestContext, known: EarlierHarvests, *, full: bool
+) -> LedgerPage | None:
     path = context.home.ledger
     if not path.exists():
         return None
-    mark = known.facts.get(LEDGER_MARK) or RowMark(0, "")
+    watermark = known.facts.get(LEDGER_WATERMARK) or Watermark()
     try:
         with reading(path) as connection:
             return ledger.read(
                 connection,
                 path,
-                after_rowid=0 if full else mark.rowid,
-                after_id=mark.row_id,
+                after_rowid=0 if full else watermark.rowid,
+                after_id=watermark.row_id,
                 open_ids=known.executions,
             )
     except HostCorruptError as error:
@@ -133,8 +135,8 @@ def _ledger_page(context: Context, known: Known, *, full: bool) -> LedgerPage | 
         return None
 
 
-def _report_unknown_statuses(context: Context, page: LedgerPage) -> None:
-    unknown = {e.status for e in page.executions if not e.terminal and not e.known_open}
+def _report_unknown_statuses(context: HarvestContext, page: LedgerPage) -> None:
+    unknown = {e.status for e in page.executions if not e.is_terminal and not e.is_open}
     if unknown:
         context.problems.add(
             f"{context.home.ledger}: status {', '.join(sorted(unknown))} is not known to this version: "
@@ -143,7 +145,7 @@ def _report_unknown_statuses(context: Context, page: LedgerPage) -> None:
 
 
 def _gone(
-    context: Context, known: Known, executions: Mapping[str, Execution]
+    context: HarvestContext, known: EarlierHarvests, executions: Mapping[str, Execution]
 ) -> dict[str, Execution]:
     """Return the open executions whose process is gone, as they are now.
 
@@ -153,7 +155,7 @@ def _gone(
     suspects = [
         e.execution_id
         for e in executions.values()
-        if e.known_open
+        if e.is_open
         and is_abandoned(
             e, seen_open_ns=known.executions.get(e.execution_id), now_ns=context.now_ns
         )
@@ -173,19 +175,19 @@ def _gone(
 class StateFile:
     """state.db, while it is open for one harvest."""
 
-    def __init__(self, context: Context, stack: ExitStack) -> None:
+    def __init__(self, context: HarvestContext, stack: ExitStack) -> None:
         """Opens the file until `stack` is closed. Raises `HostBusyError` when it is locked."""
         self._context = context
         self.is_unknown = False
         """The file has sessions that this version cannot read: runs of agents wait."""
-        self.reader: Reader | None = None
+        self.reader: StateReader | None = None
         """None when there is no file, or it cannot be read."""
         path = context.home.state_db
         if not path.exists():
             return
         connection = stack.enter_context(reading(path))
         try:
-            self.reader = Reader(connection, path)
+            self.reader = StateReader(connection, path)
         except HostSchemaError as error:
             context.problems.add(f"{error}; runs of agents wait", source="state")
             self.is_unknown = True
@@ -204,17 +206,17 @@ class StateFile:
 
 
 def new_sessions(
-    context: Context, known: Known, reader: Reader, *, full: bool
-) -> Iterator[tuple[list[Session], RowMark | None]]:
+    context: HarvestContext, known: EarlierHarvests, reader: StateReader, *, full: bool
+) -> Iterator[tuple[list[Session], Watermark | None]]:
     """Give the cron sessions that were open and those that are new, in chunks, each with the watermark
     that holds once it is taken. Raises `sqlite3.DatabaseError`."""
-    seen = Watermark(*(known.facts.get(SESSION_MARK) or ()))
-    newest = state_db.watermark(reader.connection)
+    seen = known.facts.get(SESSION_WATERMARK) or Watermark()
+    newest = state_db.newest_row(reader.connection)
     whole = full or not seen.rowid or not state_db.still_holds(reader.connection, seen)
     if not whole:
         yield list(reader.sessions(known.sessions)), None
-    for sessions, mark in reader.new_cron_sessions(0 if whole else seen.rowid, newest.rowid):
-        is_final = context.journal.runs.known_sessions([s.session_id for s in sessions])
-        unknown = [s for s in sessions if s.session_id not in is_final]
-        yield unknown, RowMark(mark.rowid, mark.session_id)
-    yield [], RowMark(newest.rowid, newest.session_id)
+    for sessions, watermark in reader.new_cron_sessions(0 if whole else seen.rowid, newest.rowid):
+        final_ids = context.journal.runs.known_sessions([s.session_id for s in sessions])
+        unknown = [s for s in sessions if s.session_id not in final_ids]
+        yield unknown, watermark
+    yield [], newest

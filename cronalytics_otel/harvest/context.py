@@ -11,7 +11,7 @@ from ..model.times import Zone
 
 
 @dataclass(slots=True)
-class Harvest:
+class HarvestReport:
     """What one harvest did. `problems` are lines for people, each with what to do."""
 
     new_runs: int = 0
@@ -37,7 +37,7 @@ class Problems:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class HarvestContext:
     """The home that is read, the journal that is written, and the time of this harvest."""
 
     home: Home

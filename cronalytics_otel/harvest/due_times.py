@@ -8,18 +8,18 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..domain.evidence import PreviousRun
-from ..domain.missed import Overdue, was_overdue
+from ..domain.missed import OverdueSighting, was_overdue
 from ..domain.schedule import (
-    SAME_NS,
-    UP_NS,
-    counts_anew,
+    MAX_LATE_WHEN_UP_NS,
+    SAME_TIME_NS,
+    fits_later_occurrence,
     grace_s,
-    is_right_on_a_later_time,
     previous_occurrence_ns,
+    was_superseded,
 )
 from ..model import Execution, Job, ScheduleKind
 from ..model.times import NS
-from .context import Context
+from .context import HarvestContext
 from .job_history import JobHistory
 
 TICK_NS = 60 * NS
@@ -31,14 +31,14 @@ class DueTime(NamedTuple):
 
     job: Job | None
     """The definition that explains the run."""
-    known_ns: int | None
+    host_due_ns: int | None
     """The time that the host had the run due for."""
     counted_from_ns: int | None
     """The time that an interval counts from; None when nobody saw it."""
 
 
 class DueTimes:
-    def __init__(self, context: Context, history: JobHistory) -> None:
+    def __init__(self, context: HarvestContext, history: JobHistory) -> None:
         self._journal = context.journal
         self._zone = context.zone.info
         self._history = history
@@ -50,15 +50,17 @@ class DueTimes:
         execution: Execution,
         job: Job | None,
         previous: PreviousRun | None,
-        overdue: Sequence[Overdue],
+        overdue: Sequence[OverdueSighting],
     ) -> DueTime:
         """Return when an execution was due. `job` is the definition that held at its end, `overdue` the
         times at which the job was seen overdue."""
         counted_ns = previous.counted_from_ns if previous is not None else None
-        due_ns = self.known_ns(execution, previous)
+        due_ns = self.host_due_ns(execution, previous)
         if due_ns is None:
             return DueTime(job, None, counted_ns)
-        is_sure = execution.claimed_ns - due_ns <= UP_NS or was_overdue(overdue, execution, due_ns)
+        is_sure = execution.claimed_ns - due_ns <= MAX_LATE_WHEN_UP_NS or was_overdue(
+            overdue, execution, due_ns
+        )
         if is_sure:
             return DueTime(job, due_ns, counted_ns)
         edited = self._edited_before(execution)
@@ -71,27 +73,27 @@ class DueTimes:
             job, due_ns if self._still_held(execution, job, due_ns) else None, counted_ns
         )
 
-    def known_ns(self, execution: Execution, previous: PreviousRun | None) -> int | None:
+    def host_due_ns(self, execution: Execution, previous: PreviousRun | None) -> int | None:
         """Return what the host had this execution due for when it was seen last, since the run before."""
         claimed_ns = execution.claimed_ns
         after_ns = previous.began_ns if previous is not None else 0
         # A run that still went on, or was a person's beside this one, has not moved the time yet.
         has_ended = previous is not None and previous.counted_from_ns <= claimed_ns
         if previous is not None and has_ended:
-            after_ns = max(after_ns, previous.counted_from_ns - SAME_NS)
+            after_ns = max(after_ns, previous.counted_from_ns - SAME_TIME_NS)
         due_ns = self._journal.jobs.due_between(execution.job_id, after_ns, claimed_ns + NS)
         if due_ns is None or previous is None or not has_ended:
             return due_ns
         job = self._history.at(execution.job_id, claimed_ns)
-        anew = counts_anew(
+        anew = was_superseded(
             job.schedule if job else None,
             due_ns,
             claimed_ns=claimed_ns,
-            previous_end_ns=previous.counted_from_ns,
+            counted_from_ns=previous.counted_from_ns,
         )
         return None if anew else due_ns
 
-    def without_execution(self, job_id: str, began_ns: int) -> int | None:
+    def take_without_execution(self, job_id: str, began_ns: int) -> int | None:
         """Return when a run was due that no ledger knows: the newest time that was seen before the run,
         if no earlier run took it and the host lets a run be so late."""
         if self._seen is None:
@@ -120,7 +122,11 @@ class DueTimes:
         if edited is None or edited.schedule is None or edited.schedule.cron is None:
             return edited
         newest_ns = previous_occurrence_ns(edited.schedule.cron, claimed_ns, self._zone)
-        return edited if newest_ns is not None and claimed_ns - newest_ns <= UP_NS else None
+        return (
+            edited
+            if newest_ns is not None and claimed_ns - newest_ns <= MAX_LATE_WHEN_UP_NS
+            else None
+        )
 
     def _still_held(self, execution: Execution, job: Job | None, due_ns: int) -> bool:
         """Return whether a run that came late was due for the time that was seen last.
@@ -131,7 +137,7 @@ class DueTimes:
         then = self._history.at(execution.job_id, execution.claimed_ns)
         if then is not None and not then.enabled:
             return False
-        return not is_right_on_a_later_time(
+        return not fits_later_occurrence(
             job.schedule if job else None,
             due_ns,
             claimed_ns=execution.claimed_ns,

@@ -1,7 +1,7 @@
 """One harvest: from the host's files into the journal.
 
-A row of the host goes one way: it is read (`changes`), matched (`matching`), made evidence and a run
-(`assembly`), joined by what was missed before it (`missed_runs`), and written into the journal.
+A row of the host goes one way: it is read (`changes`), matched (`session_matching`), made evidence and a run
+(`run_builder`), joined by what was missed before it (`missed_runs`), and written into the journal.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from ..host.home import Home
 from ..host.outputs import Outputs
 from ..host.sqlite import HostDataError
 from ..journal import Journal, OpenKind
-from ..journal.facts import FINGERPRINTS, LEDGER_LOST, LEDGER_MARK, SESSION_MARK, RowMark
-from ..model import Execution, Mode, Run, Session
+from ..journal.facts import FINGERPRINTS, LEDGER_LOST, LEDGER_WATERMARK, SESSION_WATERMARK
+from ..model import Execution, Mode, Run, Session, Watermark
 from ..model.times import Zone
-from .assembly import RunAssembler
 from .changes import (
-    Known,
+    EarlierHarvests,
     LedgerChanges,
     StateFile,
     fingerprints,
@@ -30,18 +29,19 @@ from .changes import (
     new_sessions,
     read_ledger,
 )
-from .context import Context, Harvest, Problems
+from .context import HarvestContext, HarvestReport, Problems
 from .due_times import DueTimes
 from .job_history import JobHistory, JobsSnapshot
-from .matching import SessionMatching
 from .missed_runs import MissedRuns
 from .output_runs import OutputRuns
 from .overdue import OverdueJobs
 from .readiness import Readiness
+from .run_builder import RunBuilder
+from .session_matching import SessionMatching
 from .sources import recording_sources
 
-Paced = Callable[[], None]
-Counted = Callable[[int], None]
+Pause = Callable[[], None]
+ReportProgress = Callable[[int], None]
 
 
 def harvest(
@@ -53,16 +53,16 @@ def harvest(
     clock: Clock = SYSTEM_CLOCK,
     full: bool = False,
     snapshots: Sequence[JobsSnapshot] = (),
-    between_chunks: Paced = lambda: None,
-    progress: Counted = lambda _: None,
-) -> Harvest:
+    between_chunks: Pause = lambda: None,
+    progress: ReportProgress = lambda _: None,
+) -> HarvestReport:
     """Read what is new and make final what has ended. It is safe to call this at any time, often.
 
     `full` reads everything again and adds what is missing. `between_chunks` may sleep, or raise to stop:
     what was done until then stays, and the next call goes on from there.
     """
-    result = Harvest()
-    context = Context(
+    result = HarvestReport()
+    context = HarvestContext(
         home=home,
         journal=journal,
         zone=zone,
@@ -80,7 +80,11 @@ class _Harvester:
     """The sequence of one harvest."""
 
     def __init__(
-        self, context: Context, result: Harvest, between_chunks: Paced, progress: Counted
+        self,
+        context: HarvestContext,
+        result: HarvestReport,
+        between_chunks: Pause,
+        progress: ReportProgress,
     ) -> None:
         self._context = context
         self._journal = context.journal
@@ -95,19 +99,19 @@ class _Harvester:
         self._output_runs = OutputRuns(context, self._outputs)
 
     def run(self, *, full: bool, snapshots: Sequence[JobsSnapshot]) -> None:
-        known = Known.of(self._context)
+        known = EarlierHarvests.of(self._context)
         prints = fingerprints(self._context)
-        self._overdue.recall(known.facts)
-        is_due = full or bool(snapshots) or known.anything_open or self._overdue.any_settled
+        self._overdue.load(known.facts)
+        is_due = full or bool(snapshots) or known.any_open or self._overdue.any_ready_to_report
         if not is_due and not has_changed(known, prints):
             return
         try:
             for snapshot in snapshots:
-                self._look_at_jobs(snapshot)
-            self._look_at_jobs()
+                self._update_jobs(snapshot)
+            self._update_jobs()
             changes = self._read_ledger(known, full=full)
             self._read_runs(known, changes, full=full)
-            self._end(known, changes, prints)
+            self._save_progress(known, changes, prints)
         except HostDataError as error:
             self._context.problems.add(str(error))
         has_ledger = self._context.home.ledger.exists()
@@ -116,39 +120,41 @@ class _Harvester:
 
     # --- jobs and ledger ------------------------------------------------------------------------
 
-    def _look_at_jobs(self, snapshot: JobsSnapshot | None = None) -> None:
+    def _update_jobs(self, snapshot: JobsSnapshot | None = None) -> None:
         try:
-            self._history.look(snapshot)
-            self._overdue.look(snapshot.seen_ns if snapshot else self._context.now_ns)
+            self._history.update(snapshot)
+            self._overdue.update(snapshot.seen_ns if snapshot else self._context.now_ns)
         except HostDataError as error:
             self._context.problems.add(str(error), source="jobs")
 
-    def _read_ledger(self, known: Known, *, full: bool) -> LedgerChanges:
+    def _read_ledger(self, known: EarlierHarvests, *, full: bool) -> LedgerChanges:
         changes = read_ledger(self._context, known, full=full)
         has_ledger = self._context.home.ledger.exists()
-        self._output_runs.look(known.facts, changes.page, has_ledger=has_ledger, full=full)
+        self._output_runs.list_new_files(
+            known.facts, changes.page, has_ledger=has_ledger, full=full
+        )
         # Once more: the host writes how a job's run ended before it ends the execution.
-        self._look_at_jobs()
-        self._history.recall()
-        self._overdue.keep()
+        self._update_jobs()
+        self._history.load()
+        self._overdue.save()
         return changes
 
     # --- runs -----------------------------------------------------------------------------------
 
-    def _read_runs(self, known: Known, changes: LedgerChanges, *, full: bool) -> None:
+    def _read_runs(self, known: EarlierHarvests, changes: LedgerChanges, *, full: bool) -> None:
         readiness = Readiness(
             self._history.now,
             self._outputs,
-            ledger_begins_ns=changes.begins_ns,
+            ledger_oldest_claim_ns=changes.oldest_claim_ns,
             now_ns=self._context.now_ns,
         )
         matching = SessionMatching(self._context, known, changes, readiness)
         with ExitStack() as stack:
             state = StateFile(self._context, stack)
-            hosts = CapabilityHistory()
+            capability_history = CapabilityHistory()
             if state.reader is not None:
-                hosts = state.reader.capability_history(changes.begins_ns)
-            assembler = RunAssembler(
+                capability_history = state.reader.capability_history(changes.oldest_claim_ns)
+            builder = RunBuilder(
                 self._context,
                 matcher=matching.matcher,
                 readiness=readiness,
@@ -156,78 +162,78 @@ class _Harvester:
                 due_times=self._due_times,
                 overdue=self._overdue,
                 outputs=self._outputs,
-                hosts=hosts,
+                capability_history=capability_history,
                 reader=state.reader,
             )
             try:
-                self._take_sessions(known, state, matching, assembler, full=full)
+                self._process_sessions(known, state, matching, builder, full=full)
             except sqlite3.DatabaseError as error:
                 state.go_without(error)
-                assembler.go_without_sessions()
-            self._take_rest(known, changes, state, matching, assembler)
-            if self._can_tell_what_is_alone(state, hosts):
-                self._take_outputs(assembler)
+                builder.go_without_sessions()
+            self._process_unmatched(known, changes, state, matching, builder)
+            if self._can_identify_unattributed_outputs(state, capability_history):
+                self._process_outputs(builder)
 
-    def _take_sessions(
+    def _process_sessions(
         self,
-        known: Known,
+        known: EarlierHarvests,
         state: StateFile,
         matching: SessionMatching,
-        assembler: RunAssembler,
+        builder: RunBuilder,
         *,
         full: bool,
     ) -> None:
         """Make final what can be, chunk by chunk: one transaction each, with the new watermark."""
         if state.reader is None:
             return
-        for sessions, mark in new_sessions(self._context, known, state.reader, full=full):
-            self._take_chunk(sessions, mark, matching, assembler)
+        for sessions, watermark in new_sessions(self._context, known, state.reader, full=full):
+            self._process_chunk(sessions, watermark, matching, builder)
             self._between_chunks()
 
-    def _take_chunk(
+    def _process_chunk(
         self,
         sessions: Sequence[Session],
-        mark: RowMark | None,
+        watermark: Watermark | None,
         matching: SessionMatching,
-        assembler: RunAssembler,
+        builder: RunBuilder,
     ) -> None:
         matches = matching.by_start(sessions)
-        made = assembler.runs_of(assembler.of_matches(matches.ready))
+        made = builder.runs_of(builder.of_matches(matches.ready))
         session_ids = {run.session_id for _, run in made}
         unmade = [s.session_id for _, s in matches.ready if s.session_id not in session_ids]
         rows = self._journal.open_rows
         with self._journal.atomic():
             rows.close(OpenKind.SESSION, matches.final)
             rows.add(OpenKind.SESSION, (*matches.open, *unmade), self._context.now_ns)
-            self._finish(made)
-            if mark is not None:
-                self._journal.facts.set(SESSION_MARK, mark)
+            self._make_final(made)
+            if watermark is not None:
+                self._journal.facts.set(SESSION_WATERMARK, watermark)
 
-    def _take_rest(
+    def _process_unmatched(
         self,
-        known: Known,
+        known: EarlierHarvests,
         changes: LedgerChanges,
         state: StateFile,
         matching: SessionMatching,
-        assembler: RunAssembler,
+        builder: RunBuilder,
     ) -> None:
         """Take sessions whose clocks disagree, and executions without a session."""
         matches = matching.by_end() if state.reader is not None else None
-        evidence = assembler.of_matches(matches.ready) if matches is not None else []
+        evidence = builder.of_matches(matches.ready) if matches is not None else []
         alone = [
             execution
             for execution in matching.ended_without_session()
             if not self._waits_for_session(execution, state)
         ]
-        evidence += [assembler.of_execution(e) for e in alone if not self._is_known_by_session(e)]
-        made = assembler.runs_of(evidence)
+        evidence += [builder.of_execution(e) for e in alone if not self._is_known_by_session(e)]
+        made = builder.runs_of(evidence)
         ended = {execution.execution_id for execution in alone}
         rows = self._journal.open_rows
         with self._journal.atomic():
             rows.add(OpenKind.EXECUTION, matching.unmatched.keys() - ended, self._context.now_ns)
             rows.close(OpenKind.EXECUTION, ended | changes.vanished)
             rows.close(OpenKind.SESSION, matches.final if matches is not None else ())
-            self._finish(made)
+            self._make_final(made)
             if state.reader is not None:
                 # Sessions that the host has pruned meanwhile will never end.
                 existing = {s.session_id for s in state.reader.sessions(known.sessions)}
@@ -248,34 +254,36 @@ class _Harvester:
 
     # --- output files ---------------------------------------------------------------------------
 
-    def _can_tell_what_is_alone(self, state: StateFile, hosts: CapabilityHistory) -> bool:
+    def _can_identify_unattributed_outputs(
+        self, state: StateFile, capability_history: CapabilityHistory
+    ) -> bool:
         """Return whether all is there that shows which output files belong to other evidence."""
         home = self._context.home
         if state.reader is None:
             return not home.state_db.exists()
-        return home.ledger.exists() or not hosts.newest.keeps_ledger
+        return home.ledger.exists() or not capability_history.newest.keeps_ledger
 
-    def _take_outputs(self, assembler: RunAssembler) -> None:
+    def _process_outputs(self, builder: RunBuilder) -> None:
         """Take output files that belong to neither an execution nor a session."""
         rows = self._journal.open_rows
-        found = self._output_runs.found(
-            assembler.read_output, self._history.now, rows.seen_ns(OpenKind.SESSION)
+        found = self._output_runs.runs_without_session(
+            builder.read_output, self._history.now, rows.seen_ns(OpenKind.SESSION)
         )
-        made = assembler.runs_of([assembler.of_output(*file) for file in found])
+        made = builder.runs_of([builder.of_output(*file) for file in found])
         with self._journal.atomic():
             rows.close(OpenKind.OUTPUT, rows.seen_ns(OpenKind.OUTPUT))
-            rows.add(OpenKind.OUTPUT, self._output_runs.open, self._context.now_ns)
-            self._finish(made)
-            self._output_runs.remember()
+            rows.add(OpenKind.OUTPUT, self._output_runs.open_run_ids, self._context.now_ns)
+            self._make_final(made)
+            self._output_runs.save_read_up_to()
 
     # --- into the journal -----------------------------------------------------------------------
 
-    def _finish(self, made: Sequence[tuple[Evidence, Run]]) -> None:
+    def _make_final(self, made: Sequence[tuple[Evidence, Run]]) -> None:
         """Add what was missed before these runs, and make all of them final."""
         rows = self._journal.open_rows
         rows.close(OpenKind.EXECUTION, (r.execution_id for _, r in made if r.execution_id))
         rows.close(OpenKind.SESSION, (r.session_id for _, r in made if r.session_id))
-        self._add(self._missed.beside(made))
+        self._add(self._missed.with_missed_before(made))
 
     def _add(self, runs: Sequence[Run]) -> None:
         if runs:
@@ -283,15 +291,19 @@ class _Harvester:
             self._result.new_runs += len(runs)
             self._progress(self._result.new_runs)
 
-    def _end(self, known: Known, changes: LedgerChanges, prints: dict[str, str]) -> None:
+    def _save_progress(
+        self, known: EarlierHarvests, changes: LedgerChanges, prints: dict[str, str]
+    ) -> None:
         """Write down what was missed by jobs without a run, and how far everything was read."""
         facts = self._journal.facts
         with self._journal.atomic():
             if changes.page is not None:
                 self._add(self._missed.without_run())
-                facts.set(LEDGER_MARK, RowMark(changes.page.last_rowid, changes.page.last_id))
+                facts.set(
+                    LEDGER_WATERMARK, Watermark(changes.page.last_rowid, changes.page.last_id)
+                )
                 if changes.lost:
                     facts.set(LEDGER_LOST, known.facts.get(LEDGER_LOST) + changes.lost)
-            self._overdue.keep()
+            self._overdue.save()
             unsound = dict.fromkeys(self._context.problems.unsound, "")
             facts.set(FINGERPRINTS, prints | unsound)

@@ -9,7 +9,7 @@ from ..host import jobs as jobs_file
 from ..host.sqlite import HostDataError
 from ..model import Job
 from ..model.times import NS
-from .context import Context
+from .context import HarvestContext
 
 HALF_WRITTEN_PAUSES_S = (0.05, 0.1, 0.2, 0.2)
 """Before a jobs.json that was changed just now and cannot be read is read again."""
@@ -29,7 +29,7 @@ class JobsSnapshot:
 class JobHistory:
     """The definitions of all jobs, as they are and as they were."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: HarvestContext) -> None:
         self._path = context.home.jobs
         self._journal = context.journal
         self._zone = context.zone.info
@@ -40,7 +40,7 @@ class JobHistory:
         self.now: dict[str, Job] = {}
         """By job id, the definition as it is; its `last_*` fields describe the job's latest run."""
 
-    def look(self, snapshot: JobsSnapshot | None = None) -> None:
+    def update(self, snapshot: JobsSnapshot | None = None) -> None:
         """Take the definitions from an earlier look, or else from the file as it is now.
 
         Raises `HostDataError` when they cannot be read; what was known before stays.
@@ -53,7 +53,7 @@ class JobHistory:
         with self._journal.atomic():
             self._journal.jobs.observe(jobs, snapshot.seen_ns if snapshot else self._now_ns)
 
-    def recall(self) -> None:
+    def load(self) -> None:
         """Read what the journal keeps; the methods below ask it."""
         self._history = self._journal.jobs.history()
 

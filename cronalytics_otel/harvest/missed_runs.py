@@ -1,4 +1,4 @@
-"""Runs that never happened, found beside the runs that did: `domain.missed` decides, this asks it."""
+"""Runs that missed_runs happened, found beside the runs that did: `domain.missed` decides, this asks it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import replace
 from ..domain import missed
 from ..domain import schedule as schedules
 from ..domain.evidence import Evidence, PreviousRun
-from ..domain.ledger import Ledger
-from ..domain.missed import Outage, Overdue
-from ..domain.silence import by_silence
+from ..domain.idle_scheduler import missed_by_idle_ledger
+from ..domain.missed import Gap, OverdueSighting
+from ..domain.scheduler_activity import SchedulerActivity
 from ..host import ledger as ledger_file
 from ..host.sqlite import reading
 from ..model import Execution, Job, Run
 from ..model.times import NS
-from .context import Context
+from .context import HarvestContext
 from .due_times import DueTimes
 from .job_history import JobHistory
-from .overdue import TELL_AFTER_NS, OverdueJobs
+from .overdue import REPORT_AFTER_NS, OverdueJobs
 
 
 class MissedRuns:
@@ -26,7 +26,7 @@ class MissedRuns:
 
     def __init__(
         self,
-        context: Context,
+        context: HarvestContext,
         history: JobHistory,
         due_times: DueTimes,
         overdue: OverdueJobs,
@@ -35,41 +35,41 @@ class MissedRuns:
         self._history = history
         self._due_times = due_times
         self._overdue = overdue
-        self._ledger: Ledger | None = None
+        self._activity: SchedulerActivity | None = None
 
-    def beside(self, found: Sequence[tuple[Evidence, Run]]) -> list[Run]:
-        """Return these runs, and what was missed before them. A run that came for an outage is late."""
+    def with_missed_before(self, found: Sequence[tuple[Evidence, Run]]) -> list[Run]:
+        """Return these runs, and what was missed before them. A run that came for an gap is late."""
         runs: list[Run] = []
-        never: list[Run] = []
+        missed_runs: list[Run] = []
         for evidence, run in found:
             execution = evidence.execution
-            outage = self._before(execution, evidence.previous) if execution else None
-            if execution is None or outage is None:
+            gap = self._before(execution, evidence.previous) if execution else None
+            if execution is None or gap is None:
                 runs.append(run)
                 continue
             job = self._history.at(run.job_id, execution.claimed_ns)
-            runs.append(_served(run, outage, job))
-            never.append(self._run_of(outage, run.job_id))
-        return runs + self._unknown(never)
+            runs.append(_as_late_run(run, gap, job))
+            missed_runs.append(self._run_of(gap, run.job_id))
+        return runs + self._unknown(missed_runs)
 
     def without_run(self) -> list[Run]:
         """Return what was missed by jobs that were paused, edited or removed before they could run late."""
-        never: list[Run] = []
+        missed_runs: list[Run] = []
         blocked: set[str] = set()
-        for job_id, overdue in self._overdue.settled():
-            siblings = self._whole_ledger().of_job.get(job_id, [])
+        for job_id, overdue in self._overdue.ready_to_report():
+            siblings = self._scheduler_activity().by_job.get(job_id, ())
             if job_id in blocked or self._any_still_runs(siblings):
                 blocked.add(job_id)  # what it ran for is known when it has ended
                 continue
-            outage = self._never_served(job_id, overdue, siblings)
-            if outage is not None:
-                never.append(self._run_of(outage, job_id))
-            self._overdue.report(job_id, overdue)
-        return self._unknown(never)
+            gap = self._missed_without_run(job_id, overdue, siblings)
+            if gap is not None:
+                missed_runs.append(self._run_of(gap, job_id))
+            self._overdue.mark_reported(job_id, overdue)
+        return self._unknown(missed_runs)
 
     # --- before one run -------------------------------------------------------------------------
 
-    def _before(self, execution: Execution, previous: PreviousRun | None) -> Outage | None:
+    def _before(self, execution: Execution, previous: PreviousRun | None) -> Gap | None:
         job = self._history.at(execution.job_id, execution.claimed_ns)
         if job is None or job.schedule is None:
             return None
@@ -82,15 +82,15 @@ class MissedRuns:
             return self._while_overdue(first_of[-1], execution, job, previous)
         if previous is None or not self._could_be_missed(job, execution, previous):
             return None
-        return self._by_silence(job, execution, previous)
+        return self._by_idle_ledger(job, execution, previous)
 
     def _while_overdue(
-        self, overdue: Overdue, execution: Execution, job: Job, previous: PreviousRun | None
-    ) -> Outage | None:
+        self, overdue: OverdueSighting, execution: Execution, job: Job, previous: PreviousRun | None
+    ) -> Gap | None:
         """Return what was missed while the job was seen overdue, until this run."""
         if overdue.changed_ns == 0:
             return None  # reported already
-        self._overdue.remove(execution.job_id, overdue)
+        self._overdue.forget(execution.job_id, overdue)
         then = self._history.at(execution.job_id, overdue.until_ns) or job  # edited since, perhaps
         schedule = then.schedule or job.schedule
         if schedule is None:
@@ -99,11 +99,11 @@ class MissedRuns:
             overdue,
             schedule,
             execution,
-            anchor_ns=previous.counted_from_ns if previous is not None else None,
+            counted_from_ns=previous.counted_from_ns if previous is not None else None,
             zone=self._context.zone.info,
         )
 
-    def _by_silence(self, job: Job, execution: Execution, previous: PreviousRun) -> Outage | None:
+    def _by_idle_ledger(self, job: Job, execution: Execution, previous: PreviousRun) -> Gap | None:
         """Return what the ledger alone shows to have been missed; the job must have been as it is now."""
         definitions = self._history.between(
             job.job_id, previous.counted_from_ns, execution.claimed_ns
@@ -113,12 +113,12 @@ class MissedRuns:
             not other.enabled or other.schedule != now.schedule for other in definitions
         ):
             return None
-        return by_silence(
+        return missed_by_idle_ledger(
             now,
             execution,
-            self._whole_ledger(),
+            self._scheduler_activity(),
             self._history.now,
-            known_due_ns=self._due_times.known_ns(execution, previous),
+            host_due_ns=self._due_times.host_due_ns(execution, previous),
             zone=self._context.zone.info,
         )
 
@@ -127,7 +127,7 @@ class MissedRuns:
         read for few."""
         if job.schedule is None or execution.source == "direct":
             return False
-        limit_ns = execution.claimed_ns - schedules.UP_NS
+        limit_ns = execution.claimed_ns - schedules.MAX_LATE_WHEN_UP_NS
         times = schedules.occurrences(
             job.schedule, previous.counted_from_ns, limit_ns, self._context.zone.info
         )
@@ -135,69 +135,73 @@ class MissedRuns:
 
     # --- without a run --------------------------------------------------------------------------
 
-    def _never_served(
-        self, job_id: str, overdue: Overdue, siblings: Sequence[Execution]
-    ) -> Outage | None:
-        """Return what was missed if the job never ran for the time that it was overdue for."""
-        until_ns = (overdue.changed_ns or 0) + TELL_AFTER_NS
+    def _missed_without_run(
+        self, job_id: str, overdue: OverdueSighting, siblings: Sequence[Execution]
+    ) -> Gap | None:
+        """Return what was missed if the job missed_runs ran for the time that it was overdue for."""
+        until_ns = (overdue.changed_ns or 0) + REPORT_AFTER_NS
         if any(overdue.due_ns - NS <= e.claimed_ns <= until_ns for e in siblings):
             return None
         job = self._history.at(job_id, overdue.until_ns)
-        if job is None or job.schedule is None or not self._whole_ledger().covers(overdue.due_ns):
+        if (
+            job is None
+            or job.schedule is None
+            or not self._scheduler_activity().covers(overdue.due_ns)
+        ):
             return None
         before = [e for e in siblings if e.claimed_ns < overdue.due_ns]
         return missed.without_run(
             overdue,
             job.schedule,
-            anchor_ns=missed.counted_from_ns(before[-1]) if before else None,
+            counted_from_ns=before[-1].counted_from_ns if before else None,
             zone=self._context.zone.info,
         )
 
     def _any_still_runs(self, siblings: Sequence[Execution]) -> bool:
         """Return whether one is open. A row that is open for ever may be known to be abandoned."""
-        is_open = [e.execution_id for e in siblings if e.known_open]
+        is_open = [e.execution_id for e in siblings if e.is_open]
         return len(self._context.journal.runs.known_executions(is_open)) < len(is_open)
 
     # --- both -----------------------------------------------------------------------------------
 
-    def _run_of(self, outage: Outage, job_id: str) -> Run:
-        last_ns = outage.last_ns + schedules.UP_NS
+    def _run_of(self, gap: Gap, job_id: str) -> Run:
+        last_ns = gap.last_ns + schedules.MAX_LATE_WHEN_UP_NS
         return missed.run_of(
-            outage,
+            gap,
             job_id,
-            self._history.at(job_id, outage.first_ns),
+            self._history.at(job_id, gap.first_ns),
             profile=self._context.home.profile,
-            scheduler_down=self._whole_ledger().scheduler_was_down(outage.first_ns, last_ns),
+            scheduler_down=self._scheduler_activity().scheduler_was_down(gap.first_ns, last_ns),
             zone_name=self._context.zone.name,
         )
 
-    def _unknown(self, never: Sequence[Run]) -> list[Run]:
+    def _unknown(self, missed_runs: Sequence[Run]) -> list[Run]:
         """Return those that are not in the journal yet, each once."""
-        by_id = {run.run_id: run for run in never}
+        by_id = {run.run_id: run for run in missed_runs}
         known = self._context.journal.runs.known_executions(list(by_id))
         return [run for run_id, run in by_id.items() if run_id not in known]
 
-    def _whole_ledger(self) -> Ledger:
+    def _scheduler_activity(self) -> SchedulerActivity:
         """Read all of it once a harvest, and only when there is something to ask it: a thousand rows."""
-        if self._ledger is None:
+        if self._activity is None:
             path = self._context.home.ledger
             with reading(path) as connection:
                 page = ledger_file.read(connection, path, after_rowid=0, after_id="", open_ids=())
-            self._ledger = Ledger.of(page.executions, page.begins_ns)
-        return self._ledger
+            self._activity = SchedulerActivity.of(page.executions, page.oldest_claim_ns)
+        return self._activity
 
 
-def _is_first(execution: Execution, previous: PreviousRun | None, overdue: Overdue) -> bool:
+def _is_first(execution: Execution, previous: PreviousRun | None, overdue: OverdueSighting) -> bool:
     """Return whether it is the job's first run since it was due for that time."""
     is_after = execution.claimed_ns >= overdue.due_ns - NS
     return is_after and (previous is None or previous.began_ns < overdue.due_ns)
 
 
-def _served(run: Run, outage: Outage, job: Job | None) -> Run:
-    """Return the run that came after an outage as one for the first time that it was due: so late."""
-    if outage.served_ns is None or run.claimed_ns is None or job is None or job.schedule is None:
+def _as_late_run(run: Run, gap: Gap, job: Job | None) -> Run:
+    """Return the run that came after an gap as one for the first time that it was due: so late."""
+    if gap.ran_for_ns is None or run.claimed_ns is None or job is None or job.schedule is None:
         return run
-    trigger = schedules.trigger(
-        "", job.schedule, claimed_ns=run.claimed_ns, due_ns=outage.served_ns
+    trigger = schedules.trigger_of(
+        "", job.schedule, claimed_ns=run.claimed_ns, due_ns=gap.ran_for_ns
     )
-    return replace(run, scheduled_ns=outage.served_ns, trigger=trigger)
+    return replace(run, scheduled_ns=gap.ran_for_ns, trigger=trigger)

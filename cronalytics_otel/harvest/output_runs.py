@@ -18,15 +18,15 @@ from ..journal.facts import (
     LEDGER_FIRST_NS,
     OLD_OUTPUTS_READ,
     FactValues,
-    FolderMark,
+    FolderReadUpTo,
     output_folder,
 )
-from ..model import Ending, Job, Output, OutputFile
+from ..model import Job, Output, OutputFile, OutputStatus
 from ..model.times import NS, iso_to_ns
-from .context import Context
+from .context import HarvestContext
 from .readiness import DELIVERY_GRACE_NS, UNMATCHED_GRACE_NS
 
-_NO_SESSION = ("Blocked: ",)
+_NEVER_STARTED_PREFIXES = ("Blocked: ",)
 """How the errors of agents begin that were never started."""
 
 
@@ -36,17 +36,17 @@ class _Folder:
 
     job_id: str
     changed_ns: int
-    mark_ns: int
+    up_to_ns: int
     new: list[OutputFile]
     open: list[OutputFile] = field(default_factory=list)
 
     @property
-    def mark(self) -> FolderMark:
+    def read_up_to(self) -> FolderReadUpTo:
         """How far it was read. A folder with files that are not final is listed again."""
         if self.open:
-            return FolderMark(0, self.open[0].saved_ns - 1)
-        mark_ns = max([self.mark_ns, *(saved.saved_ns for saved in self.new)])
-        return FolderMark(self.changed_ns, mark_ns)
+            return FolderReadUpTo(0, self.open[0].saved_ns - 1)
+        up_to_ns = max([self.up_to_ns, *(saved.saved_ns for saved in self.new)])
+        return FolderReadUpTo(self.changed_ns, up_to_ns)
 
 
 class OutputRuns:
@@ -56,16 +56,16 @@ class OutputRuns:
     complete in what is read afterwards. Then, with all sessions in the journal, `found`.
     """
 
-    def __init__(self, context: Context, outputs: Outputs) -> None:
+    def __init__(self, context: HarvestContext, outputs: Outputs) -> None:
         self._outputs = outputs
         self._journal = context.journal
         self._zone = context.zone.info
         self._now_ns = context.now_ns
         self._folders: list[_Folder] = []
-        self._ends_history = False
+        self._is_last_look_back = False
         self._ledger_first_ns: int | None = None
 
-    def look(
+    def list_new_files(
         self, facts: FactValues, page: LedgerPage | None, *, has_ledger: bool, full: bool
     ) -> None:
         """List what was saved since the last harvest.
@@ -74,16 +74,16 @@ class OutputRuns:
         once, because it may have been emptied since. If it may have known those runs and forgotten them,
         nothing is.
         """
-        self._ledger_first_ns = _oldest_claim_ns(facts, page)
+        self._ledger_first_ns = _ledger_start_ns(facts, page)
         done = facts.get(OLD_OUTPUTS_READ) and not full
         if has_ledger and (page is None or not page.is_complete or done):
             return
-        self._ends_history = has_ledger and self._ledger_first_ns is not None
+        self._is_last_look_back = has_ledger and self._ledger_first_ns is not None
         for job_id, changed_ns in self._outputs.folders():
-            mark = facts.get(output_folder(job_id))
-            if full or changed_ns != mark.changed_ns:
-                new = self._new_files(job_id, 0 if full else mark.read_up_to_ns)
-                self._folders.append(_Folder(job_id, changed_ns, mark.read_up_to_ns, new))
+            before = facts.get(output_folder(job_id))
+            if full or changed_ns != before.changed_ns:
+                new = self._new_files(job_id, 0 if full else before.read_up_to_ns)
+                self._folders.append(_Folder(job_id, changed_ns, before.read_up_to_ns, new))
 
     def _new_files(self, job_id: str, after_ns: int) -> list[OutputFile]:
         """Return the job's files that were saved after this time, and before there was a ledger."""
@@ -92,7 +92,7 @@ class OutputRuns:
             return new
         return [saved for saved in new if saved.saved_ns + NS <= self._ledger_first_ns]
 
-    def found(
+    def runs_without_session(
         self,
         read: Callable[[OutputFile], Output | None],
         jobs: Mapping[str, Job],
@@ -102,7 +102,7 @@ class OutputRuns:
         found: list[tuple[OutputFile, Output]] = []
         began_ns = self._began_ns(open_sessions) if self._folders else {}
         for folder in self._folders:
-            outputs = self._unclaimed(folder, read)
+            outputs = self._unattributed(folder, read)
             job, opened = jobs.get(folder.job_id), began_ns.get(folder.job_id, ())
             for saved, output in outputs.items():
                 if self._is_early(saved, job) or _may_be_of(opened, saved, output):
@@ -112,16 +112,16 @@ class OutputRuns:
         return found
 
     @property
-    def open(self) -> list[str]:
+    def open_run_ids(self) -> list[str]:
         """The ids of runs that are not final yet."""
         return [saved.run_id for folder in self._folders for saved in folder.open]
 
-    def remember(self) -> None:
+    def save_read_up_to(self) -> None:
         """Write down how far the files were read, once what was found is in the journal."""
         facts = self._journal.facts
         for folder in self._folders:
-            facts.set(output_folder(folder.job_id), folder.mark)
-        if self._ends_history and not self.open:
+            facts.set(output_folder(folder.job_id), folder.read_up_to)
+        if self._is_last_look_back and not self.open_run_ids:
             facts.set(OLD_OUTPUTS_READ, value=True)
         if self._ledger_first_ns is not None:
             facts.set(LEDGER_FIRST_NS, self._ledger_first_ns)
@@ -139,39 +139,39 @@ class OutputRuns:
             found.setdefault(match["job"], []).append(began_ns or 0)
         return found
 
-    def _unclaimed(
+    def _unattributed(
         self, folder: _Folder, read: Callable[[OutputFile], Output | None]
     ) -> dict[OutputFile, Output]:
         """Return the folder's readable files that belong to no run in the journal."""
         known = self._journal.runs.known_executions([saved.run_id for saved in folder.new])
         outputs = {saved: read(saved) for saved in folder.new if saved.run_id not in known}
-        claimed = self._claimed(folder, outputs)
+        attributed = self._attributed(folder, outputs)
         return {
             saved: output
             for saved, output in outputs.items()
-            if output is not None and saved.name not in claimed
+            if output is not None and saved.name not in attributed
         }
 
-    def _claimed(self, folder: _Folder, outputs: Mapping[OutputFile, Output | None]) -> set[str]:
+    def _attributed(self, folder: _Folder, outputs: Mapping[OutputFile, Output | None]) -> set[str]:
         """Return the names of files that belong to runs known by more than a file."""
-        theirs = [
+        candidates = [
             saved
             for saved, output in outputs.items()
             if output is not None and may_have_session(output)
         ]
-        if not theirs:
+        if not candidates:
             return set()
-        first_ns = theirs[0].saved_ns - UNMATCHED_GRACE_NS
-        last_ns = theirs[-1].saved_ns + NS
+        first_ns = candidates[0].saved_ns - UNMATCHED_GRACE_NS
+        last_ns = candidates[-1].saved_ns + NS
         ends = self._journal.runs.recorded_ends(folder.job_id, first_ns, last_ns)
-        alone = {saved.name for saved in outputs} - {saved.name for saved in theirs}
+        alone = {saved.name for saved in outputs} - {saved.name for saved in candidates}
         times = {name: at for at, name in self._outputs.between(folder.job_id, first_ns, last_ns)}
-        times |= {saved.name: saved.saved_ns for saved in theirs}
+        times |= {saved.name: saved.saved_ns for saved in candidates}
         files = sorted((at, name) for name, at in times.items() if name not in alone)
-        return claimed(files, ends)
+        return attributed(files, ends)
 
 
-def _oldest_claim_ns(facts: FactValues, page: LedgerPage | None) -> int | None:
+def _ledger_start_ns(facts: FactValues, page: LedgerPage | None) -> int | None:
     """Return the oldest claim that a ledger of this home ever held; 0 if it may have forgotten some."""
     known_ns = facts.get(LEDGER_FIRST_NS)
     times = [] if known_ns is None else [known_ns]
@@ -187,12 +187,14 @@ def _may_be_of(opened: Sequence[int], saved: OutputFile, output: Output) -> bool
 
 def may_have_session(output: Output) -> bool:
     """Return False for a script, a gated run, and an agent that was kept from starting."""
-    if output.is_script or output.ending is Ending.GATED:
+    if output.is_script or output.status is OutputStatus.GATED:
         return False
-    return output.ending is not Ending.FAILED or not (output.error or "").startswith(_NO_SESSION)
+    return output.status is not OutputStatus.FAILED or not (output.error or "").startswith(
+        _NEVER_STARTED_PREFIXES
+    )
 
 
-def claimed(files: Sequence[tuple[int, str]], ends: Sequence[int]) -> set[str]:
+def attributed(files: Sequence[tuple[int, str]], ends: Sequence[int]) -> set[str]:
     """Return the names of (time, name) that were saved when runs ended, one for each run.
 
     It is the file nearest to the end, at most `UNMATCHED_GRACE_NS` after it. Both are in order.

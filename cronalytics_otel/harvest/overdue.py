@@ -7,13 +7,13 @@ from dataclasses import astuple, replace
 from itertools import chain
 
 from ..domain import missed
-from ..domain.missed import Overdue
+from ..domain.missed import OverdueSighting
 from ..journal.facts import OVERDUE_SEEN, FactValues, OverdueRow
 from ..model.times import NS
-from .context import Context
+from .context import HarvestContext
 from .job_history import JobHistory
 
-TELL_AFTER_NS = 120 * NS
+REPORT_AFTER_NS = 120 * NS
 """After an overdue job was seen to be due for another time, until it counts as missed: a run for it is in
 the ledger by then, because the host moves the time before it writes the row."""
 
@@ -21,29 +21,31 @@ the ledger by then, because the host moves the time before it writes the row."""
 class OverdueJobs:
     """What one harvest knows of jobs that are, or were, past their time."""
 
-    def __init__(self, context: Context, history: JobHistory) -> None:
+    def __init__(self, context: HarvestContext, history: JobHistory) -> None:
         self._context = context
         self._history = history
-        self._overdue: dict[str, list[Overdue]] = {}
+        self._overdue: dict[str, list[OverdueSighting]] = {}
         """By job id, the oldest first: a second one may begin before the first is reported."""
         self._kept: Mapping[str, tuple[OverdueRow, ...]] = {}
 
-    def recall(self, facts: FactValues) -> None:
+    def load(self, facts: FactValues) -> None:
         """Take what earlier harvests saw."""
         self._kept = facts.get(OVERDUE_SEEN)
         for job_id, seen in self._kept.items():
             self._overdue[job_id] = [
-                Overdue(due_ns=due_ns, until_ns=until_ns, runs_left=left, changed_ns=changed_ns)
+                OverdueSighting(
+                    due_ns=due_ns, until_ns=until_ns, runs_left=left, changed_ns=changed_ns
+                )
                 for due_ns, until_ns, left, changed_ns in seen
             ]
 
     @property
-    def any_settled(self) -> bool:
+    def any_ready_to_report(self) -> bool:
         """Whether something may be reported as missed now, although no file has changed."""
         has_ledger = self._context.home.ledger.exists()
-        return has_ledger and any(map(self._is_settled, chain(*self._overdue.values())))
+        return has_ledger and any(map(self._is_ready_to_report, chain(*self._overdue.values())))
 
-    def look(self, seen_ns: int) -> None:
+    def update(self, seen_ns: int) -> None:
         """See which of the definitions, as they were read at this time, are past their time.
 
         Without a ledger nothing would show which of them has run since.
@@ -52,17 +54,19 @@ class OverdueJobs:
             return
         jobs = self._history.now
         for job_id in [*self._overdue, *(j for j in jobs if j not in self._overdue)]:
-            seen = missed.look(self._overdue.get(job_id, ()), jobs.get(job_id), seen_ns)
+            seen = missed.updated_sightings(
+                self._overdue.get(job_id, ()), jobs.get(job_id), seen_ns
+            )
             if seen:
                 self._overdue[job_id] = seen
             else:
                 self._overdue.pop(job_id, None)
 
-    def of_job(self, job_id: str) -> Sequence[Overdue]:
+    def of_job(self, job_id: str) -> Sequence[OverdueSighting]:
         """Return the times at which the job was seen overdue, the oldest first."""
         return self._overdue.get(job_id, ())
 
-    def keep(self) -> None:
+    def save(self) -> None:
         """Write down what was seen, for the next harvest."""
         kept = {
             job: tuple(OverdueRow(*astuple(overdue)) for overdue in seen)
@@ -73,25 +77,25 @@ class OverdueJobs:
             self._context.journal.facts.set(OVERDUE_SEEN, kept)
             self._kept = kept
 
-    def remove(self, job_id: str, overdue: Overdue) -> None:
+    def forget(self, job_id: str, overdue: OverdueSighting) -> None:
         """Forget one: the job has run since."""
         self._overdue[job_id].remove(overdue)
 
-    def settled(self) -> Iterator[tuple[str, Overdue]]:
+    def ready_to_report(self) -> Iterator[tuple[str, OverdueSighting]]:
         """Give by job those that no later run can explain any more."""
         for job_id, seen in list(self._overdue.items()):
-            for overdue in filter(self._is_settled, list(seen)):
+            for overdue in filter(self._is_ready_to_report, list(seen)):
                 yield job_id, overdue
 
-    def report(self, job_id: str, overdue: Overdue) -> None:
+    def mark_reported(self, job_id: str, overdue: OverdueSighting) -> None:
         """Forget one that has been reported as missed, but for that it was, if the job is still there."""
         seen = self._overdue[job_id]
         seen.remove(overdue)
         if not seen and job_id in self._history.now:
             seen.append(replace(overdue, changed_ns=0))
 
-    def _is_settled(self, overdue: Overdue) -> bool:
+    def _is_ready_to_report(self, overdue: OverdueSighting) -> bool:
         return (
             bool(overdue.changed_ns)
-            and self._context.now_ns - (overdue.changed_ns or 0) >= TELL_AFTER_NS
+            and self._context.now_ns - (overdue.changed_ns or 0) >= REPORT_AFTER_NS
         )

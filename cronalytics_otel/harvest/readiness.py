@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..host.outputs import Outputs
-from ..host.processes import booted_since, owner_is_gone
+from ..host.processes import booted_since, process_is_gone
 from ..model import Execution, Job, Session
 from ..model.times import NS
 
@@ -28,7 +28,7 @@ def is_abandoned(execution: Execution, *, seen_open_ns: int | None, now_ns: int)
     Its pid proves that; or the machine was started anew, and no other machine that may share the home
     has moved the row for a while. The row was first seen open at `seen_open_ns`.
     """
-    if owner_is_gone(execution.pid, execution.process_started_at, execution.claimed_ns):
+    if process_is_gone(execution.pid, execution.process_started_at, execution.claimed_ns):
         return True
     return (
         seen_open_ns is not None
@@ -45,31 +45,34 @@ class Readiness:
         jobs: Mapping[str, Job],
         outputs: Outputs,
         *,
-        ledger_begins_ns: int | None,
+        ledger_oldest_claim_ns: int | None,
         now_ns: int,
     ) -> None:
-        """`jobs` are the definitions as they are now, `ledger_begins_ns` the ledger's oldest claim."""
+        """`jobs` are the definitions as they are now, `ledger_oldest_claim_ns` the ledger's oldest claim."""
         self._jobs = jobs
         self._outputs = outputs
-        self._ledger_begins_ns = ledger_begins_ns
+        self._ledger_oldest_claim_ns = ledger_oldest_claim_ns
         self._now_ns = now_ns
 
-    def in_ledger_times(self, session: Session) -> bool:
+    def ledger_covers(self, session: Session) -> bool:
         """Return whether the ledger must know this session's execution."""
-        return self._ledger_begins_ns is not None and session.started_ns >= self._ledger_begins_ns
+        return (
+            self._ledger_oldest_claim_ns is not None
+            and session.started_ns >= self._ledger_oldest_claim_ns
+        )
 
-    def has_ended(self, session: Session) -> bool:
+    def is_complete(self, session: Session) -> bool:
         """Return whether the host has written all that it writes after this session's end."""
         ended_ns = session.ended_ns
         if ended_ns is None:
             return self._is_stale(session)
         job = self._jobs.get(session.job_id or "")
-        if self._ledger_begins_ns is None and self._was_delivered(session, job, ended_ns):
+        if self._ledger_oldest_claim_ns is None and self._was_delivered(session, job, ended_ns):
             return True
-        if job is not None and not self.in_ledger_times(session):
+        if job is not None and not self.ledger_covers(session):
             if (job.last_run_ns or 0) >= ended_ns:
                 return True
-            if self._ledger_begins_ns is None:
+            if self._ledger_oldest_claim_ns is None:
                 return self._now_ns - ended_ns > DELIVERY_GRACE_NS
         return self._now_ns - ended_ns > UNMATCHED_GRACE_NS
 

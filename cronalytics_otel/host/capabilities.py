@@ -74,18 +74,18 @@ class CapabilityHistory:
 
     newest: Capabilities = SINCE_0_18
     """Those of the version that the home's files have the schema of."""
-    find_older_until_ns: Callable[[], int | None] = _nothing_older
+    find_last_old_row_ns: Callable[[], int | None] = _nothing_older
     """Finds until when a version before 0.18 wrote to this home; None if the files do not prove it. It is
     called once, when it is first needed: it reads messages."""
     _older_until_ns: int | None = field(default=None, init=False)
     _was_searched: bool = field(default=False, init=False)
 
     @property
-    def are_several(self) -> bool:
+    def has_older_rows(self) -> bool:
         """Whether a row may be of a version with other rules than the newest."""
-        return self.newest is BEFORE_0_18 or self.find_older_until_ns is not _nothing_older
+        return self.newest is BEFORE_0_18 or self.find_last_old_row_ns is not _nothing_older
 
-    def of_row(self, ended_ns: int, *, in_ledger: bool) -> Capabilities:
+    def for_run(self, ended_ns: int, *, in_ledger: bool) -> Capabilities:
         """Return those of the version that wrote a run which ended at this time.
 
         The versions that keep a ledger wrote all that stands in it.
@@ -95,7 +95,7 @@ class CapabilityHistory:
         if self.newest is BEFORE_0_18:
             return self.newest
         if not self._was_searched:
-            self._older_until_ns = self.find_older_until_ns()
+            self._older_until_ns = self.find_last_old_row_ns()
             self._was_searched = True
         is_older = self._older_until_ns is not None and ended_ns <= self._older_until_ns
         return BEFORE_0_18 if is_older else self.newest

@@ -69,8 +69,8 @@ def _check_ledger(path: Path) -> None:
 
 def _check_sessions(path: Path) -> None:
     with reading(path) as connection:
-        state_db.Reader(connection, path)
-        state_db.watermark(connection)
+        state_db.StateReader(connection, path)
+        state_db.newest_row(connection)
 
 
 def _check_folder(path: Path) -> None:

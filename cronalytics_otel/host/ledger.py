@@ -41,7 +41,7 @@ class LedgerPage:
     """Rows without a time that could be understood."""
     last_rowid: int
     last_id: str
-    begins_ns: int | None
+    oldest_claim_ns: int | None
     """The oldest claim of an ended run that the ledger still holds: older sessions have no row here.
     (A row that was left open is never pruned, and shows nothing of that.)"""
     first_ns: int | None
@@ -90,7 +90,7 @@ def read(
         unread=unread,
         last_rowid=after_rowid,
         last_id=after_id,
-        begins_ns=iso_to_ns(oldest),
+        oldest_claim_ns=iso_to_ns(oldest),
         first_ns=iso_to_ns(first),
         is_complete=newest is None or newest == count,
         pruned_unread=pruned_unread,

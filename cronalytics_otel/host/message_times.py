@@ -19,21 +19,21 @@ model could ever do was written in one go."""
 
 
 def written_when_done(
-    started_ns: int, messages: Sequence[Message], *, close_ns: int = AT_ONCE_NS
+    started_ns: int, messages: Sequence[Message], *, at_once_ns: int = AT_ONCE_NS
 ) -> bool:
     """Return whether the prompt comes nearer to the end than to the start (0.13 to 0.16), or an answer
     comes at once after a result (0.17). A session with nothing but one answer of 0.17 shows neither."""
     if not messages:
         return False
     prompt_ns, last_ns = messages[0].timestamp_ns, messages[-1].timestamp_ns
-    if 0 <= last_ns - prompt_ns < min(prompt_ns - started_ns, close_ns * len(messages)):
+    if 0 <= last_ns - prompt_ns < min(prompt_ns - started_ns, at_once_ns * len(messages)):
         return True
     before = messages[0]
     for message in messages:
         if (
             message.role == "assistant"
             and before.role == "tool"
-            and 0 <= message.timestamp_ns - before.timestamp_ns < close_ns
+            and 0 <= message.timestamp_ns - before.timestamp_ns < at_once_ns
             and message.finish_reason  # else the host may have written it itself
             and not message.is_copy
         ):

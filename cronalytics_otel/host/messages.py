@@ -16,7 +16,7 @@ from .values import text as as_text
 
 _PASSAGE_CHARS, _BEFORE_CHARS = 2_500, 8
 
-_COPY_NS = 10_000
+_COPIED_AT_ONCE_NS = 10_000
 """Two messages closer than this were written in one go: no model answers in 10 µs.
 
 After the host compressed a conversation, it writes the kept messages again, a microsecond apart: those
@@ -29,10 +29,10 @@ class Messages:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._present = columns_of(connection, "messages")
-        self.has_rewinds = {"active", "compacted"} <= self._present
+        self.keeps_rewound = {"active", "compacted"} <= self._present
         """Messages that the owner took back, or that were compressed away, stay in the table (0.18+)."""
-        self.has_text = {"session_id", "role", "timestamp", "content"} <= self._present
-        self.is_final = (
+        self.can_read_text = {"session_id", "role", "timestamp", "content"} <= self._present
+        self.ends_turn = (
             "m.finish_reason = 'stop' AND coalesce(m.tool_calls, '') IN ('', '[]')"
             if {"finish_reason", "tool_calls"} <= self._present
             else "NULL"
@@ -61,7 +61,7 @@ class Messages:
                 found[session_id] = prompts.read(str(head), str(around), str(whole))
         return found
 
-    def at_turn_limit(self, ids: Sequence[str]) -> set[str]:
+    def sessions_at_turn_limit(self, ids: Sequence[str]) -> set[str]:
         """Return the sessions in which the host asked for a summary: the agent had no turn left."""
         found: set[str] = set()
         if {"session_id", "role", "content"} <= self._present:
@@ -76,7 +76,7 @@ class Messages:
         return found
 
     @property
-    def rewinds_were_added(self) -> bool:
+    def rewound_was_added(self) -> bool:
         """Whether the table was made by a version without rewinds: SQLite writes a column that is added
         to a table into its statement as the host quotes it, and the host's own statement has no quotes."""
         row = self._connection.execute(
@@ -87,7 +87,7 @@ class Messages:
     def with_marker(self, ids: Sequence[str]) -> set[str]:
         """Return the sessions with `[SILENT]` anywhere in the last message, in any case."""
         found: set[str] = set()
-        if self.has_text:
+        if self.can_read_text:
             for batch in batched(ids):
                 rows = self._connection.execute(
                     "SELECT s.id FROM sessions s JOIN messages m ON m.rowid = ("  # noqa: S608
@@ -123,7 +123,7 @@ class Messages:
             else ", ? IS NULL"
         )
         # What the owner took back never led anywhere; what was compressed away did happen.
-        kept = "AND (active = 1 OR compacted = 1)" if self.has_rewinds else ""
+        kept = "AND (active = 1 OR compacted = 1)" if self.keeps_rewound else ""
         for batch in batched(ids):
             rows = self._connection.execute(
                 # By row, as the host itself orders them: its clock may have been set back.
@@ -139,7 +139,7 @@ class Messages:
     def compressed(self, ids: Sequence[str]) -> set[str]:
         """Return the sessions that were compressed in place (0.18+), or taken back in part."""
         found: set[str] = set()
-        if self.has_rewinds:
+        if self.keeps_rewound:
             for batch in batched(ids):
                 rows = self._connection.execute(
                     "SELECT DISTINCT session_id FROM messages "  # noqa: S608
@@ -190,7 +190,9 @@ def _messages(rows: Iterable[Row]) -> Iterator[Message]:
             as_text(call_id),
             _tool_calls(calls) if calls else (),
             as_text(finish_reason),
-            role == "assistant" and before_ns is not None and 0 <= time_ns - before_ns <= _COPY_NS,
+            role == "assistant"
+            and before_ns is not None
+            and 0 <= time_ns - before_ns <= _COPIED_AT_ONCE_NS,
         )
         before_ns = time_ns
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from ..model import Ending, Output, OutputFile
+from ..model import Output, OutputFile, OutputStatus
 from ..model.times import NS, stamp_ns
 from .capabilities import SINCE_0_18, Capabilities
 from .silence import asks_for_silence
@@ -39,7 +39,7 @@ _RULE = "---\n\n"
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)_(\d\d)-(\d\d)-(\d\d)\.md")
 _MAX_OFFSET_NS = 15 * 3600 * NS
 _QUARTER_NS = 900 * NS
-_SAVING_NS = 2 * NS
+_MAX_SAVE_DELAY_NS = 2 * NS
 """At most so much later than the stamp in its name is a file's own time."""
 
 
@@ -59,21 +59,21 @@ class Outputs:
         ended_ns: int,
         *,
         slack_ns: int = 0,
-        host: Capabilities = SINCE_0_18,
+        capabilities: Capabilities = SINCE_0_18,
     ) -> Output | None:
         """Return what the file that was saved at the end of the run says; None when there is none.
 
         Without a ledger only the session's end is known, and the file is saved after it: `slack_ns`
-        allows for that. `host` wrote the file.
+        allows for that. A version with these `capabilities` wrote the file.
         """
         # The stamp has whole seconds.
         near = self.between(job_id, started_ns - NS + 1, ended_ns + slack_ns)
         best = min(near, key=lambda entry: abs(entry[0] - ended_ns), default=None)
-        return _read(self._folder / job_id / best[1], host) if best is not None else None
+        return _read(self._folder / job_id / best[1], capabilities) if best is not None else None
 
-    def read(self, saved: OutputFile, host: Capabilities = SINCE_0_18) -> Output | None:
-        """Return what the file says; None when it cannot be read. `host` wrote it."""
-        return _read(self._folder / saved.job_id / saved.name, host)
+    def read(self, saved: OutputFile, capabilities: Capabilities = SINCE_0_18) -> Output | None:
+        """Return what the file says; None when it cannot be read. A version with these `capabilities` wrote it."""
+        return _read(self._folder / saved.job_id / saved.name, capabilities)
 
     def folders(self) -> Iterator[tuple[str, int]]:
         """Give each job that has output, with its folder's time, which moves when a file is saved."""
@@ -112,11 +112,11 @@ class Outputs:
         except OSError:
             return times[0]
         for time_ns in times:
-            if abs(disk_ns - time_ns) <= _SAVING_NS:
+            if abs(disk_ns - time_ns) <= _MAX_SAVE_DELAY_NS:
                 return time_ns
         offset_ns = _times_of(name, UTC)[0] - disk_ns
         whole_ns = round(offset_ns / _QUARTER_NS) * _QUARTER_NS
-        if abs(offset_ns) <= _MAX_OFFSET_NS and abs(offset_ns - whole_ns) <= _SAVING_NS:
+        if abs(offset_ns) <= _MAX_OFFSET_NS and abs(offset_ns - whole_ns) <= _MAX_SAVE_DELAY_NS:
             return _times_of(name, UTC)[0] - whole_ns
         return times[0]  # a copy, with a time of its own
 
@@ -145,7 +145,7 @@ def _times_of(name: str, zone: tzinfo) -> tuple[int, ...]:
         return ()
 
 
-def _read(path: Path, host: Capabilities) -> Output | None:
+def _read(path: Path, capabilities: Capabilities) -> Output | None:
     """Return what the file says, from its head and its tail; None when it cannot be read."""
     try:
         with path.open("rb") as file:
@@ -155,25 +155,27 @@ def _read(path: Path, host: Capabilities) -> Output | None:
             tail = file.read().decode("utf-8", "replace")
     except OSError:
         return None
-    return parse(head_bytes.decode("utf-8", "replace"), tail, host)
+    return parse(head_bytes.decode("utf-8", "replace"), tail, capabilities)
 
 
-def parse(head: str, tail: str, host: Capabilities = SINCE_0_18) -> Output:
+def parse(head: str, tail: str, capabilities: Capabilities = SINCE_0_18) -> Output:
     """Read a title, a paragraph of facts, and the body, which may hold anything."""
     title_text, facts, body = [*head.split("\n\n", 2), "", ""][:3]
     title = title_text.strip()
     is_script = "**Mode:** no_agent" in facts
     raised = not is_script and title.endswith(_FAILED) and _ends_in_error(title, tail)
-    ending = Ending.FAILED if raised else _ending(head, facts, body, tail, is_script=is_script)
+    ending = (
+        OutputStatus.FAILED if raised else _ending(head, facts, body, tail, is_script=is_script)
+    )
     return Output(
-        ending=ending,
+        status=ending,
         name=_name(title.removesuffix(_FAILED) if raised else title),
         schedule=_schedule(facts),
         is_script=is_script,
-        error=_error(body, tail, is_script=is_script) if ending is Ending.FAILED else None,
+        error=_error(body, tail, is_script=is_script) if ending is OutputStatus.FAILED else None,
         asks_for_silence=is_script
-        and ending is Ending.ANSWERED
-        and asks_for_silence(*_printed(title_text, body, tail), host.silence),
+        and ending is OutputStatus.ANSWERED
+        and asks_for_silence(*_printed(title_text, body, tail), capabilities.silence),
     )
 
 
@@ -209,18 +211,18 @@ def _error(body: str, tail: str, *, is_script: bool) -> str | None:
     return found["error"] if found else None
 
 
-def _ending(head: str, facts: str, body: str, tail: str, *, is_script: bool) -> Ending:
+def _ending(head: str, facts: str, body: str, tail: str, *, is_script: bool) -> OutputStatus:
     """Return how a run ended whose agent raised no error."""
     found = _STATUS.search(facts)
     status = found["status"] if found else ""
     if status in ("script failed", "BLOCKED"):
-        return Ending.FAILED
+        return OutputStatus.FAILED
     if status.startswith("silent"):
-        return Ending.SILENT
+        return OutputStatus.NO_OUTPUT
     if not head.strip():
-        return Ending.NOTHING
+        return OutputStatus.NOTHING
     if is_script:
-        return Ending.ANSWERED
+        return OutputStatus.ANSWERED
     if body.startswith("Script gate returned `wakeAgent=false`"):
-        return Ending.GATED
-    return Ending.EMPTY if _EMPTY.search(tail) else Ending.ANSWERED
+        return OutputStatus.GATED
+    return OutputStatus.EMPTY if _EMPTY.search(tail) else OutputStatus.ANSWERED

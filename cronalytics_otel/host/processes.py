@@ -11,7 +11,7 @@ _PROC = Path("/proc")
 _SLACK_NS = 2 * NS
 
 
-def owner_is_gone(pid: int | None, started_at: int | None, claimed_ns: int) -> bool:
+def process_is_gone(pid: int | None, started_at: int | None, claimed_ns: int) -> bool:
     """Return True only on proof.
 
     `started_at` is the host's own reading: on Linux field 22 of `/proc/<pid>/stat` (clock ticks
@@ -34,7 +34,7 @@ def _gone_by_proc(pid: int, started_at: int, claimed_ns: int) -> bool:
         and _boot_ns() <= claimed_ns
         and _boot_ns() + _ticks_ns(started_at) <= claimed_ns + _SLACK_NS
         and (_start_ticks(_PROC / "1" / "stat") or 0) <= started_at
-        and not any(_is_owner_inside(p, pid, started_at) for p in _processes())
+        and not any(_is_same_inside(p, pid, started_at) for p in _processes())
     )
 
 
@@ -51,7 +51,7 @@ def _processes() -> list[Path]:
     return [p for p in _PROC.iterdir() if p.name.isdigit()]
 
 
-def _is_owner_inside(process: Path, pid: int, started_at: int) -> bool:
+def _is_same_inside(process: Path, pid: int, started_at: int) -> bool:
     """Return whether this process, of a container below us, has that pid there."""
     if _start_ticks(process / "stat") != started_at:
         return False

@@ -56,15 +56,15 @@ class LastMessageColumns(NamedTuple):
     timestamp: object
     head: object
     tail: object
-    is_final: object
+    ends_turn: object
 
     @staticmethod
-    def expressions(is_final: str) -> str:
+    def expressions(ends_turn: str) -> str:
         """Return the SQL of these columns, for a message `m`."""
         return (
             "m.role, m.timestamp, "
             f"substr(trim(m.content, {_BLANKS}), 1, {_EXCERPT_CHARS}), "
-            f"substr(trim(m.content, {_BLANKS}), -{_EXCERPT_CHARS}), {is_final}"
+            f"substr(trim(m.content, {_BLANKS}), -{_EXCERPT_CHARS}), {ends_turn}"
         )
 
 
@@ -110,7 +110,7 @@ def session_from(row: Row) -> Session | None:
         ended_ns=epoch_to_ns(columns.ended_at),
         title=text(columns.title),
         tool_calls=_count_or_none(columns.tool_call_count),
-        spending=spending_from(columns),
+        model_usage=model_usage_from(columns),
         last_message=_last_message(row[_LAST:]),
     )
 
@@ -125,12 +125,12 @@ def _last_message(row: Row) -> LastMessage | None:
         timestamp_ns=epoch_to_ns(columns.timestamp),
         head=head,
         tail=tail,
-        is_final=bool(columns.is_final),
+        ends_turn=bool(columns.ends_turn),
         asks_for_silence=asks_for_silence(head, tail),
     )
 
 
-def spending_from(columns: SessionColumns | UsageColumns) -> ModelUsage:
+def model_usage_from(columns: SessionColumns | UsageColumns) -> ModelUsage:
     cost_usd, status = _cost(columns)
     return ModelUsage(
         model=text(columns.model),

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ..model import Conversation, Message, ModelUsage, Session
+from ..model import Conversation, Message, ModelUsage, Session, Watermark
 from .capabilities import (
     BEFORE_0_18,
     SINCE_0_18,
@@ -28,12 +28,12 @@ from .session_rows import (
     LastMessageColumns,
     SessionColumns,
     UsageColumns,
+    model_usage_from,
     session_from,
-    spending_from,
 )
 from .sqlite import batched, columns_of, placeholders, select_list
 
-__all__ = ["CRON_SESSION", "Reader", "Watermark", "still_holds", "watermark"]
+__all__ = ["CRON_SESSION", "StateReader", "newest_row", "still_holds"]
 
 CHUNK = 2_000
 """Sessions a query: enough to spread its cost, few enough to keep memory flat."""
@@ -55,28 +55,22 @@ _PROBED = 100
 """Sessions a probe, in the search for when a home was upgraded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Watermark:
-    """The newest row that was seen: trusted only while that rowid still holds that id."""
-
-    rowid: int = 0
-    session_id: str = ""
-
-
-def watermark(connection: sqlite3.Connection) -> Watermark:
-    """Return that of the newest session of any kind."""
+def newest_row(connection: sqlite3.Connection) -> Watermark:
+    """Return the watermark of the newest session of any kind."""
     row = connection.execute(
         "SELECT rowid, id FROM sessions ORDER BY rowid DESC LIMIT 1"
     ).fetchone()
     return Watermark(int(row[0]), str(row[1])) if row else Watermark()
 
 
-def still_holds(connection: sqlite3.Connection, mark: Watermark) -> bool:
-    row = connection.execute("SELECT id FROM sessions WHERE rowid = ?", (mark.rowid,)).fetchone()
-    return row is not None and row[0] == mark.session_id
+def still_holds(connection: sqlite3.Connection, watermark: Watermark) -> bool:
+    row = connection.execute(
+        "SELECT id FROM sessions WHERE rowid = ?", (watermark.rowid,)
+    ).fetchone()
+    return row is not None and row[0] == watermark.row_id
 
 
-class Reader:
+class StateReader:
     """Typed reads of one open `state.db`. It looks up once which columns this host version has."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
@@ -95,7 +89,7 @@ class Reader:
     def new_cron_sessions(
         self, after: int, up_to: int
     ) -> Iterator[tuple[list[Session], Watermark]]:
-        """Give cron sessions with `after < rowid <= up_to`, oldest first, in chunks with their marks."""
+        """Give cron sessions with `after < rowid <= up_to`, oldest first, in chunks with their watermarks."""
         query = self._select(
             f"s.rowid > ? AND s.rowid <= ? AND {_IS_CRON} ORDER BY s.rowid LIMIT ?", rowid=True
         )
@@ -134,7 +128,7 @@ class Reader:
                 parent = parents[child.parent_id or ""]
                 if child.session_id in root_of:
                     continue  # a cycle
-                child = _placed(child, parent)  # noqa: PLW2901
+                child = _with_relation(child, parent)  # noqa: PLW2901
                 root_of[child.session_id] = root_of[parent.session_id]
                 found.setdefault(root_of[child.session_id], []).append(child)
                 level.append(child)
@@ -154,9 +148,9 @@ class Reader:
     def _select(self, where: str, *, rowid: bool = False, with_last_message: bool = True) -> str:
         """Return the query for `session_from`; with `rowid` that stands last in each row."""
         last = ", s.rowid" if rowid else ""
-        if not (with_last_message and self.messages.has_text):
+        if not (with_last_message and self.messages.can_read_text):
             return f"SELECT {self._columns}{last} FROM sessions s WHERE {where}"  # noqa: S608
-        message = LastMessageColumns.expressions(self.messages.is_final)
+        message = LastMessageColumns.expressions(self.messages.ends_turn)
         return (
             f"SELECT {self._columns}, {message}{last} "  # noqa: S608
             "FROM sessions s LEFT JOIN messages m ON m.rowid = (SELECT rowid FROM messages "
@@ -166,17 +160,17 @@ class Reader:
 
     # --- what versions write --------------------------------------------------------------------
 
-    def capability_history(self, ledger_begins_ns: int | None) -> CapabilityHistory:
+    def capability_history(self, ledger_oldest_claim_ns: int | None) -> CapabilityHistory:
         """Return what the versions that wrote to this home write, by its schema and its rows.
 
-        `ledger_begins_ns` is the oldest claim in the ledger, if there is one.
+        `ledger_oldest_claim_ns` is the oldest claim in the ledger, if there is one.
         """
         newest = SINCE_0_19 if self._usage else SINCE_0_18
-        if not self.messages.has_rewinds:
+        if not self.messages.keeps_rewound:
             return CapabilityHistory(BEFORE_0_18)
-        if not self.messages.rewinds_were_added:
+        if not self.messages.rewound_was_added:
             return CapabilityHistory(newest)
-        return CapabilityHistory(newest, partial(self._older_until_ns, ledger_begins_ns))
+        return CapabilityHistory(newest, partial(self._older_until_ns, ledger_oldest_claim_ns))
 
     def _older_until_ns(self, before_ns: int | None) -> int | None:
         """Return when the newest session ended whose messages were written when its agent was done.
@@ -185,7 +179,7 @@ class Reader:
         of the history are ruled out, each by its newest sessions.
         """
         found: int | None = None
-        low, high = 0, watermark(self.connection).rowid
+        low, high = 0, newest_row(self.connection).rowid
         while low < high:
             newest = self._probe(low, high, before_ns)
             times = self._times_if_written_when_done(newest.values())
@@ -225,14 +219,20 @@ class Reader:
             if written_when_done(session.started_ns, messages.get(session.session_id, ()))
         ]
 
-    def as_written_by(self, host: Capabilities, sessions: Sequence[Session]) -> dict[str, Session]:
+    def reinterpreted_for(
+        self, capabilities: Capabilities, sessions: Sequence[Session]
+    ) -> dict[str, Session]:
         """Return by id those of these sessions whose last message means something else to the host that
         wrote them than to the newest."""
-        if not host.writes_messages_when_done:
+        if not capabilities.writes_messages_when_done:
             return {}
         ids = [s.session_id for s in sessions]
         silent = self.messages.with_marker(ids)
-        limited = self.messages.at_turn_limit(ids) if host.raises_answer_at_turn_limit else set()
+        limited = (
+            self.messages.sessions_at_turn_limit(ids)
+            if capabilities.raises_answer_at_turn_limit
+            else set()
+        )
         found = {}
         for session in sessions:
             last = session.last_message
@@ -240,8 +240,8 @@ class Reader:
                 message = replace(
                     last,
                     asks_for_silence=session.session_id in silent,
-                    ends_run=last.is_final,
-                    raised_if_failed=last.is_final or session.session_id in limited,
+                    ends_run=last.ends_turn,
+                    raised_if_failed=last.ends_turn or session.session_id in limited,
                 )
                 found[session.session_id] = replace(session, last_message=message)
         return found
@@ -265,18 +265,18 @@ class Reader:
                 batch,
             )
             for row in map(UsageColumns._make, rows.fetchall()):
-                usage = (str(row.task or ""), spending_from(row))
+                usage = (str(row.task or ""), model_usage_from(row))
                 found.setdefault(str(row.session_id), []).append(usage)
         return found
 
     def tool_calls(
-        self, roots: Sequence[Session], below: Mapping[str, Sequence[Session]]
+        self, roots: Sequence[Session], descendants: Mapping[str, Sequence[Session]]
     ) -> dict[str, int]:
         """Return by session id how many calls were asked for, where a conversation was compressed.
 
         The host's own count begins anew with that, and includes the calls that were copied over.
         """
-        families = {r.session_id: [r, *below.get(r.session_id, ())] for r in roots}
+        families = {r.session_id: [r, *descendants.get(r.session_id, ())] for r in roots}
         ids = [s.session_id for family in families.values() for s in family]
         compressed = self.messages.compressed(ids)
         counted = [
@@ -287,7 +287,7 @@ class Reader:
         found: dict[str, int] = {}
         for batch in batched(counted, _COUNTED_AT_ONCE):
             for conversation in self.conversations(batch, with_content=False).values():
-                found |= _asked_for(conversation)
+                found |= _tool_call_counts(conversation)
         return found
 
     # --- conversations --------------------------------------------------------------------------
@@ -301,13 +301,13 @@ class Reader:
         are not read. `in_ledger` are the ids whose runs the ledger knows.
         """
         roots = {s.session_id: s for s in self.sessions(ids, with_last_message=False)}
-        below = self.descendants(list(roots.values()), with_last_message=False)
-        everyone = [*roots, *(s.session_id for sessions in below.values() for s in sessions)]
+        descendants = self.descendants(list(roots.values()), with_last_message=False)
+        everyone = [*roots, *(s.session_id for sessions in descendants.values() for s in sessions)]
         messages = self.messages.of(everyone, with_content=with_content)
         mixed = self._of_several_models(everyone)
         return {
             root_id: _conversation(
-                root, below.get(root_id, []), messages, mixed, in_ledger=root_id in in_ledger
+                root, descendants.get(root_id, []), messages, mixed, in_ledger=root_id in in_ledger
             )
             for root_id, root in roots.items()
         }
@@ -327,7 +327,7 @@ class Reader:
         return found
 
 
-def _placed(child: Session, parent: Session) -> Session:
+def _with_relation(child: Session, parent: Session) -> Session:
     """Return the child as subagent or as continuation of its parent, by the host's own rule.
 
     What began after its parent was compressed continues it, and everything else below a session is a
@@ -344,16 +344,16 @@ def _placed(child: Session, parent: Session) -> Session:
 
 def _conversation(
     root: Session,
-    below: Sequence[Session],
+    descendants: Sequence[Session],
     messages: dict[str, list[Message]],
     mixed: set[str],
     *,
     in_ledger: bool,
 ) -> Conversation:
     children: dict[str, list[Session]] = {}
-    for session in below:
+    for session in descendants:
         children.setdefault(session.parent_id or "", []).append(session)
-    close_ns = FASTEST_NS if in_ledger else AT_ONCE_NS
+    at_once_ns = FASTEST_NS if in_ledger else AT_ONCE_NS
 
     def build(session: Session, before: frozenset[Calls]) -> Conversation:
         said = repeats_marked(messages.get(session.session_id, ()), before)
@@ -363,13 +363,13 @@ def _conversation(
             session_id=session.session_id,
             started_ns=session.started_ns,
             ended_ns=session.ended_ns,
-            model=None if session.session_id in mixed else session.spending.model,
-            provider=None if session.session_id in mixed else session.spending.provider,
-            usage=session.spending.usage,
-            api_calls=session.spending.api_calls,
+            model=None if session.session_id in mixed else session.model_usage.model,
+            provider=None if session.session_id in mixed else session.model_usage.provider,
+            usage=session.model_usage.usage,
+            api_calls=session.model_usage.api_calls,
             is_subagent=session.is_subagent,
             messages=said,
-            times_are_known=not written_when_done(session.started_ns, said, close_ns=close_ns),
+            times_are_known=not written_when_done(session.started_ns, said, at_once_ns=at_once_ns),
             children=tuple(
                 build(child, _NO_CALLS if child.is_subagent else before)
                 for child in children.get(session.session_id, ())
@@ -382,10 +382,10 @@ def _conversation(
 _NO_CALLS: frozenset[Calls] = frozenset()
 
 
-def _asked_for(conversation: Conversation) -> dict[str, int]:
+def _tool_call_counts(conversation: Conversation) -> dict[str, int]:
     said = conversation.messages
     calls = sum(len(message.tool_calls) for message in said if not message.is_copy)
     found = {conversation.session_id: calls} if said else {}
     for child in conversation.children:
-        found |= _asked_for(child)
+        found |= _tool_call_counts(child)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..domain.schedule import UP_NS
+from ..domain.schedule import MAX_LATE_WHEN_UP_NS
 from ..journal import Journal
 from ..journal.facts import (
     DUE_JOBS,
@@ -107,8 +107,8 @@ def read_overview(
 def _overdue(facts: FactValues, now_ns: int) -> Iterator[OverdueJob]:
     last_sync_ns = facts.get(LAST_SYNC_NS) or 0
     for job in facts.get(DUE_JOBS):
-        if now_ns - job.due_ns > UP_NS:
-            yield OverdueJob(job=job, is_current=last_sync_ns - job.due_ns > UP_NS)
+        if now_ns - job.due_ns > MAX_LATE_WHEN_UP_NS:
+            yield OverdueJob(job=job, is_current=last_sync_ns - job.due_ns > MAX_LATE_WHEN_UP_NS)
 
 
 def pending_runs(journal: Journal, destination: str) -> int:

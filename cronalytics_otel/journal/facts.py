@@ -7,21 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from ..model import DueJob, Source
+from ..model import DueJob, Source, Watermark
 from . import documents
 from .database import Connection, JournalError
 
 T = TypeVar("T")
 
 
-class RowMark(NamedTuple):
-    """The newest row of a host's table that was read: its rowid, and the id that stood there."""
-
-    rowid: int
-    row_id: str
-
-
-class FolderMark(NamedTuple):
+class FolderReadUpTo(NamedTuple):
     """How far a job's folder of output files was read."""
 
     changed_ns: int
@@ -31,7 +24,7 @@ class FolderMark(NamedTuple):
 
 
 class OverdueRow(NamedTuple):
-    """One time at which a job was seen overdue; `domain.missed.Overdue` explains the fields."""
+    """One time at which a job was seen overdue; `domain.missed.OverdueSighting` explains the fields."""
 
     due_ns: int
     until_ns: int
@@ -55,8 +48,8 @@ def _records(cls: type[T]) -> Callable[[Any], tuple[T, ...]]:
     return lambda values: tuple(documents.from_values(cls, value) for value in values)
 
 
-def _row_mark(value: Any) -> RowMark | None:
-    return None if value is None else RowMark(*value)
+def _row_mark(value: Any) -> Watermark | None:
+    return None if value is None else Watermark(*value)
 
 
 def _overdue(value: Any) -> Mapping[str, tuple[OverdueRow, ...]]:
@@ -69,10 +62,10 @@ def _same(value: Any) -> Any:
 
 # What the harvest has read.
 
-LEDGER_MARK: Final[Fact[RowMark | None]] = Fact("ledger.mark", None, _row_mark)
+LEDGER_WATERMARK: Final[Fact[Watermark | None]] = Fact("ledger.mark", None, _row_mark)
 """The newest row of the ledger that was read; None before the first."""
 
-SESSION_MARK: Final[Fact[RowMark | None]] = Fact("sessions.mark", None, _row_mark)
+SESSION_WATERMARK: Final[Fact[Watermark | None]] = Fact("sessions.mark", None, _row_mark)
 """The newest row of state.db's sessions that was read; None before the first."""
 
 FINGERPRINTS: Final[Fact[Mapping[str, str]]] = Fact("fingerprints", {}, dict)
@@ -96,9 +89,11 @@ OBSERVATIONS_LOST: Final[Fact[int]] = Fact("observations.lost", 0, int)
 """How many observations of hooks could not be written down."""
 
 
-def output_folder(job_id: str) -> Fact[FolderMark]:
+def output_folder(job_id: str) -> Fact[FolderReadUpTo]:
     """How far the folder of this job's output files was read."""
-    return Fact(f"outputs.folder.{job_id}", FolderMark(0, 0), lambda value: FolderMark(*value))
+    return Fact(
+        f"outputs.folder.{job_id}", FolderReadUpTo(0, 0), lambda value: FolderReadUpTo(*value)
+    )
 
 
 # What `status` shows of the last harvest and sync.

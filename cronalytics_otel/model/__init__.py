@@ -6,18 +6,19 @@ Units: `*_ns` is epoch nanoseconds, `*_s` seconds, `*_usd` US dollars. `None` me
 from __future__ import annotations
 
 from .conversation import Conversation, Message, ToolCall
-from .evidence import (
+from .host_records import (
     OPEN,
     TERMINAL,
-    Ending,
     Execution,
     FedOutput,
     LastMessage,
     ModelUsage,
     Output,
     OutputFile,
+    OutputStatus,
     Prompt,
     Session,
+    Watermark,
 )
 from .job import DueJob, Job, Mode, Schedule, ScheduleKind
 from .observation import ApiError, Approval, ModelCall, Observation, Observations, ToolResult
@@ -51,7 +52,6 @@ __all__ = [
     "CostStatus",
     "DeliveryOutcome",
     "DueJob",
-    "Ending",
     "Execution",
     "FedOutput",
     "Feed",
@@ -67,6 +67,7 @@ __all__ = [
     "OutcomeSource",
     "Output",
     "OutputFile",
+    "OutputStatus",
     "Prompt",
     "Resource",
     "Run",
@@ -85,5 +86,6 @@ __all__ = [
     "ToolResult",
     "Trigger",
     "Usage",
+    "Watermark",
     "known_cost_usd",
 ]

@@ -96,7 +96,7 @@ class Follower:
     def __enter__(self) -> Self:
         # Stands in for the machine: the host's pids are of no process here.
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(waiting, "owner_is_gone", lambda *_: not self.is_up)
+        self.patch.setattr(waiting, "process_is_gone", lambda *_: not self.is_up)
         self.patch.setattr(waiting, "booted_since", lambda _: False)
         return self
 

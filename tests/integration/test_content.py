@@ -84,10 +84,10 @@ def test_what_was_said_is_read_of_those_runs_alone(
     for number in range(60):
         home.agent_run(loud if number % 3 == 0 else silent, NOON + timedelta(minutes=5 * number))
     asked: list[tuple[bool, list[str]]] = []
-    read = state_db.Reader.conversations
+    read = state_db.StateReader.conversations
 
     def spy(
-        self: state_db.Reader,
+        self: state_db.StateReader,
         ids: Sequence[str],
         *,
         with_content: bool = True,
@@ -96,7 +96,7 @@ def test_what_was_said_is_read_of_those_runs_alone(
         asked.append((with_content, list(ids)))
         return read(self, ids, with_content=with_content, in_ledger=in_ledger)
 
-    monkeypatch.setattr(state_db.Reader, "conversations", spy)
+    monkeypatch.setattr(state_db.StateReader, "conversations", spy)
     send(home, collector, content_jobs={"loud": "full"})
 
     with_words = [session for words, ids in asked if words for session in ids]

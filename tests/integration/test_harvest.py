@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cronalytics_otel.harvest import Harvest, changes, harvest
+from cronalytics_otel.harvest import HarvestReport, changes, harvest
 from cronalytics_otel.harvest import readiness as waiting
 from cronalytics_otel.harvest.job_history import JobsSnapshot
 from cronalytics_otel.host.home import Home
@@ -48,7 +48,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 @pytest.fixture(autouse=True)
 def _owners_live(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in for the machine: the builder's pids are of no process here. See test_processes."""
-    monkeypatch.setattr(waiting, "owner_is_gone", lambda *_: False)
+    monkeypatch.setattr(waiting, "process_is_gone", lambda *_: False)
     monkeypatch.setattr(waiting, "booted_since", lambda _: False)
 
 
@@ -60,7 +60,9 @@ class Place:
         self.home = Home(path)
         self.now = NINE + timedelta(days=1)
 
-    def harvest(self, *, full: bool = False, snapshots: tuple[JobsSnapshot, ...] = ()) -> Harvest:
+    def harvest(
+        self, *, full: bool = False, snapshots: tuple[JobsSnapshot, ...] = ()
+    ) -> HarvestReport:
         with self.journal() as journal:
             return harvest(
                 self.home,
@@ -576,7 +578,7 @@ def test_a_run_is_final_only_when_the_host_has_written_all_of_it(
 def test_a_run_whose_process_is_gone_is_abandoned(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "owner_is_gone", lambda *_: True)
+    monkeypatch.setattr(waiting, "process_is_gone", lambda *_: True)
     built = place.host.agent_run(place.host.job("digest"), NINE, cost=0.5, stop_after=Stage.WORKED)
     place.host.write()
     place.harvest()
@@ -598,7 +600,7 @@ def test_a_run_that_ends_between_the_two_looks_at_its_process_is_no_victim(
         place.host.write()
         return True
 
-    monkeypatch.setattr(waiting, "owner_is_gone", ends_meanwhile)
+    monkeypatch.setattr(waiting, "process_is_gone", ends_meanwhile)
     place.harvest()
 
     assert place.differences() == {}

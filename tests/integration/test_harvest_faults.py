@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cronalytics_otel.harvest import Harvest, harvest
+from cronalytics_otel.harvest import HarvestReport, harvest
 from cronalytics_otel.harvest import readiness as waiting
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
@@ -26,7 +26,7 @@ NINE = datetime(2026, 5, 4, 9, 0, 0, 123456, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def _owners_live(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in for the machine: the builder's pids are of no process here."""
-    monkeypatch.setattr(waiting, "owner_is_gone", lambda *_: False)
+    monkeypatch.setattr(waiting, "process_is_gone", lambda *_: False)
     monkeypatch.setattr(waiting, "booted_since", lambda _: False)
 
 
@@ -35,7 +35,9 @@ def host(tmp_path: Path) -> HomeBuilder:
     return HomeBuilder(tmp_path / "home")
 
 
-def look(host: HomeBuilder, *, after: timedelta = timedelta(days=1), full: bool = False) -> Harvest:
+def look(
+    host: HomeBuilder, *, after: timedelta = timedelta(days=1), full: bool = False
+) -> HarvestReport:
     home = Home(host.path)
     with Journal.open(home.journal) as journal:
         return harvest(

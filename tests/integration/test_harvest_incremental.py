@@ -58,7 +58,7 @@ class HarvestMachine(RuleBasedStateMachine):
         self.context = contextlib.ExitStack()
         patch = self.context.enter_context(pytest.MonkeyPatch.context())
         # Stands in for the machine: the builder's pids are of no process here.
-        patch.setattr(waiting, "owner_is_gone", lambda *_: False)
+        patch.setattr(waiting, "process_is_gone", lambda *_: False)
         patch.setattr(waiting, "booted_since", lambda _: False)
         patch.setattr("cronalytics_otel.host.state_db.CHUNK", chunk)
         self.host = HomeBuilder(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cronalytics_otel.domain.outcome import ANSWER_FOR_ERROR
-from cronalytics_otel.harvest import Harvest, harvest
+from cronalytics_otel.harvest import HarvestReport, harvest
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.queries import RunFilter
@@ -70,7 +70,7 @@ class Place:
         self.host.disk.shape = SHAPE_0_19
         self.host.disk.with_ledger = True
 
-    def harvest(self) -> Harvest:
+    def harvest(self) -> HarvestReport:
         self.host.write()
         with Journal.open(self.home.journal) as journal:
             return harvest(

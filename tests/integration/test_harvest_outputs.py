@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cronalytics_otel.harvest import Harvest, harvest
+from cronalytics_otel.harvest import HarvestReport, harvest
 from cronalytics_otel.harvest import harvester as harvesting
 from cronalytics_otel.host.capabilities import SINCE_0_18, Capabilities
 from cronalytics_otel.host.home import Home
@@ -42,7 +42,7 @@ class Place:
         self.home = Home(path)
         self.now = NINE + timedelta(days=1)
 
-    def harvest(self, *, full: bool = False, zone: ZoneInfo = BERLIN) -> Harvest:
+    def harvest(self, *, full: bool = False, zone: ZoneInfo = BERLIN) -> HarvestReport:
         self.host.write()
         with Journal.open(self.home.journal) as journal:
             return harvest(

@@ -33,7 +33,7 @@ BACK = NINE + 6 * DAY + timedelta(hours=3, minutes=11)
 @pytest.fixture(autouse=True)
 def _owners_live(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in for the machine: the builder's pids are of no process here."""
-    monkeypatch.setattr(waiting, "owner_is_gone", lambda *_: False)
+    monkeypatch.setattr(waiting, "process_is_gone", lambda *_: False)
     monkeypatch.setattr(waiting, "booted_since", lambda _: False)
 
 

@@ -69,7 +69,7 @@ FED = (
 EMPTY_REPLY = (
     "Agent completed but produced empty response (model error, timeout, or misconfiguration)"
 )
-OWNER_GONE = (
+PROCESS_GONE = (
     "Scheduler restarted after this execution's owner exited before a durable terminal state; "
     "whether side effects ran is unknown."
 )
@@ -369,7 +369,7 @@ class HomeBuilder:
         error = error or {
             "failure": "Script exited with code 3\nstderr:\nboom",
             "timeout": "Script timed out after 3600s: check.sh",
-            "abandoned": OWNER_GONE,
+            "abandoned": PROCESS_GONE,
         }.get(outcome)
         status, body = "", f"\n---\n\n{output}\n"
         if error:
@@ -723,5 +723,5 @@ def _error_text(situation: Situation, job_name: str) -> str | None:
         "timeout": f"TimeoutError: Cron job '{job_name}' idle for 600s (limit 600s) "
         "— last activity: executing tool: terminal",
         "interrupted": INTERRUPTED,
-        "abandoned": OWNER_GONE,
+        "abandoned": PROCESS_GONE,
     }.get(situation)

@@ -74,8 +74,8 @@ def a_session(*messages: Message, in_ledger: bool = True, **facts: object) -> Co
         messages=messages,
     )
     session = replace(session, **facts)  # type: ignore[arg-type]
-    close_ns = FASTEST_NS if in_ledger else AT_ONCE_NS
-    late = written_when_done(session.started_ns, messages, close_ns=close_ns)
+    at_once_ns = FASTEST_NS if in_ledger else AT_ONCE_NS
+    late = written_when_done(session.started_ns, messages, at_once_ns=at_once_ns)
     return replace(session, times_are_known=not late)
 
 

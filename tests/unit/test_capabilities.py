@@ -18,7 +18,7 @@ from cronalytics_otel.host.capabilities import (
 )
 from cronalytics_otel.host.silence import asks_for_silence
 from cronalytics_otel.host.sqlite import reading
-from cronalytics_otel.host.state_db import Reader
+from cronalytics_otel.host.state_db import StateReader
 from tests.support.host_schema import (
     SHAPE_0_17,
     SHAPE_0_18,
@@ -37,24 +37,24 @@ def test_the_upgrade_is_searched_for_once_and_only_for_rows_that_no_ledger_knows
         return 100
 
     history = CapabilityHistory(SINCE_0_19, search)
-    assert history.of_row(50, in_ledger=True) is SINCE_0_19
+    assert history.for_run(50, in_ledger=True) is SINCE_0_19
     assert searched == []
-    assert history.of_row(100, in_ledger=False) is BEFORE_0_18
-    assert history.of_row(101, in_ledger=False) is SINCE_0_19
+    assert history.for_run(100, in_ledger=False) is BEFORE_0_18
+    assert history.for_run(101, in_ledger=False) is SINCE_0_19
     assert searched == [1]
 
 
 def test_without_a_proof_a_row_is_of_the_newest_version() -> None:
-    assert CapabilityHistory(SINCE_0_19, lambda: None).of_row(1, in_ledger=False) is SINCE_0_19
-    assert CapabilityHistory(BEFORE_0_18).of_row(1, in_ledger=False) is BEFORE_0_18
+    assert CapabilityHistory(SINCE_0_19, lambda: None).for_run(1, in_ledger=False) is SINCE_0_19
+    assert CapabilityHistory(BEFORE_0_18).for_run(1, in_ledger=False) is BEFORE_0_18
 
 
 def test_a_version_that_keeps_a_ledger_wrote_what_stands_in_it() -> None:
-    assert CapabilityHistory(BEFORE_0_18).of_row(1, in_ledger=True) is SINCE_0_19
+    assert CapabilityHistory(BEFORE_0_18).for_run(1, in_ledger=True) is SINCE_0_19
 
 
 @pytest.mark.parametrize(
-    ("made_by", "upgraded", "newest", "are_several"),
+    ("made_by", "upgraded", "newest", "has_older_rows"),
     [
         (SHAPE_0_17, False, BEFORE_0_18, True),
         (SHAPE_0_17, True, SINCE_0_19, True),
@@ -65,7 +65,7 @@ def test_a_version_that_keeps_a_ledger_wrote_what_stands_in_it() -> None:
     ids=["0.17", "0.17 to 0.19", "0.18", "0.18 to 0.19", "0.19"],
 )
 def test_the_file_shows_the_newest_version_and_whether_an_older_one_made_it(
-    tmp_path: Path, made_by: Shape, upgraded: bool, newest: Capabilities, are_several: bool
+    tmp_path: Path, made_by: Shape, upgraded: bool, newest: Capabilities, has_older_rows: bool
 ) -> None:
     path = tmp_path / "state.db"
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -73,10 +73,10 @@ def test_the_file_shows_the_newest_version_and_whether_an_older_one_made_it(
         if upgraded:
             upgrade_state(connection)
     with reading(path) as connection:
-        history = Reader(connection, path).capability_history(None)
+        history = StateReader(connection, path).capability_history(None)
 
-        assert (history.newest, history.are_several) == (newest, are_several)
-        assert history.of_row(1, in_ledger=False) is newest  # no session shows anything else
+        assert (history.newest, history.has_older_rows) == (newest, has_older_rows)
+        assert history.for_run(1, in_ledger=False) is newest  # no session shows anything else
 
 
 @pytest.mark.parametrize(

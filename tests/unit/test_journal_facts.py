@@ -16,31 +16,30 @@ from cronalytics_otel.journal.facts import (
     LAST_SYNC_NS,
     LEDGER_FIRST_NS,
     LEDGER_LOST,
-    LEDGER_MARK,
+    LEDGER_WATERMARK,
     OBSERVATIONS_LOST,
     OLD_OUTPUTS_READ,
     OVERDUE_SEEN,
     PROBLEMS,
-    SESSION_MARK,
+    SESSION_WATERMARK,
     SOURCES,
     Fact,
-    FolderMark,
+    FolderReadUpTo,
     OverdueRow,
-    RowMark,
     output_folder,
 )
-from cronalytics_otel.model import DueJob, Source
+from cronalytics_otel.model import DueJob, Source, Watermark
 
 VALUES: list[tuple[Fact[Any], Any]] = [
-    (LEDGER_MARK, RowMark(7, "e7")),
-    (SESSION_MARK, RowMark(0, "")),
+    (LEDGER_WATERMARK, Watermark(7, "e7")),
+    (SESSION_WATERMARK, Watermark(0, "")),
     (FINGERPRINTS, {"jobs": "1:2", "ledger": ""}),
     (LEDGER_LOST, 501),
     (LEDGER_FIRST_NS, 0),
     (OLD_OUTPUTS_READ, True),
     (OVERDUE_SEEN, {"a1": (OverdueRow(1, 2, None, None), OverdueRow(3, 4, 5, 0))}),
     (OBSERVATIONS_LOST, 2),
-    (output_folder("é job"), FolderMark(0, 12)),
+    (output_folder("é job"), FolderReadUpTo(0, 12)),
     (
         SOURCES,
         (
@@ -91,6 +90,6 @@ def test_a_fact_that_is_the_same_is_not_written_again(journal: Journal) -> None:
 @pytest.mark.parametrize("text", ["{", '"words"', "[1, 2, 3]", "7"])
 def test_a_value_that_cannot_be_read_is_the_journal_s_fault(journal: Journal, text: str) -> None:
     """No error but `JournalError` leaves a sync."""
-    journal._connection.execute("INSERT INTO fact VALUES (?, ?)", (LEDGER_MARK.name, text))
+    journal._connection.execute("INSERT INTO fact VALUES (?, ?)", (LEDGER_WATERMARK.name, text))
     with pytest.raises(JournalError, match=r"ledger\.mark"):
-        journal.facts.get(LEDGER_MARK)
+        journal.facts.get(LEDGER_WATERMARK)

@@ -76,14 +76,14 @@ def test_a_row_becomes_an_execution(path: Path) -> None:
         started_ns=NINE_NS, finished_ns=ns_of(datetime(2026, 5, 4, 9, 0, 20, tzinfo=UTC)),
         error="boom", pid=7, process_started_at=40127, delivery_outcome=None, scheduled_ns=None,
     )  # fmt: skip
-    assert found.terminal
+    assert found.is_terminal
 
 
 def test_a_run_that_was_claimed_and_never_began_begins_with_its_claim(path: Path) -> None:
     write(path, [row("e1", status="claimed", started_at=None, finished_at=None)])
 
     (found,) = read(path).executions
-    assert (found.terminal, found.started_ns, found.finished_ns) == (False, None, None)
+    assert (found.is_terminal, found.started_ns, found.finished_ns) == (False, None, None)
     assert found.began_ns == NINE_NS
 
 
@@ -161,8 +161,8 @@ def test_a_status_that_we_do_not_know_is_neither_final_nor_open_by_our_own_rules
     write(path, [row("e1", status="dreaming")])
 
     (execution,) = read(path).executions
-    assert not execution.terminal
-    assert not execution.known_open
+    assert not execution.is_terminal
+    assert not execution.is_open
 
 
 # The watermark.
@@ -203,7 +203,7 @@ def test_an_emptied_ledger_is_read_from_its_beginning_again(path: Path) -> None:
     write(path, [], "DELETE FROM executions")
 
     page = read(path, after=(mark.last_rowid, mark.last_id))
-    assert (page.executions, page.begins_ns) == ([], None)
+    assert (page.executions, page.oldest_claim_ns) == ([], None)
     assert (page.last_rowid, page.last_id) == (0, "")
 
 
@@ -221,13 +221,13 @@ def test_the_ledger_begins_with_its_oldest_claim(path: Path) -> None:
     write(path, [row("e1"), row("e2", claimed_at="2026-05-05T09:00:00+00:00")])
 
     page = read(path, after=(2, "e2"))
-    assert page.begins_ns == NINE_NS
+    assert page.oldest_claim_ns == NINE_NS
 
 
 def test_a_row_that_was_left_open_is_no_sign_of_how_far_back_the_ledger_goes(path: Path) -> None:
     """The host deletes ended rows only: that of a process that died may be years old."""
     write(path, [row("e1", status="running", claimed_at="2020-01-01T00:00:00+00:00"), row("e2")])
-    assert read(path).begins_ns == NINE_NS
+    assert read(path).oldest_claim_ns == NINE_NS
 
 
 def test_rows_that_came_and_went_since_the_last_look_are_counted(path: Path) -> None:

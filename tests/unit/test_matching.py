@@ -21,7 +21,6 @@ from cronalytics_otel.host.silence import asks_for_silence
 from cronalytics_otel.model import (
     CostStatus,
     DeliveryOutcome,
-    Ending,
     Execution,
     Job,
     LastMessage,
@@ -30,6 +29,7 @@ from cronalytics_otel.model import (
     Outcome,
     OutcomeSource,
     Output,
+    OutputStatus,
     Run,
     Schedule,
     ScheduleKind,
@@ -69,7 +69,7 @@ def session(
 ) -> Session:
     row = Session(
         session_id=name, job_id=job, parent_id=None, is_subagent=False, source="cron", started_ns=at(began),
-        ended_ns=None if ended is None else at(ended), title=None, tool_calls=0, spending=NOTHING,
+        ended_ns=None if ended is None else at(ended), title=None, tool_calls=0, model_usage=NOTHING,
         wall_clock="".join(name.split("_")[-2:]) if name.startswith("cron_") else None,
     )  # fmt: skip
     return replace(row, **columns)  # type: ignore[arg-type]
@@ -362,7 +362,7 @@ JOB = Job(
 
 def facts(**given: object) -> Evidence:
     base: dict[str, object] = {
-        "profile": "default", "job_id": "j", "job": JOB, "job_now": JOB,
+        "profile": "default", "job_id": "j", "definition": JOB, "latest_definition": JOB,
         "execution": execution("e1", 0, 20), "session": session("s1", 2.5, 19.99), **given,
     }  # fmt: skip
     return Evidence(**base)  # type: ignore[arg-type]
@@ -408,17 +408,17 @@ def test_a_job_s_definition_gives_name_schedule_and_skills() -> None:
 
 def test_without_a_definition_the_session_s_title_names_the_job() -> None:
     titled = session("s1", 2.5, 19.9, title="news · 2 a day · May 04 09:00 #2")
-    found = run(job=None, session=titled)
+    found = run(definition=None, session=titled)
     assert (found.job_name, found.mode) == ("news · 2 a day", Mode.AGENT)
     assert (found.schedule_kind, found.schedule_timezone) == (None, None)
 
 
 def test_without_either_the_output_file_names_it_and_else_the_id() -> None:
-    saved = Output(ending=Ending.ANSWERED, name="disk", schedule="0 9 * * *", is_script=True, error=None)  # fmt: skip
-    found = run(job=None, session=None, output=saved)
+    saved = Output(status=OutputStatus.ANSWERED, name="disk", schedule="0 9 * * *", is_script=True, error=None)  # fmt: skip
+    found = run(definition=None, session=None, output=saved)
     assert (found.job_name, found.mode) == ("disk", Mode.SCRIPT)
     assert (found.schedule_kind, found.schedule_expression) == (ScheduleKind.CRON, "0 9 * * *")
-    nothing = run(job=None, session=None)
+    nothing = run(definition=None, session=None)
     assert (nothing.job_name, nothing.mode, nothing.schedule_kind) == ("j", None, None)
 
 
@@ -434,12 +434,14 @@ def test_without_either_the_output_file_names_it_and_else_the_id() -> None:
 def test_the_words_of_an_output_file_say_the_kind_of_schedule(
     shown: str, kind: ScheduleKind
 ) -> None:
-    saved = Output(ending=Ending.ANSWERED, name="x", schedule=shown, is_script=False, error=None)
-    assert run(job=None, session=None, output=saved).schedule_kind is kind
+    saved = Output(
+        status=OutputStatus.ANSWERED, name="x", schedule=shown, is_script=False, error=None
+    )
+    assert run(definition=None, session=None, output=saved).schedule_kind is kind
 
 
 def test_a_run_without_a_session_has_no_usage_rather_than_zero() -> None:
-    found = run(session=None, job=replace(JOB, mode=Mode.SCRIPT))
+    found = run(session=None, definition=replace(JOB, mode=Mode.SCRIPT))
     assert (found.usage, found.cost_usd, found.cost_status) == (None, None, None)
     assert (found.api_calls, found.tool_calls, found.subagents) == (None, None, None)
     assert (found.model, found.provider) == (None, None)
@@ -454,14 +456,14 @@ def spent(model: str, tokens: int, cost: float | None, calls: int = 1) -> ModelU
 
 
 def test_subagents_and_auxiliary_calls_are_counted_once_each() -> None:
-    root = session("s1", 2.5, 19.9, spending=spent("big", 100, 1.0, 3), tool_calls=2)
-    child = session("c1", 5, 9, job=None, is_subagent=True, spending=spent("small", 10, 0.1), tool_calls=1)  # fmt: skip
+    root = session("s1", 2.5, 19.9, model_usage=spent("big", 100, 1.0, 3), tool_calls=2)
+    child = session("c1", 5, 9, job=None, is_subagent=True, model_usage=spent("small", 10, 0.1), tool_calls=1)  # fmt: skip
     rows = {
         "s1": [("", spent("big", 100, 1.0, 3)), ("compression", spent("mini", 7, 0.01))],
         "c1": [("", spent("small", 10, 0.1)), ("vision", spent("mini", 3, 0.02))],
         "someone else": [("vision", spent("mini", 1000, 5.0))],
     }
-    found = run(session=root, below=[child], usage_rows=rows)
+    found = run(session=root, descendants=[child], usage_rows=rows)
 
     assert found.usage == Usage(input_tokens=120)
     assert found.cost_usd == pytest.approx(1.13)
@@ -472,14 +474,14 @@ def test_subagents_and_auxiliary_calls_are_counted_once_each() -> None:
 
 
 def test_what_a_subagent_took_that_the_host_never_wrote_down_makes_the_cost_a_lower_bound() -> None:
-    root = session("s1", 2.5, 19.9, spending=spent("big", 100, 1.0))
+    root = session("s1", 2.5, 19.9, model_usage=spent("big", 100, 1.0))
     child = session("c1", 5, None, job=None, is_subagent=True)
-    found = run(session=root, below=[child])
+    found = run(session=root, descendants=[child])
     assert (found.cost_usd, found.cost_status) == (1.0, CostStatus.PARTIAL)
 
 
 def test_the_model_of_a_run_is_the_one_with_the_most_tokens() -> None:
-    root = session("s1", 2.5, 19.9, spending=spent("first", 100, None))
+    root = session("s1", 2.5, 19.9, model_usage=spent("first", 100, None))
     rows = {"s1": [("", spent("first", 30, None)), ("", spent("second", 70, None))]}
     assert run(session=root, usage_rows=rows).model == "second"
 
@@ -489,21 +491,21 @@ def test_what_a_session_of_several_models_cost_is_told_by_its_rows(status: CostS
     """The session's own status is that of its last call."""
     last = replace(spent("gpt", 150, None), cost_status=status)
     rows = {"s1": [("", spent("opus", 100, 0.5)), ("", spent("gpt", 50, None))]}
-    found = run(session=session("s1", 2.5, 19.9, spending=last), usage_rows=rows)
+    found = run(session=session("s1", 2.5, 19.9, model_usage=last), usage_rows=rows)
     assert (found.cost_usd, found.cost_status) == (0.5, CostStatus.PARTIAL)
     assert found.usage == Usage(input_tokens=150)
 
 
 def test_a_run_that_used_no_tokens_has_the_model_of_its_session() -> None:
-    root = session("s1", 2.5, 19.9, spending=spending(model="big"))
-    child = session("c1", 5, 9, is_subagent=True, spending=spending(model="small"))
-    assert run(session=root, below=[child]).model == "big"
+    root = session("s1", 2.5, 19.9, model_usage=spending(model="big"))
+    child = session("c1", 5, 9, is_subagent=True, model_usage=spending(model="small"))
+    assert run(session=root, descendants=[child]).model == "big"
 
 
 def test_a_continuation_is_no_subagent_and_its_tokens_count() -> None:
-    root = session("s1", 2.5, 10, spending=spent("big", 100, None))
-    rest = session("s2", 10, 19.9, job=None, spending=spent("big", 50, None))
-    found = run(session=root, below=[rest])
+    root = session("s1", 2.5, 10, model_usage=spent("big", 100, None))
+    rest = session("s2", 10, 19.9, job=None, model_usage=spent("big", 50, None))
+    found = run(session=root, descendants=[rest])
     assert (found.subagents, found.usage) == (0, Usage(input_tokens=150))
 
 
@@ -526,23 +528,23 @@ def test_a_silent_answer_is_a_success_that_was_not_delivered() -> None:
 def test_the_last_word_of_a_compressed_session_is_its_continuation_s() -> None:
     root = session("s1", 2.5, 10, last_message=said("result", "tool"))
     rest = session("s2", 10, 19.9, job=None, parent_id="s1", last_message=said("[SILENT]"))
-    assert run(session=root, below=[rest]).silent is True
+    assert run(session=root, descendants=[rest]).silent is True
 
 
 def test_a_compressed_session_without_a_ledger_ends_as_its_continuation_does() -> None:
     """A host before 0.18: the row of the id that we know ended when it was compressed."""
     root = session("s1", 2.5, 10, last_message=said("result", "tool"))
     rest = session("s2", 10, 19.9, job=None, parent_id="s1", last_message=said("All good."))
-    found = run(execution=None, session=root, below=[rest])
+    found = run(execution=None, session=root, descendants=[rest])
     assert (found.outcome, found.ended_ns) == (Outcome.SUCCESS, at(19.9))
 
 
 def test_a_script_is_silent_by_the_word_of_its_output() -> None:
     script = replace(JOB, mode=Mode.SCRIPT)
-    for ending, silent in ((Ending.SILENT, True), (Ending.ANSWERED, False)):
-        saved = Output(ending=ending, name="x", schedule=None, is_script=True, error=None)
-        assert run(session=None, job=script, output=saved).silent is silent
-    assert run(session=None, job=script).silent is None
+    for ending, silent in ((OutputStatus.NO_OUTPUT, True), (OutputStatus.ANSWERED, False)):
+        saved = Output(status=ending, name="x", schedule=None, is_script=True, error=None)
+        assert run(session=None, definition=script, output=saved).silent is silent
+    assert run(session=None, definition=script).silent is None
 
 
 def test_a_failed_run_is_neither_silent_nor_loud() -> None:
@@ -556,38 +558,43 @@ def later(job: Job = JOB, *, finished: float = 19.999, error: str | None = None)
 
 
 def test_an_answer_went_out_when_the_job_s_record_of_this_run_shows_no_delivery_error() -> None:
-    found = run(job_now=later(), session=session("s1", 2.5, 19.9, last_message=said("News")))
+    found = run(
+        latest_definition=later(), session=session("s1", 2.5, 19.9, last_message=said("News"))
+    )
     assert (found.delivery_outcome, found.delivery_error) == (DeliveryOutcome.DELIVERED, None)
 
 
 def test_a_delivery_error_of_this_run_is_told() -> None:
-    found = run(job_now=later(error="chat not found"))
+    found = run(latest_definition=later(error="chat not found"))
     assert found.delivery_outcome is DeliveryOutcome.FAILED
     assert found.delivery_error == "chat not found"
 
 
 def test_the_record_of_another_run_tells_nothing_of_this_one() -> None:
-    found = run(job_now=later(finished=1900, error="chat not found"))
+    found = run(latest_definition=later(finished=1900, error="chat not found"))
     assert (found.delivery_outcome, found.delivery_error) == (None, None)
 
 
 def test_the_record_of_a_run_seconds_later_is_not_this_one_s() -> None:
     """The host writes it before it ends the execution: one from after that end is the next run's."""
-    found = run(job_now=later(finished=25, error="chat not found"))
+    found = run(latest_definition=later(finished=25, error="chat not found"))
     assert (found.delivery_outcome, found.delivery_error) == (None, None)
 
 
 def test_a_job_that_delivers_nowhere_has_no_delivery() -> None:
     local = replace(JOB, deliver="local")
-    assert run(job=local, job_now=later(local)).delivery_outcome is DeliveryOutcome.NOT_CONFIGURED
+    assert (
+        run(definition=local, latest_definition=later(local)).delivery_outcome
+        is DeliveryOutcome.NOT_CONFIGURED
+    )
 
 
 def test_whether_a_job_of_no_origin_was_delivered_to_its_origin_is_not_known() -> None:
     """cron/scheduler.py: to the home channels, and without any of those nowhere, and no error."""
     origin = replace(JOB, deliver="origin")
-    assert run(job=origin, job_now=later(origin)).delivery_outcome is None
+    assert run(definition=origin, latest_definition=later(origin)).delivery_outcome is None
     failed = later(origin, error="chat not found")
-    assert run(job=origin, job_now=failed).delivery_outcome is DeliveryOutcome.FAILED
+    assert run(definition=origin, latest_definition=failed).delivery_outcome is DeliveryOutcome.FAILED
 
 
 def test_an_empty_reply_was_not_delivered() -> None:
@@ -597,7 +604,7 @@ def test_an_empty_reply_was_not_delivered() -> None:
         "Agent completed but produced empty response (model error, timeout, or misconfiguration)"
     )
     failed = execution("e1", 0, 20, status="failed", error=error)
-    found = run(execution=failed, job_now=later())
+    found = run(execution=failed, latest_definition=later())
     assert found.delivery_outcome is not DeliveryOutcome.DELIVERED
 
 
@@ -609,26 +616,28 @@ def test_before_0_18_the_host_s_notice_of_an_empty_reply_was_delivered(
     status: str | None, outcome: DeliveryOutcome | None
 ) -> None:
     """Where there is no notice, it marks the run as failed, and delivers nothing."""
-    empty = Output(ending=Ending.EMPTY, name="x", schedule=None, is_script=False, error=None)
+    empty = Output(status=OutputStatus.EMPTY, name="x", schedule=None, is_script=False, error=None)
     found = run(
         execution=None,
         session=session("s1", 2.5, 19.9, last_message=said("(empty)")),
         output=empty,
-        job_now=replace(later(), last_status=status, last_error=EMPTY_REPLY) if status else JOB,
+        latest_definition=replace(later(), last_status=status, last_error=EMPTY_REPLY)
+        if status
+        else JOB,
         delivers_notice_of_empty_reply=True,
     )
     assert (found.error_type, found.delivery_outcome) == ("empty_response", outcome)
 
 
 def test_a_skipped_run_delivered_nothing() -> None:
-    gated = Output(ending=Ending.GATED, name="x", schedule=None, is_script=False, error=None)
-    found = run(session=None, output=gated, job_now=later())
+    gated = Output(status=OutputStatus.GATED, name="x", schedule=None, is_script=False, error=None)
+    found = run(session=None, output=gated, latest_definition=later())
     assert (found.outcome, found.delivery_outcome) == (Outcome.SKIPPED, DeliveryOutcome.SUPPRESSED)
 
 
 def test_a_newer_host_s_own_word_on_delivery_wins() -> None:
     told = execution("e1", 0, 20, delivery_outcome=DeliveryOutcome.QUEUED)
-    assert run(execution=told, job_now=later()).delivery_outcome is DeliveryOutcome.QUEUED
+    assert run(execution=told, latest_definition=later()).delivery_outcome is DeliveryOutcome.QUEUED
 
 
 @pytest.mark.parametrize(
@@ -639,28 +648,28 @@ def test_a_newer_host_s_own_word_on_delivery_wins() -> None:
     ],
 )  # fmt: skip
 def test_a_target_is_the_platforms_without_the_chats(deliver: str, target: str | None) -> None:
-    assert run(job=replace(JOB, deliver=deliver)).delivery_target == target
+    assert run(definition=replace(JOB, deliver=deliver)).delivery_target == target
 
 
 # Origin.
 
 
 def test_a_run_by_hand_was_due_at_no_time() -> None:
-    found = run(execution=execution("e1", 0, 20, source="direct"), known_due_ns=at(-5))
+    found = run(execution=execution("e1", 0, 20, source="direct"), host_due_ns=at(-5))
     assert (found.trigger, found.scheduled_ns, found.lateness_s) == (Trigger.MANUAL, None, None)
 
 
 def test_the_host_s_own_due_time_gives_the_lateness() -> None:
-    found = run(known_due_ns=at(-30))
+    found = run(host_due_ns=at(-30))
     assert found.trigger is Trigger.SCHEDULE
     assert found.lateness_s == pytest.approx(30)
-    late = run(known_due_ns=at(-3600))
+    late = run(host_due_ns=at(-3600))
     assert late.trigger is Trigger.CATCH_UP
 
 
 def test_a_newer_host_s_scheduled_instant_wins() -> None:
     told = execution("e1", 0, 20, scheduled_ns=at(-7))
-    assert run(execution=told, known_due_ns=at(-30)).scheduled_ns == at(-7)
+    assert run(execution=told, host_due_ns=at(-30)).scheduled_ns == at(-7)
 
 
 def test_without_them_an_interval_counts_from_the_run_before() -> None:
@@ -670,6 +679,6 @@ def test_without_them_an_interval_counts_from_the_run_before() -> None:
 
 def test_a_run_of_a_session_alone_has_the_word_of_its_job() -> None:
     now = replace(JOB, last_run_ns=at(20), last_status="error", last_error="boom")
-    found = run(execution=None, job_now=now)
+    found = run(execution=None, latest_definition=now)
     assert (found.outcome, found.outcome_source) == (Outcome.FAILURE, OutcomeSource.JOB)
     assert found.error_message == "boom"

@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cronalytics_otel.domain.errors import ErrorType
-from cronalytics_otel.domain.ledger import Ledger
+from cronalytics_otel.domain.idle_scheduler import missed_by_idle_ledger
 from cronalytics_otel.domain.missed import (
-    Outage,
-    Overdue,
+    Gap,
+    OverdueSighting,
     before_run,
-    look,
     run_of,
+    updated_sightings,
     without_run,
 )
-from cronalytics_otel.domain.schedule import UP_NS
-from cronalytics_otel.domain.silence import by_silence
+from cronalytics_otel.domain.schedule import MAX_LATE_WHEN_UP_NS
+from cronalytics_otel.domain.scheduler_activity import SchedulerActivity
 from cronalytics_otel.model import (
     Execution,
     Job,
@@ -57,8 +57,10 @@ def run(
     )  # fmt: skip
 
 
-def overdue(due_ns: int, until_ns: int, runs_left: int | None = None, changed_ns: int | None = None) -> Overdue:  # fmt: skip
-    return Overdue(due_ns=due_ns, until_ns=until_ns, runs_left=runs_left, changed_ns=changed_ns)
+def overdue(due_ns: int, until_ns: int, runs_left: int | None = None, changed_ns: int | None = None) -> OverdueSighting:  # fmt: skip
+    return OverdueSighting(
+        due_ns=due_ns, until_ns=until_ns, runs_left=runs_left, changed_ns=changed_ns
+    )
 
 
 # --- what jobs.json showed ----------------------------------------------------------------------
@@ -67,35 +69,37 @@ def overdue(due_ns: int, until_ns: int, runs_left: int | None = None, changed_ns
 def test_a_job_past_its_time_by_more_than_a_tick_is_overdue() -> None:
     due = job(next_run_ns=MONDAY)
 
-    assert look([], due, MONDAY + UP_NS) == []
-    assert look([], due, MONDAY + UP_NS + 1) == [overdue(MONDAY, MONDAY + UP_NS + 1)]
+    assert updated_sightings([], due, MONDAY + MAX_LATE_WHEN_UP_NS) == []
+    assert updated_sightings([], due, MONDAY + MAX_LATE_WHEN_UP_NS + 1) == [
+        overdue(MONDAY, MONDAY + MAX_LATE_WHEN_UP_NS + 1)
+    ]
 
 
 def test_each_further_look_extends_it_until_the_host_has_another_time() -> None:
-    known = look([], job(next_run_ns=MONDAY), MONDAY + HOUR)
-    known = look(known, job(next_run_ns=MONDAY), MONDAY + DAY)
+    known = updated_sightings([], job(next_run_ns=MONDAY), MONDAY + HOUR)
+    known = updated_sightings(known, job(next_run_ns=MONDAY), MONDAY + DAY)
     assert known == [overdue(MONDAY, MONDAY + DAY)]
 
-    known = look(known, job(next_run_ns=MONDAY + 2 * DAY), MONDAY + DAY + HOUR)
+    known = updated_sightings(known, job(next_run_ns=MONDAY + 2 * DAY), MONDAY + DAY + HOUR)
     assert known == [overdue(MONDAY, MONDAY + DAY, changed_ns=MONDAY + DAY + HOUR)]
-    assert look(known, job(next_run_ns=MONDAY + 3 * DAY), MONDAY + 2 * DAY) == known
+    assert updated_sightings(known, job(next_run_ns=MONDAY + 3 * DAY), MONDAY + 2 * DAY) == known
 
 
 def test_a_pause_ends_it_when_it_was_made_not_when_it_was_seen() -> None:
     paused = job(next_run_ns=MONDAY, enabled=False, paused_ns=MONDAY + 2 * HOUR)
     seen = overdue(MONDAY, MONDAY + 2 * HOUR, changed_ns=MONDAY + DAY)
 
-    assert look([], paused, MONDAY + DAY) == [seen]
-    assert look([overdue(MONDAY, MONDAY + HOUR)], paused, MONDAY + DAY) == [seen]
+    assert updated_sightings([], paused, MONDAY + DAY) == [seen]
+    assert updated_sightings([overdue(MONDAY, MONDAY + HOUR)], paused, MONDAY + DAY) == [seen]
 
 
 def test_a_job_that_was_paused_before_it_was_due_is_not_overdue() -> None:
-    assert look([], job(next_run_ns=MONDAY, enabled=False, paused_ns=MONDAY - HOUR), MONDAY + DAY) == []  # fmt: skip
-    assert look([], job(next_run_ns=MONDAY, enabled=False), MONDAY + DAY) == []
+    assert updated_sightings([], job(next_run_ns=MONDAY, enabled=False, paused_ns=MONDAY - HOUR), MONDAY + DAY) == []  # fmt: skip
+    assert updated_sightings([], job(next_run_ns=MONDAY, enabled=False), MONDAY + DAY) == []
 
 
 def test_a_job_that_is_gone_was_overdue_until_it_was_last_seen() -> None:
-    known = look([overdue(MONDAY, MONDAY + HOUR)], None, MONDAY + DAY)
+    known = updated_sightings([overdue(MONDAY, MONDAY + HOUR)], None, MONDAY + DAY)
 
     assert known == [overdue(MONDAY, MONDAY + HOUR, changed_ns=MONDAY + DAY)]
 
@@ -104,8 +108,8 @@ def test_a_second_outage_is_seen_although_the_first_is_not_told_yet() -> None:
     first = overdue(MONDAY, MONDAY + HOUR)
     again = job(next_run_ns=MONDAY + DAY)
 
-    known = look([first], again, MONDAY + DAY + HOUR)
-    known = look(known, again, MONDAY + DAY + 2 * HOUR)
+    known = updated_sightings([first], again, MONDAY + DAY + HOUR)
+    known = updated_sightings(known, again, MONDAY + DAY + 2 * HOUR)
 
     assert known == [
         replace(first, changed_ns=MONDAY + DAY + HOUR),
@@ -116,22 +120,22 @@ def test_a_second_outage_is_seen_although_the_first_is_not_told_yet() -> None:
 def test_what_was_told_is_forgotten_when_the_job_is_due_for_another_time() -> None:
     told = overdue(MONDAY, MONDAY + HOUR, changed_ns=0)
 
-    assert look([told], job(next_run_ns=MONDAY), MONDAY + DAY) == [told]
-    assert look([told], job(next_run_ns=MONDAY + 2 * DAY), MONDAY + DAY) == []
+    assert updated_sightings([told], job(next_run_ns=MONDAY), MONDAY + DAY) == [told]
+    assert updated_sightings([told], job(next_run_ns=MONDAY + 2 * DAY), MONDAY + DAY) == []
 
 
 # --- until the run that came late ---------------------------------------------------------------
 
 
-def missed_before(schedule: Schedule, known: Overdue, execution: Execution, anchor: int | None = None) -> Outage | None:  # fmt: skip
-    return before_run(known, schedule, execution, anchor_ns=anchor, zone=UTC)
+def missed_before(schedule: Schedule, known: OverdueSighting, execution: Execution, anchor: int | None = None) -> Gap | None:  # fmt: skip
+    return before_run(known, schedule, execution, counted_from_ns=anchor, zone=UTC)
 
 
 def test_the_late_run_stands_for_the_first_time_and_the_others_are_missed() -> None:
     up = MONDAY + 4 * DAY + 3 * HOUR
 
-    assert missed_before(DAILY, overdue(MONDAY, up), run(up + NS)) == Outage(
-        first_ns=MONDAY + DAY, last_ns=MONDAY + 4 * DAY, count=4, served_ns=MONDAY
+    assert missed_before(DAILY, overdue(MONDAY, up), run(up + NS)) == Gap(
+        first_ns=MONDAY + DAY, last_ns=MONDAY + 4 * DAY, count=4, ran_for_ns=MONDAY
     )
 
 
@@ -145,8 +149,8 @@ def test_the_host_s_own_word_says_which_time_the_run_stands_for() -> None:
     up = MONDAY + 2 * DAY + HOUR
     named = replace(run(up + NS), scheduled_ns=MONDAY + 2 * DAY)
 
-    assert missed_before(DAILY, overdue(MONDAY, up), named) == Outage(
-        first_ns=MONDAY, last_ns=MONDAY + DAY, count=2, served_ns=MONDAY + 2 * DAY
+    assert missed_before(DAILY, overdue(MONDAY, up), named) == Gap(
+        first_ns=MONDAY, last_ns=MONDAY + DAY, count=2, ran_for_ns=MONDAY + 2 * DAY
     )
 
 
@@ -155,8 +159,8 @@ def test_what_was_due_just_before_the_late_run_is_not_missed() -> None:
 
     found = missed_before(HOURLY, overdue(MONDAY, up), run(up + NS))
 
-    assert found == Outage(
-        first_ns=MONDAY + HOUR, last_ns=MONDAY + 2 * HOUR, count=2, served_ns=MONDAY
+    assert found == Gap(
+        first_ns=MONDAY + HOUR, last_ns=MONDAY + 2 * HOUR, count=2, ran_for_ns=MONDAY
     )
 
 
@@ -166,8 +170,8 @@ def test_an_interval_counts_from_the_end_of_the_run_before() -> None:
 
     found = missed_before(HALF_HOURLY, known, run(end + 2 * HOUR + 10 * MINUTE), end)
 
-    assert found == Outage(
-        first_ns=end + HOUR, last_ns=end + 2 * HOUR, count=3, served_ns=end + 30 * MINUTE
+    assert found == Gap(
+        first_ns=end + HOUR, last_ns=end + 2 * HOUR, count=3, ran_for_ns=end + 30 * MINUTE
     )
 
 
@@ -190,7 +194,7 @@ def test_a_run_by_hand_serves_what_was_just_due_and_nothing_older() -> None:
 
     found = missed_before(DAILY, overdue(MONDAY, up), by_hand)
 
-    assert found == Outage(first_ns=MONDAY, last_ns=MONDAY + DAY, count=2)
+    assert found == Gap(first_ns=MONDAY, last_ns=MONDAY + DAY, count=2)
 
 
 def test_a_run_that_came_after_an_edit_stands_for_none_of_what_was_due_before() -> None:
@@ -198,7 +202,7 @@ def test_a_run_that_came_after_an_edit_stands_for_none_of_what_was_due_before() 
 
     found = missed_before(DAILY, known, run(MONDAY + 3 * DAY))
 
-    assert found == Outage(first_ns=MONDAY, last_ns=MONDAY + DAY, count=2)
+    assert found == Gap(first_ns=MONDAY, last_ns=MONDAY + DAY, count=2)
 
 
 def test_clocks_that_disagree_prove_nothing() -> None:
@@ -206,9 +210,9 @@ def test_clocks_that_disagree_prove_nothing() -> None:
 
 
 def test_a_one_shot_that_was_removed_past_its_time_is_missed() -> None:
-    found = without_run(overdue(MONDAY, MONDAY + HOUR, 1), ONCE, anchor_ns=None, zone=UTC)
+    found = without_run(overdue(MONDAY, MONDAY + HOUR, 1), ONCE, counted_from_ns=None, zone=UTC)
 
-    assert found == Outage(first_ns=MONDAY, last_ns=MONDAY, count=1)
+    assert found == Gap(first_ns=MONDAY, last_ns=MONDAY, count=1)
 
 
 @given(
@@ -224,13 +228,13 @@ def test_what_is_missed_lies_between_the_first_time_and_the_late_run(
     late = run(due + down_s * NS)
 
     found = before_run(
-        overdue(due, late.claimed_ns), schedule, late, anchor_ns=None, zone=ZoneInfo(zone)
+        overdue(due, late.claimed_ns), schedule, late, counted_from_ns=None, zone=ZoneInfo(zone)
     )
 
     if found is None:
         return
-    assert found.served_ns == due
-    assert due < found.first_ns <= found.last_ns <= late.claimed_ns - UP_NS
+    assert found.ran_for_ns == due
+    assert due < found.first_ns <= found.last_ns <= late.claimed_ns - MAX_LATE_WHEN_UP_NS
     assert (found.count == 1) == (found.first_ns == found.last_ns)
 
 
@@ -242,20 +246,20 @@ def silence(
     *others: Execution,
     known: Job | None = None,
     jobs: dict[str, Job] | None = None,
-    known_due_ns: int | None = None,
-) -> Outage | None:
+    host_due_ns: int | None = None,
+) -> Gap | None:
     """After runs at 7, 8 and 9 o'clock that were right on an hourly schedule."""
     known = known or job(HOURLY)
     before = [run(MONDAY + n * HOUR + 3 * NS) for n in (-2, -1, 0)]
-    ledger = Ledger.of([*before, late, *others], MONDAY - 9 * HOUR)
-    return by_silence(
-        known, late, ledger, {"a": known, **(jobs or {})}, known_due_ns=known_due_ns, zone=UTC
+    ledger = SchedulerActivity.of([*before, late, *others], MONDAY - 9 * HOUR)
+    return missed_by_idle_ledger(
+        known, late, ledger, {"a": known, **(jobs or {})}, host_due_ns=host_due_ns, zone=UTC
     )
 
 
 LATE = run(MONDAY + 7 * HOUR + 11 * MINUTE)
-FOUND = Outage(
-    first_ns=MONDAY + 2 * HOUR, last_ns=MONDAY + 7 * HOUR, count=6, served_ns=MONDAY + HOUR
+FOUND = Gap(
+    first_ns=MONDAY + 2 * HOUR, last_ns=MONDAY + 7 * HOUR, count=6, ran_for_ns=MONDAY + HOUR
 )
 
 
@@ -300,7 +304,7 @@ BEFORE = [run(MONDAY + n * HOUR + 27 * MINUTE + NS, "b") for n in (-2, -1)]
 def test_two_jobs_that_fell_silent_together_were_not_both_paused() -> None:
     """Although the one that comes back first comes right on time."""
     found = silence(ON_TIME, *BEFORE, jobs={"b": job(AT_HALF, job_id="b")})
-    assert found == Outage(first_ns=MONDAY + HOUR, last_ns=MONDAY + 6 * HOUR, count=6)
+    assert found == Gap(first_ns=MONDAY + HOUR, last_ns=MONDAY + 6 * HOUR, count=6)
 
 
 def test_the_last_of_those_that_come_back_in_one_tick_fell_silent_with_the_others() -> None:
@@ -310,16 +314,16 @@ def test_the_last_of_those_that_come_back_in_one_tick_fell_silent_with_the_other
 
     found = silence(ON_TIME, *before, late, jobs={"b": job(HOURLY, job_id="b")})
 
-    assert found == Outage(first_ns=MONDAY + HOUR, last_ns=MONDAY + 6 * HOUR, count=6)
+    assert found == Gap(first_ns=MONDAY + HOUR, last_ns=MONDAY + 6 * HOUR, count=6)
 
 
 def test_one_that_comes_right_on_time_stands_for_the_first_time_if_the_host_had_it_due_for_that() -> None:  # fmt: skip
     found = silence(
-        ON_TIME, *BEFORE, jobs={"b": job(AT_HALF, job_id="b")}, known_due_ns=MONDAY + HOUR
+        ON_TIME, *BEFORE, jobs={"b": job(AT_HALF, job_id="b")}, host_due_ns=MONDAY + HOUR
     )
 
-    assert found == Outage(
-        first_ns=MONDAY + 2 * HOUR, last_ns=MONDAY + 6 * HOUR, count=5, served_ns=MONDAY + HOUR
+    assert found == Gap(
+        first_ns=MONDAY + 2 * HOUR, last_ns=MONDAY + 6 * HOUR, count=5, ran_for_ns=MONDAY + HOUR
     )
 
 
@@ -343,19 +347,22 @@ def test_a_schedule_that_does_not_fit_the_runs_before_was_another_one() -> None:
 
 
 def test_a_ledger_that_has_forgotten_the_run_before_proves_nothing() -> None:
-    ledger = Ledger.of([run(MONDAY), LATE], MONDAY)
+    ledger = SchedulerActivity.of([run(MONDAY), LATE], MONDAY)
 
-    assert by_silence(job(HOURLY), LATE, ledger, {}, known_due_ns=None, zone=UTC) is None
+    assert missed_by_idle_ledger(job(HOURLY), LATE, ledger, {}, host_due_ns=None, zone=UTC) is None
 
 
 def test_a_time_that_the_host_had_for_it_meanwhile_is_believed() -> None:
     known = job(HOURLY)
     before = [run(MONDAY + n * HOUR + 3 * NS) for n in (-1, 0)]
-    ledger = Ledger.of([*before, LATE], MONDAY - DAY)
+    ledger = SchedulerActivity.of([*before, LATE], MONDAY - DAY)
 
     resumed_for = MONDAY + 6 * HOUR
 
-    assert by_silence(known, LATE, ledger, {"a": known}, known_due_ns=resumed_for, zone=UTC) is None
+    assert (
+        missed_by_idle_ledger(known, LATE, ledger, {"a": known}, host_due_ns=resumed_for, zone=UTC)
+        is None
+    )
 
 
 # --- the run that never was ---------------------------------------------------------------------
@@ -380,7 +387,7 @@ def test_an_outage_is_one_run_with_a_derived_id() -> None:
 
 
 def test_whether_the_scheduler_was_down_is_said_only_where_it_is_known() -> None:
-    ledger = Ledger.of([run(MONDAY), run(MONDAY + 5 * HOUR, "b")], MONDAY)
+    ledger = SchedulerActivity.of([run(MONDAY), run(MONDAY + 5 * HOUR, "b")], MONDAY)
 
     assert ledger.scheduler_was_down(MONDAY + HOUR, MONDAY + 2 * HOUR) is True
     assert ledger.scheduler_was_down(MONDAY + HOUR, MONDAY + 5 * HOUR) is False
@@ -395,7 +402,7 @@ def test_an_outage_of_a_month_costs_few_steps() -> None:
     every_minute = replace(HOURLY, cron="* * * * *")
     up = MONDAY + round(timedelta(days=30).total_seconds()) * NS
 
-    found = before_run(overdue(MONDAY, up), every_minute, run(up), anchor_ns=None, zone=UTC)
+    found = before_run(overdue(MONDAY, up), every_minute, run(up), counted_from_ns=None, zone=UTC)
 
     assert found is not None
     assert found.count == 30 * 24 * 60 - 2

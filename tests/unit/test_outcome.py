@@ -13,19 +13,18 @@ from cronalytics_otel.domain.errors import ErrorType, classify, exit_code, is_of
 from cronalytics_otel.domain.outcome import (
     ANSWER_FOR_ERROR,
     EMPTY_REPLY,
-    REFUSED,
+    MODEL_DECLINED,
     RunEnd,
     failed,
     from_ledger,
     from_output,
     from_session,
+    hide_answer_in_error,
     is_silent,
-    without_answer,
 )
 from cronalytics_otel.host.silence import asks_for_silence
 from cronalytics_otel.model import (
     FAILED_OUTCOMES,
-    Ending,
     Execution,
     Job,
     LastMessage,
@@ -33,6 +32,7 @@ from cronalytics_otel.model import (
     Outcome,
     OutcomeSource,
     Output,
+    OutputStatus,
     SkipReason,
 )
 
@@ -52,8 +52,8 @@ def job(mode: Mode = Mode.AGENT, *, has_script: bool = False) -> Job:
     return Job(job_id="j1", name="digest", mode=mode, schedule=None, has_script=has_script)
 
 
-def output(ending: Ending, error: str | None = None) -> Output:
-    return Output(ending=ending, name=None, schedule=None, is_script=False, error=error)
+def output(ending: OutputStatus, error: str | None = None) -> Output:
+    return Output(status=ending, name=None, schedule=None, is_script=False, error=error)
 
 
 def said(text: str, role: str = "assistant") -> LastMessage:
@@ -211,7 +211,7 @@ def test_any_text_is_asked_for_a_script_without_a_crash(text: str | None) -> Non
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        ("RuntimeError: content_policy_blocked: I would rather not, Ann.", f"RuntimeError: content_policy_blocked: {REFUSED}"),
+        ("RuntimeError: content_policy_blocked: I would rather not, Ann.", f"RuntimeError: content_policy_blocked: {MODEL_DECLINED}"),
         ("RuntimeError: content_policy_blocked: HTTP 400: flagged", "RuntimeError: content_policy_blocked: HTTP 400: flagged"),
         ("RuntimeError: content_policy_blocked: model declined (content_filter)", "RuntimeError: content_policy_blocked: model declined (content_filter)"),
     ],
@@ -279,21 +279,26 @@ def test_a_run_that_never_ended_and_whose_owner_is_gone_is_abandoned_by_inferenc
 
 
 def test_a_completed_script_succeeded_whatever_it_wrote() -> None:
-    for ending in (Ending.ANSWERED, Ending.SILENT):
+    for ending in (OutputStatus.ANSWERED, OutputStatus.NO_OUTPUT):
         ended = ledger(job=job(Mode.SCRIPT), has_session=False, output=output(ending))
         assert (ended.outcome, ended.source) == (Outcome.SUCCESS, OutcomeSource.LEDGER)
 
 
 def test_an_agent_job_whose_gate_said_no_was_skipped_by_the_word_of_its_output() -> None:
-    ended = ledger(job=job(has_script=True), has_session=False, output=output(Ending.GATED))
+    ended = ledger(job=job(has_script=True), has_session=False, output=output(OutputStatus.GATED))
     assert (ended.outcome, ended.source) == (Outcome.SKIPPED, OutcomeSource.LEDGER)
 
 
 @pytest.mark.parametrize(
     ("ending", "reason"),
-    [(Ending.GATED, SkipReason.WAKE_AGENT_FALSE), (Ending.NOTHING, SkipReason.NO_OUTPUT)],
+    [
+        (OutputStatus.GATED, SkipReason.WAKE_AGENT_FALSE),
+        (OutputStatus.NOTHING, SkipReason.NO_OUTPUT),
+    ],
 )
-def test_a_skipped_run_says_which_no_its_gate_gave(ending: Ending, reason: SkipReason) -> None:
+def test_a_skipped_run_says_which_no_its_gate_gave(
+    ending: OutputStatus, reason: SkipReason
+) -> None:
     ended = ledger(job=job(has_script=True), has_session=False, output=output(ending))
     assert (ended.outcome, ended.skip_reason) == (Outcome.SKIPPED, reason)
 
@@ -325,7 +330,7 @@ def session(
 
 
 def test_a_failed_output_file_tells_the_error_of_a_run_that_no_ledger_knows() -> None:
-    ended = session(said("hm"), saved=output(Ending.FAILED, "RuntimeError: HTTP 401: no"))
+    ended = session(said("hm"), saved=output(OutputStatus.FAILED, "RuntimeError: HTTP 401: no"))
     assert (ended.outcome, ended.source) == (Outcome.FAILURE, OutcomeSource.JOB)
     assert ended.error_type is ErrorType.AUTH_FAILED
 
@@ -368,11 +373,11 @@ def test_a_session_that_never_ended_is_abandoned_by_inference() -> None:
 
 
 def test_before_0_18_a_last_answer_is_the_end_though_the_host_never_wrote_one() -> None:
-    final = replace(said("All good."), is_final=True)
+    final = replace(said("All good."), ends_turn=True)
     last_word = replace(final, ends_run=True)
     ended = from_session(last_message=last_word, output=None, job_status=None, ended=False)
     assert (ended.outcome, ended.source) == (Outcome.SUCCESS, OutcomeSource.SESSION)
-    for last in (said("I look into it."), replace(said("(empty)"), is_final=True, ends_run=True)):
+    for last in (said("I look into it."), replace(said("(empty)"), ends_turn=True, ends_run=True)):
         ended = from_session(last_message=last, output=None, job_status=None, ended=False)
         assert ended.outcome is Outcome.ABANDONED
     assert session(final, ended=False).outcome is Outcome.ABANDONED
@@ -380,7 +385,7 @@ def test_before_0_18_a_last_answer_is_the_end_though_the_host_never_wrote_one() 
 
 def test_an_answer_in_the_file_is_the_host_s_word_for_a_success() -> None:
     """It goes before the last message, which a host before 0.18 may not have written."""
-    ended = session(said("Do it.", "user"), saved=output(Ending.ANSWERED))
+    ended = session(said("Do it.", "user"), saved=output(OutputStatus.ANSWERED))
     assert (ended.outcome, ended.source) == (Outcome.SUCCESS, OutcomeSource.JOB)
 
 
@@ -389,13 +394,13 @@ def test_an_empty_reply_failed_although_a_host_before_0_18_calls_it_fine(
     status: tuple[str, str | None] | None,
 ) -> None:
     for last in (said("Do it.", "user"), said("(empty)"), None):
-        ended = session(last, saved=output(Ending.EMPTY), status=status)
+        ended = session(last, saved=output(OutputStatus.EMPTY), status=status)
         assert (ended.outcome, ended.error_type) == (Outcome.FAILURE, ErrorType.EMPTY_RESPONSE)
         assert (ended.source, ended.error_message) == (OutcomeSource.JOB, EMPTY_REPLY)
 
 
 def test_an_answer_that_only_ends_like_an_empty_reply_is_an_answer() -> None:
-    ended = session(said("The file says:\n\n## Response\n\n(empty)"), saved=output(Ending.EMPTY), status=("ok", None))  # fmt: skip
+    ended = session(said("The file says:\n\n## Response\n\n(empty)"), saved=output(OutputStatus.EMPTY), status=("ok", None))  # fmt: skip
     assert ended.outcome is Outcome.SUCCESS
 
 
@@ -406,7 +411,7 @@ SUMMARY = "I looked at five hosts. Two of them timed out, for the others see the
 
 def raised(error: str, last: LastMessage | None) -> RunEnd:
     ended = session(last, status=("error", error))
-    return without_answer(ended, last)
+    return hide_answer_in_error(ended, last)
 
 
 @pytest.mark.parametrize(
@@ -431,7 +436,7 @@ def test_an_error_that_is_what_the_agent_said_tells_nothing_of_it(answer: str, e
 def test_before_0_18_any_run_that_failed_with_a_last_answer_raised_it() -> None:
     """Whatever became of the text on its way: plugins may change it."""
     error = "RuntimeError: another text altogether"
-    final = replace(said("Short."), is_final=True)
+    final = replace(said("Short."), ends_turn=True)
     assert raised(error, final).error_message == error
     assert raised(error, replace(final, raised_if_failed=True)).error_message == ANSWER_FOR_ERROR
     limited = raised(error, replace(said("Short."), raised_if_failed=True))
@@ -446,9 +451,9 @@ def test_before_0_18_any_run_that_failed_with_a_last_answer_raised_it() -> None:
         (f"RuntimeError: {SUMMARY}", said(SUMMARY, "tool")),
         (f"RuntimeError: {SUMMARY}", None),
         ("RuntimeError: (empty)", said("(empty)")),
-        ("[Errno 28] No space left on device", replace(said(SUMMARY), is_final=True)),
-        ("TimeoutError: Cron job 'x' idle for 600s (limit 600s)", replace(said(SUMMARY), is_final=True)),
-        (EMPTY, replace(said(SUMMARY), is_final=True)),
+        ("[Errno 28] No space left on device", replace(said(SUMMARY), ends_turn=True)),
+        ("TimeoutError: Cron job 'x' idle for 600s (limit 600s)", replace(said(SUMMARY), ends_turn=True)),
+        (EMPTY, replace(said(SUMMARY), ends_turn=True)),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("before_0_18", [False, True])
@@ -456,7 +461,7 @@ def test_an_error_of_the_host_stays_as_it_is(
     error: str, last: LastMessage | None, before_0_18: bool
 ) -> None:
     if last is not None and before_0_18:
-        last = replace(last, raised_if_failed=last.is_final)
+        last = replace(last, raised_if_failed=last.ends_turn)
     ended = raised(error, last)
     assert ended == session(last, status=("error", error))
 
@@ -476,23 +481,23 @@ def test_an_error_that_the_host_itself_wrote_in_the_place_of_an_answer_is_one() 
 @pytest.mark.parametrize(
     ("ending", "mode", "status", "expected", "error_type"),
     [
-        (Ending.ANSWERED, Mode.SCRIPT, None, Outcome.SUCCESS, None),
-        (Ending.SILENT, Mode.SCRIPT, ("ok", None), Outcome.SUCCESS, None),
-        (Ending.GATED, Mode.AGENT, None, Outcome.SKIPPED, None),
-        (Ending.GATED, Mode.SCRIPT, None, Outcome.SUCCESS, None),
-        (Ending.GATED, Mode.SCRIPT, ("error", "no script is set"), Outcome.FAILURE, ErrorType.INVALID_CONFIG),
-        (Ending.FAILED, Mode.SCRIPT, None, Outcome.TIMEOUT, ErrorType.TIMEOUT),
-        (Ending.EMPTY, Mode.AGENT, ("ok", None), Outcome.FAILURE, ErrorType.EMPTY_RESPONSE),
+        (OutputStatus.ANSWERED, Mode.SCRIPT, None, Outcome.SUCCESS, None),
+        (OutputStatus.NO_OUTPUT, Mode.SCRIPT, ("ok", None), Outcome.SUCCESS, None),
+        (OutputStatus.GATED, Mode.AGENT, None, Outcome.SKIPPED, None),
+        (OutputStatus.GATED, Mode.SCRIPT, None, Outcome.SUCCESS, None),
+        (OutputStatus.GATED, Mode.SCRIPT, ("error", "no script is set"), Outcome.FAILURE, ErrorType.INVALID_CONFIG),
+        (OutputStatus.FAILED, Mode.SCRIPT, None, Outcome.TIMEOUT, ErrorType.TIMEOUT),
+        (OutputStatus.EMPTY, Mode.AGENT, ("ok", None), Outcome.FAILURE, ErrorType.EMPTY_RESPONSE),
     ],
 )  # fmt: skip
 def test_a_run_that_left_a_file_alone_ended_as_the_file_and_the_job_say(
-    ending: Ending,
+    ending: OutputStatus,
     mode: Mode,
     status: tuple[str, str | None] | None,
     expected: Outcome,
     error_type: ErrorType | None,
 ) -> None:
-    error = "Script timed out after 3600s: check.sh" if ending is Ending.FAILED else None
+    error = "Script timed out after 3600s: check.sh" if ending is OutputStatus.FAILED else None
     ended = from_output(output(ending, error), job=job(mode=mode), job_status=status)
     assert (ended.outcome, ended.error_type, ended.source) == (
         expected,
@@ -502,7 +507,7 @@ def test_a_run_that_left_a_file_alone_ended_as_the_file_and_the_job_say(
 
 
 def test_a_deleted_job_s_gate_is_known_by_the_file() -> None:
-    ended = from_output(output(Ending.GATED), job=None, job_status=None)
+    ended = from_output(output(OutputStatus.GATED), job=None, job_status=None)
     assert ended.outcome is Outcome.SKIPPED
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cronalytics_otel.host.outputs import Outputs, parse
-from cronalytics_otel.model import Ending, Output
+from cronalytics_otel.model import Output, OutputStatus
 from cronalytics_otel.model.times import NS, ns_of
 
 NINE = datetime(2026, 5, 4, 9, 0, 0, tzinfo=UTC)
@@ -35,13 +35,17 @@ def read(text: str) -> Output:
 def test_an_answer() -> None:
     found = read(agent())
     assert found == Output(
-        ending=Ending.ANSWERED, name="nightly", schedule="every 30m", is_script=False, error=None
+        status=OutputStatus.ANSWERED,
+        name="nightly",
+        schedule="every 30m",
+        is_script=False,
+        error=None,
     )
 
 
 def test_a_failed_agent_with_its_error() -> None:
     found = read(agent(failed=True, body="RuntimeError: HTTP 401: no\nsecond line"))
-    assert found.ending is Ending.FAILED
+    assert found.status is OutputStatus.FAILED
     assert found.name == "nightly"
     assert found.error == "RuntimeError: HTTP 401: no\nsecond line"
 
@@ -53,44 +57,44 @@ def test_an_error_that_has_a_code_fence_itself_is_kept_whole() -> None:
 
 def test_a_failed_agent_with_a_long_prompt_still_tells_its_error() -> None:
     found = read(agent(failed=True, prompt="x" * 100_000, body="RuntimeError: no"))
-    assert (found.ending, found.error) == (Ending.FAILED, "RuntimeError: no")
+    assert (found.status, found.error) == (OutputStatus.FAILED, "RuntimeError: no")
 
 
 def test_a_prompt_that_looks_like_an_error_is_none() -> None:
     prompt = "Fix this:\n\n## Error\n\n```\nboom\n```\n\n**Status:** script failed\n(FAILED)"
     found = read(agent(prompt=prompt))
-    assert (found.ending, found.error) == (Ending.ANSWERED, None)
+    assert (found.status, found.error) == (OutputStatus.ANSWERED, None)
 
 
 def test_an_answer_that_ends_like_an_error_is_still_an_answer() -> None:
     body = "The log says:\n\n## Error\n\n```\nboom\n```"
     found = read(agent(body=body))
-    assert found.ending is Ending.ANSWERED
+    assert found.status is OutputStatus.ANSWERED
     assert found.error is None
 
 
 def test_a_job_named_failed_is_not_for_that_a_failure() -> None:
     text = agent().replace("# Cron Job: nightly", "# Cron Job: retry (FAILED) uploads")
     found = read(text)
-    assert (found.ending, found.name) == (Ending.ANSWERED, "retry (FAILED) uploads")
+    assert (found.status, found.name) == (OutputStatus.ANSWERED, "retry (FAILED) uploads")
 
 
 def test_a_job_whose_name_ends_like_the_host_s_mark_fails_only_when_it_does() -> None:
     named = ("# Cron Job: nightly", "# Cron Job: retry (FAILED)")
     for text in (agent().replace(*named), agent(body="x" * 9_000).replace(*named)):
         found = read(text)
-        assert (found.ending, found.name) == (Ending.ANSWERED, "retry (FAILED)")
+        assert (found.status, found.name) == (OutputStatus.ANSWERED, "retry (FAILED)")
     found = read(agent(failed=True, body="RuntimeError: no").replace(*named))
-    assert (found.ending, found.name, found.error) == (Ending.FAILED, "retry (FAILED)", "RuntimeError: no")  # fmt: skip
+    assert (found.status, found.name, found.error) == (OutputStatus.FAILED, "retry (FAILED)", "RuntimeError: no")  # fmt: skip
     printed = f"{HEAD}**Mode:** no_agent (script)\n\n---\n\n## Error\n\n```\nno\n```\n".replace(
         *named
     )
-    assert (read(printed).ending, read(printed).name) == (Ending.ANSWERED, "retry (FAILED)")
+    assert (read(printed).status, read(printed).name) == (OutputStatus.ANSWERED, "retry (FAILED)")
 
 
 def test_an_error_that_is_longer_than_what_is_read_of_the_file_is_one_without_its_text() -> None:
     found = read(agent(failed=True, body="RuntimeError: " + "no " * 9_000))
-    assert (found.ending, found.name, found.error) == (Ending.FAILED, "nightly", None)
+    assert (found.status, found.name, found.error) == (OutputStatus.FAILED, "nightly", None)
 
 
 def test_a_schedule_that_the_host_did_not_know_is_unknown() -> None:
@@ -110,43 +114,45 @@ def test_a_schedule_that_the_host_did_not_know_is_unknown() -> None:
     ids=["0.13", "0.18", "0.16"],
 )
 def test_an_older_host_s_notice_of_an_empty_reply_is_no_answer(notice: str) -> None:
-    assert read(agent(body=notice)).ending is Ending.EMPTY
-    assert read(agent(body=f"It printed {notice}")).ending is Ending.ANSWERED
-    assert read(agent(prompt=f"## Response\n\n{notice}", body="Fine.")).ending is Ending.ANSWERED
+    assert read(agent(body=notice)).status is OutputStatus.EMPTY
+    assert read(agent(body=f"It printed {notice}")).status is OutputStatus.ANSWERED
+    assert (
+        read(agent(prompt=f"## Response\n\n{notice}", body="Fine.")).status is OutputStatus.ANSWERED
+    )
 
 
 @pytest.mark.parametrize("why", ["wakeAgent=false", "empty output"])
 def test_a_silent_script(why: str) -> None:
     found = read(f"{HEAD}**Mode:** no_agent (script)\n**Status:** silent ({why})\n")
-    assert (found.ending, found.is_script) == (Ending.SILENT, True)
+    assert (found.status, found.is_script) == (OutputStatus.NO_OUTPUT, True)
 
 
 def test_a_script_with_something_to_say() -> None:
     found = read(f"{HEAD}**Mode:** no_agent (script)\n\n---\n\n# Cron Job: x (FAILED)\nok\n")
-    assert (found.ending, found.is_script, found.error) == (Ending.ANSWERED, True, None)
+    assert (found.status, found.is_script, found.error) == (OutputStatus.ANSWERED, True, None)
     assert found.name == "nightly"
 
 
 def test_a_failed_script_with_its_error() -> None:
     error = "Script exited with code 3\nstderr:\nboom"
     found = read(f"{HEAD}**Mode:** no_agent (script)\n**Status:** script failed\n\n{error}\n")
-    assert (found.ending, found.is_script, found.error) == (Ending.FAILED, True, error)
+    assert (found.status, found.is_script, found.error) == (OutputStatus.FAILED, True, error)
 
 
 def test_a_failed_script_s_error_is_whole_even_with_a_heading_or_a_line_in_it() -> None:
     error = "Script exited with code 3\nstderr:\n\n## Summary\n1 failed\n---\nstdout:\nmore"
     found = read(f"{HEAD}**Mode:** no_agent (script)\n**Status:** script failed\n\n{error}\n")
-    assert (found.ending, found.error) == (Ending.FAILED, error)
+    assert (found.status, found.error) == (OutputStatus.FAILED, error)
 
 
 def test_a_gate_that_said_no() -> None:
     found = read(f"{HEAD}\nScript gate returned `wakeAgent=false` — agent skipped.\n")
-    assert (found.ending, found.is_script) == (Ending.GATED, False)
+    assert (found.status, found.is_script) == (OutputStatus.GATED, False)
 
 
 def test_an_empty_file_is_a_gate_that_said_nothing() -> None:
     """`_build_job_prompt` gave no prompt: the host saves an empty document."""
-    assert read("").ending is Ending.NOTHING
+    assert read("").status is OutputStatus.NOTHING
 
 
 def test_a_blocked_prompt() -> None:
@@ -157,7 +163,7 @@ def test_a_blocked_prompt() -> None:
         "Audit the skill(s) attached to this job."
     )
     found = read(text)
-    assert found.ending is Ending.FAILED
+    assert found.status is OutputStatus.FAILED
     assert found.error == "Blocked: prompt matches threat pattern 'prompt_injection'."
 
 

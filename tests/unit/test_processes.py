@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from cronalytics_otel.host import processes
-from cronalytics_otel.host.processes import booted_since, owner_is_gone
+from cronalytics_otel.host.processes import booted_since, process_is_gone
 from cronalytics_otel.model.times import NS
 
 
@@ -38,15 +38,15 @@ def now_ns() -> int:
 
 
 def test_a_process_that_lives_is_not_gone(child: subprocess.Popen[bytes]) -> None:
-    assert not owner_is_gone(child.pid, start_ticks(child.pid), now_ns())
-    assert not owner_is_gone(os.getpid(), start_ticks(os.getpid()), now_ns())
+    assert not process_is_gone(child.pid, start_ticks(child.pid), now_ns())
+    assert not process_is_gone(os.getpid(), start_ticks(os.getpid()), now_ns())
 
 
 def test_a_process_that_has_ended_is_gone(child: subprocess.Popen[bytes]) -> None:
     ticks = start_ticks(child.pid)
     child.kill()
     child.wait()
-    assert owner_is_gone(child.pid, ticks, now_ns())
+    assert process_is_gone(child.pid, ticks, now_ns())
 
 
 def test_a_zombie_is_gone_although_its_number_is_still_taken(
@@ -57,13 +57,13 @@ def test_a_zombie_is_gone_although_its_number_is_still_taken(
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, and nobody has looked
 
     assert Path(f"/proc/{child.pid}/stat").exists()
-    assert owner_is_gone(child.pid, ticks, now_ns())
+    assert process_is_gone(child.pid, ticks, now_ns())
 
 
 def test_a_number_that_another_process_has_now_is_no_life(child: subprocess.Popen[bytes]) -> None:
     """The pid came round again: the start time tells them apart."""
     other = start_ticks(child.pid) - 7
-    assert owner_is_gone(child.pid, other, now_ns())
+    assert process_is_gone(child.pid, other, now_ns())
 
 
 def test_an_owner_that_shows_under_another_number_is_alive(
@@ -78,8 +78,8 @@ def test_an_owner_that_shows_under_another_number_is_alive(
         return text.replace("\nNSpid:", "\nNSpid:\t1\t7\n#") if path == status else text
 
     monkeypatch.setattr(Path, "read_text", in_a_container)
-    assert not owner_is_gone(7, start_ticks(child.pid), now_ns())
-    assert owner_is_gone(2**22 + 1, start_ticks(child.pid), now_ns())
+    assert not process_is_gone(7, start_ticks(child.pid), now_ns())
+    assert process_is_gone(2**22 + 1, start_ticks(child.pid), now_ns())
 
 
 def test_of_an_owner_from_before_our_container_nothing_is_known(
@@ -94,7 +94,7 @@ def test_of_an_owner_from_before_our_container_nothing_is_known(
     )
     child.kill()
     child.wait()
-    assert not owner_is_gone(child.pid, ticks, now_ns())
+    assert not process_is_gone(child.pid, ticks, now_ns())
 
 
 def test_a_process_that_began_after_the_claim_is_of_another_machine(
@@ -105,18 +105,18 @@ def test_a_process_that_began_after_the_claim_is_of_another_machine(
     child.wait()
     began_ns = processes._boot_ns() + processes._ticks_ns(ticks)
 
-    assert owner_is_gone(child.pid, ticks, began_ns)
-    assert not owner_is_gone(child.pid, ticks, began_ns - 60 * NS)
+    assert process_is_gone(child.pid, ticks, began_ns)
+    assert not process_is_gone(child.pid, ticks, began_ns - 60 * NS)
 
 
 def test_a_claim_from_before_the_machine_was_started_proves_nothing() -> None:
     before_boot_ns = processes._boot_ns() - 3600 * NS
-    assert not owner_is_gone(2**22 + 1, 17, before_boot_ns)
+    assert not process_is_gone(2**22 + 1, 17, before_boot_ns)
 
 
 @pytest.mark.parametrize(("pid", "started"), [(None, 17), (17, None), (None, None)])
 def test_a_row_without_a_process_proves_nothing(pid: int | None, started: int | None) -> None:
-    assert not owner_is_gone(pid, started, now_ns())
+    assert not process_is_gone(pid, started, now_ns())
 
 
 def test_a_command_with_blanks_and_brackets_in_its_name_is_read_right(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_command_with_blanks_and_brackets_in_its_name_is_read_right(tmp_path: 
         expected = psutil.Process(process.pid).create_time()
         assert process.stdin is not None
         began_ns = processes._boot_ns() + processes._ticks_ns(start_ticks(process.pid))
-        assert not owner_is_gone(process.pid, start_ticks(process.pid), now_ns())
+        assert not process_is_gone(process.pid, start_ticks(process.pid), now_ns())
         process.stdin.close()
     assert abs(began_ns / NS - expected) < 2
 
@@ -152,12 +152,12 @@ def test_without_proc_psutil_tells_the_living_from_the_dead(
     child: subprocess.Popen[bytes],
 ) -> None:
     created = round(psutil.Process(child.pid).create_time() * 100)
-    assert not owner_is_gone(child.pid, created, now_ns())
-    assert owner_is_gone(child.pid, created - 700, now_ns())
-    assert not owner_is_gone(child.pid, created + 90_000, now_ns())  # after the claim
+    assert not process_is_gone(child.pid, created, now_ns())
+    assert process_is_gone(child.pid, created - 700, now_ns())
+    assert not process_is_gone(child.pid, created + 90_000, now_ns())  # after the claim
     child.kill()
     child.wait()
-    assert owner_is_gone(child.pid, created, now_ns())
+    assert process_is_gone(child.pid, created, now_ns())
 
 
 @pytest.mark.usefixtures("no_proc")

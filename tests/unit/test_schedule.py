@@ -17,7 +17,7 @@ from cronalytics_otel.domain.schedule import (
     occurrences,
     previous_occurrence_ns,
     scheduled_ns,
-    trigger,
+    trigger_of,
 )
 from cronalytics_otel.model import Schedule, ScheduleKind, Trigger
 from cronalytics_otel.model.times import NS, ns_of, to_datetime
@@ -233,8 +233,8 @@ def due(
     return scheduled_ns(
         schedule,
         claimed_ns=claimed_ns,
-        known_due_ns=known,
-        previous_end_ns=previous_end,
+        host_due_ns=known,
+        counted_from_ns=previous_end,
         created_ns=created,
         zone=zone,
     )
@@ -310,7 +310,8 @@ def test_a_job_without_a_schedule_was_never_due() -> None:
 
 def test_hermes_cron_run_is_a_person_s_doing() -> None:
     assert (
-        trigger("direct", cron("0 9 * * *"), claimed_ns=NINE_NS, due_ns=NINE_NS) is Trigger.MANUAL
+        trigger_of("direct", cron("0 9 * * *"), claimed_ns=NINE_NS, due_ns=NINE_NS)
+        is Trigger.MANUAL
     )
 
 
@@ -326,13 +327,15 @@ def test_hermes_cron_run_is_a_person_s_doing() -> None:
 )
 def test_a_run_later_than_the_grace_catches_up(late_s: int, expected: Trigger) -> None:
     """The host's rule is `>` (cron/jobs.py): late by just the grace is still on time."""
-    found = trigger("builtin", cron("0 9 * * *"), claimed_ns=NINE_NS + late_s * NS, due_ns=NINE_NS)
+    found = trigger_of(
+        "builtin", cron("0 9 * * *"), claimed_ns=NINE_NS + late_s * NS, due_ns=NINE_NS
+    )
     assert found is expected
 
 
 def test_a_run_that_nothing_tells_a_due_time_of_is_the_schedule_s() -> None:
-    assert trigger("chronos", every(30), claimed_ns=NINE_NS, due_ns=None) is Trigger.SCHEDULE
-    assert trigger("builtin", None, claimed_ns=NINE_NS, due_ns=None) is Trigger.SCHEDULE
+    assert trigger_of("chronos", every(30), claimed_ns=NINE_NS, due_ns=None) is Trigger.SCHEDULE
+    assert trigger_of("builtin", None, claimed_ns=NINE_NS, due_ns=None) is Trigger.SCHEDULE
 
 
 EDGES = [ZoneInfo(n) for n in ("America/Santiago", "Africa/Casablanca", "America/St_Johns")]

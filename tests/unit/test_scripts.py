@@ -50,7 +50,7 @@ def session(started_ns: int, stamp: str) -> Session:
     )
     return Session(
         session_id=f"cron_j_{stamp}", job_id="j", parent_id=None, source="cron", is_subagent=False,
-        started_ns=started_ns, ended_ns=None, title=None, tool_calls=0, spending=nothing,
+        started_ns=started_ns, ended_ns=None, title=None, tool_calls=0, model_usage=nothing,
         wall_clock=stamp.replace("_", ""),
     )  # fmt: skip
 

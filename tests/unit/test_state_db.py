@@ -19,8 +19,16 @@ from cronalytics_otel.host.sqlite import (
     HostSchemaError,
     reading,
 )
-from cronalytics_otel.host.state_db import CHUNK, CRON_SESSION, Reader, Watermark
-from cronalytics_otel.model import Conversation, CostStatus, Prompt, Session, ToolCall, Usage
+from cronalytics_otel.host.state_db import CHUNK, CRON_SESSION, StateReader
+from cronalytics_otel.model import (
+    Conversation,
+    CostStatus,
+    Prompt,
+    Session,
+    ToolCall,
+    Usage,
+    Watermark,
+)
 from tests.support.host_schema import STATE_INDEXES, STATE_TABLES
 
 NS = 1_000_000_000
@@ -52,9 +60,9 @@ class Database:
         self.insert("messages", session_id=session_id, role=role, timestamp=at, content=content, **columns)  # fmt: skip
 
     @contextmanager
-    def reader(self) -> Iterator[Reader]:
+    def reader(self) -> Iterator[StateReader]:
         with reading(self.path) as connection:
-            yield Reader(connection, self.path)
+            yield StateReader(connection, self.path)
 
     def one(self, session_id: str) -> Session:
         with self.reader() as reader:
@@ -105,7 +113,7 @@ def test_a_session_row_with_all_its_facts(db: Database) -> None:
     assert (found.job_id, found.parent_id, found.is_subagent) == ("j1", None, False)
     assert (found.started_ns, found.ended_ns) == (100_000_001_000, 119_500_000_000)
     assert (found.title, found.tool_calls, found.last_message) == ("digest", 3, None)
-    spending = found.spending
+    spending = found.model_usage
     assert spending.usage == Usage(
         input_tokens=107, output_tokens=10, cache_read_tokens=5, cache_write_tokens=2,
         reasoning_tokens=4,
@@ -138,7 +146,7 @@ def test_the_host_s_zero_is_a_cost_only_when_its_status_says_so(
 ) -> None:  # fmt: skip
     db.session("cron_j_20260504_090002", estimated_cost_usd=estimated, actual_cost_usd=actual, cost_status=status)  # fmt: skip
 
-    spending = db.one("cron_j_20260504_090002").spending
+    spending = db.one("cron_j_20260504_090002").model_usage
     assert (spending.cost_usd, spending.cost_status) == (cost, known)
 
 
@@ -149,8 +157,8 @@ def test_odd_numbers_are_not_counted(db: Database) -> None:
     )  # fmt: skip
 
     found = db.one("cron_j_20260504_090002")
-    assert (found.ended_ns, found.tool_calls, found.spending.api_calls) == (None, None, 0)
-    assert found.spending.usage == Usage(output_tokens=1000)
+    assert (found.ended_ns, found.tool_calls, found.model_usage.api_calls) == (None, None, 0)
+    assert found.model_usage.usage == Usage(output_tokens=1000)
 
 
 def test_a_row_without_a_readable_start_is_passed_over(db: Database) -> None:
@@ -199,7 +207,7 @@ def test_a_long_message_is_read_by_its_ends(db: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "is_final"),
+    ("columns", "ends_turn"),
     [
         ({"finish_reason": "stop"}, True),
         ({"finish_reason": "stop", "tool_calls": "[]"}, True),
@@ -209,14 +217,14 @@ def test_a_long_message_is_read_by_its_ends(db: Database) -> None:
     ],
 )
 def test_a_message_with_which_the_model_came_to_its_end_is_known(
-    db: Database, columns: dict[str, str], is_final: bool
+    db: Database, columns: dict[str, str], ends_turn: bool
 ) -> None:
     db.session("cron_j_20260504_090002")
     db.message("cron_j_20260504_090002", "assistant", 120.0, "the answer", **columns)
 
     last = db.one("cron_j_20260504_090002").last_message
     assert last is not None
-    assert last.is_final is is_final
+    assert last.ends_turn is ends_turn
 
 
 @pytest.mark.parametrize(
@@ -272,7 +280,7 @@ def test_sessions_that_come_while_we_read_wait_for_the_next_time(db: Database) -
         assert [s.session_id for sessions, _ in chunks for s in sessions] == ["cron_a_20260504_090002"]  # fmt: skip
 
 
-def test_a_long_history_comes_in_chunks_each_with_its_mark(db: Database) -> None:
+def test_a_long_history_comes_in_chunks_each_with_its_watermark(db: Database) -> None:
     with closing(sqlite3.connect(db.path)) as connection, connection:
         connection.executemany(
             "INSERT INTO sessions (id, source, started_at) VALUES (?, 'cron', 1)",
@@ -286,19 +294,19 @@ def test_a_long_history_comes_in_chunks_each_with_its_mark(db: Database) -> None
 
 def test_the_watermark_holds_only_while_its_row_has_its_id(db: Database) -> None:
     with reading(db.path) as connection:
-        assert state_db.watermark(connection) == Watermark()
+        assert state_db.newest_row(connection) == Watermark()
     db.session("cron_a_20260504_090002")
     db.session("chat", source="cli")
     with reading(db.path) as connection:
-        mark = state_db.watermark(connection)
-        assert mark == Watermark(2, "chat")
-        assert state_db.still_holds(connection, mark)
+        watermark = state_db.newest_row(connection)
+        assert watermark == Watermark(2, "chat")
+        assert state_db.still_holds(connection, watermark)
     db.script("DELETE FROM sessions WHERE id = 'chat'")
     with reading(db.path) as connection:
-        assert not state_db.still_holds(connection, mark)
+        assert not state_db.still_holds(connection, watermark)
     db.session("cron_b_20260504_090004")  # takes the number of the row that has gone
     with reading(db.path) as connection:
-        assert not state_db.still_holds(connection, mark)
+        assert not state_db.still_holds(connection, watermark)
 
 
 def _plan(db: Database, query: str, values: tuple[object, ...]) -> str:
@@ -309,7 +317,7 @@ def _plan(db: Database, query: str, values: tuple[object, ...]) -> str:
 def _traced(db: Database, work: Any) -> list[str]:
     statements: list[str] = []
     with reading(db.path) as connection:
-        reader = Reader(connection, db.path)
+        reader = StateReader(connection, db.path)
         connection.set_trace_callback(statements.append)
         work(reader)
         connection.set_trace_callback(None)
@@ -321,7 +329,7 @@ def test_no_query_reads_all_of_the_history(db: Database) -> None:
     db.session("cron_a_20260504_090002")
     db.session("child", parent_session_id="cron_a_20260504_090002")
 
-    def work(reader: Reader) -> None:
+    def work(reader: StateReader) -> None:
         list(reader.new_cron_sessions(0, 99))
         list(reader.sessions(["cron_a_20260504_090002"]))
         reader.descendants(list(reader.sessions(["cron_a_20260504_090002"])))
@@ -564,9 +572,9 @@ def test_a_host_with_few_columns_is_read_with_what_it_has(tmp_path: Path) -> Non
             "INSERT INTO sessions VALUES ('cron_j_20260504_090002', 100.0);"
         )
     with reading(path) as connection:
-        reader = Reader(connection, path)
+        reader = StateReader(connection, path)
         ((sessions, _),) = reader.new_cron_sessions(0, 99)
-        assert sessions[0].spending.usage == Usage()
+        assert sessions[0].model_usage.usage == Usage()
         assert reader.descendants([sessions[0]]) == {}
         assert reader.usage_rows([sessions[0].session_id]) == {}
         assert reader.messages.last_activity_ns(sessions[0].session_id) is None
@@ -579,7 +587,7 @@ def test_a_host_without_what_is_needed_is_named(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE sessions (id TEXT)")
     with pytest.raises(HostSchemaError, match="sessions lacks columns started_at"), reading(path) as c:  # fmt: skip
-        Reader(c, path)
+        StateReader(c, path)
 
 
 def test_a_file_that_is_no_database_is_said_to_be_damaged(tmp_path: Path) -> None:

@@ -3,72 +3,79 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import tzinfo
 from itertools import islice
 
 from ..model import Execution, Schedule, ScheduleKind
 from . import schedule as schedules
-from .schedule import SAME_NS, UP_NS
+from .schedule import MAX_LATE_WHEN_UP_NS, SAME_TIME_NS
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """All executions of the ledger, each job's and everyone's in order of their claims."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerActivity:
+    """All executions of the ledger in the order of their claims, together and by job."""
 
     executions: Sequence[Execution]
-    begins_ns: int | None
-    of_job: dict[str, list[Execution]] = field(default_factory=dict)
+    by_job: Mapping[str, Sequence[Execution]]
+    oldest_claim_ns: int | None
+    """The oldest claim of an ended run that the ledger still holds; None when it holds none."""
 
     @classmethod
-    def of(cls, executions: Iterable[Execution], begins_ns: int | None) -> Ledger:
+    def of(cls, executions: Iterable[Execution], oldest_claim_ns: int | None) -> SchedulerActivity:
         ordered = sorted(executions, key=_claim)
-        ledger = cls(ordered, begins_ns)
+        by_job: dict[str, list[Execution]] = {}
         for execution in ordered:
-            ledger.of_job.setdefault(execution.job_id, []).append(execution)
-        return ledger
+            by_job.setdefault(execution.job_id, []).append(execution)
+        return cls(executions=ordered, by_job=by_job, oldest_claim_ns=oldest_claim_ns)
 
-    def before(self, execution: Execution, count: int) -> list[Execution]:
+    def before(self, execution: Execution, count: int) -> Sequence[Execution]:
         """Return the job's executions that were claimed last before this one, the newest last."""
-        siblings = self.of_job.get(execution.job_id, [])
+        siblings = self.by_job.get(execution.job_id, ())
         at = bisect_left(siblings, execution.claimed_ns, key=_claim)
         return siblings[max(0, at - count) : at]
 
     def claimed_with(self, execution: Execution) -> Iterable[Execution]:
         """Give the executions that were claimed at the same time, this one among them."""
-        return (e for e in self.executions if abs(e.claimed_ns - execution.claimed_ns) <= UP_NS)
+        return (
+            e
+            for e in self.executions
+            if abs(e.claimed_ns - execution.claimed_ns) <= MAX_LATE_WHEN_UP_NS
+        )
 
     def covers(self, at_ns: int) -> bool:
-        return self.begins_ns is not None and self.begins_ns <= at_ns
+        """Return whether the ledger reaches back to this time."""
+        return self.oldest_claim_ns is not None and self.oldest_claim_ns <= at_ns
 
-    def is_silent(self, first_ns: int, last_ns: int) -> bool:
-        """Return whether nothing in it shows a scheduler at work in this time."""
+    def nothing_started(self, first_ns: int, last_ns: int) -> bool:
+        """Return whether no execution shows a scheduler at work in this time."""
         return not any(_is_sign_of_life(e, first_ns, last_ns) for e in self.executions)
 
     def scheduler_was_down(self, first_ns: int, last_ns: int) -> bool | None:
-        """Return whether the scheduler started nothing in this time; None when that is unknown by now."""
-        return self.is_silent(first_ns, last_ns) if self.covers(first_ns) else None
+        """Return whether the scheduler started nothing in this time; None when the ledger does not reach back
+        that far."""
+        return self.nothing_started(first_ns, last_ns) if self.covers(first_ns) else None
 
 
 def _is_sign_of_life(execution: Execution, from_ns: int, to_ns: int) -> bool:
-    """Return whether it shows a scheduler at work in this time.
+    """Return whether an execution shows a scheduler at work in this time.
 
-    The end of a run that was never finished shows only when that was found.
+    The end of an `unknown` run is when Hermes noticed it, so it proves nothing.
     """
     if execution.source == "direct" or execution.claimed_ns > to_ns:
         return False
     if execution.claimed_ns >= from_ns:
         return True
-    finished_ns = execution.finished_ns if _has_finished(execution) else None
+    finished_ns = execution.finished_ns if execution.ended_itself else None
     return finished_ns is not None and finished_ns >= from_ns
 
 
 def on_schedule_before(
-    schedule: Schedule, execution: Execution, ledger: Ledger, zone: tzinfo
+    schedule: Schedule, execution: Execution, activity: SchedulerActivity, zone: tzinfo
 ) -> Execution | None:
     """Return the job's run before this one, if it and the one before it came right on this schedule."""
-    previous = ledger.before(execution, 3)
+    previous = activity.before(execution, 3)
     if len(previous) < 2 or not all(map(_is_scheduled, previous[-2:])):
         return None
     earlier, latest = previous[-2:]
@@ -81,26 +88,22 @@ def on_schedule_before(
 
 
 def _is_scheduled(execution: Execution) -> bool:
-    return execution.source != "direct" and _has_finished(execution)
-
-
-def _has_finished(execution: Execution) -> bool:
-    return execution.status in ("completed", "failed")
+    return execution.source != "direct" and execution.ended_itself
 
 
 def _follows(schedule: Schedule, earlier: Execution, later: Execution, zone: tzinfo) -> bool:
     """Return whether the later run is the one that was due next after the earlier, and on time."""
     if earlier.finished_ns is None:
         return False
-    up_to_ns = later.claimed_ns + SAME_NS
+    up_to_ns = later.claimed_ns + SAME_TIME_NS
     times = schedules.occurrences(schedule, earlier.finished_ns, up_to_ns, zone)
     due = list(islice(times, 2))
-    return len(due) == 1 and later.claimed_ns - due[0] <= UP_NS
+    return len(due) == 1 and later.claimed_ns - due[0] <= MAX_LATE_WHEN_UP_NS
 
 
 def is_on_time(schedule: Schedule, execution: Execution, zone: tzinfo) -> bool:
-    """Return whether a scheduler that was up would have started it then."""
-    after_ns = execution.claimed_ns - UP_NS
+    """Return whether a scheduler that was up would have started the run then."""
+    after_ns = execution.claimed_ns - MAX_LATE_WHEN_UP_NS
     return any(True for _ in schedules.occurrences(schedule, after_ns, execution.claimed_ns, zone))
 
 

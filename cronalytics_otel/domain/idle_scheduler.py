@@ -8,63 +8,73 @@ from datetime import tzinfo
 
 from ..model import Execution, Job, ScheduleKind
 from . import schedule as schedules
-from .ledger import Ledger, is_on_time, on_schedule_before
-from .missed import Outage, is_same_time, outage_of, served_by
-from .schedule import UP_NS
+from .missed import Gap, gap_before, gap_of, is_same_time
+from .schedule import MAX_LATE_WHEN_UP_NS
+from .scheduler_activity import SchedulerActivity, is_on_time, on_schedule_before
 
 
-def by_silence(
+def missed_by_idle_ledger(
     job: Job,
     execution: Execution,
-    ledger: Ledger,
+    activity: SchedulerActivity,
     jobs: Mapping[str, Job],
     *,
-    known_due_ns: int | None,
+    host_due_ns: int | None,
     zone: tzinfo,
-) -> Outage | None:
+) -> Gap | None:
     """Return what was missed before this run, when nobody looked at the job meanwhile.
 
     Its definition may have been another one then, or it was paused. So the two runs before must have
     been right on its schedule, nothing at all may have been started in between, and this run (or one of
     another job at the same time) must be too late for a scheduler that was up.
     """
-    due = _due_in_silence(job, execution, ledger, known_due_ns, zone)
+    due = _due_while_idle(job, execution, activity, host_due_ns, zone)
     if job.schedule is None or not due:
         return None
-    together = ledger.claimed_with(execution)
-    if any(_is_late(jobs.get(e.job_id), e, ledger, zone) for e in together):
-        return served_by(execution, due, None)
+    together = activity.claimed_with(execution)
+    if any(_is_late(jobs.get(e.job_id), e, activity, zone) for e in together):
+        return gap_before(execution, due, None)
     if not is_on_time(job.schedule, execution, zone):
         return None
     # It came right on time. One job alone may have been paused until then, but not two at once.
-    span = (due[0], execution.claimed_ns - UP_NS)
+    span = (due[0], execution.claimed_ns - MAX_LATE_WHEN_UP_NS)
     others = (other for other in jobs.values() if other.job_id != job.job_id)
-    if not any(_was_silent(other, execution, ledger, span, zone) for other in others):
+    if not any(_was_idle(other, execution, activity, span, zone) for other in others):
         return None
-    if known_due_ns is not None:
-        return served_by(execution, due, None)
-    return outage_of(due[:-1], None)
+    if host_due_ns is not None:
+        return gap_before(execution, due, None)
+    return gap_of(due[:-1], None)
 
 
-def _due_in_silence(
-    job: Job, execution: Execution, ledger: Ledger, known_due_ns: int | None, zone: tzinfo
+def _due_while_idle(
+    job: Job,
+    execution: Execution,
+    activity: SchedulerActivity,
+    host_due_ns: int | None,
+    zone: tzinfo,
 ) -> list[int]:
     """Return when the job was due between its run before and this one, if nothing at all was started
     meanwhile and there were two such times; else none."""
     if job.schedule is None or job.runs_left is not None or execution.source == "direct":
         return []
-    previous = on_schedule_before(job.schedule, execution, ledger, zone)
-    if previous is None or previous.finished_ns is None or not ledger.covers(previous.claimed_ns):
+    previous = on_schedule_before(job.schedule, execution, activity, zone)
+    if previous is None or previous.finished_ns is None or not activity.covers(previous.claimed_ns):
         return []
     times = schedules.occurrences(job.schedule, previous.finished_ns, execution.claimed_ns, zone)
     due = list(times)
-    if len(due) < 2 or (known_due_ns is not None and not is_same_time(known_due_ns, due[0])):
+    if len(due) < 2 or (host_due_ns is not None and not is_same_time(host_due_ns, due[0])):
         return []
-    return due if ledger.is_silent(due[0] + UP_NS, execution.claimed_ns - UP_NS) else []
+    return (
+        due
+        if activity.nothing_started(
+            due[0] + MAX_LATE_WHEN_UP_NS, execution.claimed_ns - MAX_LATE_WHEN_UP_NS
+        )
+        else []
+    )
 
 
-def _was_silent(
-    job: Job, execution: Execution, ledger: Ledger, span: tuple[int, int], zone: tzinfo
+def _was_idle(
+    job: Job, execution: Execution, activity: SchedulerActivity, span: tuple[int, int], zone: tzinfo
 ) -> bool:
     """Return whether this cron job, too, came right on its schedule before and was due in that time."""
     schedule = job.schedule
@@ -73,21 +83,25 @@ def _was_silent(
     if job.runs_left is not None:
         return False
     # As it was before anything came back: its own late run may have been claimed just before.
-    before = replace(execution, job_id=job.job_id, claimed_ns=execution.claimed_ns - UP_NS)
-    previous = on_schedule_before(schedule, before, ledger, zone)
+    before = replace(
+        execution, job_id=job.job_id, claimed_ns=execution.claimed_ns - MAX_LATE_WHEN_UP_NS
+    )
+    previous = on_schedule_before(schedule, before, activity, zone)
     if previous is None or previous.finished_ns is None or previous.finished_ns > span[1]:
         return False
     due = schedules.occurrences(schedule, max(previous.finished_ns, span[0] - 1), span[1], zone)
     return next(due, None) is not None
 
 
-def _is_late(job: Job | None, execution: Execution, ledger: Ledger, zone: tzinfo) -> bool:
+def _is_late(
+    job: Job | None, execution: Execution, activity: SchedulerActivity, zone: tzinfo
+) -> bool:
     """Return whether a cron job's run came when a scheduler that was up would not have started it."""
     if job is None or job.schedule is None or job.schedule.kind is not ScheduleKind.CRON:
         return False
     if execution.source == "direct" or is_on_time(job.schedule, execution, zone):
         return False
-    previous = on_schedule_before(job.schedule, execution, ledger, zone)
+    previous = on_schedule_before(job.schedule, execution, activity, zone)
     if previous is None or previous.finished_ns is None:
         return False
     due = schedules.occurrences(job.schedule, previous.finished_ns, execution.claimed_ns, zone)

@@ -9,18 +9,17 @@ from typing import NamedTuple
 from ..domain.assembly import assemble
 from ..domain.evidence import Evidence, PreviousRun, UsageRows
 from ..domain.matching import Matcher
-from ..domain.missed import counted_from_ns
 from ..domain.sessions import continued, last_of
 from ..host.capabilities import Capabilities, CapabilityHistory
 from ..host.outputs import Outputs
-from ..host.state_db import Reader
+from ..host.state_db import StateReader
 from ..model import Execution, Job, Output, OutputFile, Prompt, Run, Session
-from .context import Context
+from .context import HarvestContext
 from .due_times import DueTime, DueTimes
 from .job_history import JobHistory
-from .matching import Match
 from .overdue import OverdueJobs
 from .readiness import UNMATCHED_GRACE_NS, Readiness
+from .session_matching import Match
 
 Families = Mapping[str, Sequence[Session]]
 """By root id, every session below it."""
@@ -30,7 +29,7 @@ Families = Mapping[str, Sequence[Session]]
 class _Steps:
     """What was read for the sessions of several runs together."""
 
-    below: Families = field(default_factory=dict)
+    descendants: Families = field(default_factory=dict)
     usage_rows: UsageRows = field(default_factory=dict)
     tool_calls: Mapping[str, int] = field(default_factory=dict)
     prompts: Mapping[str, Prompt] = field(default_factory=dict)
@@ -46,12 +45,12 @@ class _Times(NamedTuple):
     """For a run that never ended: when it last did something."""
 
 
-class RunAssembler:
+class RunBuilder:
     """Makes runs of what one harvest has found."""
 
     def __init__(
         self,
-        context: Context,
+        context: HarvestContext,
         *,
         matcher: Matcher,
         readiness: Readiness,
@@ -59,8 +58,8 @@ class RunAssembler:
         due_times: DueTimes,
         overdue: OverdueJobs,
         outputs: Outputs,
-        hosts: CapabilityHistory,
-        reader: Reader | None,
+        capability_history: CapabilityHistory,
+        reader: StateReader | None,
     ) -> None:
         """`reader` is None when there is no state.db, or it cannot be read."""
         self._context = context
@@ -70,7 +69,7 @@ class RunAssembler:
         self._due_times = due_times
         self._overdue = overdue
         self._outputs = outputs
-        self._hosts = hosts
+        self._capability_history = capability_history
         self._reader = reader
 
     def go_without_sessions(self) -> None:
@@ -85,16 +84,18 @@ class RunAssembler:
         reader = self._reader
         if reader is None or not matches:
             return []
-        matches, below = self._with_host_rules(
+        matches, descendants = self._with_host_rules(
             reader, matches, reader.descendants([match.session for match in matches])
         )
         matches = [
             match
             for match in matches
             if match.execution is not None
-            or self._readiness.conversation_is_over(match.session, _last(match.session, below))
+            or self._readiness.conversation_is_over(
+                match.session, _last(match.session, descendants)
+            )
         ]
-        steps = self._read_steps(reader, [match.session for match in matches], below)
+        steps = self._read_steps(reader, [match.session for match in matches], descendants)
         return [self._evidence(match.execution, match.session, steps) for match in matches]
 
     def of_execution(self, execution: Execution) -> Evidence:
@@ -103,24 +104,24 @@ class RunAssembler:
 
     def of_output(self, saved: OutputFile, output: Output) -> Evidence:
         """Return the evidence of a run that left an output file and nothing else."""
-        host = self._hosts.of_row(saved.saved_ns, in_ledger=False)
+        capabilities = self._capability_history.for_run(saved.saved_ns, in_ledger=False)
         return Evidence(
             profile=self._context.home.profile,
             job_id=saved.job_id,
-            job=self._history.at(saved.job_id, saved.saved_ns),
-            job_now=self._history.now.get(saved.job_id),
+            definition=self._history.at(saved.job_id, saved.saved_ns),
+            latest_definition=self._history.now.get(saved.job_id),
             execution=None,
             session=None,
-            delivers_notice_of_empty_reply=host.delivers_notice_of_empty_reply,
+            delivers_notice_of_empty_reply=capabilities.delivers_notice_of_empty_reply,
             output=output,
-            saved=saved,
-            known_due_ns=self._due_times.without_execution(saved.job_id, saved.saved_ns),
+            output_file=saved,
+            host_due_ns=self._due_times.take_without_execution(saved.job_id, saved.saved_ns),
         )
 
     def read_output(self, saved: OutputFile) -> Output | None:
         """Return what an output file says that belongs to no execution."""
-        host = self._hosts.of_row(saved.saved_ns, in_ledger=False)
-        return self._outputs.read(saved, host)
+        capabilities = self._capability_history.for_run(saved.saved_ns, in_ledger=False)
+        return self._outputs.read(saved, capabilities)
 
     def runs_of(self, evidence: Sequence[Evidence]) -> list[tuple[Evidence, Run]]:
         """Return the evidence, each with the run that it describes."""
@@ -130,37 +131,44 @@ class RunAssembler:
     # --- what the steps of an agent say ---------------------------------------------------------
 
     def _with_host_rules(
-        self, reader: Reader, matches: Sequence[Match], below: Families
+        self, reader: StateReader, matches: Sequence[Match], descendants: Families
     ) -> tuple[Sequence[Match], Families]:
         """Return the same, with what the host that wrote each session makes of its last message."""
-        if not self._hosts.are_several:
-            return matches, below
+        if not self._capability_history.has_older_rows:
+            return matches, descendants
         lasts: dict[Capabilities, list[Session]] = {}
         for execution, session in matches:
-            last = _last(session, below)
-            host = self._hosts.of_row(_ended_ns(last), in_ledger=execution is not None)
-            lasts.setdefault(host, []).append(last)
+            last = _last(session, descendants)
+            capabilities = self._capability_history.for_run(
+                _ended_ns(last), in_ledger=execution is not None
+            )
+            lasts.setdefault(capabilities, []).append(last)
         changed: dict[str, Session] = {}
-        for host, sessions in lasts.items():
-            changed |= reader.as_written_by(host, sessions)
+        for capabilities, sessions in lasts.items():
+            changed |= reader.reinterpreted_for(capabilities, sessions)
         return (
             [Match(e, changed.get(s.session_id, s)) for e, s in matches],
-            {root: [changed.get(s.session_id, s) for s in some] for root, some in below.items()},
+            {
+                root: [changed.get(s.session_id, s) for s in some]
+                for root, some in descendants.items()
+            },
         )
 
-    def _read_steps(self, reader: Reader, roots: Sequence[Session], below: Families) -> _Steps:
+    def _read_steps(
+        self, reader: StateReader, roots: Sequence[Session], descendants: Families
+    ) -> _Steps:
         everyone = [root.session_id for root in roots]
-        everyone += [s.session_id for root in roots for s in below.get(root.session_id, ())]
+        everyone += [s.session_id for root in roots for s in descendants.get(root.session_id, ())]
         return _Steps(
-            below=below,
+            descendants=descendants,
             usage_rows=reader.usage_rows(everyone),
-            tool_calls=reader.tool_calls(roots, below),
+            tool_calls=reader.tool_calls(roots, descendants),
             prompts=_prompts(
-                reader, [root for root in roots if self._has_telling_prompt(root)], below
+                reader, [root for root in roots if self._prompt_has_host_text(root)], descendants
             ),
         )
 
-    def _has_telling_prompt(self, session: Session) -> bool:
+    def _prompt_has_host_text(self, session: Session) -> bool:
         """Return whether its job names skills, a script before the agent, or jobs whose outputs it is
         given: only then does its prompt hold more than its owner's words."""
         job = self._history.at(session.job_id or "", session.started_ns)
@@ -171,30 +179,30 @@ class RunAssembler:
     def _evidence(
         self, execution: Execution | None, session: Session | None, steps: _Steps
     ) -> Evidence:
-        below = steps.below.get(session.session_id, ()) if session else ()
+        descendants = steps.descendants.get(session.session_id, ()) if session else ()
         job_id = _job_id(execution, session)
-        times = self._times(execution, session, last_of(session, below) if session else None)
+        times = self._times(execution, session, last_of(session, descendants) if session else None)
         ended_ns = self._context.now_ns if times.ended_ns is None else times.ended_ns
         job = self._history.at(job_id, ended_ns)
         previous = self._previous(execution) if execution is not None else None
         due = self._due(execution, job_id, job, previous, times)
-        host = self._hosts.of_row(ended_ns, in_ledger=execution is not None)
+        capabilities = self._capability_history.for_run(ended_ns, in_ledger=execution is not None)
         # The output file is read only where the databases leave a question.
         is_complete = execution is not None and session is not None and due.job is not None
         return Evidence(
             profile=self._context.home.profile,
             job_id=job_id,
-            job=due.job,
-            job_now=self._history.now.get(job_id),
+            definition=due.job,
+            latest_definition=self._history.now.get(job_id),
             execution=execution,
             session=session,
-            below=below,
+            descendants=descendants,
             usage_rows=steps.usage_rows,
             tool_calls=steps.tool_calls,
             prompt=steps.prompts.get(session.session_id) if session else None,
-            output=None if is_complete else self._output(execution, job_id, times, host),
-            delivers_notice_of_empty_reply=host.delivers_notice_of_empty_reply,
-            known_due_ns=due.known_ns,
+            output=None if is_complete else self._output(execution, job_id, times, capabilities),
+            delivers_notice_of_empty_reply=capabilities.delivers_notice_of_empty_reply,
+            host_due_ns=due.host_due_ns,
             previous=previous,
             counted_from_ns=due.counted_from_ns,
             last_activity_ns=times.last_activity_ns,
@@ -209,19 +217,21 @@ class RunAssembler:
         times: _Times,
     ) -> DueTime:
         if execution is None:
-            return DueTime(job, self._due_times.without_execution(job_id, times.began_ns), None)
+            return DueTime(
+                job, self._due_times.take_without_execution(job_id, times.began_ns), None
+            )
         overdue = self._overdue.of_job(job_id)
         return self._due_times.of_execution(execution, job, previous, overdue)
 
     def _output(
-        self, execution: Execution | None, job_id: str, times: _Times, host: Capabilities
+        self, execution: Execution | None, job_id: str, times: _Times, capabilities: Capabilities
     ) -> Output | None:
         """Return what the output file of the run says; None for a run that never ended."""
         if times.ended_ns is None:
             return None
         slack_ns = 0 if execution is not None else UNMATCHED_GRACE_NS
         return self._outputs.of_run(
-            job_id, times.began_ns, times.ended_ns, slack_ns=slack_ns, host=host
+            job_id, times.began_ns, times.ended_ns, slack_ns=slack_ns, capabilities=capabilities
         )
 
     def _times(
@@ -249,7 +259,7 @@ class RunAssembler:
         """Return the job's run before this one, from this harvest or from the journal."""
         before = self._matcher.before(execution)
         if before is not None:
-            return PreviousRun(began_ns=before.began_ns, counted_from_ns=counted_from_ns(before))
+            return PreviousRun(began_ns=before.began_ns, counted_from_ns=before.counted_from_ns)
         times = self._context.journal.runs.previous_times(execution.job_id, execution.began_ns)
         return None if times is None else PreviousRun(began_ns=times[0], counted_from_ns=times[1])
 
@@ -260,21 +270,25 @@ def _job_id(execution: Execution | None, session: Session | None) -> str:
     return (session.job_id if session is not None else None) or ""
 
 
-def _last(root: Session, below: Families) -> Session:
-    return last_of(root, below.get(root.session_id, ()))
+def _last(root: Session, descendants: Families) -> Session:
+    return last_of(root, descendants.get(root.session_id, ()))
 
 
 def _ended_ns(session: Session) -> int:
     return session.moved_ns if session.ended_ns is None else session.ended_ns
 
 
-def _prompts(reader: Reader, roots: Sequence[Session], below: Families) -> dict[str, Prompt]:
+def _prompts(
+    reader: StateReader, roots: Sequence[Session], descendants: Families
+) -> dict[str, Prompt]:
     """Return by root id what its prompt shows.
 
     The first session of a conversation that has any message holds the prompt: some hosts write all that
     was said into the last of the sessions that continue one another.
     """
-    chains = {root.session_id: continued(root, below.get(root.session_id, ())) for root in roots}
+    chains = {
+        root.session_id: continued(root, descendants.get(root.session_id, ())) for root in roots
+    }
     found = reader.messages.prompts([s.session_id for chain in chains.values() for s in chain])
     prompts: dict[str, Prompt] = {}
     for root_id, chain in chains.items():

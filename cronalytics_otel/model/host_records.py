@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
+from typing import NamedTuple
 
 from .run import OUTPUT_ID, DeliveryOutcome
 from .times import wall_clock_ns
@@ -12,6 +13,13 @@ from .usage import CostStatus, Usage
 
 TERMINAL = frozenset({"completed", "failed", "unknown"})
 OPEN = frozenset({"claimed", "running"})
+
+
+class Watermark(NamedTuple):
+    """The newest row of a host's table that was read: trusted only while that rowid still holds that id."""
+
+    rowid: int = 0
+    row_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +43,25 @@ class Execution:
     """The host's `scheduled_instant`; None where it writes none."""
 
     @property
-    def terminal(self) -> bool:
+    def is_terminal(self) -> bool:
+        """Whether the host will not change the row any more."""
         return self.status in TERMINAL
 
     @property
-    def known_open(self) -> bool:
+    def is_open(self) -> bool:
         """Whether it is claimed or running. A status that we do not know is neither open nor terminal."""
         return self.status in OPEN
+
+    @property
+    def ended_itself(self) -> bool:
+        """Whether its own process wrote how it ended. `unknown` means that the process died."""
+        return self.status in ("completed", "failed")
+
+    @property
+    def counted_from_ns(self) -> int:
+        """The time from which the host counts the next due time: the end, or the claim if it has none."""
+        ended_ns = self.finished_ns if self.ended_itself else None
+        return self.claimed_ns if ended_ns is None else ended_ns
 
     @property
     def began_ns(self) -> int:
@@ -74,8 +94,8 @@ class LastMessage:
     """Its first 200 characters, without blanks around the message."""
     tail: str
     """Its last 200 characters."""
-    is_final: bool = False
-    """The model finished with it, and asked for no tool."""
+    ends_turn: bool = False
+    """The model ended its turn with it, and asked for no tool."""
     asks_for_silence: bool = False
     """By the host's rule, it asks that nothing be delivered."""
     ends_run: bool = False
@@ -100,7 +120,7 @@ class Session:
     title: str | None
     tool_calls: int | None
     """None where the host does not count them."""
-    spending: ModelUsage
+    model_usage: ModelUsage
     last_message: LastMessage | None = None
     compressed: bool = False
     """It ended because its history was compressed; another session continues it."""
@@ -121,8 +141,8 @@ class Session:
         return wall_clock_ns(self.wall_clock, "%Y%m%d%H%M%S", zone)
 
 
-class Ending(StrEnum):
-    """How an output file says that the run ended; the host's own texts stand beside each."""
+class OutputStatus(StrEnum):
+    """How a run ended by its output file; the host's own texts stand beside each."""
 
     ANSWERED = "answered"
     """`## Response`, or a script's output."""
@@ -134,7 +154,7 @@ class Ending(StrEnum):
     """`Script gate returned wakeAgent=false`."""
     NOTHING = "nothing"
     """An empty file: the script before the agent had no data for it, and it was not woken."""
-    SILENT = "silent"
+    NO_OUTPUT = "no_output"
     """A script that printed nothing."""
 
 
@@ -142,7 +162,7 @@ class Ending(StrEnum):
 class Output:
     """What an output file says of its run."""
 
-    ending: Ending
+    status: OutputStatus
     name: str | None
     """The job's name."""
     schedule: str | None

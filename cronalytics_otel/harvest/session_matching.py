@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from ..domain.matching import Matcher
 from ..model import Execution, Session
-from .changes import Known, LedgerChanges
-from .context import Context
+from .changes import EarlierHarvests, LedgerChanges
+from .context import HarvestContext
 from .readiness import Readiness
 
 
@@ -35,7 +35,11 @@ class SessionMatching:
     """Matches the sessions of one harvest with its executions, one to one."""
 
     def __init__(
-        self, context: Context, known: Known, changes: LedgerChanges, readiness: Readiness
+        self,
+        context: HarvestContext,
+        known: EarlierHarvests,
+        changes: LedgerChanges,
+        readiness: Readiness,
     ) -> None:
         self._journal = context.journal
         self._had_runs = known.has_runs
@@ -59,7 +63,7 @@ class SessionMatching:
             elif self._may_match_by_end(session):
                 matches.open.append(session.session_id)
                 self._postponed.append(session)
-            elif self._readiness.has_ended(session):
+            elif self._readiness.is_complete(session):
                 self._add_alone(matches, session)
             else:
                 matches.open.append(session.session_id)
@@ -75,7 +79,7 @@ class SessionMatching:
             execution = self.matcher.by_end(session)
             if execution is not None:
                 self._add(matches, execution, session)
-            elif self._readiness.has_ended(session):
+            elif self._readiness.is_complete(session):
                 self._add_alone(matches, session)
         return matches
 
@@ -103,6 +107,4 @@ class SessionMatching:
     def _may_match_by_end(self, session: Session) -> bool:
         """Return whether the ledger should know the session's execution, or has one that ended with it:
         a clock that was set back may let a session seem older than the whole ledger."""
-        return (
-            self._readiness.in_ledger_times(session) or self.matcher.ends_with(session) is not None
-        )
+        return self._readiness.ledger_covers(session) or self.matcher.ends_with(session) is not None
