@@ -1,4 +1,4 @@
-"""Makes one `Run` of the evidence of it. Pure functions."""
+"""Makes one `Run` of its evidence. Pure functions."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from . import scripts
 from .delivery import delivery_of, platforms
 from .evidence import Evidence
 from .matching import SLACK_NS
+from .sessions import recorded_times
 from .spending import main_model, spent
 
 JOB_SLACK_NS = 60 * NS
@@ -40,14 +41,14 @@ def assemble(evidence: Evidence, zone: tzinfo, zone_name: str | None) -> Run:
     prompt = scripts.own_prompt(evidence.prompt, evidence.definition)
     last_message = last.last_message if last is not None else None
     by_host = outcomes.hide_answer_in_error(_end_by_host(evidence, last, latest), last_message)
-    ended = outcomes.with_prompt_fault(by_host, prompt)
+    end = outcomes.with_prompt_fault(by_host, prompt)
     silent = _silent(evidence, by_host.outcome, last_message)
     mode = _mode(evidence)
     kind, expression = _schedule_shown(evidence)
     due_ns, trigger = _origin(evidence, zone)
     model, provider = main_model(evidence)
     usage, cost_usd, cost_status = spent(evidence)
-    delivery, delivery_error = delivery_of(evidence, ended, latest, silent=silent)
+    delivery, delivery_error = delivery_of(evidence, end, latest, silent=silent)
     job, session, execution = evidence.definition, evidence.session, evidence.execution
     return Run(
         profile=evidence.profile,
@@ -65,10 +66,10 @@ def assemble(evidence: Evidence, zone: tzinfo, zone_name: str | None) -> Run:
         claimed_ns=execution.claimed_ns if execution else None,
         started_ns=started_ns,
         ended_ns=ended_ns,
-        outcome=ended.outcome,
-        outcome_source=ended.source,
-        error_type=ended.error_type,
-        error_message=ended.error_message,
+        outcome=end.outcome,
+        outcome_source=end.source,
+        error_type=end.error_type,
+        error_message=end.error_message,
         model=model,
         provider=provider,
         usage=usage,
@@ -83,9 +84,9 @@ def assemble(evidence: Evidence, zone: tzinfo, zone_name: str | None) -> Run:
         delivery_outcome=delivery,
         delivery_target=platforms(job.deliver) if job and job.deliver else None,
         delivery_error=delivery_error,
-        script_exit_code=scripts.exit_code(prompt, ended, mode),
+        script_exit_code=scripts.exit_code(prompt, end, mode),
         script_ended_ns=scripts.ended_ns(prompt, execution, session, zone),
-        skip_reason=ended.skip_reason,
+        skip_reason=end.skip_reason,
         fed_by=scripts.fed_by(prompt, session, zone),
     )
 
@@ -97,15 +98,10 @@ def _times(evidence: Evidence, last: Session | None) -> tuple[int, int]:
     """Return start and end. A clock that was set back never gives a negative duration."""
     if evidence.output_file is not None:
         return evidence.output_file.saved_ns, evidence.output_file.saved_ns
-    session_ended_ns = last.ended_ns if last is not None else None
-    if evidence.execution is not None:
-        started_ns, ended_ns = evidence.execution.began_ns, evidence.execution.finished_ns
-        if ended_ns is not None and ended_ns < started_ns:
-            # The clock was set back, perhaps only after the session had ended.
-            ended_ns = session_ended_ns
-    else:
-        started_ns = evidence.session.started_ns if evidence.session else 0
-        ended_ns = session_ended_ns
+    started_ns, ended_ns = recorded_times(evidence.execution, evidence.session, last)
+    if ended_ns is not None and ended_ns < started_ns:
+        # The clock was set back, perhaps only after the session had ended.
+        ended_ns = last.ended_ns if last is not None else None
     if ended_ns is None:
         ended_ns = evidence.last_activity_ns
     return started_ns, max(started_ns, ended_ns if ended_ns is not None else started_ns)
@@ -135,11 +131,11 @@ def _origin(evidence: Evidence, zone: tzinfo) -> tuple[int | None, Trigger | Non
     return due_ns, trigger
 
 
-# --- how it ended -------------------------------------------------------------------------------
+# --- how it ended -----------------------------------------------------------------------------
 
 
 def _end_by_host(evidence: Evidence, last: Session | None, latest: Job | None) -> outcomes.RunEnd:
-    """Return how the host has it that the run ended. `last` is the last session of its agent."""
+    """Return how the run ended by the host's records. `last` is the last session of its agent."""
     if evidence.execution is not None:
         return outcomes.from_ledger(
             evidence.execution,
@@ -158,7 +154,7 @@ def _end_by_host(evidence: Evidence, last: Session | None, latest: Job | None) -
         last_message=last.last_message if last is not None else None,
         output=evidence.output,
         job_status=job_status,
-        ended=last is not None and last.ended_ns is not None,
+        has_end=last is not None and last.ended_ns is not None,
     )
 
 

@@ -14,7 +14,7 @@ Delivery = tuple[DeliveryOutcome | None, str | None]
 
 
 def delivery_of(
-    evidence: Evidence, ended: RunEnd, latest: Job | None, *, silent: bool | None
+    evidence: Evidence, end: RunEnd, latest: Job | None, *, silent: bool | None
 ) -> Delivery:
     """Return what became of the answer, and the host's error.
 
@@ -29,7 +29,7 @@ def delivery_of(
         return DeliveryOutcome.NOT_CONFIGURED, None
     if error is not None:
         return DeliveryOutcome.FAILED, error
-    if silent or ended.outcome is Outcome.SKIPPED or _is_held_back(evidence, ended, latest):
+    if silent or end.outcome is Outcome.SKIPPED or _is_held_back(evidence, end, latest):
         return DeliveryOutcome.SUPPRESSED, None
     if latest is None or deliver == "origin":
         # Without an origin the answer went to the home channels, or nowhere if there are none.
@@ -37,9 +37,9 @@ def delivery_of(
     return DeliveryOutcome.DELIVERED, None
 
 
-def _is_held_back(evidence: Evidence, ended: RunEnd, latest: Job | None) -> bool:
+def _is_held_back(evidence: Evidence, end: RunEnd, latest: Job | None) -> bool:
     """Return whether there was an empty reply, and no notice of it was delivered either."""
-    if ended.error_type is not ErrorType.EMPTY_RESPONSE:
+    if end.error_type is not ErrorType.EMPTY_RESPONSE:
         return False
     if evidence.delivers_notice_of_empty_reply:
         return latest is not None and latest.last_status == "error"

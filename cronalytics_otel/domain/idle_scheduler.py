@@ -1,4 +1,4 @@
-"""Missed runs by the ledger alone: a silence of everything, and what came after it. Pure functions."""
+"""Missed runs concluded from the ledger alone: a time in which no job was started. Pure functions."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def missed_by_idle_ledger(
     host_due_ns: int | None,
     zone: tzinfo,
 ) -> Gap | None:
-    """Return what was missed before this run, when nobody looked at the job meanwhile.
+    """Return what was missed before this run.
 
-    Its definition may have been another one then, or it was paused. So the two runs before must have
-    been right on its schedule, nothing at all may have been started in between, and this run (or one of
-    another job at the same time) must be too late for a scheduler that was up.
+    For jobs that no harvest saw overdue. The job may have been paused or edited, so its two runs before
+    must have been on schedule, no run of any job may have started in between, and this run (or another at
+    the same time) must be late.
     """
     due = _due_while_idle(job, execution, activity, host_due_ns, zone)
     if job.schedule is None or not due:
@@ -64,13 +64,8 @@ def _due_while_idle(
     due = list(times)
     if len(due) < 2 or (host_due_ns is not None and not is_same_time(host_due_ns, due[0])):
         return []
-    return (
-        due
-        if activity.nothing_started(
-            due[0] + MAX_LATE_WHEN_UP_NS, execution.claimed_ns - MAX_LATE_WHEN_UP_NS
-        )
-        else []
-    )
+    first_ns, last_ns = due[0] + MAX_LATE_WHEN_UP_NS, execution.claimed_ns - MAX_LATE_WHEN_UP_NS
+    return due if activity.nothing_started(first_ns, last_ns) else []
 
 
 def _was_idle(

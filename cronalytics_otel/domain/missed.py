@@ -3,11 +3,11 @@
 The host counts on from the end of each run: `next_run_at` is the occurrence that follows it, and what
 falls due while the job itself runs is skipped by design. A scheduler that finds a job past its time runs
 it once, late, for the first time that it was due, and drops the others: those are missed. A scheduler
-that is up misses nothing, so one of two things shows an gap:
+that is up misses nothing, so one of two things shows a gap:
 
 - jobs.json as it was read: the job was past its time, and had not run (`OverdueSighting`). That is proof;
-- the ledger: nothing at all was started meanwhile, and what came next came late, or another job fell
-  silent at the same time (`idle_scheduler.missed_by_idle_ledger`). That is a conclusion.
+- the ledger: nothing at all was started meanwhile, and what came next came late, or another job did
+  not run either at that time (`idle_scheduler.missed_by_idle_ledger`). That is a conclusion.
 """
 
 from __future__ import annotations
@@ -26,20 +26,25 @@ from .schedule import MAX_LATE_WHEN_UP_NS, SAME_TIME_NS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverdueSighting:
-    """A job that was past its time when its definition was read, and had not run."""
+    """A job that was past its time, and had not run, when its definition was read."""
 
     due_ns: int
     """`next_run_at`."""
     until_ns: int
-    """The newest time at which it had not run and should have: a look at it, or the pause."""
+    """When it was last known to be overdue: the last time it was read, or when it was paused."""
     runs_left: int | None
     changed_ns: int | None = None
-    """When it was seen to be due for another time, paused or gone; 0 once that has been reported."""
+    """When it was seen to be due for another time, paused or gone."""
+    reported: bool = False
+    """Whether what was missed is in the journal already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """The runs that one job missed in one gap. `ran_for_ns` is the time that the late run stands for."""
+    """A row of occurrences of one job that had no run.
+
+    `ran_for_ns` is the occurrence that the late run made up for.
+    """
 
     first_ns: int
     last_ns: int
@@ -48,9 +53,10 @@ class Gap:
 
 
 def was_overdue(seen: Sequence[OverdueSighting], execution: Execution, due_ns: int) -> bool:
-    """Return whether the job was seen past this time, with nothing changed until this run."""
+    """Return whether the job was seen overdue for this time and stayed so until this run."""
     return any(
-        is_same_time(overdue.due_ns, due_ns)
+        not overdue.reported
+        and is_same_time(overdue.due_ns, due_ns)
         and (
             overdue.changed_ns is None or execution.claimed_ns <= overdue.changed_ns + SAME_TIME_NS
         )
@@ -70,13 +76,13 @@ def updated_sightings(
         return [*before, _seen_again(last, job, seen_ns)]
     if last is not None and last.changed_ns is None:
         last = replace(last, changed_ns=seen_ns)
-    ended = [last] if last is not None and last.changed_ns != 0 else []
+    ended = [last] if last is not None and not last.reported else []
     found = _past_its_time(job, seen_ns)
     return [*before, *ended, *([found] if found is not None else [])]
 
 
 def _seen_again(known: OverdueSighting, job: Job, seen_ns: int) -> OverdueSighting:
-    if known.changed_ns is not None:
+    if known.changed_ns is not None or known.reported:
         return known
     if job.enabled:
         return replace(known, until_ns=max(known.until_ns, seen_ns), runs_left=job.runs_left)
@@ -108,21 +114,21 @@ def before_run(
 ) -> Gap | None:
     """Return what was missed until this run, the first since the job was seen overdue.
 
-    `counted_from_ns` is the end of the run before, from where the host counted on.
+    `counted_from_ns` is the time that the host counted this due time from, if it is known.
     """
     if execution.claimed_ns < overdue.until_ns - SAME_TIME_NS:
-        return None  # the clocks disagree: it was seen not to have run after it had
+        return None  # the clocks disagree: the job was seen overdue after it had run
     if overdue.changed_ns is not None and execution.claimed_ns > overdue.changed_ns + SAME_TIME_NS:
         return without_run(overdue, schedule, counted_from_ns=counted_from_ns, zone=zone)
-    seen = min(overdue.until_ns + MAX_LATE_WHEN_UP_NS, execution.claimed_ns)
+    limit_ns = min(overdue.until_ns + MAX_LATE_WHEN_UP_NS, execution.claimed_ns)
     if execution.source == "direct":
-        # A person was faster than the scheduler: this run serves what was just due.
+        # A person was faster than the scheduler: this run makes up for what was just due.
         late_ns = round(schedules.grace_s(schedule) * NS)
-        limit_ns = min(seen, execution.claimed_ns - late_ns)
+        limit_ns = min(limit_ns, execution.claimed_ns - late_ns)
         return gap_of(
             _due_times(overdue, schedule, counted_from_ns, limit_ns, zone), overdue.runs_left
         )
-    due = list(_due_times(overdue, schedule, counted_from_ns, seen, zone))
+    due = list(_due_times(overdue, schedule, counted_from_ns, limit_ns, zone))
     return gap_before(execution, due, overdue.runs_left)
 
 
@@ -144,7 +150,7 @@ def run_of(
     scheduler_down: bool | None,
     zone_name: str | None,
 ) -> Run:
-    """Return the gap as a run that never was. Its id is the same in a journal built anew."""
+    """Return the gap as a run with the outcome `missed`. Its id is the same in a journal built anew."""
     key = f"{job_id}\0{gap.first_ns // NS}".encode("utf-8", "surrogatepass")
     schedule = job.schedule if job else None
     return Run(
@@ -199,23 +205,24 @@ def _due_times(
     if schedule.kind is ScheduleKind.ONCE:
         yield from (ns for ns in (overdue.due_ns,) if ns <= limit_ns)
         return
-    base_ns = overdue.due_ns - 1
+    from_ns = overdue.due_ns - 1
     if schedule.kind is ScheduleKind.INTERVAL and schedule.interval_s:
         step_ns = round(schedule.interval_s * NS)
-        base_ns = overdue.due_ns - step_ns
+        from_ns = overdue.due_ns - step_ns
         # By the ledger's end if it can be, so that a journal built anew finds the same times.
-        if counted_from_ns is not None and abs(counted_from_ns - base_ns) <= SAME_TIME_NS:
-            base_ns = counted_from_ns
+        if counted_from_ns is not None and abs(counted_from_ns - from_ns) <= SAME_TIME_NS:
+            from_ns = counted_from_ns
     elif overdue.due_ns <= limit_ns:
         # Whatever the schedule says: a person can make a job due at once.
         yield overdue.due_ns
-        base_ns = overdue.due_ns
-    yield from schedules.occurrences(schedule, base_ns, limit_ns, zone)
+        from_ns = overdue.due_ns
+    yield from schedules.occurrences(schedule, from_ns, limit_ns, zone)
 
 
 def gap_before(execution: Execution, due: list[int], runs_left: int | None) -> Gap | None:
-    """Return what this late run leaves missed: all but the time that it stands for (the host's own word,
-    else the first), and those just before it, which a scheduler that is up may have taken together."""
+    """Return what this late run leaves missed: all but the time that it ran for (scheduled_instant,
+    else the first due time), and those just before it, which a scheduler that is up may have taken
+    together."""
     if not due:
         return None
     ran_for_ns = execution.scheduled_ns if execution.scheduled_ns in due else due[0]
@@ -227,7 +234,7 @@ def gap_before(execution: Execution, due: list[int], runs_left: int | None) -> G
 
 
 def gap_of(due: Iterable[int], runs_left: int | None) -> Gap | None:
-    """Return these times as one gap. A job has no more than `runs_left` runs to miss."""
+    """Return these times as a gap. A job has no more than `runs_left` runs to miss."""
     missed = list(due)[:runs_left]
     if not missed:
         return None

@@ -28,12 +28,13 @@ EMPTY_REPLY = (
 )
 """The host's own text. We use it wherever we find an empty reply, so that one query finds these runs."""
 
-PROCESS_GONE = "The process that ran it is gone, and it never wrote how the run ended."
+PROCESS_GONE = "The process that ran it is gone, and it never wrote how the run end."
 NEVER_ENDED = "It never ended, and nothing has moved since."
 NO_ANSWER = "The session ended without an answer of the model."
 MODEL_DECLINED = "the model declined to respond"
 ANSWER_FOR_ERROR = (
-    "The agent had no turn left, or was interrupted: Hermes gives its answer for the error."
+    "The agent had no turn left, or was interrupted: Hermes reports the agent's answer as the error "
+    "message."
 )
 
 JobStatus = tuple[str, str | None]
@@ -42,7 +43,7 @@ JobStatus = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """How a run ended. `error_message` is the host's own text, whole."""
+    """How a run end. `error_message` is the host's own text, whole."""
 
     outcome: Outcome
     source: OutcomeSource
@@ -65,7 +66,7 @@ _REFUSAL = re.compile(
 
 
 def failed(error: str | None, source: OutcomeSource) -> RunEnd:
-    """Return a failure with the host's text, which tells a timeout and an interruption apart."""
+    """Return a failure with the host's text, which shows whether it was a timeout or an interruption."""
     if error is not None:
         error = _REFUSAL.sub(r"\1" + MODEL_DECLINED, error)
     error_type = classify(error) if error else ErrorType.OTHER
@@ -106,14 +107,14 @@ _SKIPPED = {
 
 
 def _skipped_or_succeeded(output: Output, source: OutcomeSource) -> RunEnd:
-    """Return the end of an agent job's run that left no session, as its output file has it."""
+    """Return the end of an agent's run that left no session, by its output file."""
     reason = _SKIPPED.get(output.status)
     return RunEnd(
         outcome=Outcome.SKIPPED if reason else Outcome.SUCCESS, source=source, skip_reason=reason
     )
 
 
-# --- by what the host kept of the run -----------------------------------------------------------
+# --- by what the host wrote of the run ----------------------------------------------------------
 
 
 def from_ledger(
@@ -123,11 +124,11 @@ def from_ledger(
     has_session: bool,
     output: Output | None,
 ) -> RunEnd:
-    """Return the end of an execution in a final state, or (`abandoned`) of one whose owner is gone.
+    """Return the end of a terminal execution, or `abandoned` if the execution's process is gone.
 
-    The ledger has `completed` for an agent job whose gate script printed no: no session exists then,
-    and the output file shows it. Without that file, a run of a job with a gate that left no session is
-    taken for gated too, as an inference.
+    The ledger has `completed` also for a run whose gate script decided not to wake the agent. No session
+    exists then, and the output file shows it. Without the file, a job with a script and no session counts
+    as skipped too (inferred).
     """
     if execution.status == "failed":
         return failed(execution.error, OutcomeSource.LEDGER)
@@ -161,7 +162,7 @@ def from_session(
     last_message: LastMessage | None,
     output: Output | None,
     job_status: JobStatus | None,
-    ended: bool,
+    has_end: bool,
 ) -> RunEnd:
     """Return the end of a run that has a session and no execution.
 
@@ -176,7 +177,7 @@ def from_session(
         return _empty_reply(OutcomeSource.JOB)
     if job_status is not None or (output is not None and output.status is OutputStatus.ANSWERED):
         return _succeeded(OutcomeSource.JOB)
-    if not ended and not (answered and last_message is not None and last_message.ends_run):
+    if not has_end and not (answered and last_message is not None and last_message.ends_run):
         return abandoned(OutcomeSource.INFERRED, NEVER_ENDED)
     return _by_last_message(last_message)
 
@@ -215,24 +216,24 @@ _ERROR_TEXT_AS_ANSWER = re.compile(
 )
 """The texts of errors that the host itself puts in the place of an answer."""
 _MIN_COMMON_CHARS = 40
-"""Two texts that share so many characters at an end do so by no coincidence."""
+"""Two texts that share this many characters at an end share them for a reason."""
 
 
-def hide_answer_in_error(ended: RunEnd, last: LastMessage | None) -> RunEnd:
-    """Return the same end, but without an error text that is the agent's answer.
+def hide_answer_in_error(end: RunEnd, last: LastMessage | None) -> RunEnd:
+    """Return the end without an error text that is the agent's answer.
 
     The host raises a `RuntimeError` of the answer where a run is not completed and has no error. An
     answer is content, and says nothing of the error's class.
     """
-    if ended.source not in (OutcomeSource.LEDGER, OutcomeSource.JOB) or not is_answer(last):
-        return ended
-    if ended.error_type in (None, ErrorType.EMPTY_RESPONSE, ErrorType.ABANDONED):
-        return ended
-    if not _is_error_the_answer(ended.error_message, last):
-        return ended
+    if end.source not in (OutcomeSource.LEDGER, OutcomeSource.JOB) or not is_answer(last):
+        return end
+    if end.error_type in (None, ErrorType.EMPTY_RESPONSE, ErrorType.ABANDONED):
+        return end
+    if not _is_error_the_answer(end.error_message, last):
+        return end
     return RunEnd(
         outcome=Outcome.FAILURE,
-        source=ended.source,
+        source=end.source,
         error_type=ErrorType.INCOMPLETE_RESPONSE,
         error_message=ANSWER_FOR_ERROR,
     )
@@ -261,17 +262,17 @@ def _repeats(error: str, last: LastMessage) -> bool:
     )
 
 
-def with_prompt_fault(ended: RunEnd, prompt: Prompt | None) -> RunEnd:
+def with_prompt_fault(end: RunEnd, prompt: Prompt | None) -> RunEnd:
     """Return a failure where the agent began without what its job names, although the host counts a
     success: a skill was not found, or the script before the agent failed or was blocked."""
-    if prompt is None or ended.outcome is not Outcome.SUCCESS:
-        return ended
+    if prompt is None or end.outcome is not Outcome.SUCCESS:
+        return end
     error_type, error = None, prompt.script_error
     if prompt.missing_skills is not None:
         error_type = ErrorType.SKILL_NOT_FOUND
         error = f"Skill(s) not found and skipped: {prompt.missing_skills}"
     if error is None:
-        return ended
+        return end
     return RunEnd(
         outcome=Outcome.FAILURE,
         source=OutcomeSource.SESSION,
@@ -288,5 +289,5 @@ def is_answer(last: LastMessage | None) -> TypeGuard[LastMessage]:
 
 
 def is_silent(last: LastMessage | None) -> bool | None:
-    """Return whether the agent asked that its answer be not delivered; None without an answer."""
+    """Return whether the agent asked not to have its answer delivered; None without an answer."""
     return last.asks_for_silence if is_answer(last) else None

@@ -15,15 +15,17 @@ GRACE_MIN_S, GRACE_MAX_S = 120.0, 7200.0
 """The host's bounds on how late a job may be before a run counts as catching up."""
 
 MAX_LATE_WHEN_UP_NS = round(GRACE_MIN_S * NS)
-"""A scheduler that is up may start a run so late, by its own smallest grace."""
+"""A scheduler that is up starts a run at most this late: the host's smallest grace."""
 
 SAME_TIME_NS = 5 * NS
-"""At most between the end of a run in the ledger and the end that its next time is counted from."""
+"""Times closer than this are the same: the ledger's end of a run and the end the host counts from
+differ by less."""
 
 _MINUTE_NS = 60 * NS
 _DAY_NS = 86_400 * NS
 _MINUTES_SEARCHED = 10
-"""So many minutes are searched for an occurrence before the calendar is asked: ticks come each minute."""
+"""How many minutes are searched for an occurrence before the calendar is asked: most runs start within a
+minute or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,8 @@ def previous_occurrence_ns(expression: str, at_ns: int, zone: tzinfo) -> int | N
 def _due_across_a_change_ns(
     expression: str, counted_from_ns: int, claimed_ns: int, zone: tzinfo
 ) -> int | None:
-    """Return what the host's croniter had due after the run before, if the clocks were changed since and
-    the run came right then. It may be an hour beside a time of the expression."""
+    """Return the host's next due time after the previous run, if the clocks changed in between and the
+    run started right then. croniter may be an hour off there."""
     clocks = {to_datetime(ns, zone).utcoffset() for ns in (counted_from_ns, claimed_ns)}
     if len(clocks) == 1:
         return None
@@ -116,7 +118,7 @@ def _due_across_a_change_ns(
 
 
 def occurrences(schedule: Schedule, after_ns: int, up_to_ns: int, zone: tzinfo) -> Iterator[int]:
-    """Give in order when the host would run the job in `(after, up_to]`, if each run took no time.
+    """Yield the due times in (after, up_to], assuming that runs take no time.
 
     An interval counts from `after`, as the host counts from a run's end.
     """
@@ -239,8 +241,9 @@ def scheduled_ns(
     if schedule.kind is ScheduleKind.ONCE:
         due_ns = schedule.once_at_ns
     else:
-        base_ns = counted_from_ns if counted_from_ns is not None else created_ns
-        due_ns = _interval_due_ns(schedule, claimed_ns, base_ns)
+        if counted_from_ns is None:
+            counted_from_ns = created_ns
+        due_ns = _interval_due_ns(schedule, claimed_ns, counted_from_ns)
     return due_ns if due_ns is not None and due_ns <= claimed_ns + NS else None
 
 
@@ -262,34 +265,36 @@ def _cron_due_ns(
     return due_ns if due_ns is not None and due_ns > not_before_ns else None
 
 
-def _interval_due_ns(schedule: Schedule, claimed_ns: int, base_ns: int | None) -> int | None:
-    """Return an interval after `base_ns`.
+def _interval_due_ns(
+    schedule: Schedule, claimed_ns: int, counted_from_ns: int | None
+) -> int | None:
+    """Return the time one interval after `counted_from_ns`.
 
     A job that was paused counts its interval anew from when it is resumed, and that time is unknown: a
     run that would be too late was due for another time.
     """
-    if base_ns is None or schedule.interval_s is None:
+    if counted_from_ns is None or schedule.interval_s is None:
         return None
-    due_ns = base_ns + round(schedule.interval_s * NS)
+    due_ns = counted_from_ns + round(schedule.interval_s * NS)
     return due_ns if claimed_ns - due_ns <= round(grace_s(schedule) * NS) else None
 
 
 def was_superseded(
     schedule: Schedule | None, due_ns: int, *, claimed_ns: int, counted_from_ns: int
 ) -> bool:
-    """Return whether an interval's `next_run_at` was seen before the end of the run before, from where the
-    host then counted on. A time that a person made due sooner is not like that."""
+    """Return whether due_ns is outdated: it was seen before the previous run ended, and the host has
+    counted again from that end. A time that a person made due sooner is not outdated."""
     if schedule is None or schedule.kind is not ScheduleKind.INTERVAL or not schedule.interval_s:
         return False
-    counted_ns = counted_from_ns + round(schedule.interval_s * NS) - SAME_TIME_NS
-    return due_ns < counted_ns <= claimed_ns
+    recounted_ns = counted_from_ns + round(schedule.interval_s * NS) - SAME_TIME_NS
+    return due_ns < recounted_ns <= claimed_ns
 
 
 def fits_later_occurrence(
     schedule: Schedule | None, due_ns: int, *, claimed_ns: int, zone: tzinfo
 ) -> bool:
-    """Return whether the run came right after a later occurrence than `due_ns`: so soon after it that only
-    one in ten late runs would come there by chance."""
+    """Return whether the run started right after a later occurrence than `due_ns`, so soon that only
+    one in ten late runs would start there by chance."""
     if schedule is None or schedule.cron is None or claimed_ns - due_ns <= MAX_LATE_WHEN_UP_NS:
         return False
     later_ns = previous_occurrence_ns(schedule.cron, claimed_ns, zone)

@@ -19,7 +19,7 @@ def own_prompt(prompt: Prompt | None, job: Job | None) -> Prompt | None:
     return prompt
 
 
-def exit_code(prompt: Prompt | None, ended: outcomes.RunEnd, mode: Mode | None) -> int | None:
+def exit_code(prompt: Prompt | None, end: outcomes.RunEnd, mode: Mode | None) -> int | None:
     """Return the exit code of the run's script; None where it has none, or that is unknown.
 
     The host counts a script as good, and asks its gate, only when it exited with 0.
@@ -27,11 +27,11 @@ def exit_code(prompt: Prompt | None, ended: outcomes.RunEnd, mode: Mode | None) 
     if prompt is not None and prompt.script_ran:
         error = prompt.script_error
         return 0 if error is None else errors.exit_code(error)
-    if ended.outcome is Outcome.SKIPPED:
+    if end.outcome is Outcome.SKIPPED:
         return 0
     if mode is Mode.SCRIPT:
-        is_good = ended.outcome is Outcome.SUCCESS
-        return 0 if is_good else errors.exit_code(ended.error_message)
+        is_good = end.outcome is Outcome.SUCCESS
+        return 0 if is_good else errors.exit_code(end.error_message)
     return None
 
 

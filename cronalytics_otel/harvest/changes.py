@@ -7,7 +7,7 @@ that is final has its session complete in what is read afterwards.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ from ..host.sqlite import HostCorruptError, HostSchemaError, fingerprint, is_cor
 from ..host.state_db import StateReader
 from ..journal import OpenKind
 from ..journal.facts import FINGERPRINTS, LEDGER_WATERMARK, SESSION_WATERMARK, FactValues
-from ..model import Execution, Session, Watermark
+from ..model import Execution, Session, SourceName, Watermark
 from .context import HarvestContext
 from .readiness import is_abandoned
 
@@ -27,24 +27,24 @@ class EarlierHarvests:
     """What the journal knows from earlier harvests."""
 
     facts: FactValues
-    executions: Mapping[str, int]
-    """Executions that were open, with when they were first seen so."""
-    sessions: Mapping[str, int]
-    outputs: Mapping[str, int]
+    open_executions: Mapping[str, int]
+    """By id of an execution that was open, when it was first seen so."""
+    open_sessions: Collection[str]
+    open_outputs: Collection[str]
 
     @classmethod
     def of(cls, context: HarvestContext) -> EarlierHarvests:
         rows = context.journal.open_rows
         return cls(
             facts=context.journal.facts.read(),
-            executions=rows.seen_ns(OpenKind.EXECUTION),
-            sessions=rows.seen_ns(OpenKind.SESSION),
-            outputs=rows.seen_ns(OpenKind.OUTPUT),
+            open_executions=rows.first_seen_ns(OpenKind.EXECUTION),
+            open_sessions=rows.ids(OpenKind.SESSION),
+            open_outputs=rows.ids(OpenKind.OUTPUT),
         )
 
     @property
     def any_open(self) -> bool:
-        return bool(self.executions or self.sessions or self.outputs)
+        return bool(self.open_executions or self.open_sessions or self.open_outputs)
 
     @property
     def has_runs(self) -> bool:
@@ -53,14 +53,18 @@ class EarlierHarvests:
 
 
 def fingerprints(context: HarvestContext) -> dict[str, str]:
-    """Return by source what shows that the host's file has changed."""
+    """Return by source a fingerprint of the host's file, which changes with the file."""
     home = context.home
-    paths = (("jobs", home.jobs), ("ledger", home.ledger), ("state", home.state_db))
-    return {name: fingerprint(path, context.clock) for name, path in paths}
+    paths = {
+        SourceName.JOBS: home.jobs,
+        SourceName.LEDGER: home.ledger,
+        SourceName.SESSIONS: home.state_db,
+    }
+    return {name: fingerprint(path, context.clock) for name, path in paths.items()}
 
 
-def has_changed(known: EarlierHarvests, prints: Mapping[str, str]) -> bool:
-    return known.facts.get(FINGERPRINTS) != prints
+def has_changed(earlier: EarlierHarvests, latest: Mapping[str, str]) -> bool:
+    return earlier.facts.get(FINGERPRINTS) != latest
 
 
 # --- the ledger ---------------------------------------------------------------------------------
@@ -74,9 +78,9 @@ class LedgerChanges:
     """None when there is no ledger, or it cannot be read."""
     executions: Mapping[str, Execution] = field(default_factory=dict)
     ended: frozenset[str] = frozenset()
-    """The ids of those that are over, by their status or because their process is gone."""
+    """The ids of executions that are over, by their status or because their process is gone."""
     vanished: frozenset[str] = frozenset()
-    """The ids of those that were open and have been deleted from the ledger."""
+    """The ids of executions that were open and have been deleted from the ledger."""
     lost: int = 0
     """How many rows were deleted before they were read."""
 
@@ -86,15 +90,15 @@ class LedgerChanges:
         return self.page.oldest_claim_ns if self.page is not None else None
 
 
-def read_ledger(context: HarvestContext, known: EarlierHarvests, *, full: bool) -> LedgerChanges:
+def read_ledger(context: HarvestContext, earlier: EarlierHarvests, *, full: bool) -> LedgerChanges:
     """Read what is new in the ledger. A damaged one is a problem; an older host has none."""
-    page = _ledger_page(context, known, full=full)
+    page = _ledger_page(context, earlier, full=full)
     if page is None:
         return LedgerChanges()
     path = context.home.ledger
     if page.unread:
         context.problems.add(f"{path}: {page.unread} rows have no time that can be read")
-    vanished = frozenset(known.executions) - {e.execution_id for e in page.executions}
+    vanished = frozenset(earlier.open_executions) - {e.execution_id for e in page.executions}
     lost = len(vanished) + page.pruned_unread
     if lost:
         context.problems.add(
@@ -104,7 +108,7 @@ def read_ledger(context: HarvestContext, known: EarlierHarvests, *, full: bool) 
     _report_unknown_statuses(context, page)
     final_ids = context.journal.runs.known_executions([e.execution_id for e in page.executions])
     executions = {e.execution_id: e for e in page.executions if e.execution_id not in final_ids}
-    gone = _gone(context, known, executions)
+    gone = _gone(context, earlier, executions)
     return LedgerChanges(
         page=page,
         executions=executions | gone,
@@ -115,12 +119,12 @@ def read_ledger(context: HarvestContext, known: EarlierHarvests, *, full: bool) 
 
 
 def _ledger_page(
-    context: HarvestContext, known: EarlierHarvests, *, full: bool
+    context: HarvestContext, earlier: EarlierHarvests, *, full: bool
 ) -> LedgerPage | None:
     path = context.home.ledger
     if not path.exists():
         return None
-    watermark = known.facts.get(LEDGER_WATERMARK) or Watermark()
+    watermark = earlier.facts.get(LEDGER_WATERMARK) or Watermark()
     try:
         with reading(path) as connection:
             return ledger.read(
@@ -128,10 +132,10 @@ def _ledger_page(
                 path,
                 after_rowid=0 if full else watermark.rowid,
                 after_id=watermark.row_id,
-                open_ids=known.executions,
+                open_ids=earlier.open_executions,
             )
     except HostCorruptError as error:
-        context.problems.add(str(error), source="ledger")
+        context.problems.add(str(error), source=SourceName.LEDGER)
         return None
 
 
@@ -145,28 +149,28 @@ def _report_unknown_statuses(context: HarvestContext, page: LedgerPage) -> None:
 
 
 def _gone(
-    context: HarvestContext, known: EarlierHarvests, executions: Mapping[str, Execution]
+    context: HarvestContext, earlier: EarlierHarvests, executions: Mapping[str, Execution]
 ) -> dict[str, Execution]:
     """Return the open executions whose process is gone, as they are now.
 
-    They are read again once that is certain: a process may finish its run and leave between the two
-    looks.
+    They are read again once that is certain: a process may finish its run and exit after the first
+    reading.
     """
     suspects = [
         e.execution_id
         for e in executions.values()
         if e.is_open
         and is_abandoned(
-            e, seen_open_ns=known.executions.get(e.execution_id), now_ns=context.now_ns
+            e, seen_open_ns=earlier.open_executions.get(e.execution_id), now_ns=context.now_ns
         )
     ]
     if not suspects:
         return {}
     with reading(context.home.ledger) as connection:
-        again = {
+        reread = {
             e.execution_id: e for e in ledger.reread(connection, context.home.ledger, suspects)
         }
-    return {suspect: again.get(suspect, executions[suspect]) for suspect in suspects}
+    return {suspect: reread.get(suspect, executions[suspect]) for suspect in suspects}
 
 
 # --- the sessions -------------------------------------------------------------------------------
@@ -189,7 +193,7 @@ class StateFile:
         try:
             self.reader = StateReader(connection, path)
         except HostSchemaError as error:
-            context.problems.add(f"{error}; runs of agents wait", source="state")
+            context.problems.add(f"{error}; runs of agents wait", source=SourceName.SESSIONS)
             self.is_unknown = True
         except sqlite3.DatabaseError as error:
             self.go_without(error)
@@ -200,21 +204,21 @@ class StateFile:
             raise error
         self._context.problems.add(
             f"{self._context.home.state_db} is damaged ({error}): runs go out without their sessions",
-            source="state",
+            source=SourceName.SESSIONS,
         )
         self.reader = None
 
 
 def new_sessions(
-    context: HarvestContext, known: EarlierHarvests, reader: StateReader, *, full: bool
+    context: HarvestContext, earlier: EarlierHarvests, reader: StateReader, *, full: bool
 ) -> Iterator[tuple[list[Session], Watermark | None]]:
     """Give the cron sessions that were open and those that are new, in chunks, each with the watermark
-    that holds once it is taken. Raises `sqlite3.DatabaseError`."""
-    seen = known.facts.get(SESSION_WATERMARK) or Watermark()
+    that holds once the chunk is in the journal. Raises `sqlite3.DatabaseError`."""
+    seen = earlier.facts.get(SESSION_WATERMARK) or Watermark()
     newest = state_db.newest_row(reader.connection)
     whole = full or not seen.rowid or not state_db.still_holds(reader.connection, seen)
     if not whole:
-        yield list(reader.sessions(known.sessions)), None
+        yield list(reader.sessions(earlier.open_sessions)), None
     for sessions, watermark in reader.new_cron_sessions(0 if whole else seen.rowid, newest.rowid):
         final_ids = context.journal.runs.known_sessions([s.session_id for s in sessions])
         unknown = [s for s in sessions if s.session_id not in final_ids]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ..clock import Clock
 from ..host.home import Home
 from ..journal import Journal
+from ..model import SourceName
 from ..model.times import Zone
 
 
@@ -24,12 +25,12 @@ class Problems:
     """What could not be read."""
 
     lines: list[str]
-    unsound: set[str] = field(default_factory=set)
+    unsound: set[SourceName] = field(default_factory=set)
     """The names of sources that are read again at the next harvest, changed or not, so that a fault is
     reported for as long as it lasts."""
 
-    def add(self, text: str, *, source: str | None = None) -> None:
-        """Add a line once. `source` is the file at fault: `jobs`, `ledger` or `state`."""
+    def add(self, text: str, *, source: SourceName | None = None) -> None:
+        """Add a line once. `source` is the file at fault."""
         if text not in self.lines:
             self.lines.append(text)
         if source is not None:

@@ -1,4 +1,4 @@
-"""When a run was due: what the host itself had, as it was seen in jobs.json."""
+"""When a run was due by the host's own next_run_at, as it was seen in jobs.json."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .context import HarvestContext
 from .job_history import JobHistory
 
 TICK_NS = 60 * NS
-"""Between two looks of the host's scheduler: a run may be so much later than the host counts."""
+"""The host's scheduler looks once a minute, so a run may start this much later than its grace allows."""
 
 
 class DueTime(NamedTuple):
@@ -34,7 +34,7 @@ class DueTime(NamedTuple):
     host_due_ns: int | None
     """The time that the host had the run due for."""
     counted_from_ns: int | None
-    """The time that an interval counts from; None when nobody saw it."""
+    """The time that the next due time is counted from; None when nobody saw it."""
 
 
 class DueTimes:
@@ -54,27 +54,27 @@ class DueTimes:
     ) -> DueTime:
         """Return when an execution was due. `job` is the definition that held at its end, `overdue` the
         times at which the job was seen overdue."""
-        counted_ns = previous.counted_from_ns if previous is not None else None
+        counted_from_ns = previous.counted_from_ns if previous is not None else None
         due_ns = self.host_due_ns(execution, previous)
         if due_ns is None:
-            return DueTime(job, None, counted_ns)
+            return DueTime(job, None, counted_from_ns)
         is_sure = execution.claimed_ns - due_ns <= MAX_LATE_WHEN_UP_NS or was_overdue(
             overdue, execution, due_ns
         )
         if is_sure:
-            return DueTime(job, due_ns, counted_ns)
+            return DueTime(job, due_ns, counted_from_ns)
         edited = self._edited_before(execution)
         if edited is not None:
             if edited.schedule is None or edited.schedule.kind is ScheduleKind.INTERVAL:
                 # It counts from the edit, and nobody saw that.
                 return DueTime(replace(edited, created_ns=None), None, None)
-            return DueTime(edited, None, counted_ns)
+            return DueTime(edited, None, counted_from_ns)
         return DueTime(
-            job, due_ns if self._still_held(execution, job, due_ns) else None, counted_ns
+            job, due_ns if self._still_held(execution, job, due_ns) else None, counted_from_ns
         )
 
     def host_due_ns(self, execution: Execution, previous: PreviousRun | None) -> int | None:
-        """Return what the host had this execution due for when it was seen last, since the run before."""
+        """Return the newest next_run_at that was seen between the previous run and this execution."""
         claimed_ns = execution.claimed_ns
         after_ns = previous.began_ns if previous is not None else 0
         # A run that still went on, or was a person's beside this one, has not moved the time yet.
@@ -85,17 +85,20 @@ class DueTimes:
         if due_ns is None or previous is None or not has_ended:
             return due_ns
         job = self._history.at(execution.job_id, claimed_ns)
-        anew = was_superseded(
+        is_outdated = was_superseded(
             job.schedule if job else None,
             due_ns,
             claimed_ns=claimed_ns,
             counted_from_ns=previous.counted_from_ns,
         )
-        return None if anew else due_ns
+        return None if is_outdated else due_ns
 
     def take_without_execution(self, job_id: str, began_ns: int) -> int | None:
-        """Return when a run was due that no ledger knows: the newest time that was seen before the run,
-        if no earlier run took it and the host lets a run be so late."""
+        """Return when a run without an execution was due: the newest next_run_at that was seen before
+        the run, if no earlier run took it and the host lets a run be so late.
+
+        Each call takes the time for its run: call this in the order of the runs' starts.
+        """
         if self._seen is None:
             self._seen = self._journal.jobs.dues()
         dues = self._seen.get(job_id)
@@ -115,8 +118,8 @@ class DueTimes:
         return due_ns if previous is None or due_ns > previous[0] else None
 
     def _edited_before(self, execution: Execution) -> Job | None:
-        """Return the definition with another schedule that was seen only after this run, if it explains
-        the run better than the one before."""
+        """Return the definition with another schedule that was first seen after this run, if it
+        explains the run better than the definition before."""
         claimed_ns = execution.claimed_ns
         edited = self._history.changed_schedule(execution.job_id, claimed_ns)
         if edited is None or edited.schedule is None or edited.schedule.cron is None:

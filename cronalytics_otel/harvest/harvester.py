@@ -1,7 +1,7 @@
 """One harvest: from the host's files into the journal.
 
-A row of the host goes one way: it is read (`changes`), matched (`session_matching`), made evidence and a run
-(`run_builder`), joined by what was missed before it (`missed_runs`), and written into the journal.
+A row of the host is read (`changes`) and matched (`session_matching`), becomes evidence and a run
+(`run_builder`), is joined by what was missed before it (`missed_runs`), and is written into the journal.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..host.outputs import Outputs
 from ..host.sqlite import HostDataError
 from ..journal import Journal, OpenKind
 from ..journal.facts import FINGERPRINTS, LEDGER_LOST, LEDGER_WATERMARK, SESSION_WATERMARK
-from ..model import Execution, Mode, Run, Session, Watermark
+from ..model import Execution, Mode, Run, Session, SourceName, Watermark
 from ..model.times import Zone
 from .changes import (
     EarlierHarvests,
@@ -99,56 +99,65 @@ class _Harvester:
         self._output_runs = OutputRuns(context, self._outputs)
 
     def run(self, *, full: bool, snapshots: Sequence[JobsSnapshot]) -> None:
-        known = EarlierHarvests.of(self._context)
-        prints = fingerprints(self._context)
-        self._overdue.load(known.facts)
-        is_due = full or bool(snapshots) or known.any_open or self._overdue.any_ready_to_report
-        if not is_due and not has_changed(known, prints):
+        earlier = EarlierHarvests.of(self._context)
+        latest_fingerprints = fingerprints(self._context)
+        self._overdue.load(earlier.facts)
+        must_read = full or bool(snapshots) or earlier.any_open or self._overdue.any_ready_to_report
+        if not must_read and not has_changed(earlier, latest_fingerprints):
             return
         try:
+            # 1. The definitions as the worker saw them: a one-shot's may be gone by now.
             for snapshot in snapshots:
                 self._update_jobs(snapshot)
+            # 2. The definitions before the ledger: a run that starts moves `next_run_at` and then gets its
+            #    row, so the due time of every run in the ledger was seen first.
             self._update_jobs()
-            changes = self._read_ledger(known, full=full)
-            self._read_runs(known, changes, full=full)
-            self._save_progress(known, changes, prints)
+            # 3. The ledger before the sessions: the session of an ended execution is complete by then.
+            changes = read_ledger(self._context, earlier, full=full)
+            # 4. The output files before the sessions, for the same reason.
+            self._list_outputs(earlier, changes, full=full)
+            # 5. The definitions again: the host writes `last_status` before it ends the execution, so
+            #    an execution that was read as ended has it now.
+            self._update_jobs()
+            self._history.load()
+            self._overdue.save()
+            # 6. The sessions, and the runs of all that was read; each chunk is one transaction.
+            self._read_runs(earlier, changes, full=full)
+            # How far all was read comes last: whatever stops a harvest is read again.
+            self._save_progress(earlier, changes, latest_fingerprints)
         except HostDataError as error:
             self._context.problems.add(str(error))
         has_ledger = self._context.home.ledger.exists()
         kinds = (OpenKind.EXECUTION,) if has_ledger else (OpenKind.SESSION, OpenKind.OUTPUT)
-        self._result.open_runs = sum(len(self._journal.open_rows.seen_ns(kind)) for kind in kinds)
+        self._result.open_runs = sum(len(self._journal.open_rows.ids(kind)) for kind in kinds)
 
-    # --- jobs and ledger ------------------------------------------------------------------------
+    # --- jobs and output files ------------------------------------------------------------------------
 
     def _update_jobs(self, snapshot: JobsSnapshot | None = None) -> None:
         try:
             self._history.update(snapshot)
             self._overdue.update(snapshot.seen_ns if snapshot else self._context.now_ns)
         except HostDataError as error:
-            self._context.problems.add(str(error), source="jobs")
+            self._context.problems.add(str(error), source=SourceName.JOBS)
 
-    def _read_ledger(self, known: EarlierHarvests, *, full: bool) -> LedgerChanges:
-        changes = read_ledger(self._context, known, full=full)
+    def _list_outputs(
+        self, earlier: EarlierHarvests, changes: LedgerChanges, *, full: bool
+    ) -> None:
         has_ledger = self._context.home.ledger.exists()
         self._output_runs.list_new_files(
-            known.facts, changes.page, has_ledger=has_ledger, full=full
+            earlier.facts, changes.page, has_ledger=has_ledger, full=full
         )
-        # Once more: the host writes how a job's run ended before it ends the execution.
-        self._update_jobs()
-        self._history.load()
-        self._overdue.save()
-        return changes
 
     # --- runs -----------------------------------------------------------------------------------
 
-    def _read_runs(self, known: EarlierHarvests, changes: LedgerChanges, *, full: bool) -> None:
+    def _read_runs(self, earlier: EarlierHarvests, changes: LedgerChanges, *, full: bool) -> None:
         readiness = Readiness(
             self._history.now,
             self._outputs,
             ledger_oldest_claim_ns=changes.oldest_claim_ns,
             now_ns=self._context.now_ns,
         )
-        matching = SessionMatching(self._context, known, changes, readiness)
+        matching = SessionMatching(self._context, earlier, changes, readiness)
         with ExitStack() as stack:
             state = StateFile(self._context, stack)
             capability_history = CapabilityHistory()
@@ -166,17 +175,17 @@ class _Harvester:
                 reader=state.reader,
             )
             try:
-                self._process_sessions(known, state, matching, builder, full=full)
+                self._process_sessions(earlier, state, matching, builder, full=full)
             except sqlite3.DatabaseError as error:
                 state.go_without(error)
                 builder.go_without_sessions()
-            self._process_unmatched(known, changes, state, matching, builder)
+            self._process_unmatched(earlier, changes, state, matching, builder)
             if self._can_identify_unattributed_outputs(state, capability_history):
                 self._process_outputs(builder)
 
     def _process_sessions(
         self,
-        known: EarlierHarvests,
+        earlier: EarlierHarvests,
         state: StateFile,
         matching: SessionMatching,
         builder: RunBuilder,
@@ -186,7 +195,7 @@ class _Harvester:
         """Make final what can be, chunk by chunk: one transaction each, with the new watermark."""
         if state.reader is None:
             return
-        for sessions, watermark in new_sessions(self._context, known, state.reader, full=full):
+        for sessions, watermark in new_sessions(self._context, earlier, state.reader, full=full):
             self._process_chunk(sessions, watermark, matching, builder)
             self._between_chunks()
 
@@ -198,55 +207,56 @@ class _Harvester:
         builder: RunBuilder,
     ) -> None:
         matches = matching.by_start(sessions)
-        made = builder.runs_of(builder.of_matches(matches.ready))
-        session_ids = {run.session_id for _, run in made}
-        unmade = [s.session_id for _, s in matches.ready if s.session_id not in session_ids]
+        built = builder.runs_of(builder.of_matches(matches.ready))
+        session_ids = {run.session_id for _, run in built}
+        not_built = [s.session_id for _, s in matches.ready if s.session_id not in session_ids]
         rows = self._journal.open_rows
         with self._journal.atomic():
-            rows.close(OpenKind.SESSION, matches.final)
-            rows.add(OpenKind.SESSION, (*matches.open, *unmade), self._context.now_ns)
-            self._make_final(made)
+            rows.close(OpenKind.SESSION, matches.already_sent)
+            rows.add(OpenKind.SESSION, (*matches.open, *not_built), self._context.now_ns)
+            self._make_final(built)
             if watermark is not None:
                 self._journal.facts.set(SESSION_WATERMARK, watermark)
 
     def _process_unmatched(
         self,
-        known: EarlierHarvests,
+        earlier: EarlierHarvests,
         changes: LedgerChanges,
         state: StateFile,
         matching: SessionMatching,
         builder: RunBuilder,
     ) -> None:
-        """Take sessions whose clocks disagree, and executions without a session."""
+        """Make final the sessions whose clocks disagree, and the executions without a session."""
         matches = matching.by_end() if state.reader is not None else None
         evidence = builder.of_matches(matches.ready) if matches is not None else []
-        alone = [
+        without_session = [
             execution
             for execution in matching.ended_without_session()
             if not self._waits_for_session(execution, state)
         ]
-        evidence += [builder.of_execution(e) for e in alone if not self._is_known_by_session(e)]
-        made = builder.runs_of(evidence)
-        ended = {execution.execution_id for execution in alone}
+        evidence += [
+            builder.of_execution(e) for e in without_session if not self._is_known_by_session(e)
+        ]
+        built = builder.runs_of(evidence)
+        ended = {execution.execution_id for execution in without_session}
         rows = self._journal.open_rows
         with self._journal.atomic():
             rows.add(OpenKind.EXECUTION, matching.unmatched.keys() - ended, self._context.now_ns)
             rows.close(OpenKind.EXECUTION, ended | changes.vanished)
-            rows.close(OpenKind.SESSION, matches.final if matches is not None else ())
-            self._make_final(made)
+            rows.close(OpenKind.SESSION, matches.already_sent if matches is not None else ())
+            self._make_final(built)
             if state.reader is not None:
                 # Sessions that the host has pruned meanwhile will never end.
-                existing = {s.session_id for s in state.reader.sessions(known.sessions)}
-                rows.close(OpenKind.SESSION, known.sessions.keys() - existing)
+                existing = {s.session_id for s in state.reader.sessions(earlier.open_sessions)}
+                rows.close(OpenKind.SESSION, set(earlier.open_sessions) - existing)
 
     def _waits_for_session(self, execution: Execution, state: StateFile) -> bool:
-        """Return whether its session is there and cannot be read by this version: it is sent whole, or
-        later."""
+        """Return whether the execution must wait, because this version cannot read its session."""
         job = self._history.now.get(execution.job_id)
         return state.is_unknown and not (job is not None and job.mode is Mode.SCRIPT)
 
     def _is_known_by_session(self, execution: Execution) -> bool:
-        """Return whether its session was sent alone, while the ledger could not be read."""
+        """Return whether the execution's session was sent alone, while the ledger could not be read."""
         ended_ns = execution.finished_ns or execution.began_ns
         return self._journal.runs.session_run_between(
             execution.job_id, execution.began_ns, ended_ns
@@ -257,33 +267,34 @@ class _Harvester:
     def _can_identify_unattributed_outputs(
         self, state: StateFile, capability_history: CapabilityHistory
     ) -> bool:
-        """Return whether all is there that shows which output files belong to other evidence."""
+        """Return whether ledger and sessions could be read: without them we cannot know which output
+        files belong to them."""
         home = self._context.home
         if state.reader is None:
             return not home.state_db.exists()
         return home.ledger.exists() or not capability_history.newest.keeps_ledger
 
     def _process_outputs(self, builder: RunBuilder) -> None:
-        """Take output files that belong to neither an execution nor a session."""
+        """Make final the output files that belong to neither an execution nor a session."""
         rows = self._journal.open_rows
         found = self._output_runs.runs_without_session(
-            builder.read_output, self._history.now, rows.seen_ns(OpenKind.SESSION)
+            builder.read_output, self._history.now, rows.ids(OpenKind.SESSION)
         )
-        made = builder.runs_of([builder.of_output(*file) for file in found])
+        built = builder.runs_of([builder.of_output(*file) for file in found])
         with self._journal.atomic():
-            rows.close(OpenKind.OUTPUT, rows.seen_ns(OpenKind.OUTPUT))
+            rows.close(OpenKind.OUTPUT, rows.ids(OpenKind.OUTPUT))
             rows.add(OpenKind.OUTPUT, self._output_runs.open_run_ids, self._context.now_ns)
-            self._make_final(made)
+            self._make_final(built)
             self._output_runs.save_read_up_to()
 
     # --- into the journal -----------------------------------------------------------------------
 
-    def _make_final(self, made: Sequence[tuple[Evidence, Run]]) -> None:
+    def _make_final(self, built: Sequence[tuple[Evidence, Run]]) -> None:
         """Add what was missed before these runs, and make all of them final."""
         rows = self._journal.open_rows
-        rows.close(OpenKind.EXECUTION, (r.execution_id for _, r in made if r.execution_id))
-        rows.close(OpenKind.SESSION, (r.session_id for _, r in made if r.session_id))
-        self._add(self._missed.with_missed_before(made))
+        rows.close(OpenKind.EXECUTION, (r.execution_id for _, r in built if r.execution_id))
+        rows.close(OpenKind.SESSION, (r.session_id for _, r in built if r.session_id))
+        self._add(self._missed.with_missed_before(built))
 
     def _add(self, runs: Sequence[Run]) -> None:
         if runs:
@@ -292,9 +303,9 @@ class _Harvester:
             self._progress(self._result.new_runs)
 
     def _save_progress(
-        self, known: EarlierHarvests, changes: LedgerChanges, prints: dict[str, str]
+        self, earlier: EarlierHarvests, changes: LedgerChanges, latest_fingerprints: dict[str, str]
     ) -> None:
-        """Write down what was missed by jobs without a run, and how far everything was read."""
+        """Save what was missed by jobs without a run, and how far everything was read."""
         facts = self._journal.facts
         with self._journal.atomic():
             if changes.page is not None:
@@ -303,7 +314,7 @@ class _Harvester:
                     LEDGER_WATERMARK, Watermark(changes.page.last_rowid, changes.page.last_id)
                 )
                 if changes.lost:
-                    facts.set(LEDGER_LOST, known.facts.get(LEDGER_LOST) + changes.lost)
+                    facts.set(LEDGER_LOST, earlier.facts.get(LEDGER_LOST) + changes.lost)
             self._overdue.save()
             unsound = dict.fromkeys(self._context.problems.unsound, "")
-            facts.set(FINGERPRINTS, prints | unsound)
+            facts.set(FINGERPRINTS, latest_fingerprints | unsound)

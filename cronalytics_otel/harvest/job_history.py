@@ -1,4 +1,5 @@
-"""Job definitions as they are, and as they were at each run: a one-shot's is gone by its end."""
+"""Job definitions as they are, and as they were at each run: the host deletes a one-shot's when it
+ends."""
 
 from __future__ import annotations
 
@@ -12,10 +13,10 @@ from ..model.times import NS
 from .context import HarvestContext
 
 HALF_WRITTEN_PAUSES_S = (0.05, 0.1, 0.2, 0.2)
-"""Before a jobs.json that was changed just now and cannot be read is read again."""
+"""Pauses before a jobs.json that was changed just now and cannot be read is read again."""
 
 HALF_WRITTEN_S = 60.0
-"""How lately it must have been changed for that."""
+"""How recently it must have been changed for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class JobHistory:
         """By job id, the definition as it is; its `last_*` fields describe the job's latest run."""
 
     def update(self, snapshot: JobsSnapshot | None = None) -> None:
-        """Take the definitions from an earlier look, or else from the file as it is now.
+        """Update the definitions from a snapshot, or else from the file as it is now.
 
         Raises `HostDataError` when they cannot be read; what was known before stays.
         """
@@ -54,7 +55,7 @@ class JobHistory:
             self._journal.jobs.observe(jobs, snapshot.seen_ns if snapshot else self._now_ns)
 
     def load(self) -> None:
-        """Read what the journal keeps; the methods below ask it."""
+        """Load the history of the definitions from the journal, for the methods below."""
         self._history = self._journal.jobs.history()
 
     def at(self, job_id: str, at_ns: int) -> Job | None:
@@ -84,7 +85,7 @@ class JobHistory:
         return later
 
     def _of_file(self) -> tuple[str | None, list[Job]]:
-        """Read the file. A half-written one, which an editor may be at, is whole in a moment."""
+        """Read the file. A half-written one is complete in a moment: somebody is saving it."""
         changed_lately = abs(self._clock.now_ns() / NS - _modified_s(self._path)) < HALF_WRITTEN_S
         for pause_s in HALF_WRITTEN_PAUSES_S if changed_lately else ():
             try:

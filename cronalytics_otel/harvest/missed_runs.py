@@ -1,4 +1,11 @@
-"""Runs that missed_runs happened, found beside the runs that did: `domain.missed` decides, this asks it."""
+"""Runs that never happened, found with the runs that did.
+
+1. A run became final, or a job that was seen overdue was paused, edited or removed.
+2. `OverdueJobs` gives the sightings of the job. If there is none, `SchedulerActivity` shows an idle ledger.
+3. `domain.missed` (`before_run`, `without_run`) or `domain.idle_scheduler` decides, and gives a `Gap`.
+4. `missed.run_of` makes a run with the outcome `missed` of the gap.
+5. A run that came late gets the time that it made up for as its due time.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +45,10 @@ class MissedRuns:
         self._activity: SchedulerActivity | None = None
 
     def with_missed_before(self, found: Sequence[tuple[Evidence, Run]]) -> list[Run]:
-        """Return these runs, and what was missed before them. A run that came for an gap is late."""
+        """Return these runs, and the missed runs before them.
+
+        A run that made up for missed times gets the first of them as its due time.
+        """
         runs: list[Run] = []
         missed_runs: list[Run] = []
         for evidence, run in found:
@@ -53,7 +63,8 @@ class MissedRuns:
         return runs + self._unknown(missed_runs)
 
     def without_run(self) -> list[Run]:
-        """Return what was missed by jobs that were paused, edited or removed before they could run late."""
+        """Return what was missed by jobs that were paused, edited or removed before they could run
+        late."""
         missed_runs: list[Run] = []
         blocked: set[str] = set()
         for job_id, overdue in self._overdue.ready_to_report():
@@ -88,7 +99,7 @@ class MissedRuns:
         self, overdue: OverdueSighting, execution: Execution, job: Job, previous: PreviousRun | None
     ) -> Gap | None:
         """Return what was missed while the job was seen overdue, until this run."""
-        if overdue.changed_ns == 0:
+        if overdue.reported:
             return None  # reported already
         self._overdue.forget(execution.job_id, overdue)
         then = self._history.at(execution.job_id, overdue.until_ns) or job  # edited since, perhaps
@@ -198,7 +209,7 @@ def _is_first(execution: Execution, previous: PreviousRun | None, overdue: Overd
 
 
 def _as_late_run(run: Run, gap: Gap, job: Job | None) -> Run:
-    """Return the run that came after an gap as one for the first time that it was due: so late."""
+    """Return the run with the time it made up for as its due time, so that its lateness shows."""
     if gap.ran_for_ns is None or run.claimed_ns is None or job is None or job.schedule is None:
         return run
     trigger = schedules.trigger_of(

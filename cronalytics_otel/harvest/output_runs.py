@@ -24,10 +24,10 @@ from ..journal.facts import (
 from ..model import Job, Output, OutputFile, OutputStatus
 from ..model.times import NS, iso_to_ns
 from .context import HarvestContext
-from .readiness import DELIVERY_GRACE_NS, UNMATCHED_GRACE_NS
+from .readiness import DELIVERY_GRACE_NS, OUTPUT_AFTER_END_NS
 
 _NEVER_STARTED_PREFIXES = ("Blocked: ",)
-"""How the errors of agents begin that were never started."""
+"""The errors of agents that were never started begin like this."""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class _Folder:
 
     @property
     def read_up_to(self) -> FolderReadUpTo:
-        """How far it was read. A folder with files that are not final is listed again."""
+        """How far the folder was read. A folder with files that are not final is listed again."""
         if self.open:
             return FolderReadUpTo(0, self.open[0].saved_ns - 1)
         up_to_ns = max([self.up_to_ns, *(saved.saved_ns for saved in self.new)])
@@ -52,8 +52,8 @@ class _Folder:
 class OutputRuns:
     """Finds runs that left a file alone, in two steps.
 
-    First `look`, before the sessions are read: a file that is there has its session, if it ever had one,
-    complete in what is read afterwards. Then, with all sessions in the journal, `found`.
+    First `list_new_files`: the files are listed before the sessions, so the session of every listed file
+    is among those read later. Then, with all sessions in the journal, `runs_without_session`.
     """
 
     def __init__(self, context: HarvestContext, outputs: Outputs) -> None:
@@ -70,9 +70,8 @@ class OutputRuns:
     ) -> None:
         """List what was saved since the last harvest.
 
-        With a ledger (`page` is None if it cannot be read) what is older than it ever was is looked at
-        once, because it may have been emptied since. If it may have known those runs and forgotten them,
-        nothing is.
+        If there is a ledger, files from before its first row are read once. If rows may have been deleted
+        from it, no files are read. `page` is None if the ledger cannot be read.
         """
         self._ledger_first_ns = _ledger_start_ns(facts, page)
         done = facts.get(OLD_OUTPUTS_READ) and not full
@@ -117,7 +116,7 @@ class OutputRuns:
         return [saved.run_id for folder in self._folders for saved in folder.open]
 
     def save_read_up_to(self) -> None:
-        """Write down how far the files were read, once what was found is in the journal."""
+        """Save how far the files were read. Call it once their runs are in the journal."""
         facts = self._journal.facts
         for folder in self._folders:
             facts.set(output_folder(folder.job_id), folder.read_up_to)
@@ -127,9 +126,10 @@ class OutputRuns:
             facts.set(LEDGER_FIRST_NS, self._ledger_first_ns)
 
     def _is_early(self, saved: OutputFile, job: Job | None) -> bool:
-        """Return whether the host may still be delivering: it marks the job afterwards."""
-        unmarked = job is not None and (job.last_run_ns or 0) < saved.saved_ns
-        return unmarked and self._now_ns - saved.saved_ns < DELIVERY_GRACE_NS
+        """Return whether the host may still be delivering: it writes the job's `last_run_at`
+        afterwards."""
+        is_pending = job is not None and (job.last_run_ns or 0) < saved.saved_ns
+        return is_pending and self._now_ns - saved.saved_ns < DELIVERY_GRACE_NS
 
     def _began_ns(self, sessions: Collection[str]) -> dict[str, list[int]]:
         """Return by job when its open sessions began, by the stamp in their ids."""
@@ -161,13 +161,13 @@ class OutputRuns:
         ]
         if not candidates:
             return set()
-        first_ns = candidates[0].saved_ns - UNMATCHED_GRACE_NS
+        first_ns = candidates[0].saved_ns - OUTPUT_AFTER_END_NS
         last_ns = candidates[-1].saved_ns + NS
         ends = self._journal.runs.recorded_ends(folder.job_id, first_ns, last_ns)
-        alone = {saved.name for saved in outputs} - {saved.name for saved in candidates}
+        unrelated = {saved.name for saved in outputs} - {saved.name for saved in candidates}
         times = {name: at for at, name in self._outputs.between(folder.job_id, first_ns, last_ns)}
         times |= {saved.name: saved.saved_ns for saved in candidates}
-        files = sorted((at, name) for name, at in times.items() if name not in alone)
+        files = sorted((at, name) for name, at in times.items() if name not in unrelated)
         return attributed(files, ends)
 
 
@@ -186,7 +186,7 @@ def _may_be_of(opened: Sequence[int], saved: OutputFile, output: Output) -> bool
 
 
 def may_have_session(output: Output) -> bool:
-    """Return False for a script, a gated run, and an agent that was kept from starting."""
+    """Return False for a script, a gated run, and an agent that was never started."""
     if output.is_script or output.status is OutputStatus.GATED:
         return False
     return output.status is not OutputStatus.FAILED or not (output.error or "").startswith(
@@ -197,13 +197,13 @@ def may_have_session(output: Output) -> bool:
 def attributed(files: Sequence[tuple[int, str]], ends: Sequence[int]) -> set[str]:
     """Return the names of (time, name) that were saved when runs ended, one for each run.
 
-    It is the file nearest to the end, at most `UNMATCHED_GRACE_NS` after it. Both are in order.
+    It is the file nearest to the end, at most `OUTPUT_AFTER_END_NS` after it. Both are in order.
     """
     names: set[str] = set()
     for end_ns in ends:
         near: list[tuple[int, str]] = []
         for at_ns, name in files[bisect_left(files, (end_ns - NS, "")) :]:
-            if at_ns > end_ns + UNMATCHED_GRACE_NS:
+            if at_ns > end_ns + OUTPUT_AFTER_END_NS:
                 break
             if name not in names:
                 near.append((abs(at_ns - end_ns), name))

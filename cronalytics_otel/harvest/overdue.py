@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 from itertools import chain
 
 from ..domain import missed
@@ -26,17 +26,21 @@ class OverdueJobs:
         self._history = history
         self._overdue: dict[str, list[OverdueSighting]] = {}
         """By job id, the oldest first: a second one may begin before the first is reported."""
-        self._kept: Mapping[str, tuple[OverdueRow, ...]] = {}
+        self._saved: Mapping[str, tuple[OverdueRow, ...]] = {}
 
     def load(self, facts: FactValues) -> None:
-        """Take what earlier harvests saw."""
-        self._kept = facts.get(OVERDUE_SEEN)
-        for job_id, seen in self._kept.items():
+        """Load what earlier harvests saw."""
+        self._saved = facts.get(OVERDUE_SEEN)
+        for job_id, seen in self._saved.items():
             self._overdue[job_id] = [
                 OverdueSighting(
-                    due_ns=due_ns, until_ns=until_ns, runs_left=left, changed_ns=changed_ns
+                    due_ns=row.due_ns,
+                    until_ns=row.until_ns,
+                    runs_left=row.runs_left,
+                    changed_ns=row.changed_ns or None,
+                    reported=row.changed_ns == 0,
                 )
-                for due_ns, until_ns, left, changed_ns in seen
+                for row in seen
             ]
 
     @property
@@ -46,7 +50,7 @@ class OverdueJobs:
         return has_ledger and any(map(self._is_ready_to_report, chain(*self._overdue.values())))
 
     def update(self, seen_ns: int) -> None:
-        """See which of the definitions, as they were read at this time, are past their time.
+        """Update the sightings with the definitions as they were read at `seen_ns`.
 
         Without a ledger nothing would show which of them has run since.
         """
@@ -67,35 +71,42 @@ class OverdueJobs:
         return self._overdue.get(job_id, ())
 
     def save(self) -> None:
-        """Write down what was seen, for the next harvest."""
-        kept = {
-            job: tuple(OverdueRow(*astuple(overdue)) for overdue in seen)
+        """Save what was seen, for the next harvest."""
+        rows = {
+            job: tuple(_row_of(overdue) for overdue in seen)
             for job, seen in self._overdue.items()
             if seen
         }
-        if kept != self._kept:
-            self._context.journal.facts.set(OVERDUE_SEEN, kept)
-            self._kept = kept
+        if rows != self._saved:
+            self._context.journal.facts.set(OVERDUE_SEEN, rows)
+            self._saved = rows
 
     def forget(self, job_id: str, overdue: OverdueSighting) -> None:
-        """Forget one: the job has run since."""
+        """Forget a sighting: the job has run since."""
         self._overdue[job_id].remove(overdue)
 
     def ready_to_report(self) -> Iterator[tuple[str, OverdueSighting]]:
-        """Give by job those that no later run can explain any more."""
+        """Yield (job id, sighting) for sightings that no later run can explain any more."""
         for job_id, seen in list(self._overdue.items()):
             for overdue in filter(self._is_ready_to_report, list(seen)):
                 yield job_id, overdue
 
     def mark_reported(self, job_id: str, overdue: OverdueSighting) -> None:
-        """Forget one that has been reported as missed, but for that it was, if the job is still there."""
+        """Drop a reported sighting. If the job still exists and has no other, keep it marked as
+        reported, so that it is not reported twice."""
         seen = self._overdue[job_id]
         seen.remove(overdue)
         if not seen and job_id in self._history.now:
-            seen.append(replace(overdue, changed_ns=0))
+            seen.append(replace(overdue, reported=True))
 
     def _is_ready_to_report(self, overdue: OverdueSighting) -> bool:
-        return (
-            bool(overdue.changed_ns)
-            and self._context.now_ns - (overdue.changed_ns or 0) >= REPORT_AFTER_NS
-        )
+        changed_ns = overdue.changed_ns
+        if changed_ns is None or overdue.reported:
+            return False
+        return self._context.now_ns - changed_ns >= REPORT_AFTER_NS
+
+
+def _row_of(overdue: OverdueSighting) -> OverdueRow:
+    """Return the sighting as the journal keeps it: a reported one changed at 0."""
+    changed_ns = 0 if overdue.reported else overdue.changed_ns
+    return OverdueRow(overdue.due_ns, overdue.until_ns, overdue.runs_left, changed_ns)

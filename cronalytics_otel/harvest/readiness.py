@@ -12,21 +12,26 @@ from ..model.times import NS
 UNMATCHED_GRACE_NS = 60 * NS
 """How long an ended session without an execution waits for one to appear."""
 
+OUTPUT_AFTER_END_NS = 60 * NS
+"""An output file is saved at most this much later than its session ends."""
+
 DELIVERY_GRACE_NS = 900 * NS
 """How long the delivery of an answer may take on a host without a ledger."""
 
 REBOOT_GRACE_NS = 600 * NS
-"""How long a row stays open after this machine was started anew: its owner may be elsewhere."""
+"""How long a row stays open after this machine has rebooted: its process may run on another machine."""
 
 STALE_NS = 24 * 3600 * NS
-"""A session that has not moved for so long is over: the host itself ends idle runs in minutes."""
+"""A session in which nothing has happened for so long is over: the host itself ends idle runs in
+minutes."""
 
 
 def is_abandoned(execution: Execution, *, seen_open_ns: int | None, now_ns: int) -> bool:
     """Return whether an open execution's process is gone.
 
-    Its pid proves that; or the machine was started anew, and no other machine that may share the home
-    has moved the row for a while. The row was first seen open at `seen_open_ns`.
+    Either its process is gone, or this machine has rebooted since and the row has stayed open for
+    REBOOT_GRACE_NS (another machine that shares the home could still be running it). The row was first
+    seen open at `seen_open_ns`.
     """
     if process_is_gone(execution.pid, execution.process_started_at, execution.claimed_ns):
         return True
@@ -48,7 +53,8 @@ class Readiness:
         ledger_oldest_claim_ns: int | None,
         now_ns: int,
     ) -> None:
-        """`jobs` are the definitions as they are now, `ledger_oldest_claim_ns` the ledger's oldest claim."""
+        """`jobs` are the definitions as they are now, `ledger_oldest_claim_ns` the ledger's oldest
+        claim."""
         self._jobs = jobs
         self._outputs = outputs
         self._ledger_oldest_claim_ns = ledger_oldest_claim_ns
@@ -67,21 +73,22 @@ class Readiness:
         if ended_ns is None:
             return self._is_stale(session)
         job = self._jobs.get(session.job_id or "")
-        if self._ledger_oldest_claim_ns is None and self._was_delivered(session, job, ended_ns):
-            return True
-        if job is not None and not self.ledger_covers(session):
-            if (job.last_run_ns or 0) >= ended_ns:
-                return True
-            if self._ledger_oldest_claim_ns is None:
-                return self._now_ns - ended_ns > DELIVERY_GRACE_NS
-        return self._now_ns - ended_ns > UNMATCHED_GRACE_NS
+        if self._ledger_oldest_claim_ns is None:
+            is_delivered = self._was_delivered(session, job, ended_ns)
+            grace_ns = DELIVERY_GRACE_NS if job is not None else UNMATCHED_GRACE_NS
+        else:
+            is_older = not self.ledger_covers(session)
+            is_delivered = is_older and job is not None and (job.last_run_ns or 0) >= ended_ns
+            grace_ns = UNMATCHED_GRACE_NS
+        return is_delivered or self._now_ns - ended_ns > grace_ns
 
     def conversation_is_over(self, root: Session, last: Session) -> bool:
-        """Return whether a conversation has ended that was compressed and went on in `last`."""
+        """Return whether a conversation that was compressed and continued in `last` has ended."""
         if not root.compressed or last.ended_ns is not None or self._is_stale(last):
             return True
-        # Some hosts never end what they continued under a new id: they only mark the job, or delete it.
-        # Without either mark (the owner deleted it) the answer itself must do.
+        # Some hosts never end what they continued under a new id: they only write the job's last_run_at,
+        # or delete the job. If the user has deleted the job, there is no such sign, so the answer itself
+        # is accepted.
         job = self._jobs.get(root.job_id or "")
         if self._was_delivered(root, job, last.moved_ns):
             return True
@@ -93,12 +100,12 @@ class Readiness:
         )
 
     def _was_delivered(self, session: Session, job: Job | None, done_ns: int) -> bool:
-        """Return whether the host has marked the job, or deleted it and saved an output file, since its
-        agent was done. It deletes a one-shot instead of marking it."""
+        """Return whether the host has written the job's last_run_at since its agent was done, or has
+        saved an output file and deleted the job, as it does with a one-shot."""
         if job is not None:
             return (job.last_run_ns or 0) >= done_ns
         saved = self._outputs.between(
-            session.job_id or "", done_ns - NS, done_ns + UNMATCHED_GRACE_NS
+            session.job_id or "", done_ns - NS, done_ns + OUTPUT_AFTER_END_NS
         )
         return bool(saved)
 

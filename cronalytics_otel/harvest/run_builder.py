@@ -1,4 +1,4 @@
-"""A run's assembly: puts the evidence of a run together, step by step, and makes the run of it."""
+"""Collects the evidence of each run and builds the run from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ..domain.assembly import assemble
 from ..domain.evidence import Evidence, PreviousRun, UsageRows
 from ..domain.matching import Matcher
-from ..domain.sessions import continued, last_of
+from ..domain.sessions import continued, last_of, recorded_times
 from ..host.capabilities import Capabilities, CapabilityHistory
 from ..host.outputs import Outputs
 from ..host.state_db import StateReader
@@ -18,7 +18,7 @@ from .context import HarvestContext
 from .due_times import DueTime, DueTimes
 from .job_history import JobHistory
 from .overdue import OverdueJobs
-from .readiness import UNMATCHED_GRACE_NS, Readiness
+from .readiness import OUTPUT_AFTER_END_NS, Readiness
 from .session_matching import Match
 
 Families = Mapping[str, Sequence[Session]]
@@ -26,7 +26,7 @@ Families = Mapping[str, Sequence[Session]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Steps:
+class _SessionData:
     """What was read for the sessions of several runs together."""
 
     descendants: Families = field(default_factory=dict)
@@ -46,7 +46,7 @@ class _Times(NamedTuple):
 
 
 class RunBuilder:
-    """Makes runs of what one harvest has found."""
+    """Builds the runs of one harvest."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class RunBuilder:
         reader = self._reader
         if reader is None or not matches:
             return []
-        matches, descendants = self._with_host_rules(
+        matches, descendants = self._reinterpreted(
             reader, matches, reader.descendants([match.session for match in matches])
         )
         matches = [
@@ -95,12 +95,12 @@ class RunBuilder:
                 match.session, _last(match.session, descendants)
             )
         ]
-        steps = self._read_steps(reader, [match.session for match in matches], descendants)
-        return [self._evidence(match.execution, match.session, steps) for match in matches]
+        data = self._read_session_data(reader, [match.session for match in matches], descendants)
+        return [self._evidence(match.execution, match.session, data) for match in matches]
 
     def of_execution(self, execution: Execution) -> Evidence:
         """Return the evidence of an execution that has no session."""
-        return self._evidence(execution, None, _Steps())
+        return self._evidence(execution, None, _SessionData())
 
     def of_output(self, saved: OutputFile, output: Output) -> Evidence:
         """Return the evidence of a run that left an output file and nothing else."""
@@ -119,49 +119,52 @@ class RunBuilder:
         )
 
     def read_output(self, saved: OutputFile) -> Output | None:
-        """Return what an output file says that belongs to no execution."""
+        """Return the content of an output file that belongs to no execution."""
         capabilities = self._capability_history.for_run(saved.saved_ns, in_ledger=False)
         return self._outputs.read(saved, capabilities)
 
     def runs_of(self, evidence: Sequence[Evidence]) -> list[tuple[Evidence, Run]]:
-        """Return the evidence, each with the run that it describes."""
+        """Return each evidence with the run that it describes."""
         zone = self._context.zone
         return [(each, assemble(each, zone.info, zone.name)) for each in evidence]
 
-    # --- what the steps of an agent say ---------------------------------------------------------
+    # --- the rows of the sessions ---------------------------------------------------------
 
-    def _with_host_rules(
+    def _reinterpreted(
         self, reader: StateReader, matches: Sequence[Match], descendants: Families
     ) -> tuple[Sequence[Match], Families]:
-        """Return the same, with what the host that wrote each session makes of its last message."""
+        """Return the matches and families with each last message as the version that wrote it means
+        it."""
         if not self._capability_history.has_older_rows:
             return matches, descendants
-        lasts: dict[Capabilities, list[Session]] = {}
+        last_sessions: dict[Capabilities, list[Session]] = {}
         for execution, session in matches:
             last = _last(session, descendants)
             capabilities = self._capability_history.for_run(
                 _ended_ns(last), in_ledger=execution is not None
             )
-            lasts.setdefault(capabilities, []).append(last)
+            last_sessions.setdefault(capabilities, []).append(last)
         changed: dict[str, Session] = {}
-        for capabilities, sessions in lasts.items():
+        for capabilities, sessions in last_sessions.items():
             changed |= reader.reinterpreted_for(capabilities, sessions)
         return (
             [Match(e, changed.get(s.session_id, s)) for e, s in matches],
             {
-                root: [changed.get(s.session_id, s) for s in some]
-                for root, some in descendants.items()
+                root: [changed.get(s.session_id, s) for s in sessions]
+                for root, sessions in descendants.items()
             },
         )
 
-    def _read_steps(
+    def _read_session_data(
         self, reader: StateReader, roots: Sequence[Session], descendants: Families
-    ) -> _Steps:
-        everyone = [root.session_id for root in roots]
-        everyone += [s.session_id for root in roots for s in descendants.get(root.session_id, ())]
-        return _Steps(
+    ) -> _SessionData:
+        session_ids = [root.session_id for root in roots]
+        session_ids += [
+            s.session_id for root in roots for s in descendants.get(root.session_id, ())
+        ]
+        return _SessionData(
             descendants=descendants,
-            usage_rows=reader.usage_rows(everyone),
+            usage_rows=reader.usage_rows(session_ids),
             tool_calls=reader.tool_calls(roots, descendants),
             prompts=_prompts(
                 reader, [root for root in roots if self._prompt_has_host_text(root)], descendants
@@ -169,17 +172,17 @@ class RunBuilder:
         )
 
     def _prompt_has_host_text(self, session: Session) -> bool:
-        """Return whether its job names skills, a script before the agent, or jobs whose outputs it is
-        given: only then does its prompt hold more than its owner's words."""
+        """Return whether the host may have written passages into the session's prompt: it does if the
+        job names skills, a script, or jobs whose outputs the agent is given."""
         job = self._history.at(session.job_id or "", session.started_ns)
         return job is None or bool(job.skills or job.context_from) or job.has_script
 
     # --- one run --------------------------------------------------------------------------------
 
     def _evidence(
-        self, execution: Execution | None, session: Session | None, steps: _Steps
+        self, execution: Execution | None, session: Session | None, data: _SessionData
     ) -> Evidence:
-        descendants = steps.descendants.get(session.session_id, ()) if session else ()
+        descendants = data.descendants.get(session.session_id, ()) if session else ()
         job_id = _job_id(execution, session)
         times = self._times(execution, session, last_of(session, descendants) if session else None)
         ended_ns = self._context.now_ns if times.ended_ns is None else times.ended_ns
@@ -197,9 +200,9 @@ class RunBuilder:
             execution=execution,
             session=session,
             descendants=descendants,
-            usage_rows=steps.usage_rows,
-            tool_calls=steps.tool_calls,
-            prompt=steps.prompts.get(session.session_id) if session else None,
+            usage_rows=data.usage_rows,
+            tool_calls=data.tool_calls,
+            prompt=data.prompts.get(session.session_id) if session else None,
             output=None if is_complete else self._output(execution, job_id, times, capabilities),
             delivers_notice_of_empty_reply=capabilities.delivers_notice_of_empty_reply,
             host_due_ns=due.host_due_ns,
@@ -226,10 +229,10 @@ class RunBuilder:
     def _output(
         self, execution: Execution | None, job_id: str, times: _Times, capabilities: Capabilities
     ) -> Output | None:
-        """Return what the output file of the run says; None for a run that never ended."""
+        """Return the content of the run's output file; None for a run that never ended."""
         if times.ended_ns is None:
             return None
-        slack_ns = 0 if execution is not None else UNMATCHED_GRACE_NS
+        slack_ns = 0 if execution is not None else OUTPUT_AFTER_END_NS
         return self._outputs.of_run(
             job_id, times.began_ns, times.ended_ns, slack_ns=slack_ns, capabilities=capabilities
         )
@@ -237,11 +240,7 @@ class RunBuilder:
     def _times(
         self, execution: Execution | None, session: Session | None, last: Session | None
     ) -> _Times:
-        if execution is not None:
-            began_ns, ended_ns = execution.began_ns, execution.finished_ns
-        else:
-            began_ns = session.started_ns if session else 0
-            ended_ns = last.ended_ns if last else None
+        began_ns, ended_ns = recorded_times(execution, session, last)
         active_ns = self._last_activity_ns(last) if ended_ns is None else None
         if ended_ns is None and session is not None and session.ended_ns is not None:
             ended_ns = active_ns  # it was continued under a new id, whose end was not written
@@ -250,10 +249,10 @@ class RunBuilder:
     def _last_activity_ns(self, session: Session | None) -> int | None:
         if session is None or session.ended_ns is not None:
             return session.ended_ns if session is not None else None
-        said_ns = (
+        message_ns = (
             self._reader.messages.last_activity_ns(session.session_id) if self._reader else None
         )
-        return max(session.started_ns, said_ns or 0)
+        return max(session.started_ns, message_ns or 0)
 
     def _previous(self, execution: Execution) -> PreviousRun | None:
         """Return the job's run before this one, from this harvest or from the journal."""
@@ -283,8 +282,8 @@ def _prompts(
 ) -> dict[str, Prompt]:
     """Return by root id what its prompt shows.
 
-    The first session of a conversation that has any message holds the prompt: some hosts write all that
-    was said into the last of the sessions that continue one another.
+    The first session of a conversation that has any message holds the prompt: some hosts write all
+    messages into the last of the sessions that continue one another.
     """
     chains = {
         root.session_id: continued(root, descendants.get(root.session_id, ())) for root in roots

@@ -1,4 +1,4 @@
-"""Sessions with their executions: what can become final now, what stays open, what is final already."""
+"""Sessions with their executions: what can become final now, what stays open, what was sent already."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Match(NamedTuple):
 
 @dataclass(slots=True)
 class Matches:
-    """What became of some sessions."""
+    """What can be done with the sessions of one chunk."""
 
     ready: list[Match] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
     """The ids of sessions that are read again at the next harvest."""
-    final: list[str] = field(default_factory=list)
+    already_sent: list[str] = field(default_factory=list)
     """The ids of sessions whose runs were sent without them."""
 
 
@@ -37,12 +37,12 @@ class SessionMatching:
     def __init__(
         self,
         context: HarvestContext,
-        known: EarlierHarvests,
+        earlier: EarlierHarvests,
         changes: LedgerChanges,
         readiness: Readiness,
     ) -> None:
         self._journal = context.journal
-        self._had_runs = known.has_runs
+        self._had_runs = earlier.has_runs
         self._ended = changes.ended
         self._readiness = readiness
         self.matcher = Matcher(changes.executions.values(), context.zone.info)
@@ -95,16 +95,18 @@ class SessionMatching:
             matches.open.append(session.session_id)
 
     def _add_alone(self, matches: Matches, session: Session) -> None:
-        """Add a session without an execution, unless its execution's run was sent alone while the
-        sessions could not be read."""
+        """Add a session without an execution, unless the run of its execution was sent alone, while
+        the sessions could not be read."""
         if self._had_runs and self._journal.runs.execution_run_around(
             session.job_id or "", session.started_ns
         ):
-            matches.final.append(session.session_id)
+            matches.already_sent.append(session.session_id)
         else:
             matches.ready.append(Match(None, session))
 
     def _may_match_by_end(self, session: Session) -> bool:
-        """Return whether the ledger should know the session's execution, or has one that ended with it:
-        a clock that was set back may let a session seem older than the whole ledger."""
+        """Return whether the ledger should know the session's execution, or has one that ended with it.
+
+        After a clock was set back, a session may seem older than the whole ledger.
+        """
         return self._readiness.ledger_covers(session) or self.matcher.ends_with(session) is not None

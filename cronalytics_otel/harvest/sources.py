@@ -15,10 +15,7 @@ from ..host.inspection import has_changed, inspect_sources
 from ..host.sqlite import HostDataError
 from ..journal import Journal
 from ..journal.facts import DUE_JOBS, FINGERPRINTS, SOURCES
-from ..model import DueJob, Job, ScheduleKind
-
-_FINGERPRINT_OF = {"jobs": "jobs", "ledger": "ledger", "sessions": "state"}
-"""By the name of a source, the name of its fingerprint."""
+from ..model import DueJob, Job, ScheduleKind, SourceName
 
 
 @contextmanager
@@ -38,8 +35,10 @@ def recording_sources(home: Home, journal: Journal, zone: tzinfo) -> Iterator[No
     had_fault = any(source.fault is not None for source in known)
     if fingerprints != before.get(FINGERPRINTS):
         # The harvest came to its end. A file that it could not read has an empty fingerprint.
-        sound = {name for name, key in _FINGERPRINT_OF.items() if fingerprints.get(key)}
-        same_jobs = fingerprints.get("jobs") == before.get(FINGERPRINTS).get("jobs")
+        sound = {name for name, fingerprint in fingerprints.items() if fingerprint}
+        same_jobs = fingerprints.get(SourceName.JOBS) == before.get(FINGERPRINTS).get(
+            SourceName.JOBS
+        )
         record_sources(home, journal, zone, just_read=sound, same_jobs=same_jobs)
     elif had_fault or has_changed(home, known):
         record_sources(home, journal, zone)
@@ -68,7 +67,11 @@ def record_sources(
 
 
 def _due_jobs(home: Home, zone: tzinfo) -> tuple[DueJob, ...]:
-    """Return none if the file cannot be read: the state of the source has the fault."""
+    """Return when each job is due next; nothing if the file cannot be read, because its source has the
+    fault.
+
+    The file is read again here, because a harvest with nothing to read has no definitions in memory.
+    """
     try:
         jobs = jobs_file.parse(jobs_file.read_text(home.jobs) or "{}", home.jobs, zone)
     except HostDataError:
@@ -81,5 +84,6 @@ def _due_jobs(home: Home, zone: tzinfo) -> tuple[DueJob, ...]:
 
 
 def _is_one_shot(job: Job) -> bool:
-    """A one-shot is still due for its time while it runs, so its time proves nothing."""
+    """Return whether it is a one-shot: it stays due for its time while it runs, so that time proves
+    nothing."""
     return job.schedule is not None and job.schedule.kind is ScheduleKind.ONCE

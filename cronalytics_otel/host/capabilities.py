@@ -5,11 +5,14 @@ older version writes into the same records, with unknowns; nobody outside of thi
 version. There are three kinds of differences:
 
 - a column or table that a version lacks: its reader gives None (`sqlite.select_list`);
-- a row that tells by itself: the source of a subagent's session (0.17+), the start of a continuation;
+- a row that shows it by itself: the source of a subagent's session (0.17+), the start of a continuation;
 - a rule that no column shows: a field of `Capabilities`.
 
-A new rule is a field here, with its value for each version below. A home that was upgraded has rows of
-several versions: `CapabilityHistory` gives those of the version that wrote a row.
+A home that was upgraded has rows of several versions: `CapabilityHistory` gives the capabilities of the
+version that wrote a row. To add
+
+- a rule: a field of `Capabilities`, and its value for each version below;
+- a version: a record below, with the columns by which a `state.db` shows it, and its place in `VERSIONS`.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from enum import StrEnum
 
 
 class SilenceRule(StrEnum):
-    """How an answer asks the host that it be not delivered."""
+    """How an answer asks the host not to deliver it."""
 
     ANYWHERE = "anywhere"
     """`[SILENT]` anywhere in it, in any case, and nothing else."""
@@ -32,36 +35,61 @@ class SilenceRule(StrEnum):
 class Capabilities:
     """What one version of Hermes writes, and when."""
 
+    added_columns: frozenset[str]
+    """The columns of `state.db`, as `table.column`, that it has and the versions before it lack."""
     keeps_ledger: bool
     """It keeps `cron/executions.db`, from its first run on."""
     writes_messages_when_done: bool
-    """It writes an agent's messages when the agent is done, and not as they come. It does not write the
-    end of a session that continues a compressed one."""
-    raises_answer_at_turn_limit: bool
-    """It calls a run that used its last turn failed, and gives the answer for the error."""
+    """It writes an agent's messages when the agent is done, and not as they come."""
+    ends_continued_sessions: bool
+    """It writes the end of a session that continues a compressed one."""
+    raises_answer: bool
+    """It counts a run that used its last turn, or was interrupted, as failed, and reports the agent's
+    answer as the error message."""
     delivers_notice_of_empty_reply: bool
     """It delivers a notice in place of an empty reply, and marks the run as good."""
     silence: SilenceRule
 
 
 BEFORE_0_18 = Capabilities(
+    added_columns=frozenset(),
     keeps_ledger=False,
     writes_messages_when_done=True,
-    raises_answer_at_turn_limit=True,
+    ends_continued_sessions=False,
+    raises_answer=True,
     delivers_notice_of_empty_reply=True,
     silence=SilenceRule.ANYWHERE,
 )
 """0.13 to 0.17."""
 
 SINCE_0_18 = Capabilities(
+    added_columns=frozenset({"messages.active", "messages.compacted"}),
     keeps_ledger=False,
     writes_messages_when_done=False,
-    raises_answer_at_turn_limit=False,
+    ends_continued_sessions=True,
+    raises_answer=False,
     delivers_notice_of_empty_reply=False,
     silence=SilenceRule.OWN_LINE,
 )
 
-SINCE_0_19 = replace(SINCE_0_18, keeps_ledger=True)
+SINCE_0_19 = replace(
+    SINCE_0_18, added_columns=frozenset({"session_model_usage.session_id"}), keeps_ledger=True
+)
+
+VERSIONS = (BEFORE_0_18, SINCE_0_18, SINCE_0_19)
+"""The oldest first."""
+
+_FIRST_WITH_LEDGER = next(version for version in VERSIONS if version.keeps_ledger)
+
+
+def newest_by(columns: set[str]) -> Capabilities:
+    """Return the newest version whose schema a `state.db` with these columns (`table.column`) has."""
+    found = VERSIONS[0]
+    for version in VERSIONS[1:]:
+        if not version.added_columns <= columns:
+            break
+        found = version
+    return found
 
 
 def _nothing_older() -> int | None:
@@ -75,27 +103,27 @@ class CapabilityHistory:
     newest: Capabilities = SINCE_0_18
     """Those of the version that the home's files have the schema of."""
     find_last_old_row_ns: Callable[[], int | None] = _nothing_older
-    """Finds until when a version before 0.18 wrote to this home; None if the files do not prove it. It is
+    """Finds when the last row of a version before 0.18 ended; None if the files do not prove one. It is
     called once, when it is first needed: it reads messages."""
-    _older_until_ns: int | None = field(default=None, init=False)
+    _last_old_row_ns: int | None = field(default=None, init=False)
     _was_searched: bool = field(default=False, init=False)
 
     @property
     def has_older_rows(self) -> bool:
         """Whether a row may be of a version with other rules than the newest."""
-        return self.newest is BEFORE_0_18 or self.find_last_old_row_ns is not _nothing_older
+        return self.newest is VERSIONS[0] or self.find_last_old_row_ns is not _nothing_older
 
     def for_run(self, ended_ns: int, *, in_ledger: bool) -> Capabilities:
-        """Return those of the version that wrote a run which ended at this time.
+        """Return the capabilities of the version that wrote a run which ended at this time.
 
         The versions that keep a ledger wrote all that stands in it.
         """
         if in_ledger:
-            return SINCE_0_19
-        if self.newest is BEFORE_0_18:
+            return self.newest if self.newest.keeps_ledger else _FIRST_WITH_LEDGER
+        if self.newest is VERSIONS[0]:
             return self.newest
         if not self._was_searched:
-            self._older_until_ns = self.find_last_old_row_ns()
+            self._last_old_row_ns = self.find_last_old_row_ns()
             self._was_searched = True
-        is_older = self._older_until_ns is not None and ended_ns <= self._older_until_ns
+        is_older = self._last_old_row_ns is not None and ended_ns <= self._last_old_row_ns
         return BEFORE_0_18 if is_older else self.newest

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable
 from datetime import UTC
 from pathlib import Path
 
-from ..model import Source
+from ..model import Source, SourceName
 from . import jobs, ledger, state_db
 from .home import Home
 from .sqlite import HostDataError, reading
@@ -24,7 +24,8 @@ def inspect_sources(home: Home, *, just_read: Container[str] = ()) -> tuple[Sour
 
 
 def has_changed(home: Home, sources: Iterable[Source]) -> bool:
-    """Whether a file was written, made or removed since it was found like this. Opens no file."""
+    """Return whether a file was written, created or removed since it was found like this. Opens no
+    file."""
     known = {source.name: (source.exists, source.changed_ns) for source in sources}
     try:
         return known != {
@@ -34,16 +35,16 @@ def has_changed(home: Home, sources: Iterable[Source]) -> bool:
         return True
 
 
-def _paths(home: Home) -> dict[str, Path]:
+def _paths(home: Home) -> dict[SourceName, Path]:
     return {
-        "jobs": home.jobs,
-        "ledger": home.ledger,
-        "sessions": home.state_db,
-        "output": home.outputs,
+        SourceName.JOBS: home.jobs,
+        SourceName.LEDGER: home.ledger,
+        SourceName.SESSIONS: home.state_db,
+        SourceName.OUTPUT: home.outputs,
     }
 
 
-def _inspect(name: str, path: Path, *, is_sound: bool) -> Source:
+def _inspect(name: SourceName, path: Path, *, is_sound: bool) -> Source:
     exists, changed_ns, fault = True, None, None
     try:
         exists = path.exists()
@@ -78,11 +79,11 @@ def _check_folder(path: Path) -> None:
         raise HostDataError(f"{path} cannot be read: permission denied")
 
 
-_CHECKS: dict[str, Callable[[Path], None]] = {
-    "jobs": _check_jobs,
-    "ledger": _check_ledger,
-    "sessions": _check_sessions,
-    "output": _check_folder,
+_CHECKS: dict[SourceName, Callable[[Path], None]] = {
+    SourceName.JOBS: _check_jobs,
+    SourceName.LEDGER: _check_ledger,
+    SourceName.SESSIONS: _check_sessions,
+    SourceName.OUTPUT: _check_folder,
 }
 
 

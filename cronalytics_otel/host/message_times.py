@@ -14,15 +14,19 @@ AT_ONCE_NS = 20_000_000
 """No model answers so soon: messages that are closer were written in one go."""
 
 FASTEST_NS = 3_000_000
-"""The same for a run in the ledger (0.19+), whose host writes each message as it comes: only what no
-model could ever do was written in one go."""
+"""The same for a run in the ledger (0.19+). Its host writes each message as it comes, so the limit is
+what no model could ever reach."""
 
 
 def written_when_done(
     started_ns: int, messages: Sequence[Message], *, at_once_ns: int = AT_ONCE_NS
 ) -> bool:
-    """Return whether the prompt comes nearer to the end than to the start (0.13 to 0.16), or an answer
-    comes at once after a result (0.17). A session with nothing but one answer of 0.17 shows neither."""
+    """Return whether the times show that all messages were written at the end.
+
+    Either the prompt is closer to the last message than to the session's start (0.13 to 0.16), or an
+    answer follows a tool result faster than a model can answer (0.17). One answer alone from 0.17
+    cannot be judged.
+    """
     if not messages:
         return False
     prompt_ns, last_ns = messages[0].timestamp_ns, messages[-1].timestamp_ns

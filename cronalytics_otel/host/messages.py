@@ -19,8 +19,8 @@ _PASSAGE_CHARS, _BEFORE_CHARS = 2_500, 8
 _COPIED_AT_ONCE_NS = 10_000
 """Two messages closer than this were written in one go: no model answers in 10 µs.
 
-After the host compressed a conversation, it writes the kept messages again, a microsecond apart: those
-are copies."""
+After the host compressed a conversation, it writes the messages that it keeps again, a microsecond
+apart: those are copies."""
 
 
 class Messages:
@@ -28,13 +28,15 @@ class Messages:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._present = columns_of(connection, "messages")
-        self.keeps_rewound = {"active", "compacted"} <= self._present
-        """Messages that the owner took back, or that were compressed away, stay in the table (0.18+)."""
-        self.can_read_text = {"session_id", "role", "timestamp", "content"} <= self._present
+        self.columns = columns_of(connection, "messages")
+        """The names of the columns that the table has."""
+        self.keeps_rewound = {"active", "compacted"} <= self.columns
+        """Messages that the owner has rewound, or that were compressed away, stay in the table
+        (0.18+)."""
+        self.can_read_text = {"session_id", "role", "timestamp", "content"} <= self.columns
         self.ends_turn = (
             "m.finish_reason = 'stop' AND coalesce(m.tool_calls, '') IN ('', '[]')"
-            if {"finish_reason", "tool_calls"} <= self._present
+            if {"finish_reason", "tool_calls"} <= self.columns
             else "NULL"
         )
         """SQL about a message `m`: whether the model ended with it."""
@@ -42,7 +44,7 @@ class Messages:
     def prompts(self, ids: Sequence[str]) -> dict[str, Prompt]:
         """Return by session id what the first message shows: the host itself composes it."""
         found: dict[str, Prompt] = {}
-        if not {"session_id", "content"} <= self._present:
+        if not {"session_id", "content"} <= self.columns:
             return found
         for batch in batched(ids):
             rows = self._connection.execute(
@@ -64,7 +66,7 @@ class Messages:
     def sessions_at_turn_limit(self, ids: Sequence[str]) -> set[str]:
         """Return the sessions in which the host asked for a summary: the agent had no turn left."""
         found: set[str] = set()
-        if {"session_id", "role", "content"} <= self._present:
+        if {"session_id", "role", "content"} <= self.columns:
             for batch in batched(ids):
                 rows = self._connection.execute(
                     "SELECT DISTINCT session_id FROM messages "  # noqa: S608
@@ -77,8 +79,8 @@ class Messages:
 
     @property
     def rewound_was_added(self) -> bool:
-        """Whether the table was made by a version without rewinds: SQLite writes a column that is added
-        to a table into its statement as the host quotes it, and the host's own statement has no quotes."""
+        """Whether the table was made by a version that kept no rewound messages. ALTER TABLE leaves the
+        quoted column name in sqlite_master; the host's CREATE TABLE does not quote it."""
         row = self._connection.execute(
             "SELECT instr(sql, '\"compacted\"') FROM sqlite_master WHERE name = 'messages'"
         ).fetchone()
@@ -102,7 +104,7 @@ class Messages:
 
     def last_activity_ns(self, session_id: str) -> int | None:
         """Return the time of the newest message."""
-        if "timestamp" not in self._present:
+        if "timestamp" not in self.columns:
             return None
         row = self._connection.execute(
             "SELECT max(timestamp) FROM messages WHERE session_id = ?", (session_id,)
@@ -112,23 +114,23 @@ class Messages:
     def of(self, ids: Sequence[str], *, with_content: bool) -> dict[str, list[Message]]:
         """Return the messages of these sessions by session id, in the order of the host's rows."""
         found: dict[str, list[Message]] = {}
-        if not {"session_id", "role", "timestamp"} <= self._present:
+        if not {"session_id", "role", "timestamp"} <= self.columns:
             return found
-        present = self._present if with_content else self._present - {"content"}
+        present = self.columns if with_content else self.columns - {"content"}
         columns = ", ".join(c if c in present else f"NULL AS {c}" for c in _COLUMNS)
-        # No other text is read whole to find the request: the role is asked first.
+        # The role is tested first, so that only user messages are read for this.
         columns += (
             f", role = 'user' AND substr(content, 1, {len(prompts.TURN_LIMIT)}) = ?"
-            if "content" in self._present
+            if "content" in self.columns
             else ", ? IS NULL"
         )
-        # What the owner took back never led anywhere; what was compressed away did happen.
-        kept = "AND (active = 1 OR compacted = 1)" if self.keeps_rewound else ""
+        # A rewound message had no effect; a message that was compressed away did.
+        shown = "AND (active = 1 OR compacted = 1)" if self.keeps_rewound else ""
         for batch in batched(ids):
             rows = self._connection.execute(
                 # By row, as the host itself orders them: its clock may have been set back.
                 f"SELECT {columns} FROM messages "  # noqa: S608
-                f"WHERE session_id IN ({placeholders(len(batch))}) {kept} "
+                f"WHERE session_id IN ({placeholders(len(batch))}) {shown} "
                 "ORDER BY session_id, rowid",
                 (prompts.TURN_LIMIT, *batch),
             )
@@ -137,7 +139,7 @@ class Messages:
         return found
 
     def compressed(self, ids: Sequence[str]) -> set[str]:
-        """Return the sessions that were compressed in place (0.18+), or taken back in part."""
+        """Return the sessions that were compressed in place (0.18+), or rewound in part."""
         found: set[str] = set()
         if self.keeps_rewound:
             for batch in batched(ids):
@@ -154,9 +156,9 @@ Calls = tuple[ToolCall, ...]
 
 
 def repeats_marked(messages: Sequence[Message], before: frozenset[Calls]) -> tuple[Message, ...]:
-    """Mark the messages that a continued session repeats from the session that it goes on with.
+    """Mark the messages at the start of a continued session that were copied from the session before it.
 
-    The kept messages come first, with the calls that stand in what was `before`. (A model may ask
+    The copied messages come first, with calls that are in `before`. (A model may ask
     for the same again later.)
     """
     if not before:

@@ -22,7 +22,8 @@ _HEAD_BYTES = 4_096
 _TAIL_BYTES = 8_192
 _TITLE = "# Cron Job: "
 _FAILED = " (FAILED)"
-"""Stands after the job's name. A name may also end like this: the rest of the file decides."""
+"""Follows the job's name in the title. A job's name may end like this too, so the rest of the file
+decides."""
 _SCHEDULE = re.compile(r"^\*\*Schedule:\*\* (?P<schedule>.+)$", re.MULTILINE)
 _STATUS = re.compile(r"^\*\*Status:\*\* (?P<status>.+)$", re.MULTILINE)
 _SCANNER = re.compile(r"^\*\*Scanner result:\*\* (?P<error>.+)$", re.MULTILINE)
@@ -35,12 +36,12 @@ _EMPTY = re.compile(
     re.MULTILINE,
 )
 _RULE = "---\n\n"
-"""Stands between the facts of a script's run and what the script printed."""
+"""Separates the facts of a script's run from what the script printed."""
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)_(\d\d)-(\d\d)-(\d\d)\.md")
 _MAX_OFFSET_NS = 15 * 3600 * NS
 _QUARTER_NS = 900 * NS
 _MAX_SAVE_DELAY_NS = 2 * NS
-"""At most so much later than the stamp in its name is a file's own time."""
+"""A file's own time is at most this much later than its stamp."""
 
 
 class Outputs:
@@ -72,7 +73,8 @@ class Outputs:
         return _read(self._folder / job_id / best[1], capabilities) if best is not None else None
 
     def read(self, saved: OutputFile, capabilities: Capabilities = SINCE_0_18) -> Output | None:
-        """Return what the file says; None when it cannot be read. A version with these `capabilities` wrote it."""
+        """Return the file's content; None when it cannot be read. A version with these `capabilities`
+        wrote it."""
         return _read(self._folder / saved.job_id / saved.name, capabilities)
 
     def folders(self) -> Iterator[tuple[str, int]]:

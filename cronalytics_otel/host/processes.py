@@ -1,4 +1,4 @@
-"""Whether the process that owned a run still lives. The ledger has its pid and start time."""
+"""Whether the process of a run still lives. The ledger has its pid and start time."""
 
 from __future__ import annotations
 

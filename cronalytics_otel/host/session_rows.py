@@ -183,7 +183,10 @@ def _count_or_none(value: object) -> int | None:
 
 
 def _count(value: object) -> int:
-    """Return a count that is not below zero, and not beyond what sums of it can be kept as."""
+    """Return a count between 0 and MAX_COUNT, so that sums of it fit the journal.
+
+    The host's columns have the default 0, so a text or NaN is damage, and counts as nothing.
+    """
     if type(value) is int and 0 <= value <= MAX_COUNT:
         return value
     if not isinstance(value, (int, float)) or not 0 < value < math.inf:

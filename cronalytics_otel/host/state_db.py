@@ -14,11 +14,10 @@ from pathlib import Path
 
 from ..model import Conversation, Message, ModelUsage, Session, Watermark
 from .capabilities import (
-    BEFORE_0_18,
-    SINCE_0_18,
-    SINCE_0_19,
     Capabilities,
     CapabilityHistory,
+    SilenceRule,
+    newest_by,
 )
 from .message_times import AT_ONCE_NS, FASTEST_NS, written_when_done
 from .messages import Calls, Messages, repeats_marked
@@ -36,7 +35,7 @@ from .sqlite import batched, columns_of, placeholders, select_list
 __all__ = ["CRON_SESSION", "StateReader", "newest_row", "still_holds"]
 
 CHUNK = 2_000
-"""Sessions a query: enough to spread its cost, few enough to keep memory flat."""
+"""Sessions per query: enough to spread its cost, few enough to keep memory flat."""
 
 CONTINUED_NS = 1_000_000_000
 """From the end of a compressed session to the start of the next, whichever is written first."""
@@ -52,7 +51,7 @@ _IS_CRON = "+s.id >= 'cron_' AND +s.id < 'cron`'"
 """`+` keeps the planner on the rowid: the range on the id would read all history."""
 
 _PROBED = 100
-"""Sessions a probe, in the search for when a home was upgraded."""
+"""Sessions per probe, in the search for when a home was upgraded."""
 
 
 def newest_row(connection: sqlite3.Connection) -> Watermark:
@@ -89,7 +88,8 @@ class StateReader:
     def new_cron_sessions(
         self, after: int, up_to: int
     ) -> Iterator[tuple[list[Session], Watermark]]:
-        """Give cron sessions with `after < rowid <= up_to`, oldest first, in chunks with their watermarks."""
+        """Give cron sessions with `after < rowid <= up_to`, oldest first, in chunks with their
+        watermarks."""
         query = self._select(
             f"s.rowid > ? AND s.rowid <= ? AND {_IS_CRON} ORDER BY s.rowid LIMIT ?", rowid=True
         )
@@ -165,18 +165,20 @@ class StateReader:
 
         `ledger_oldest_claim_ns` is the oldest claim in the ledger, if there is one.
         """
-        newest = SINCE_0_19 if self._usage else SINCE_0_18
-        if not self.messages.keeps_rewound:
-            return CapabilityHistory(BEFORE_0_18)
-        if not self.messages.rewound_was_added:
+        columns = {f"messages.{name}" for name in self.messages.columns}
+        columns |= {f"session_model_usage.{name}" for name in self._usage}
+        newest = newest_by(columns)
+        if newest.writes_messages_when_done or not self.messages.rewound_was_added:
             return CapabilityHistory(newest)
-        return CapabilityHistory(newest, partial(self._older_until_ns, ledger_oldest_claim_ns))
+        return CapabilityHistory(newest, partial(self._last_old_row_ns, ledger_oldest_claim_ns))
 
-    def _older_until_ns(self, before_ns: int | None) -> int | None:
-        """Return when the newest session ended whose messages were written when its agent was done.
+    def _last_old_row_ns(self, before_ns: int | None) -> int | None:
+        """Return the end of the newest session of the older version, among those that began before this
+        time.
 
-        Only sessions that began before this time are looked at. Versions follow one another, so halves
-        of the history are ruled out, each by its newest sessions.
+        Versions follow each other, so this is a binary search over rowids; each probe reads up to 100
+        sessions. Invariant: a session of the older version that is newer than `found` lies in (low,
+        high].
         """
         found: int | None = None
         low, high = 0, newest_row(self.connection).rowid
@@ -197,7 +199,7 @@ class StateReader:
 
     def _probe(self, after: int, up_to: int, before_ns: int | None) -> dict[int, Session]:
         """Return by rowid the newest sessions of cron jobs with `after < rowid <= up_to`: also those that
-        continue one, and subagents of old."""
+        continue one, and subagents of hosts before 0.17."""
         is_of_cron = "+s.source = 'cron'" if self._has_source else "0"
         rows = self.connection.execute(
             self._select(
@@ -222,26 +224,30 @@ class StateReader:
     def reinterpreted_for(
         self, capabilities: Capabilities, sessions: Sequence[Session]
     ) -> dict[str, Session]:
-        """Return by id those of these sessions whose last message means something else to the host that
-        wrote them than to the newest."""
-        if not capabilities.writes_messages_when_done:
-            return {}
+        """Return by id the sessions that need another reading of their last message, because a version
+        with other rules than the newest wrote them."""
+        by_marker = capabilities.silence is SilenceRule.ANYWHERE
+        if (
+            not by_marker
+            and capabilities.ends_continued_sessions
+            and not capabilities.raises_answer
+        ):
+            return {}  # as `session_from` reads them
         ids = [s.session_id for s in sessions]
-        silent = self.messages.with_marker(ids)
-        limited = (
-            self.messages.sessions_at_turn_limit(ids)
-            if capabilities.raises_answer_at_turn_limit
-            else set()
-        )
+        with_marker = self.messages.with_marker(ids) if by_marker else set()
+        limited = self.messages.sessions_at_turn_limit(ids) if capabilities.raises_answer else set()
         found = {}
         for session in sessions:
             last = session.last_message
             if last is not None:
                 message = replace(
                     last,
-                    asks_for_silence=session.session_id in silent,
-                    ends_run=last.ends_turn,
-                    raised_if_failed=last.ends_turn or session.session_id in limited,
+                    asks_for_silence=(
+                        session.session_id in with_marker if by_marker else last.asks_for_silence
+                    ),
+                    ends_run=last.ends_turn and not capabilities.ends_continued_sessions,
+                    raised_if_failed=capabilities.raises_answer
+                    and (last.ends_turn or session.session_id in limited),
                 )
                 found[session.session_id] = replace(session, last_message=message)
         return found
@@ -274,7 +280,7 @@ class StateReader:
     ) -> dict[str, int]:
         """Return by session id how many calls were asked for, where a conversation was compressed.
 
-        The host's own count begins anew with that, and includes the calls that were copied over.
+        The host's own count restarts after compression, and includes the calls that were copied over.
         """
         families = {r.session_id: [r, *descendants.get(r.session_id, ())] for r in roots}
         ids = [s.session_id for family in families.values() for s in family]
@@ -302,18 +308,23 @@ class StateReader:
         """
         roots = {s.session_id: s for s in self.sessions(ids, with_last_message=False)}
         descendants = self.descendants(list(roots.values()), with_last_message=False)
-        everyone = [*roots, *(s.session_id for sessions in descendants.values() for s in sessions)]
-        messages = self.messages.of(everyone, with_content=with_content)
-        mixed = self._of_several_models(everyone)
+        all_ids = [*roots, *(s.session_id for sessions in descendants.values() for s in sessions)]
+        messages = self.messages.of(all_ids, with_content=with_content)
+        several_models = self._of_several_models(all_ids)
         return {
             root_id: _conversation(
-                root, descendants.get(root_id, []), messages, mixed, in_ledger=root_id in in_ledger
+                root,
+                descendants.get(root_id, []),
+                messages,
+                several_models,
+                in_ledger=root_id in in_ledger,
             )
             for root_id, root in roots.items()
         }
 
     def _of_several_models(self, ids: Sequence[str]) -> set[str]:
-        """Return the sessions (0.19+) in which several models answered: no row shows which gave which."""
+        """Return the sessions (0.19+) in which several models answered: no row shows which model
+        gave which answer."""
         found: set[str] = set()
         if {"session_id", "model", "task"} <= self._usage:
             for batch in batched(ids):
@@ -346,7 +357,7 @@ def _conversation(
     root: Session,
     descendants: Sequence[Session],
     messages: dict[str, list[Message]],
-    mixed: set[str],
+    several_models: set[str],
     *,
     in_ledger: bool,
 ) -> Conversation:
@@ -356,20 +367,22 @@ def _conversation(
     at_once_ns = FASTEST_NS if in_ledger else AT_ONCE_NS
 
     def build(session: Session, before: frozenset[Calls]) -> Conversation:
-        said = repeats_marked(messages.get(session.session_id, ()), before)
+        own_messages = repeats_marked(messages.get(session.session_id, ()), before)
         if session.compressed:
-            before |= {message.tool_calls for message in said if message.tool_calls}
+            before |= {message.tool_calls for message in own_messages if message.tool_calls}
         return Conversation(
             session_id=session.session_id,
             started_ns=session.started_ns,
             ended_ns=session.ended_ns,
-            model=None if session.session_id in mixed else session.model_usage.model,
-            provider=None if session.session_id in mixed else session.model_usage.provider,
+            model=None if session.session_id in several_models else session.model_usage.model,
+            provider=None if session.session_id in several_models else session.model_usage.provider,
             usage=session.model_usage.usage,
             api_calls=session.model_usage.api_calls,
             is_subagent=session.is_subagent,
-            messages=said,
-            times_are_known=not written_when_done(session.started_ns, said, at_once_ns=at_once_ns),
+            messages=own_messages,
+            times_are_known=not written_when_done(
+                session.started_ns, own_messages, at_once_ns=at_once_ns
+            ),
             children=tuple(
                 build(child, _NO_CALLS if child.is_subagent else before)
                 for child in children.get(session.session_id, ())
@@ -383,9 +396,9 @@ _NO_CALLS: frozenset[Calls] = frozenset()
 
 
 def _tool_call_counts(conversation: Conversation) -> dict[str, int]:
-    said = conversation.messages
-    calls = sum(len(message.tool_calls) for message in said if not message.is_copy)
-    found = {conversation.session_id: calls} if said else {}
+    own_messages = conversation.messages
+    calls = sum(len(message.tool_calls) for message in own_messages if not message.is_copy)
+    found = {conversation.session_id: calls} if own_messages else {}
     for child in conversation.children:
         found |= _tool_call_counts(child)
     return found

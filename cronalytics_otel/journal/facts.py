@@ -24,7 +24,8 @@ class FolderReadUpTo(NamedTuple):
 
 
 class OverdueRow(NamedTuple):
-    """One time at which a job was seen overdue; `domain.missed.OverdueSighting` explains the fields."""
+    """One time at which a job was seen overdue; `domain.missed.OverdueSighting` explains the
+    fields. A sighting that has been reported as missed has 0 in `changed_ns`."""
 
     due_ns: int
     until_ns: int

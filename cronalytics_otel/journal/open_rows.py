@@ -25,10 +25,15 @@ class OpenRows:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def seen_ns(self, kind: OpenKind) -> dict[str, int]:
+    def first_seen_ns(self, kind: OpenKind) -> dict[str, int]:
         """Return by id when each row of this kind was first seen open."""
         rows = self._connection.execute("SELECT id, seen_ns FROM open_row WHERE kind = ?", (kind,))
         return dict(rows.fetchall())
+
+    def ids(self, kind: OpenKind) -> set[str]:
+        """Return the ids of the open rows of this kind."""
+        rows = self._connection.execute("SELECT id FROM open_row WHERE kind = ?", (kind,))
+        return {row[0] for row in rows.fetchall()}
 
     def add(self, kind: OpenKind, ids: Iterable[str], now_ns: int) -> None:
         """Mark rows as open. A row that is open already keeps its time."""

@@ -36,7 +36,7 @@ from .run import (
     TimeSource,
     Trigger,
 )
-from .source import Source
+from .source import Source, SourceName
 from .span import Span, SpanEvent, SpanKind, SpanLink
 from .usage import CostStatus, Usage, known_cost_usd
 
@@ -77,6 +77,7 @@ __all__ = [
     "Session",
     "SkipReason",
     "Source",
+    "SourceName",
     "Span",
     "SpanEvent",
     "SpanKind",

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class SourceName(StrEnum):
+    """What each of the host's files and folders is called, in the journal and in what people see."""
+
+    JOBS = "jobs"
+    LEDGER = "ledger"
+    SESSIONS = "sessions"
+    OUTPUT = "output"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     name: str
-    """`jobs`, `ledger`, `sessions` or `output`."""
+    """A `SourceName`."""
     path: str
     exists: bool
     fault: str | None

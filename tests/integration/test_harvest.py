@@ -697,8 +697,8 @@ def test_sessions_that_are_deleted_while_they_are_open_are_no_longer_waited_for(
 
     with place.journal() as journal:
         assert (
-            journal.open_rows.seen_ns(OpenKind.SESSION),
-            journal.open_rows.seen_ns(OpenKind.EXECUTION),
+            journal.open_rows.first_seen_ns(OpenKind.SESSION),
+            journal.open_rows.first_seen_ns(OpenKind.EXECUTION),
         ) == ({}, {})
     assert place.run(built).session_id is None
 

@@ -181,8 +181,8 @@ def test_an_open_row_keeps_the_time_it_was_first_seen_so(journal: Journal) -> No
     journal.open_rows.add(OpenKind.SESSION, ["s1", "s2"], 1)
     journal.open_rows.add(OpenKind.SESSION, ["s1"], 2)
     journal.open_rows.add(OpenKind.EXECUTION, ["s1"], 3)
-    assert journal.open_rows.seen_ns(OpenKind.SESSION) == {"s1": 1, "s2": 1}
-    assert journal.open_rows.seen_ns(OpenKind.EXECUTION) == {"s1": 3}
+    assert journal.open_rows.first_seen_ns(OpenKind.SESSION) == {"s1": 1, "s2": 1}
+    assert journal.open_rows.first_seen_ns(OpenKind.EXECUTION) == {"s1": 3}
 
 
 def test_a_row_that_is_closed_is_closed_of_its_own_kind_alone(journal: Journal) -> None:
@@ -190,8 +190,8 @@ def test_a_row_that_is_closed_is_closed_of_its_own_kind_alone(journal: Journal) 
     journal.open_rows.add(OpenKind.EXECUTION, ["x"], 1)
     journal.open_rows.close(OpenKind.SESSION, ["x", "never seen"])
     assert (
-        journal.open_rows.seen_ns(OpenKind.SESSION),
-        journal.open_rows.seen_ns(OpenKind.EXECUTION),
+        journal.open_rows.first_seen_ns(OpenKind.SESSION),
+        journal.open_rows.first_seen_ns(OpenKind.EXECUTION),
     ) == ({}, {"x": 1})
 
 

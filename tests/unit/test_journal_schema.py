@@ -367,7 +367,7 @@ HOT: dict[str, tuple[Callable[[Journal], object], set[str]]] = {
     "when a job was due": (lambda j: j.jobs.due_between("a", 0, 1), {KEY}),
     "the run of a session in a time": (
         lambda j: j.runs.session_run_between("a", 0, 1), {"run_by_job"}),
-    "open rows": (lambda j: j.open_rows.seen_ns(OpenKind.SESSION), {KEY}),
+    "open rows": (lambda j: j.open_rows.first_seen_ns(OpenKind.SESSION), {KEY}),
     "facts to write": (lambda j: j.facts.set(A_FACT, "b"), set()),
     "what to send": (
         lambda j: j.outbox.take(1, 8, fresh_since_ns=2), {KEY, "INTEGER PRIMARY KEY"}),

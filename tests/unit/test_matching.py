@@ -594,7 +594,9 @@ def test_whether_a_job_of_no_origin_was_delivered_to_its_origin_is_not_known() -
     origin = replace(JOB, deliver="origin")
     assert run(definition=origin, latest_definition=later(origin)).delivery_outcome is None
     failed = later(origin, error="chat not found")
-    assert run(definition=origin, latest_definition=failed).delivery_outcome is DeliveryOutcome.FAILED
+    assert (
+        run(definition=origin, latest_definition=failed).delivery_outcome is DeliveryOutcome.FAILED
+    )
 
 
 def test_an_empty_reply_was_not_delivered() -> None:

@@ -104,7 +104,7 @@ def test_a_job_that_is_gone_was_overdue_until_it_was_last_seen() -> None:
     assert known == [overdue(MONDAY, MONDAY + HOUR, changed_ns=MONDAY + DAY)]
 
 
-def test_a_second_outage_is_seen_although_the_first_is_not_told_yet() -> None:
+def test_a_second_gap_is_seen_although_the_first_is_not_told_yet() -> None:
     first = overdue(MONDAY, MONDAY + HOUR)
     again = job(next_run_ns=MONDAY + DAY)
 
@@ -118,7 +118,7 @@ def test_a_second_outage_is_seen_although_the_first_is_not_told_yet() -> None:
 
 
 def test_what_was_told_is_forgotten_when_the_job_is_due_for_another_time() -> None:
-    told = overdue(MONDAY, MONDAY + HOUR, changed_ns=0)
+    told = replace(overdue(MONDAY, MONDAY + HOUR), reported=True)
 
     assert updated_sightings([told], job(next_run_ns=MONDAY), MONDAY + DAY) == [told]
     assert updated_sightings([told], job(next_run_ns=MONDAY + 2 * DAY), MONDAY + DAY) == []

@@ -324,9 +324,9 @@ def session(
     *,
     saved: Output | None = None,
     status: tuple[str, str | None] | None = None,
-    ended: bool = True,
+    has_end: bool = True,
 ) -> RunEnd:
-    return from_session(last_message=last, output=saved, job_status=status, ended=ended)
+    return from_session(last_message=last, output=saved, job_status=status, has_end=has_end)
 
 
 def test_a_failed_output_file_tells_the_error_of_a_run_that_no_ledger_knows() -> None:
@@ -368,19 +368,19 @@ def test_a_session_without_a_message_failed() -> None:
 
 
 def test_a_session_that_never_ended_is_abandoned_by_inference() -> None:
-    ended = session(said("I begin"), ended=False)
+    ended = session(said("I begin"), has_end=False)
     assert (ended.outcome, ended.source) == (Outcome.ABANDONED, OutcomeSource.INFERRED)
 
 
 def test_before_0_18_a_last_answer_is_the_end_though_the_host_never_wrote_one() -> None:
     final = replace(said("All good."), ends_turn=True)
     last_word = replace(final, ends_run=True)
-    ended = from_session(last_message=last_word, output=None, job_status=None, ended=False)
+    ended = from_session(last_message=last_word, output=None, job_status=None, has_end=False)
     assert (ended.outcome, ended.source) == (Outcome.SUCCESS, OutcomeSource.SESSION)
     for last in (said("I look into it."), replace(said("(empty)"), ends_turn=True, ends_run=True)):
-        ended = from_session(last_message=last, output=None, job_status=None, ended=False)
+        ended = from_session(last_message=last, output=None, job_status=None, has_end=False)
         assert ended.outcome is Outcome.ABANDONED
-    assert session(final, ended=False).outcome is Outcome.ABANDONED
+    assert session(final, has_end=False).outcome is Outcome.ABANDONED
 
 
 def test_an_answer_in_the_file_is_the_host_s_word_for_a_success() -> None:
