@@ -47,12 +47,6 @@ OpenSender = Callable[..., Sender]
 
 
 @pytest.fixture
-def collector() -> Iterator[FaultyCollector]:
-    with FaultyCollector() as running:
-        yield running
-
-
-@pytest.fixture
 def sender_to() -> Iterator[OpenSender]:
     """Opens senders to an endpoint and closes them; keywords are fields of the destination."""
     with ExitStack() as opened:

@@ -29,6 +29,9 @@ from tests.support.collector import FaultyCollector, hang
 from tests.support.homes import HomeBuilder
 
 PROGRAM = "import sys; from cronalytics_otel.cli import main; sys.exit(main())"
+CATCHING_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+"""Python's default. A shell without job control starts what runs in the background (`make test &`)
+with SIGINT ignored; Python then leaves it so, and its child processes inherit that."""
 TIMEOUT_S = 60
 
 
@@ -37,12 +40,6 @@ def home(tmp_path: Path) -> Home:
     home = new_home(tmp_path / "home")
     fill(home, SCRIPT, DIGEST, NO_KEY)
     return home
-
-
-@pytest.fixture
-def collector() -> Iterator[FaultyCollector]:
-    with FaultyCollector() as collector:
-        yield collector
 
 
 def environ(home: Home, more: Mapping[str, str]) -> dict[str, str]:
@@ -67,8 +64,9 @@ def run(
 
 
 def start(home: Home, *args: str, **env: str) -> subprocess.Popen[str]:
+    """Start the command in a process that can be interrupted."""
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *args],
+        [sys.executable, "-c", CATCHING_SIGINT + PROGRAM, *args],
         env=environ(home, env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -22,17 +20,8 @@ from tests.support.cli import (
     SCRIPT,
     SECOND,
     Cli,
-    commands,
     fill,
 )
-
-
-@pytest.fixture
-def empty(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Cli]:
-    with commands(tmp_path, monkeypatch, capsys) as cli:
-        yield cli
 
 
 @pytest.fixture

@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,20 +22,11 @@ from tests.support.cli import (
     SCRIPT,
     SECOND,
     Cli,
-    commands,
     fill,
 )
 from tests.support.homes import HomeBuilder
 
 ENDPOINT = "https://collector.example/v1/traces"
-
-
-@pytest.fixture
-def empty(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Cli]:
-    with commands(tmp_path, monkeypatch, capsys) as cli:
-        yield cli
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,29 +11,20 @@ import pytest
 from cronalytics_otel.cli.terminal import Terminal
 from cronalytics_otel.cli.views.progress import ProgressLines
 from cronalytics_otel.lock import sync_lock
-from tests.support.cli import Cli, commands
+from tests.support.cli import Cli
 from tests.support.collector import FaultyCollector, status
 from tests.support.homes import HomeBuilder
 
 
 @pytest.fixture
-def collector() -> Iterator[FaultyCollector]:
-    with FaultyCollector() as collector:
-        yield collector
-
-
-@pytest.fixture
-def silent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Cli]:
+def silent(empty: Cli) -> Cli:
     """A home with three runs, days apart, and no destination."""
-    with commands(tmp_path, monkeypatch, capsys) as cli:
-        builder = HomeBuilder(cli.home.path)
-        job_id = builder.job("nightly digest", every_minutes=1440)
-        for day in (10, 20, 30):
-            builder.agent_run(job_id, datetime(2026, 1, day, 6, 0, tzinfo=UTC), cost=0.01)
-        builder.write()
-        yield cli
+    builder = HomeBuilder(empty.home.path)
+    job_id = builder.job("nightly digest", every_minutes=1440)
+    for day in (10, 20, 30):
+        builder.agent_run(job_id, datetime(2026, 1, day, 6, 0, tzinfo=UTC), cost=0.01)
+    builder.write()
+    return empty
 
 
 @pytest.fixture

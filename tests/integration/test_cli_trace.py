@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -19,18 +17,9 @@ from tests.support.cli import (
     OLD_HOST,
     SCRIPT,
     Cli,
-    commands,
     fill,
 )
 from tests.support.homes import HomeBuilder, Subagent
-
-
-@pytest.fixture
-def empty(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Cli]:
-    with commands(tmp_path, monkeypatch, capsys) as cli:
-        yield cli
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,23 +34,6 @@ from tests.support.homes import HomeBuilder
 from tests.support.waiting import wait_for
 
 RUNS = 12
-
-
-@pytest.fixture(scope="module")
-def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SyncProcesses]:
-    with SyncProcesses(tmp_path_factory.mktemp("processes")) as processes:
-        yield processes
-
-
-@pytest.fixture
-def collector() -> Iterator[FaultyCollector]:
-    with FaultyCollector() as collector:
-        yield collector
-
-
-@pytest.fixture
-def environ(collector: FaultyCollector) -> dict[str, str]:
-    return {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
 
 
 @pytest.fixture

@@ -24,17 +24,6 @@ from tests.support.secrets import SECRETS, Secret
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def collector() -> Iterator[FaultyCollector]:
-    with FaultyCollector() as running:
-        yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> HomeBuilder:
-    return HomeBuilder(tmp_path / "home")
-
-
 def send(home: HomeBuilder, collector: FaultyCollector, **options: object) -> SyncReport:
     """Writes the home with these settings, and syncs it."""
     home.write()
