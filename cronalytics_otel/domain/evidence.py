@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..model import Execution, Job, ModelUsage, Output, OutputFile, Prompt, Session
 from .sessions import last_of
@@ -12,8 +13,7 @@ UsageRows = Mapping[str, Sequence[tuple[str, ModelUsage]]]
 """By session id, its uses of models as (task, usage). The task of the conversation itself is empty."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreviousRun:
+class PreviousRun(NamedTuple):
     """The job's run before this one."""
 
     began_ns: int

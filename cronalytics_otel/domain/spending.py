@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from ..model import CostStatus, ModelUsage, Session, Usage
-from .evidence import Evidence
+from .evidence import Evidence, UsageRows
 
 
 def spent(evidence: Evidence) -> tuple[Usage | None, float | None, CostStatus | None]:
@@ -48,20 +48,27 @@ def main_model(evidence: Evidence) -> tuple[str | None, str | None]:
     """Return the model with the most tokens and its provider, or the session's own if none has any."""
     if evidence.session is None:
         return None, None
-    own = evidence.session.spending
-    if not evidence.below and not evidence.usage_rows.get(evidence.session.session_id):
+    parts = [
+        part
+        for session in evidence.sessions
+        for part in _by_model(session, evidence.usage_rows)
+        if part.model is not None
+    ]
+    if not any(part.usage.total_tokens for part in parts):
+        own = evidence.session.spending
         return own.model, own.provider
-    tokens: dict[tuple[str, str | None], int] = {}
-    for session in evidence.sessions:
-        rows = [usage for _, usage in evidence.usage_rows.get(session.session_id, ())]
-        for spending in rows or [session.spending]:
-            if spending.model is not None:
-                key = (spending.model, spending.provider)
-                tokens[key] = tokens.get(key, 0) + spending.usage.total_tokens
-    best = max(tokens.items(), key=lambda item: item[1], default=None)
-    if best is None or best[1] == 0:
-        return own.model, own.provider
-    return best[0]
+    if len(parts) == 1:
+        return parts[0].model, parts[0].provider
+    tokens: dict[tuple[str | None, str | None], int] = {}
+    for part in parts:
+        key = (part.model, part.provider)
+        tokens[key] = tokens.get(key, 0) + part.usage.total_tokens
+    return max(tokens, key=lambda key: tokens[key])
+
+
+def _by_model(session: Session, rows: UsageRows) -> Sequence[ModelUsage]:
+    """Return what each model had a part in, or all of the session where no row shows that."""
+    return [part for _, part in rows.get(session.session_id, ())] or [session.spending]
 
 
 def _is_unwritten(session: Session) -> bool:

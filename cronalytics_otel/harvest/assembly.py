@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..domain.assembly import assemble
 from ..domain.evidence import Evidence, PreviousRun, UsageRows
@@ -36,8 +37,7 @@ class _Steps:
     """By root id."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Times:
+class _Times(NamedTuple):
     """When a run began and ended, as far as it is known before its evidence is complete."""
 
     began_ns: int

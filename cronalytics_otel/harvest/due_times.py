@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from ..domain.evidence import PreviousRun
 from ..domain.missed import Overdue, was_overdue
@@ -25,9 +26,8 @@ TICK_NS = 60 * NS
 """Between two looks of the host's scheduler: a run may be so much later than the host counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class DueTime:
-    """What is known of when a run was due."""
+class DueTime(NamedTuple):
+    """What is known of when a run was due. (A tuple: one is made for each run.)"""
 
     job: Job | None
     """The definition that explains the run."""

@@ -87,6 +87,7 @@ class UsageColumns(NamedTuple):
 
 
 _LAST = len(SessionColumns._fields)
+_COST_STATUSES = {status.value: status for status in CostStatus}
 
 
 def session_from(row: Row) -> Session | None:
@@ -152,10 +153,11 @@ def _cost(columns: SessionColumns | UsageColumns) -> tuple[float | None, CostSta
 
     The host writes 0.0 where it knows no price: only the status tells that from a cost of nothing.
     """
-    try:
-        status = CostStatus(columns.cost_status) if isinstance(columns.cost_status, str) else None
-    except ValueError:
-        return None, CostStatus.UNKNOWN  # a newer host's word, which decides what the amount means
+    word, status = columns.cost_status, None
+    if isinstance(word, str):
+        status = _COST_STATUSES.get(word)
+        if status is None:  # a newer host's word, which decides what the amount means
+            return None, CostStatus.UNKNOWN
     paid, priced = _amount(columns.actual_cost_usd), _amount(columns.estimated_cost_usd)
     if status is CostStatus.UNKNOWN:
         return _cost_of_some_calls(max(paid or 0, priced or 0))

@@ -42,7 +42,7 @@ def span_ids(profile: str, identity: str) -> Callable[[tuple[str, ...]], int]:
     def id_of(path: tuple[str, ...]) -> int:
         hashed = common.copy()
         if path:
-            hashed.update(_bytes("", *path))
+            hashed.update(("\0" + "\0".join(path)).encode("utf-8", _SURROGATES))
         return int.from_bytes(hashed.digest(), "big") or 1
 
     return id_of
@@ -53,5 +53,8 @@ def _hash(size: int, *parts: str) -> int:
 
 
 def _bytes(*parts: str) -> bytes:
-    # A name with a lone surrogate (jobs.json can hold one) must not stop its run.
-    return "\0".join(parts).encode("utf-8", "surrogatepass")
+    return "\0".join(parts).encode("utf-8", _SURROGATES)
+
+
+_SURROGATES = "surrogatepass"
+"""A name with a lone surrogate (jobs.json can hold one) must not stop its run."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -76,10 +76,14 @@ def test_what_was_said_is_read_of_those_runs_alone(
     read = state_db.Reader.conversations
 
     def spy(
-        self: state_db.Reader, ids: Sequence[str], *, with_content: bool = True
+        self: state_db.Reader,
+        ids: Sequence[str],
+        *,
+        with_content: bool = True,
+        in_ledger: Collection[str] = (),
     ) -> dict[str, Conversation]:
         asked.append((with_content, list(ids)))
-        return read(self, ids, with_content=with_content)
+        return read(self, ids, with_content=with_content, in_ledger=in_ledger)
 
     monkeypatch.setattr(state_db.Reader, "conversations", spy)
     send(home, collector, content_jobs={"loud": "full"})

@@ -400,3 +400,12 @@ def test_a_hot_query_goes_by_its_index(journal: Journal, name: str) -> None:
     assert [step for step in scans if step.split()[1] not in ("d", "destination")] == []
     if name != "a run by its id":  # at most ten rows of two indexes, each once
         assert "TEMP B-TREE" not in whole
+
+
+def test_the_runs_before_a_batch_of_runs_are_found_by_their_job(journal: Journal) -> None:
+    """Only the batch itself, which the statement holds, is read from end to end."""
+    plan = plan_of(journal, lambda j: j.queries.previous_keys([DIGEST, DIGEST]))
+
+    assert any(step.startswith("SEARCH run USING INDEX run_by_job") for step in plan)
+    assert not any(step.startswith("SCAN run") for step in plan)
+    assert not any("TEMP B-TREE" in step for step in plan)

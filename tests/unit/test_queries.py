@@ -10,7 +10,7 @@ import pytest
 
 from cronalytics_otel.journal import Journal, OpenKind
 from cronalytics_otel.journal.queries import RunFilter
-from cronalytics_otel.model import Feed, Mode, Outcome, Run
+from cronalytics_otel.model import Feed, Mode, Outcome, Run, RunKey
 from tests.support.cli import (
     DAY,
     DIGEST,
@@ -129,6 +129,21 @@ def test_the_previous_run_is_that_of_the_same_job_that_began_last_before(journal
     with journal.atomic():
         journal.runs.add([between], 0)
     assert journal.queries.previous(DIGEST) == between
+
+
+def test_the_keys_of_previous_runs_are_those_of_the_runs_that_each_would_find(
+    journal: Journal,
+) -> None:
+    runs = journal.queries.runs(RunFilter())
+    expected = {
+        (run.job_id, run.started_ns): RunKey(previous.profile, previous.identity)
+        for run in runs
+        if (previous := journal.queries.previous(run)) is not None
+    }
+    assert expected
+    assert journal.queries.previous_keys(runs) == expected
+    assert journal.queries.previous_keys(runs * 300) == expected
+    assert journal.queries.previous_keys([]) == {}
 
 
 def test_the_sources_of_a_run_are_those_that_saved_the_outputs_it_was_given(

@@ -468,6 +468,29 @@ def test_a_conversation_has_its_messages_in_order_and_its_children(db: Database)
     assert (child.session_id, child.is_subagent, len(child.messages)) == ("child", True, 1)
 
 
+@pytest.mark.parametrize(("after_result_s", "known", "known_in_ledger"), [
+    (0.002, False, False),
+    (0.010, False, True),
+    (0.030, True, True),
+])  # fmt: skip
+def test_a_conversation_knows_whether_its_times_are_those_of_its_steps(
+    db: Database, after_result_s: float, known: bool, known_in_ledger: bool
+) -> None:
+    """An answer right after a result was written when the agent was done; a host with a ledger
+    writes each message as it comes, so there only what no model could do counts."""
+    calls = '[{"id": "c1", "function": {"name": "terminal", "arguments": "{}"}}]'
+    db.session("root", started_at=100.0, ended_at=130.0)
+    db.message("root", "user", 101.0, "go")
+    db.message("root", "assistant", 102.0, "", tool_calls=calls, finish_reason="tool_calls")
+    db.message("root", "tool", 110.0, "done", tool_call_id="c1")
+    db.message("root", "assistant", 110.0 + after_result_s, "Done.", finish_reason="stop")
+
+    with db.reader() as reader:
+        assert reader.conversations(["root"])["root"].times_are_known is known
+        found = reader.conversations(["root"], in_ledger={"root"})["root"]
+    assert found.times_are_known is known_in_ledger
+
+
 def asks(name: str) -> str:
     return json.dumps([{"id": name, "function": {"name": "terminal", "arguments": "{}"}}])
 

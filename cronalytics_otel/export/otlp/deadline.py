@@ -13,6 +13,7 @@ A SOCKS proxy has the libraries' usual time-outs.
 
 from __future__ import annotations
 
+import http.client
 import io
 import socket
 from collections.abc import Iterator
@@ -100,7 +101,23 @@ class _DeadlineSocket:
         return getattr(self._sock, name)
 
 
+class _Response(http.client.HTTPResponse):
+    def begin(self) -> None:
+        """Read the status and the headers of the answer.
+
+        Interim answers (102, 103) come before it and mean nothing here. http.client itself passes over
+        100 alone, and would take the answer for that of the next request.
+        """
+        super().begin()
+        while 102 <= self.status < 200:
+            # Without headers, `begin` reads the next answer.
+            self.headers = self.msg = None  # type: ignore[assignment]
+            super().begin()
+
+
 class _Connection(HTTPConnection):
+    response_class = _Response
+
     def connect(self) -> None:
         self.timeout = remaining_s() / 2  # an address that never answers leaves time for the next
         super().connect()

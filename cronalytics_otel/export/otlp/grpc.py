@@ -28,6 +28,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceS
 
 from ..acknowledgement import Receipt, Verdict, verdict_of_http
 from .replies import one_liner, receipt_of_success, says_too_large
+from .spans import SdkSpans
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -95,7 +96,7 @@ class GrpcSender:
         if timeout_s is not None:
             limit_s = min(limit_s, timeout_s)
         try:
-            request = encode_spans([self._convert(span) for span in spans])
+            request = encode_spans(SdkSpans(spans, self._convert))
         except Exception as error:  # noqa: BLE001 - whatever it is, it goes into the receipt
             reason = self._clean(f"cannot be encoded: {error}")
             return Receipt(verdict=Verdict.REFUSED, reason=reason)

@@ -34,6 +34,7 @@ from ..acknowledgement import Receipt, Verdict
 from .deadline import DeadlineAdapter, deadline, remaining_s
 from .http_answer import Answer, receipt_of
 from .replies import one_liner
+from .spans import SdkSpans
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -75,7 +76,7 @@ class HttpSender:
         limit_s = self._destination.timeout_s
         if timeout_s is not None:
             limit_s = min(limit_s, timeout_s)
-        readable = [self._convert(span) for span in spans]
+        readable = SdkSpans(spans, self._convert)
         self._session.outcome = None
         with deadline(limit_s), _quiet():
             try:

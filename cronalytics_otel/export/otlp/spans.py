@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, TypeAlias, overload
 
 from opentelemetry.sdk.resources import Resource as SdkResource
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -89,6 +89,33 @@ def span_converter(
         )
 
     return convert
+
+
+class SdkSpans(Sequence[ReadableSpan]):
+    """Our spans as a sequence of the SDK's, each of them made when it is read.
+
+    The encoder reads each span once: none of them outlives its encoding, which spares memory and
+    a good part of the time.
+    """
+
+    def __init__(self, spans: Sequence[Span], convert: Callable[[Span], ReadableSpan]) -> None:
+        self._spans = spans
+        self._convert = convert
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def __iter__(self) -> Iterator[ReadableSpan]:
+        return map(self._convert, self._spans)
+
+    @overload
+    def __getitem__(self, index: int) -> ReadableSpan: ...
+    @overload
+    def __getitem__(self, index: slice) -> SdkSpans: ...
+    def __getitem__(self, index: int | slice) -> ReadableSpan | SdkSpans:
+        if isinstance(index, slice):
+            return SdkSpans(self._spans[index], self._convert)
+        return self._convert(self._spans[index])
 
 
 def _sdk_resource(

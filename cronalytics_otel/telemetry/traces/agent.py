@@ -62,7 +62,7 @@ def build_agent(conversation: Conversation, window: Step, context: TraceContext)
         turns=timeline.turns,
         ended=sessions[-1].ended_ns is not None,
         answered=_answered(sessions[-1]),
-        at_turn_limit=any(m.at_turn_limit for session in sessions for m in session.messages),
+        at_turn_limit=timeline.at_turn_limit,
     )
 
 

@@ -65,7 +65,9 @@ def run_attributes(run: Run) -> Attributes:
         run.schedule_expression,
         run.schedule_timezone,
     ).copy()
-    attributes.update({name: value for name, value in values.items() if value is not None})
+    for name, value in values.items():
+        if value is not None:
+            attributes[name] = value
     return attributes
 
 

@@ -39,6 +39,8 @@ class Timeline:
         self._tool_attributes = step_attributes(sc.SPAN_EXECUTE_TOOL, conversation)
         self._observed = NOT_OBSERVED
         self.turns = 0
+        self.at_turn_limit = False
+        """Whether the host had to ask the agent to come to an end."""
         self.is_untimed = False
         """Whether the times of some steps are not known."""
 
@@ -85,7 +87,8 @@ class Timeline:
         ordinal = 0
         counts_without_reason = not every_call_answered
         for message in messages:
-            counts_without_reason |= message.at_turn_limit
+            if message.at_turn_limit:
+                counts_without_reason = self.at_turn_limit = True
             at_ns = within(self._now_ns, self._agent.end_ns, self._observed.answered_ns(message))
             if message.role == "assistant":
                 if not message.is_copy:
