@@ -21,9 +21,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from cronalytics_otel.config import Destination
+from cronalytics_otel.config.destinations import Protocol
 from cronalytics_otel.export.acknowledgement import Receipt, Verdict
-from cronalytics_otel.export.otlp.sender import MissingExporterError, Sender, open_sender
+from cronalytics_otel.export.otlp.sender import MissingExporterError, Sender
 from tests.support.collector import Answer, GrpcCollector, grpc_status, hang, ok, partial
 from tests.support.spans import TRACE_ID, make_span, make_spans
 from tests.support.venvs import CHECKOUT
@@ -39,19 +39,8 @@ def collector() -> Iterator[GrpcCollector]:
 
 
 @pytest.fixture
-def sender_to() -> Iterator[OpenSender]:
-    """Opens senders to an endpoint and closes them; keywords are fields of the destination."""
-    with ExitStack() as opened:
-
-        def open_to(endpoint: str, **fields: Any) -> Sender:
-            destination = Destination(name="test", endpoint=endpoint, protocol="grpc", **fields)
-            sender = open_sender(
-                destination, {"service.name": "hermes-cron"}, scope_version="9.8.7"
-            )
-            opened.callback(sender.close)
-            return sender
-
-        yield open_to
+def protocol() -> Protocol:
+    return "grpc"
 
 
 @pytest.fixture
@@ -407,21 +396,6 @@ def test_where_grpc_cannot_be_imported_the_error_says_what_to_do(
 
 
 # --- TLS -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Callable[[trustme.Blob, str], str]:
-    def write(blob: trustme.Blob, name: str) -> str:
-        path = tmp_path / f"{name}.pem"
-        path.write_bytes(blob.bytes())
-        return str(path)
-
-    return write
 
 
 def server_identity(authority: trustme.CA) -> tuple[bytes, bytes]:

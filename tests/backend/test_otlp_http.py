@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pytest
 import trustme
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from cronalytics_otel.config import Destination, load_settings
+from cronalytics_otel.config import load_settings
 from cronalytics_otel.export.acknowledgement import Receipt, Verdict
 from cronalytics_otel.export.otlp.http_answer import parse_retry_after
 from cronalytics_otel.export.otlp.sender import Sender, open_sender
@@ -44,22 +44,6 @@ from tests.support.collector import (
 from tests.support.spans import TRACE_ID, make_span, make_spans
 
 OpenSender = Callable[..., Sender]
-
-
-@pytest.fixture
-def sender_to() -> Iterator[OpenSender]:
-    """Opens senders to an endpoint and closes them; keywords are fields of the destination."""
-    with ExitStack() as opened:
-
-        def open_to(endpoint: str, **fields: Any) -> Sender:
-            destination = Destination(name="test", endpoint=endpoint, **fields)
-            sender = open_sender(
-                destination, {"service.name": "hermes-cron"}, scope_version="9.8.7"
-            )
-            opened.callback(sender.close)
-            return sender
-
-        yield open_to
 
 
 @pytest.fixture
@@ -883,21 +867,6 @@ def test_a_collector_that_comes_back_is_found_again(
 
 
 # --- TLS -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Callable[[trustme.Blob, str], str]:
-    def write(blob: trustme.Blob, name: str) -> str:
-        path = tmp_path / f"{name}.pem"
-        path.write_bytes(blob.bytes())
-        return str(path)
-
-    return write
 
 
 def server_context(authority: trustme.CA, *names: str, clients: bool = False) -> ssl.SSLContext:

@@ -40,10 +40,18 @@ from tests.support.fault_checks import (
 from tests.support.fault_collector import JudgingCollector
 from tests.support.fault_process import SyncProcesses
 from tests.support.fault_worker import HostProcess
-from tests.support.homes import HomeBuilder
+from tests.support.homes import BuiltRun, HomeBuilder
 from tests.support.waiting import wait_for
 
 HOUR_S = 3600.0
+
+
+def script_runs(home: HomeBuilder, first: datetime, count: int) -> list[BuiltRun]:
+    """Write runs of one script, five minutes apart."""
+    job = home.job("digest", every_minutes=5, no_agent=True)
+    runs = [home.script_run(job, first + timedelta(minutes=5 * n)) for n in range(count)]
+    home.write()
+    return runs
 
 
 def test_a_collector_that_is_down_gets_everything_when_it_is_back(
@@ -256,9 +264,7 @@ def test_only_the_poisoned_run_among_many_is_set_aside(
     processes: SyncProcesses,
 ) -> None:
     """A collector that refuses each request in which one particular run is."""
-    job = home.job("digest", every_minutes=5, no_agent=True)
-    runs = [home.script_run(job, noon + timedelta(minutes=5 * n)) for n in range(40)]
-    home.write()
+    runs = script_runs(home, noon, 40)
     poisoned = trace_id_of(runs[17].expected)
 
     def refuses_one(spans: list[SpanDict], _size: int) -> Answer:
@@ -288,10 +294,7 @@ def test_a_wrong_key_or_address_is_told_and_makes_no_flood(
     environ: dict[str, str],
     processes: SyncProcesses,
 ) -> None:
-    job = home.job("digest", every_minutes=5, no_agent=True)
-    for n in range(60):
-        home.script_run(job, noon + timedelta(minutes=5 * n))
-    home.write()
+    script_runs(home, noon, 60)
     collector.answer_with(status(code, "who are you?"))
 
     for _ in range(3):
@@ -312,10 +315,7 @@ def test_a_request_that_is_too_large_is_split(
     environ: dict[str, str],
     processes: SyncProcesses,
 ) -> None:
-    job = home.job("digest", every_minutes=5, no_agent=True)
-    for n in range(50):
-        home.script_run(job, noon + timedelta(minutes=5 * n))
-    home.write()
+    script_runs(home, noon, 50)
 
     def takes_seven(spans: list[SpanDict], _size: int) -> Answer:
         return ok() if len(roots(spans)) <= 7 else status(413)

@@ -11,8 +11,6 @@ import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -44,6 +42,7 @@ from tests.support.hermes import (
     hermes_pristine,
     hermes_with_plugin,
 )
+from tests.support.holding import another_process
 
 pytestmark = pytest.mark.host
 
@@ -143,14 +142,9 @@ def lock_is_held(home: HermesHome, collector: FaultyCollector) -> Iterator[None]
         "print('held', flush=True)\n"
         "sys.stdin.read()\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
+    with another_process(code, lock):
         yield
         assert collector.requests == 0
-        holder.communicate()
 
 
 FAULTS = {
