@@ -47,8 +47,8 @@ def protocol() -> Protocol:
 def receipt_for(collector: GrpcCollector, sender_to: OpenSender) -> ReceiptFor:
     """What three spans get for an answer."""
 
-    def send(said: Answer, **fields: Any) -> Receipt:
-        collector.answer_with(said)
+    def send(reply: Answer, **fields: Any) -> Receipt:
+        collector.answer_with(reply)
         return sender_to(collector.endpoint, **fields).send(make_spans(3))
 
     return send
@@ -214,9 +214,9 @@ def receipt_for_frames(sender_to: OpenSender) -> Iterator[Callable[[bytes], Rece
                 connection, _ = server.accept()
                 with connection:
                     connection.sendall(frame(4, 0, 0, b"") + frame(4, 1, 0, b""))
-                    said = b""
-                    while b"hermes-cron" not in said:
-                        said += connection.recv(65536)
+                    received = b""
+                    while b"hermes-cron" not in received:
+                        received += connection.recv(65536)
                     connection.sendall(frames)
                     while connection.recv(65536):  # until the sender leaves
                         pass
@@ -311,8 +311,8 @@ def test_a_message_that_the_server_finds_too_large_is_told_apart(sender_to: Open
 
 
 def test_too_large_is_told_apart_in_the_words_of_rust_servers(receipt_for: ReceiptFor) -> None:
-    said = "Error, decoded message length too large: found 5000000 bytes, the limit is: 4194304"
-    assert receipt_for(grpc_status("OUT_OF_RANGE", said)).verdict is Verdict.TOO_LARGE
+    message = "Error, decoded message length too large: found 5000000 bytes, the limit is: 4194304"
+    assert receipt_for(grpc_status("OUT_OF_RANGE", message)).verdict is Verdict.TOO_LARGE
 
 
 def test_a_span_that_cannot_be_encoded_is_refused_with_the_reason(
@@ -524,7 +524,7 @@ def test_no_content_of_the_certificate_files_kills_the_process(
 
 
 @pytest.mark.parametrize(
-    ("missing", "said"),
+    ("missing", "problem"),
     [
         ("client_key", "cert.pem has no key: set client_key too"),
         ("client_certificate", "key.pem has no certificate: set client_certificate too"),
@@ -535,7 +535,7 @@ def test_half_a_pair_is_for_another_try_and_says_what_is_missing(
     files: Callable[[trustme.Blob, str], str],
     sender_to: OpenSender,
     missing: str,
-    said: str,
+    problem: str,
 ) -> None:
     client = authority.issue_cert("hermes.example")
     pair = {
@@ -545,7 +545,7 @@ def test_half_a_pair_is_for_another_try_and_says_what_is_missing(
     del pair[missing]
     receipt = sender_to("https://127.0.0.1:9", **pair).send([make_span()])
     assert receipt.verdict is Verdict.RETRY
-    assert said in receipt.reason
+    assert problem in receipt.reason
 
 
 def test_a_file_without_pem_is_for_another_try_and_named(

@@ -50,8 +50,8 @@ OpenSender = Callable[..., Sender]
 def receipt_for(collector: FaultyCollector, sender_to: OpenSender) -> Callable[..., Receipt]:
     """What three spans get for an answer."""
 
-    def send(said: Answer, **fields: Any) -> Receipt:
-        collector.answer_with(said)
+    def send(reply: Answer, **fields: Any) -> Receipt:
+        collector.answer_with(reply)
         return sender_to(collector.traces_url, **fields).send(make_spans(3))
 
     return send
@@ -271,7 +271,7 @@ def test_settings_of_the_environment_send_as_the_specification_says(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [
         ok(),
         answer(200, content_type="application/x-protobuf; charset=utf-8"),
@@ -283,14 +283,14 @@ def test_settings_of_the_environment_send_as_the_specification_says(
         answer(200, '{"partialSuccess": {}}', content_type="application/json; charset=utf-8"),
         answer(200, '{"partialSuccess": null, "new": 1}', content_type="application/json"),
     ],
-    ids=lambda said: f"{said.status} {said.headers} {said.body.decode()}",
+    ids=lambda reply: f"{reply.status} {reply.headers} {reply.body.decode()}",
 )
-def test_an_otlp_answer_is_a_receipt(receipt_for: ReceiptFor, said: Answer) -> None:
-    assert receipt_for(said) == Receipt(verdict=Verdict.ACCEPTED)
+def test_an_otlp_answer_is_a_receipt(receipt_for: ReceiptFor, reply: Answer) -> None:
+    assert receipt_for(reply) == Receipt(verdict=Verdict.ACCEPTED)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [
         html(200),
         html(202),
@@ -308,10 +308,10 @@ def test_an_otlp_answer_is_a_receipt(receipt_for: ReceiptFor, said: Answer) -> N
         answer(200, "[" * 60_000, content_type="application/json"),
         answer(200, '{"partialSuccess":' * 3_000, content_type="application/json"),
     ],
-    ids=lambda said: f"{said.status} {said.headers} {said.body[:30].decode()}",
+    ids=lambda reply: f"{reply.status} {reply.headers} {reply.body[:30].decode()}",
 )
-def test_a_2xx_that_is_no_otlp_is_no_receipt(receipt_for: ReceiptFor, said: Answer) -> None:
-    receipt = receipt_for(said)
+def test_a_2xx_that_is_no_otlp_is_no_receipt(receipt_for: ReceiptFor, reply: Answer) -> None:
+    receipt = receipt_for(reply)
     assert receipt.verdict is Verdict.RETRY
     assert "is this an OTLP endpoint?" in receipt.reason
 
@@ -380,16 +380,16 @@ def test_any_other_status_is_for_good(receipt_for: ReceiptFor, code: int) -> Non
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [
         status(413),
         status(400, "http: request body too large"),
         status(400, Status(message="Message too large").SerializeToString(), content_type=PROTOBUF),
     ],
-    ids=lambda said: f"{said.status} {said.body!r}",
+    ids=lambda reply: f"{reply.status} {reply.body!r}",
 )
-def test_too_large_is_told_apart(receipt_for: ReceiptFor, said: Answer) -> None:
-    assert receipt_for(said).verdict is Verdict.TOO_LARGE
+def test_too_large_is_told_apart(receipt_for: ReceiptFor, reply: Answer) -> None:
+    assert receipt_for(reply).verdict is Verdict.TOO_LARGE
 
 
 def test_a_request_above_the_exporters_own_limit_is_too_large(
@@ -451,7 +451,7 @@ def test_a_date_in_retry_after_is_counted_from_now(receipt_for: ReceiptFor) -> N
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("reply", "reason"),
     [
         (
             status(400, Status(message="bad span").SerializeToString(), content_type=PROTOBUF),
@@ -475,9 +475,9 @@ def test_a_date_in_retry_after_is_counted_from_now(receipt_for: ReceiptFor) -> N
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_reason_is_one_line_of_what_the_server_said(
-    receipt_for: ReceiptFor, said: Answer, reason: str
+    receipt_for: ReceiptFor, reply: Answer, reason: str
 ) -> None:
-    assert receipt_for(said).reason == reason
+    assert receipt_for(reply).reason == reason
 
 
 def test_json_that_nests_too_deeply_to_be_read_is_quoted(receipt_for: ReceiptFor) -> None:
@@ -520,8 +520,8 @@ def test_no_secret_is_in_a_reason_in_whatever_form_a_server_repeats_it(
     receipt_for: Callable[..., Receipt], quoted: Callable[[str], str], content_type: str
 ) -> None:
     key = 'ab/cd12+34"567890/xyzq'
-    said = answer(403, quoted(key), content_type=content_type)
-    reason = receipt_for(said, headers=(("x-api-key", key),)).reason
+    reply = answer(403, quoted(key), content_type=content_type)
+    reason = receipt_for(reply, headers=(("x-api-key", key),)).reason
     assert "cd12" not in reason
     assert "***" in reason
 
@@ -560,8 +560,8 @@ def test_nothing_is_logged_whatever_comes_back(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "just-a-s3cret")
-    for said in (status(503), status(400), status(429), html(), redirect("/login"), drop()):
-        collector.answer_with(said)
+    for reply in (status(503), status(400), status(429), html(), redirect("/login"), drop()):
+        collector.answer_with(reply)
         sender_to(collector.traces_url).send([make_span()])
     sender_to(f"http://127.0.0.1:{closed_port}/").send([make_span()])
     assert caplog.text == ""
@@ -581,17 +581,17 @@ def closed_port() -> int:
 def test_one_request_is_made_for_one_send(
     collector: FaultyCollector, receipt_for: ReceiptFor
 ) -> None:
-    for said in (status(503), status(500), drop(), drop(unread=True), html()):
+    for reply in (status(503), status(500), drop(), drop(unread=True), html()):
         collector.clear()
-        receipt_for(said)
+        receipt_for(reply)
         assert collector.requests == 1
 
 
-@pytest.mark.parametrize("said", [drop(), receipt_lost()])
+@pytest.mark.parametrize("reply", [drop(), receipt_lost()])
 def test_a_connection_that_is_lost_is_for_another_try(
-    receipt_for: ReceiptFor, said: Answer
+    receipt_for: ReceiptFor, reply: Answer
 ) -> None:
-    assert receipt_for(said) == Receipt(verdict=Verdict.RETRY, reason="Connection reset by peer")
+    assert receipt_for(reply) == Receipt(verdict=Verdict.RETRY, reason="Connection reset by peer")
 
 
 def test_a_connection_that_is_lost_while_sending_is_for_another_try(
@@ -638,8 +638,8 @@ def test_an_answer_that_breaks_off_is_no_receipt(
 
 
 def test_a_status_counts_although_its_body_breaks_off(receipt_for: ReceiptFor) -> None:
-    said = Answer(status=400, rejected=None, body=b"bad span, because", cut_at=8)
-    receipt = receipt_for(said)
+    reply = Answer(status=400, rejected=None, body=b"bad span, because", cut_at=8)
+    receipt = receipt_for(reply)
     assert receipt.verdict is Verdict.REFUSED
     assert receipt.reason == "HTTP 400 Bad Request"
 
@@ -654,11 +654,11 @@ def test_an_unusable_address_is_for_another_try(sender_to: OpenSender) -> None:
     assert sender_to("ftp://127.0.0.1/").send([make_span()]).verdict is Verdict.RETRY
 
 
-@pytest.mark.parametrize("said", [hang(), hang(unread=True)])
+@pytest.mark.parametrize("reply", [hang(), hang(unread=True)])
 def test_a_server_that_hangs_costs_the_timeout_and_no_more(
-    receipt_for: Callable[..., Receipt], said: Answer
+    receipt_for: Callable[..., Receipt], reply: Answer
 ) -> None:
-    receipt = receipt_for(said, timeout_s=0.3)
+    receipt = receipt_for(reply, timeout_s=0.3)
     assert receipt == Receipt(verdict=Verdict.RETRY, reason="no answer within 0.3 s", silent=True)
 
 

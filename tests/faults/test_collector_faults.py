@@ -452,7 +452,7 @@ def test_a_gateway_reads_and_sends_new_runs_while_a_request_to_another_is_under_
             mixed_home.script_run(backup, datetime.now(UTC) - timedelta(minutes=minutes_ago))
             mixed_home.write()
             configure(mixed_home, timeout=600.0, a_hangs=hanging, b_slow=slow, c_well=collector)
-            host.tell("hook")
+            host.command("hook")
         collector.wait_until(lambda one: len(roots(one.spans)) == len(mixed_home.expected))
         assert (slow.spans, len(slow.sizes), hanging.requests) == ([], 1, 1)
 
@@ -481,7 +481,7 @@ def test_a_tick_that_leaves_sends_to_each_destination_before(
     with FaultyCollector() as other:
         configure(mixed_home, timeout=600.0, a=collector, b_hangs=hanging, c=other)
         with HostProcess(mixed_home.path, {}, resident=False) as host:
-            host.tell("hook")
+            host.command("hook")
             assert host.leave() == 0
         assert_all_there_once(collector, mixed_home.expected)
         assert_all_there_once(other, mixed_home.expected)

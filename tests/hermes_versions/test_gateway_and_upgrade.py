@@ -76,18 +76,18 @@ def test_brought_up_to_date_each_run_arrives_once_as_the_version_that_ran_it_tel
     home.plugin("sync")
     home.plugin("sync", "--full")
 
-    told = {
+    expected = {
         ("script", "output"): 1,
         ("agent", "session"): 1,
         ("script", "ledger"): 1,
         ("agent", "ledger"): 1,
     }
-    assert sources(collector) == told
+    assert sources(collector) == expected
     assert len({root["trace_id"] for root in roots(collector.spans)}) == 4
 
     home.path.joinpath("cronalytics-otel", "journal.db").unlink()
     home.plugin("sync")
-    assert sources(collector) == {key: 2 * count for key, count in told.items()}
+    assert sources(collector) == {key: 2 * count for key, count in expected.items()}
     assert len({root["trace_id"] for root in roots(collector.spans)}) == 4
 
 

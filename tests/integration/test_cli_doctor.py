@@ -52,10 +52,10 @@ def checks(cli: Cli) -> dict[str, tuple[str, str, str | None]]:
 
 
 def test_when_all_is_well(cli: Cli, collector: FaultyCollector) -> None:
-    said = cli("doctor")
+    result = cli("doctor")
 
     home = cli.home
-    steady = [re.sub(r"in \d+ ms|(?<= )\d+\.\d+\.\d+", "…", line) for line in said.lines]
+    steady = [re.sub(r"in \d+ ms|(?<= )\d+\.\d+\.\d+", "…", line) for line in result.lines]
     assert steady == [
         f"✓ home         {home.path} (profile default)",
         "✓ packages     cronalytics-otel …, opentelemetry-sdk …",
@@ -74,7 +74,7 @@ def test_when_all_is_well(cli: Cli, collector: FaultyCollector) -> None:
         "",
         "14 checks: all is well",
     ]
-    assert (said.status, said.err) == (0, "")
+    assert (result.status, result.err) == (0, "")
 
 
 def test_the_test_span_says_that_it_is_one(cli: Cli, collector: FaultyCollector) -> None:
@@ -93,12 +93,14 @@ def test_checks_that_fail_have_a_fix_below_and_count(cli: Cli, collector: Faulty
     collector.answer_with(status(401, "no key"))
     (cli.home.path / "config.yaml").write_text("{}")
 
-    said = cli("doctor")
+    result = cli("doctor")
 
-    assert "✗ plugin       not enabled: runs are sent only by `cronalytics-otel sync`" in said.lines
-    assert "               fix: hermes plugins enable cronalytics-otel" in said.lines
-    assert said.lines[-1] == "14 checks: 2 failed, 0 warnings"
-    assert said.status == 1
+    assert (
+        "✗ plugin       not enabled: runs are sent only by `cronalytics-otel sync`" in result.lines
+    )
+    assert "               fix: hermes plugins enable cronalytics-otel" in result.lines
+    assert result.lines[-1] == "14 checks: 2 failed, 0 warnings"
+    assert result.status == 1
 
 
 # The host.
@@ -108,15 +110,15 @@ def test_a_folder_that_is_no_hermes_home_ends_it(cli: Cli, tmp_path: Path) -> No
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
 
-    said = cli("doctor", "--home", str(elsewhere))
+    result = cli("doctor", "--home", str(elsewhere))
 
-    assert said.lines == [
+    assert result.lines == [
         f"✗ home         {elsewhere} is no Hermes home: there is no config.yaml, state.db or cron/",
         "               fix: Name it with --home or HERMES_HOME.",
         "",
         "1 check: 1 failed, 0 warnings",
     ]
-    assert said.status == 1
+    assert result.status == 1
     assert list(elsewhere.iterdir()) == []
 
 
@@ -128,9 +130,9 @@ def test_a_home_without_a_run_is_no_failure(empty: Cli) -> None:
     assert found["jobs"][0] == found["sessions"][0] == found["journal"][0] == "warning"
     assert found["journal"][2] == "cronalytics-otel sync"
     assert found["destinations"][0] == "warning"
-    said = empty("doctor")
-    assert said.status == 0
-    assert said.lines[-1].endswith("checks: 0 failed, 7 warnings")
+    result = empty("doctor")
+    assert result.status == 0
+    assert result.lines[-1].endswith("checks: 0 failed, 7 warnings")
     assert not empty.home.plugin_folder.exists()
 
 
@@ -300,14 +302,14 @@ plugins:
 """
     )
 
-    said = cli("doctor")
+    result = cli("doctor")
 
-    assert [line.split()[1:3] for line in said.lines if "to " in line][:2] == [
+    assert [line.split()[1:3] for line in result.lines if "to " in line][:2] == [
         ["to", "one"],
         ["to", "two"],
     ]
     assert collector.requests == 2
-    assert "hunter" not in said.out + said.err
+    assert "hunter" not in result.out + result.err
 
 
 def test_the_switch_that_turns_everything_off_is_respected(

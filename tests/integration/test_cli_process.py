@@ -250,10 +250,10 @@ def test_a_home_that_cannot_be_read_is_told_with_its_path(
 
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    told = done.stdout if args == ("doctor",) else done.stderr
-    assert f"{home.path / folder}" in told
-    assert "Permission denied" in told
-    assert "Hermes home" not in told
+    shown = done.stdout if args == ("doctor",) else done.stderr
+    assert f"{home.path / folder}" in shown
+    assert "Permission denied" in shown
+    assert "Hermes home" not in shown
 
 
 @pytest.mark.parametrize("args", [("status", "--json"), ("doctor", "--json")])
@@ -274,19 +274,19 @@ def test_a_folder_of_the_host_that_cannot_be_read_is_a_fault_of_its_files(
 
 
 @pytest.mark.parametrize(
-    ("named", "told"),
+    ("named", "error"),
     [
         ("~nobody-of-that-name/x", "error: The Hermes home cannot be found: "),
         ("x" * 5000, "error: /"),
     ],
 )
-def test_a_home_that_cannot_be_is_told(home: Home, named: str, told: str) -> None:
+def test_a_home_that_cannot_be_is_told(home: Home, named: str, error: str) -> None:
     for args in COMMANDS:
         done = run(home, *args, "--home", named)
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
         if args != ("doctor",) or "~" in named:
-            assert done.stderr.startswith(told)
+            assert done.stderr.startswith(error)
             assert "--home" in done.stderr
 
 

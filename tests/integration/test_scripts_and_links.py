@@ -286,5 +286,5 @@ def test_one_screen_tells_what_ran_before_the_agent_and_what_fed_it(
     assert cli("trace", known["run_id"]).out == STORY.format(
         **known | {"previous": gated.expected.execution_id, "source": source.expected.execution_id}
     )
-    told = cli("trace", str(gated.expected.execution_id)).lines
-    assert "  script    exit code 0, the gate said no: wakeAgent is false" in told
+    lines = cli("trace", str(gated.expected.execution_id)).lines
+    assert "  script    exit code 0, the gate said no: wakeAgent is false" in lines

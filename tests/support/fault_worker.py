@@ -1,9 +1,9 @@
 """A process that hosts our worker, as Hermes does, and follows commands of a test.
 
     with HostProcess(home, environ) as host:
-        host.tell("hook")                 # a hook of a cron run is called
-        host.tell("fork")                 # fork; the child reports what it sees, and exits
-        host.tell("leave")                # the interpreter exits, atexit and all
+        host.command("hook")                 # a hook of a cron run is called
+        host.command("fork")                 # fork; the child reports what it sees, and exits
+        host.command("leave")                # the interpreter exits, atexit and all
 
 `faults` names calls that fail once: with `{"Journal.open": "SystemExit"}` the first call raises that,
 and later calls do what they always do.
@@ -70,7 +70,7 @@ class HostProcess:
         """The process's log (level INFO and above), and all else that it wrote to stderr."""
         return self._log.read_text()
 
-    def tell(self, command: str) -> Any:
+    def command(self, command: str) -> Any:
         """Send a command, and return the answer when it was carried out."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -25,21 +25,21 @@ def _upper(length: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """`text` is how it stands in a text; of `core`, no piece of `TELLING` characters may leave."""
+    """`text` is how it stands in a text; of `core`, no piece of `PIECE_CHARS` characters may leave."""
 
     text: str
     core: str
 
-    def told_by(self, text: str) -> str | None:
+    def leaks_into(self, text: str) -> str | None:
         """The first piece of the secret in `text`; None when nothing of it is there."""
-        for at in range(max(1, len(self.core) - TELLING + 1)):
-            piece = self.core[at : at + TELLING]
+        for at in range(max(1, len(self.core) - PIECE_CHARS + 1)):
+            piece = self.core[at : at + PIECE_CHARS]
             if piece in text:
                 return piece
         return None
 
 
-TELLING = 7
+PIECE_CHARS = 7
 
 
 def _bare(prefix: str, core: str) -> Secret:

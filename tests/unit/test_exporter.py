@@ -322,10 +322,10 @@ def test_after_a_receipt_the_back_off_begins_anew(desks: MakeDesk) -> None:
 def test_began_failing_and_recovered_are_each_told_once(desks: MakeDesk) -> None:
     desk = desks(3)
     desk.answer(RETRY, RETRY)
-    told = [desk.deliver(eager=True) for _ in range(3)]
-    assert [d.began_failing for d in told] == [True, False, False]
-    assert [d.recovered for d in told] == [False, False, True]
-    assert [d.error for d in told] == ["503", "503", None]
+    results = [desk.deliver(eager=True) for _ in range(3)]
+    assert [d.began_failing for d in results] == [True, False, False]
+    assert [d.recovered for d in results] == [False, False, True]
+    assert [d.error for d in results] == ["503", "503", None]
 
 
 # Our own faults.
@@ -632,14 +632,14 @@ def test_whatever_a_destination_says_each_run_has_one_end(
             return receipt
 
         desk.backend.answers = answers
-        told: Counter[str] = Counter()
+        reported: Counter[str] = Counter()
         while desk.state.pending:
             result = desk.deliver()
-            told.update(sent=result.sent, refused=result.refused)
+            reported.update(sent=result.sent, refused=result.refused)
             desk.clock.advance(600)
             state = desk.state
             assert state.delivered + state.pending + state.refused == count
-            assert (told["sent"], told["refused"]) == (state.delivered, state.refused)
+            assert (reported["sent"], reported["refused"]) == (state.delivered, state.refused)
 
         refused = {
             e for (e,) in desk.journal._connection.execute("SELECT run_id FROM refused").fetchall()
