@@ -11,12 +11,20 @@ UNMASKED = r"(?!\[masked\]|\*{3})"
 WORD = r"[^\s\"'`\\,;<>]+"
 """A word of a header or of prose, up to a blank, a quote or a comma."""
 
-WORD_START = (
-    r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2})"
-    r"|(?<=m)(?:(?<=[\[;]\dm)|(?<=[\[;]\d\dm)))"
-)
-"""Where a word begins: also after the `\n` of a JSON text, the `%20` of a URL, and a colour that lost
-its escape character: `[31m`."""
+
+def word_started(letters: str = "") -> str:
+    """Return a pattern for the place after these first letters of a word.
+
+    A word begins also after the `\\n` of a JSON text, the `%20` of a URL, and a colour that lost its
+    escape character: `[31m`.
+    """
+    return (
+        rf"(?:(?<![A-Za-z0-9]{letters})|(?<=\\[nrtbf]{letters})|(?<=%[0-9A-Fa-f]{{2}}{letters})"
+        rf"|(?<=m{letters})(?:(?<=[\[;]\dm{letters})|(?<=[\[;]\d\dm{letters})))"
+    )
+
+
+WORD_START = word_started()
 
 
 def cased(*words: str) -> str:
