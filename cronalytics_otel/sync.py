@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from .config import Settings
-from .export.destinations import DestinationsExport, Senders, locked
-from .export.options import SyncOptions
+from .export.delivery import DestinationsExport, Senders, locked
 from .export.report import DestinationReport
 from .export.resource import current_resource
+from .export.sync_options import SyncOptions
 from .harvest import Harvest, harvest
 from .harvest.job_history import JobsSnapshot
 from .host.home import Home
@@ -29,7 +29,7 @@ from .model.times import NS
 
 __all__ = [
     "DestinationReport",
-    "Progress",
+    "ProgressDisplay",
     "Senders",
     "SyncBusyError",
     "SyncOptions",
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 
-class Progress(Protocol):
+class ProgressDisplay(Protocol):
     """Shows how far a sync has come."""
 
     def harvested(self, runs: int) -> None: ...
@@ -67,7 +67,7 @@ def sync(
     *,
     senders: Senders | None = None,
     snapshots: Sequence[JobsSnapshot] = (),
-    progress: Progress | None = None,
+    progress: ProgressDisplay | None = None,
 ) -> SyncReport:
     """Bring the journal up to date, and send what is pending.
 
@@ -116,14 +116,14 @@ class _Sync:
     options: SyncOptions
     senders: Senders
     snapshots: Sequence[JobsSnapshot]
-    progress: Progress | None
+    progress: ProgressDisplay | None
 
     def run(self, path: Path) -> SyncReport:
         dry_run = self.options.dry_run
         with contextlib.ExitStack() as stack:
-            journal = stack.enter_context(Journal.open(path, mend=not dry_run))
+            journal = stack.enter_context(Journal.open(path, replace_damaged=not dry_run))
             if dry_run:
-                stack.enter_context(journal.atomic(keep=False))
+                stack.enter_context(journal.rolled_back())
             self._set_up(journal)
             harvested = self._harvest(journal)
             reports = {} if dry_run else self._export(journal)

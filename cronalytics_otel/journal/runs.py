@@ -10,9 +10,9 @@ from .database import Connection
 from .outbox import Outbox
 from .resources import Resources
 
-_BATCH = 500
+_IDS_PER_QUERY = 500
 
-_LONGEST_RUN_NS = 7 * 86_400 * 1_000_000_000
+_MAX_RUN_NS = 7 * 86_400 * 1_000_000_000
 """How long before its end a run may have begun that is looked for by its end."""
 
 _INSERT = (
@@ -58,9 +58,9 @@ class Runs:
 
     def _known(self, query: str, ids: Sequence[str]) -> set[str]:
         found: set[str] = set()
-        for start in range(0, len(ids), _BATCH):
-            batch = ids[start : start + _BATCH]
-            rows = self._connection.execute(f"{query}({','.join('?' * len(batch))})", batch)
+        for start in range(0, len(ids), _IDS_PER_QUERY):
+            chunk = ids[start : start + _IDS_PER_QUERY]
+            rows = self._connection.execute(f"{query}({','.join('?' * len(chunk))})", chunk)
             found.update(row[0] for row in rows)
         return found
 
@@ -89,7 +89,7 @@ class Runs:
             "SELECT ended_ns FROM run WHERE job_id = ? AND started_ns BETWEEN ? AND ? "
             "AND ended_ns >= ? "
             "AND (session_id IS NOT NULL OR substr(execution_id, 1, ?) <> ?) ORDER BY ended_ns",
-            (job_id, from_ns - _LONGEST_RUN_NS, to_ns, from_ns, len(OUTPUT_ID), OUTPUT_ID),
+            (job_id, from_ns - _MAX_RUN_NS, to_ns, from_ns, len(OUTPUT_ID), OUTPUT_ID),
         )
         return [int(ended_ns) for (ended_ns,) in rows]
 
