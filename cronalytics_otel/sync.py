@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from .config import Settings
-from .export.delivery import DestinationsExport, Senders, locked
+from .export.delivery import DestinationsExport, Senders
 from .export.report import DestinationReport
 from .export.resource import current_resource
 from .export.sync_options import SyncOptions
@@ -22,6 +22,7 @@ from .host.version import installed_hermes
 from .host.zone import home_zone
 from .journal import Journal, JournalError, Repair, move_aside
 from .journal.facts import HERMES_VERSION, LAST_SYNC_NS, PROBLEMS
+from .journal.folder_lock import folder_lock
 from .journal.instance import instance_of
 from .lock import SyncBusyError
 from .model import Resource
@@ -81,7 +82,7 @@ def sync(
             path = _temporary_journal(stack)
         else:
             path = home.journal
-            stack.enter_context(locked(home.lock))
+            stack.enter_context(folder_lock(home.lock))
         work = _Sync(
             home=home,
             settings=settings,
@@ -134,7 +135,9 @@ class _Sync:
         """Give the journal the settings' destinations, and the resource of this process."""
         now_ns = self.options.clock.now_ns()
         if not self.options.dry_run:  # it may make the file of the instance
-            journal.runs.resource = partial(_resource, self.home, self.settings, journal, now_ns)
+            journal.runs.resource_factory = partial(
+                _resource, self.home, self.settings, journal, now_ns
+            )
         destinations = () if self.settings.disabled else self.settings.destinations
         with journal.atomic():
             journal.outbox.set_destinations({d.name: d.safe_endpoint for d in destinations}, now_ns)
@@ -198,7 +201,7 @@ def _resource(home: Home, settings: Settings, journal: Journal, now_ns: int) -> 
 def _remember(journal: Journal, harvested: Harvest, now_ns: int) -> None:
     """Write down what `status` shows of the last sync.
 
-    Only what has changed is written: a sync with nothing new must cost next to nothing.
+    Only what has changed is written, because a sync with nothing new must cost next to nothing.
     """
     known = journal.facts.read()
     journal.facts.update(known, PROBLEMS, tuple(harvested.problems))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Self
 
 from ..about import __version__
 from ..config import Destination, Settings
 from ..host.home import Home
-from ..journal import Journal, JournalError
+from ..journal import Journal
+from ..journal.folder_lock import folder_lock
 from ..journal.outbox import DestinationProgress
-from ..lock import SyncBusyError, sync_lock
+from ..lock import SyncBusyError
 from ..model.times import NS
 from .backoff import next_try_ns
 from .exporter import DestinationExporter
@@ -61,23 +60,6 @@ class Senders:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file in the journal's folder.
-
-    Raises `SyncBusyError` when somebody else holds it, `JournalError` when nobody could.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(sync_lock(path))
-        except OSError as error:
-            raise JournalError(
-                f"{path} cannot be locked: {error}; its folder must be writable by this user, and"
-                " on a file system with locks"
-            ) from error
-        yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +156,8 @@ class DestinationsExport:
             on_sent=self.on_sent,
         )
         try:
-            # A lock of its own: it may be held for longer than that of the home.
-            with locked(self.home.lock.with_name(f"destination-{progress.id}.lock")):
+            # Each destination has its own lock, which may be held for longer than that of the home.
+            with folder_lock(self.home.lock.with_name(f"destination-{progress.id}.lock")):
                 return exporter.run()
         except SyncBusyError:
             error = "another sync is sending to it just now"

@@ -1,4 +1,4 @@
-"""The file of the journal: it is opened, checked, and replaced when it cannot be used."""
+"""Opens and checks the journal's file, and replaces it when it cannot be used."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from .schema import MIGRATIONS, is_of_development, migrate
 
 log = logging.getLogger(__name__)
+
+UNREADABLE_REMEDY: Final = "update cronalytics-otel, or move the journal away and sync again"
+"""What to do about a value that this version cannot read."""
 
 BUSY_TIMEOUT_S = 5.0
 """How long a statement waits for another process that writes to the journal."""
@@ -128,7 +131,7 @@ def translated(error: Exception) -> JournalError:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What became of a damaged journal: a new one is filled from the host."""
+    """What was done about a damaged journal. A new one is filled from the host's files."""
 
     moved_to: Path
     fault: str

@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from ..model import DueJob, Source
 from . import documents
-from .database import Connection, JournalError
+from .database import UNREADABLE_REMEDY, Connection, JournalError
 
 T = TypeVar("T")
 
@@ -139,7 +139,7 @@ class FactValues:
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise JournalError(
                 f"the journal holds a value of {fact.name} that this version cannot read"
-                f" ({error}): update it, or move the file away and sync"
+                f" ({error}): {UNREADABLE_REMEDY}"
             ) from error
 
 

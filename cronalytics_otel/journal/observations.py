@@ -45,7 +45,7 @@ class ObservationTable:
         self._facts = facts
 
     def add(self, observations: Iterable[tuple[str, str, Observation]], lost: int) -> None:
-        """Keep observations, each with the run's session and its own session.
+        """Store observations, each with the run's session and its own session.
 
         `lost` is how many more there were that could not be kept.
         """

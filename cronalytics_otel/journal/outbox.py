@@ -25,7 +25,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationStatus:
-    """All that is known of a destination, for people. Times are epoch ns."""
+    """All that is known of a destination, for `status`. Times are epoch ns."""
 
     id: int
     name: str
@@ -47,7 +47,7 @@ class DestinationStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationProgress:
-    """What the export needs to know of a destination. Nothing is counted for it."""
+    """What the export needs to know of a destination. It takes no counting of rows."""
 
     id: int
     name: str
@@ -81,9 +81,9 @@ class Outbox:
         self._resources = resources
 
     def set_destinations(self, endpoints: Mapping[str, str], now_ns: int) -> None:
-        """Take over the settings' destinations (name to endpoint without secrets).
+        """Store the settings' destinations (name to endpoint without secrets).
 
-        A new destination gets the whole history. One that has gone keeps its entries.
+        A new destination gets the whole history. One that was removed keeps its entries.
         """
         known = self._connection.execute("SELECT name, endpoint FROM destination WHERE active = 1")
         if dict(known.fetchall()) == dict(endpoints):
@@ -119,7 +119,7 @@ class Outbox:
             )
 
     def states(self) -> list[DestinationStatus]:
-        """Return every destination that is in the settings, or that still lacks runs."""
+        """Return each destination that is in the settings, or that has pending or refused runs."""
         rows = self._connection.execute(
             "SELECT d.id, d.name, d.endpoint, d.active, d.delivered, d.given_up, "
             "d.last_receipt_ns, d.failures, d.failing_since_ns, d.next_try_ns, "
@@ -141,7 +141,7 @@ class Outbox:
         return [s for s in states if s.active or s.pending or s.refused]
 
     def pending_destinations(self) -> list[DestinationProgress]:
-        """Return the destinations in the settings that lack something."""
+        """Return the destinations in the settings that have pending runs."""
         rows = self._connection.execute(
             "SELECT id, name, endpoint, failures, next_try_ns, asked_to_wait, timed_out "
             "FROM destination d WHERE active = 1 AND EXISTS (SELECT 1 FROM outbox WHERE destination_id = d.id) "
@@ -187,7 +187,7 @@ class Outbox:
         return Entry(run_id, run_rows.run_from_row(values), resource)
 
     def accepted(self, destination_id: int, entries: Sequence[Entry], now_ns: int) -> None:
-        """Remove entries whose receipt has come."""
+        """Remove entries that the destination has accepted."""
         self._remove(destination_id, entries)
         self._connection.execute(
             "UPDATE destination SET delivered = delivered + ?, last_receipt_ns = ? WHERE id = ?",
@@ -243,7 +243,7 @@ class Outbox:
         )
 
     def give_up(self, destination_id: int, before_ns: int) -> int:
-        """Drop entries that have waited since before then; return how many.
+        """Drop entries that have waited since before `before_ns`; return how many.
 
         A run never waits from before its end: the clock may have been wrong when it was enqueued.
         """

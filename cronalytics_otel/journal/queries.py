@@ -1,4 +1,4 @@
-"""Questions about runs: which ones match, which is meant, which stand next to each other."""
+"""Questions about runs: which ones match a filter or a reference, and which come before and after."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COLUMNS = ", ".join(run_rows.COLUMN_NAMES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """Which runs are wanted; None means any."""
+    """The filter of a query for runs. None means any."""
 
     job: str | None = None
     """The job's id, or its name in any case."""
@@ -74,7 +74,7 @@ class Queries:
         return [run_rows.run_from_row(row) for row in rows]
 
     def find(self, reference: str) -> list[Run]:
-        """Return the newest runs whose execution or session id begins so, at most `MAX_FOUND`."""
+        """Return the newest runs whose execution or session id begins with the reference, at most `MAX_FOUND`."""
         high = reference + "\U0010ffff"
         rows = self._connection.execute(
             f"SELECT {_COLUMNS} FROM run WHERE execution_id BETWEEN ? AND ? "  # noqa: S608
@@ -99,7 +99,7 @@ class Queries:
         return None if row is None else run_rows.run_from_row(row)
 
     def previous_keys(self, runs: Sequence[Run]) -> dict[tuple[str, int], RunKey]:
-        """The keys of the runs that `previous` would find, by job id and start of the run after."""
+        """Return the keys of the runs that `previous` would find, by job id and start of the later run."""
         found: dict[tuple[str, int], RunKey] = {}
         for start in range(0, len(runs), _RUNS_PER_QUERY):
             chunk = runs[start : start + _RUNS_PER_QUERY]

@@ -1,4 +1,4 @@
-"""Runs as rows of the journal: the fields of `Run` say which columns there are."""
+"""Runs as rows of the journal. The columns follow from the fields of `Run`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from ..model import Run, Usage
 from . import documents
-from .database import JournalError
+from .database import UNREADABLE_REMEDY, JournalError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column of the table of runs, as the type of its field has it."""
+    """A column of the table of runs. It follows from the type of its field."""
 
     name: str
     type: str
@@ -132,8 +132,7 @@ def run_from_row(row: Sequence[Any]) -> Run:
                 values[name] = decode_value(value)
     except (KeyError, ValueError, TypeError) as error:
         raise JournalError(
-            f"the journal holds a run that this version cannot read ({error}): update it, or move "
-            "the file away and sync"
+            f"the journal holds a run that this version cannot read ({error}): {UNREADABLE_REMEDY}"
         ) from error
     for name in _TUPLES:
         if values[name] is None:

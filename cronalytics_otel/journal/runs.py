@@ -13,7 +13,7 @@ from .resources import Resources
 _IDS_PER_QUERY = 500
 
 _MAX_RUN_NS = 7 * 86_400 * 1_000_000_000
-"""How long before its end a run may have begun that is looked for by its end."""
+"""The longest time that a run can have taken, when runs are looked up by their end."""
 
 _INSERT = (
     f"INSERT INTO run (id, resource_id, {', '.join(run_rows.COLUMN_NAMES)}) "  # noqa: S608 - our own names
@@ -28,9 +28,9 @@ class Runs:
         self._connection = connection
         self._resources = resources
         self._outbox = outbox
-        self.resource: Callable[[], Resource] | None = None
-        """Gives the resource that runs become final with in this process; it is asked when there are
-        runs. Without it their resource is unknown."""
+        self.resource_factory: Callable[[], Resource] | None = None
+        """Returns the resource that runs become final with in this process. It is called when there are
+        runs. Without it, their resource is unknown."""
 
     def add(self, runs: Sequence[Run], now_ns: int) -> None:
         """Make runs final and put them in every destination's outbox; call it in `atomic()`.
@@ -38,7 +38,11 @@ class Runs:
         Raises `JournalError` when one of them is final already: a run becomes final once.
         """
         (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()
-        resource_id = self._resources.id_of(self.resource()) if runs and self.resource else None
+        resource_id = (
+            self._resources.id_of(self.resource_factory())
+            if runs and self.resource_factory
+            else None
+        )
         self._connection.executemany(
             _INSERT,
             (
