@@ -1,4 +1,4 @@
-"""When the background thread syncs, what it logs, and how it leaves.
+"""When the background thread syncs, what it logs, and how it exits.
 
 The thread is real, unless a test has a `FakeClock`. `Syncs` stands in for `sync.sync`: it records its
 calls and returns what the test chose; the sync itself has tests of its own. Nothing waits for time to
@@ -91,7 +91,7 @@ def syncs(monkeypatch: pytest.MonkeyPatch) -> Syncs:
 
 @pytest.fixture
 def at_exit(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
-    """What would be called when the process leaves, or in its forked children."""
+    """What would be called when the process exits, or in its forked children."""
     registered: list[Callable[[], None]] = []
     monkeypatch.setattr(atexit, "register", registered.append)
     monkeypatch.setattr(os, "register_at_fork", lambda **_: None)
@@ -139,7 +139,7 @@ def syncs_again(worker: Worker, syncs: Syncs, home: Home, *, times: int) -> None
     stop(worker)
 
 
-def leaving(worker: Worker) -> threading.Event:
+def exiting(worker: Worker) -> threading.Event:
     return worker._pace._exiting
 
 
@@ -252,7 +252,7 @@ def test_a_gateway_syncs_at_each_beat(
     syncs.wait()
 
 
-def test_a_tick_leaves_its_runs_in_peace_and_syncs_as_it_leaves(
+def test_a_tick_does_not_disturb_its_runs_and_syncs_when_it_exits(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     worker = make()
@@ -291,7 +291,7 @@ def test_a_tick_syncs_sooner_after_the_end_of_a_run_than_after_its_beginning(
 def test_a_request_of_a_tick_takes_no_longer_than_its_exit_may(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The tick may leave while a collector hangs, and the next tick has to know that."""
+    """The tick may exit while a collector hangs, and the next tick has to know that."""
     monkeypatch.setattr(plan, "LONG_SYNC_DELAY_S", 0.0)
     worker = make()
     worker.start()
@@ -325,7 +325,7 @@ def test_a_host_that_never_stops_writing_is_synced_at_each_look_and_not_more_oft
 # Leaving.
 
 
-def test_a_process_in_which_nothing_happened_leaves_at_once(make: Make, syncs: Syncs) -> None:
+def test_a_process_in_which_nothing_happened_exits_at_once(make: Make, syncs: Syncs) -> None:
     worker = make()
     worker.start()
     worker.flush()
@@ -333,7 +333,7 @@ def test_a_process_in_which_nothing_happened_leaves_at_once(make: Make, syncs: S
     assert syncs.options == []
 
 
-def test_a_process_that_never_started_the_thread_leaves_at_once(
+def test_a_process_that_never_started_the_thread_exits_at_once(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     worker = make()
@@ -382,7 +382,7 @@ class RecordedEvent(threading.Event):
 
 
 @pytest.mark.parametrize(("config", "limit_s"), [("", 2.0), ("flush_timeout: 0.25", 0.25)])
-def test_leaving_waits_no_longer_than_the_settings_allow_in_a_first_sync_too(
+def test_the_exit_waits_no_longer_than_the_settings_allow_in_a_first_sync_too(
     make: Make, syncs: Syncs, home: Home, config: str, limit_s: float
 ) -> None:
     (home.path / "config.yaml").write_text(
@@ -418,7 +418,7 @@ def test_a_sync_that_is_under_way_at_exit_stops_between_two_chunks_when_the_time
 
     def works(options: SyncOptions) -> None:
         going_on.set()
-        assert leaving(worker).wait(GUARD_S)
+        assert exiting(worker).wait(GUARD_S)
         try:
             options.between_chunks()
         except BaseException:
@@ -435,7 +435,7 @@ def test_a_sync_that_is_under_way_at_exit_stops_between_two_chunks_when_the_time
     assert len(syncs.options) == 1
 
 
-def test_a_sync_that_waits_for_a_destination_ends_when_the_host_leaves_and_one_more_follows(
+def test_a_sync_that_waits_for_a_destination_ends_when_the_host_exits_and_one_more_follows(
     make: Make, syncs: Syncs
 ) -> None:
     """The last one reads the runs that have ended since, and waits for the time that is left."""
@@ -447,7 +447,7 @@ def test_a_sync_that_waits_for_a_destination_ends_when_the_host_leaves_and_one_m
         interrupted.append(options.interrupted())
         if not going_on.is_set():
             going_on.set()
-            assert leaving(worker).wait(GUARD_S)
+            assert exiting(worker).wait(GUARD_S)
             interrupted.append(options.interrupted())
 
     syncs.inside = waits
@@ -484,7 +484,7 @@ def test_a_destination_that_finishes_after_its_sync_causes_another_sync(
     syncs.wait()
 
 
-def test_a_rest_between_two_chunks_ends_when_the_host_leaves(make: Make, syncs: Syncs) -> None:
+def test_a_rest_between_two_chunks_ends_when_the_host_exits(make: Make, syncs: Syncs) -> None:
     rested = threading.Event()
 
     def rests(options: SyncOptions) -> None:
@@ -523,7 +523,7 @@ def test_a_home_that_becomes_free_at_exit_is_synced_then(
 
 
 @pytest.mark.parametrize("error", [RuntimeError("x"), SystemExit(3), OSError("disk")])
-def test_nothing_that_goes_wrong_while_leaving_reaches_the_host(
+def test_nothing_that_goes_wrong_at_exit_reaches_the_host(
     make: Make, syncs: Syncs, error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     syncs.answers = [error]

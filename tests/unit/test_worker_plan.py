@@ -124,7 +124,7 @@ def test_a_tick_in_which_nothing_happens_never_syncs() -> None:
         assert wait == Wait(until_s=now_s + POLL_S)
 
 
-def test_a_tick_leaves_a_run_in_peace_that_has_begun() -> None:
+def test_a_tick_does_not_disturb_a_run_that_has_begun() -> None:
     plan, _ = at_start(long_running=False).next_action(seen(START_S, version=1))
     assert plan.due_s == START_S + LONG_SYNC_DELAY_S
     assert action(plan, seen(START_S + LONG_SYNC_DELAY_S, version=1)) == Action.SYNC
@@ -240,12 +240,12 @@ def test_after_a_fault_of_ours_nothing_is_tried_before_a_change_or_the_beat(
 
 
 @pytest.mark.parametrize("long_running", [True, False])
-def test_when_the_host_leaves_there_is_one_more_sync(long_running: bool) -> None:
-    leaving = seen(START_S + 1, exit_deadline_s=START_S + 3)
+def test_when_the_host_exits_there_is_one_more_sync(long_running: bool) -> None:
+    exiting = seen(START_S + 1, exit_deadline_s=START_S + 3)
     plan = synced(long_running)
-    assert action(plan, leaving) == Action.SYNC
+    assert action(plan, exiting) == Action.SYNC
     for result in (SyncResult.DONE, SyncResult.FAILED, SyncResult.STOPPED):
-        after = plan.after_sync(leaving, result, START_S + 2)
+        after = plan.after_sync(exiting, result, START_S + 2)
         assert (
             action(after, seen(START_S + 2, version=1, exit_deadline_s=START_S + 3)) == Action.STOP
         )
@@ -272,11 +272,11 @@ def test_at_exit_a_home_that_is_busy_is_tried_again_until_the_host_waits_no_long
     deadline_s = START_S + 200.0
     plan, now_s, attempts = synced(long_running=False), START_S, 0
     while True:
-        leaving = seen(now_s, exit_deadline_s=deadline_s)
-        match action(plan, leaving):
+        exiting = seen(now_s, exit_deadline_s=deadline_s)
+        match action(plan, exiting):
             case Action.SYNC:
                 attempts += 1
-                plan = plan.after_sync(leaving, SyncResult.BUSY, now_s)
+                plan = plan.after_sync(exiting, SyncResult.BUSY, now_s)
             case Wait(until_s=until_s):
                 assert until_s == now_s + RETRY_AT_EXIT_S
                 now_s = until_s
@@ -337,7 +337,7 @@ class Life:
     long_running: bool
     signals: list[tuple[float, Kind]]
     ends: list[tuple[SyncResult, float, float]]
-    leaves_s: float = NEVER
+    exits_s: float = NEVER
     exit_limit_s: float = 2.0
     now_s: float = 0.0
     actions: int = 0
@@ -385,8 +385,8 @@ class Life:
 
     def _wait(self, until_s: float) -> bool:
         waking = [at_s for at_s, kind in self.signals[self._woken_at :] if kind in WAKING]
-        if self.leaves_s > self.now_s:
-            waking.append(self.leaves_s)
+        if self.exits_s > self.now_s:
+            waking.append(self.exits_s)
         woken = bool(waking) and min(waking) <= until_s
         self.now_s = max(self.now_s, min(waking)) if woken else until_s
         self._woken_at = len(self._past())
@@ -398,7 +398,7 @@ class Life:
         def newest(*kinds: Kind) -> float | None:
             return max((at_s for at_s, kind in past if kind in kinds), default=None)
 
-        leaving = self.now_s >= self.leaves_s
+        exiting = self.now_s >= self.exits_s
         return Situation(
             now_s=self.now_s,
             files=files(sum(kind is Kind.CHANGE for _, kind in past)),
@@ -407,7 +407,7 @@ class Life:
             many_observations=any(k is Kind.MANY for _, k in past[self._written_at :]),
             destination_finished=any(k is Kind.FINISHED for _, k in past[self._collected_at :]),
             woken=woken,
-            exit_deadline_s=self.leaves_s + self.exit_limit_s if leaving else None,
+            exit_deadline_s=self.exits_s + self.exit_limit_s if exiting else None,
         )
 
 
@@ -445,7 +445,7 @@ def test_it_never_syncs_while_it_rests(
 
 
 @given(signals=signals)
-def test_a_tick_leaves_its_runs_in_peace(signals: list[tuple[float, Kind]]) -> None:
+def test_a_tick_does_not_disturb_its_runs(signals: list[tuple[float, Kind]]) -> None:
     signals = [signal for signal in signals if signal[1] is not Kind.FINISHED]
     last_s = -1.0
     for start_s, _, _ in Life(False, signals, []).run().syncs:
@@ -477,18 +477,18 @@ def test_it_is_never_busy_for_nothing(
 
 @given(
     long_running=st.booleans(), signals=signals, ends=ends,
-    leaves_s=st.integers(0, 1500).map(lambda tenth: tenth / 10), limit_s=st.sampled_from([0.0, 2.0]),
+    exits_s=st.integers(0, 1500).map(lambda tenth: tenth / 10), limit_s=st.sampled_from([0.0, 2.0]),
 )  # fmt: skip
-def test_it_stops_when_the_host_leaves_and_syncs_before_that(
+def test_it_stops_when_the_host_exits_and_syncs_before_that(
     long_running: bool,
     signals: list[tuple[float, Kind]],
     ends: list[tuple[SyncResult, float, float]],
-    leaves_s: float,
+    exits_s: float,
     limit_s: float,
 ) -> None:
-    life = Life(long_running, signals, ends, leaves_s=leaves_s, exit_limit_s=limit_s).run()
+    life = Life(long_running, signals, ends, exits_s=exits_s, exit_limit_s=limit_s).run()
     assert life.stopped
     start_s, end_s, result = life.syncs[-1]
-    assert start_s >= leaves_s
+    assert start_s >= exits_s
     if result is SyncResult.BUSY:
-        assert end_s + RETRY_AT_EXIT_S >= leaves_s + limit_s
+        assert end_s + RETRY_AT_EXIT_S >= exits_s + limit_s
