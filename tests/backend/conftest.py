@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from cronalytics_otel.config import Destination
-from cronalytics_otel.config.destinations import Protocol
+from cronalytics_otel.config.destinations import OtlpProtocol
 from cronalytics_otel.export.otlp.sender import Sender, open_sender
 
 
@@ -22,7 +22,7 @@ def protocol() -> Protocol:
 
 
 @pytest.fixture
-def sender_to(protocol: Protocol) -> Iterator[Callable[..., Sender]]:
+def sender_to(protocol: OtlpProtocol) -> Iterator[Callable[..., Sender]]:
     """Opens senders to an endpoint and closes them; keywords are fields of the destination."""
     with ExitStack() as opened:
 

@@ -21,7 +21,6 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from cronalytics_otel.config.destinations import Protocol
 from cronalytics_otel.export.acknowledgement import Receipt, Verdict
 from cronalytics_otel.export.otlp.sender import MissingExporterError, Sender
 from tests.support.collector import Answer, GrpcCollector, grpc_status, hang, ok, partial
@@ -124,7 +123,7 @@ def test_rejected_spans_are_a_partial_receipt(receipt_for: ReceiptFor) -> None:
 
 def test_when_all_spans_are_rejected_nothing_was_taken(receipt_for: ReceiptFor) -> None:
     assert receipt_for(partial(3)) == Receipt(
-        verdict=Verdict.REFUSED, reason="all 3 spans were rejected"
+        verdict=Verdict.BAD_REQUEST, reason="all 3 spans were rejected"
     )
 
 
@@ -167,7 +166,7 @@ def test_a_wrong_key_or_address_denies_whatever_is_sent(receipt_for: ReceiptFor,
 )
 def test_any_other_status_is_for_good(receipt_for: ReceiptFor, code: str) -> None:
     assert receipt_for(grpc_status(code, "no")) == Receipt(
-        verdict=Verdict.REFUSED, reason=f"gRPC {code}: no"
+        verdict=Verdict.BAD_REQUEST, reason=f"gRPC {code}: no"
     )
 
 
@@ -256,13 +255,13 @@ def test_what_a_proxy_says_in_place_of_the_server_is_for_another_try(
 @pytest.mark.parametrize(
     ("http_status", "verdict"),
     [
-        (400, Verdict.REFUSED),
+        (400, Verdict.BAD_REQUEST),
         (401, Verdict.DENIED),
         (403, Verdict.DENIED),
         (404, Verdict.DENIED),
         (405, Verdict.DENIED),
         (413, Verdict.TOO_LARGE),
-        (500, Verdict.REFUSED),
+        (500, Verdict.BAD_REQUEST),
     ],
 )
 def test_an_http_status_means_over_grpc_what_it_means_over_http(
@@ -301,7 +300,7 @@ def test_a_target_that_is_none_is_for_another_try(sender_to: OpenSender) -> None
 def test_details_that_cannot_be_read_are_as_none(receipt_for: ReceiptFor) -> None:
     trailer = ("grpc-status-details-bin", b"\xff\xff")
     receipt = receipt_for(grpc_status("RESOURCE_EXHAUSTED", "full", [trailer]))
-    assert receipt == Receipt(verdict=Verdict.REFUSED, reason="gRPC RESOURCE_EXHAUSTED: full")
+    assert receipt == Receipt(verdict=Verdict.BAD_REQUEST, reason="gRPC RESOURCE_EXHAUSTED: full")
 
 
 def test_a_message_that_the_server_finds_too_large_is_told_apart(sender_to: OpenSender) -> None:
@@ -319,14 +318,16 @@ def test_a_span_that_cannot_be_encoded_is_refused_with_the_reason(
     collector: GrpcCollector, sender_to: OpenSender
 ) -> None:
     receipt = sender_to(collector.endpoint).send([make_span(start_ns=-1)])
-    assert receipt.verdict is Verdict.REFUSED
+    assert receipt.verdict is Verdict.BAD_REQUEST
     assert receipt.reason.startswith("cannot be encoded: ")
     assert collector.requests == 0
 
 
 def test_a_server_that_hangs_costs_the_timeout_and_no_more(receipt_for: ReceiptFor) -> None:
     assert receipt_for(hang(), timeout_s=0.3) == Receipt(
-        verdict=Verdict.RETRY, reason="gRPC DEADLINE_EXCEEDED: no answer within 0.3 s", silent=True
+        verdict=Verdict.RETRY,
+        reason="gRPC DEADLINE_EXCEEDED: no answer within 0.3 s",
+        timed_out=True,
     )
 
 
@@ -358,7 +359,7 @@ def test_a_sender_works_again_after_an_error(
     collector.answer_next(grpc_status("UNAVAILABLE"), grpc_status("INTERNAL"), ok())
     sender = sender_to(collector.endpoint)
     verdicts = [sender.send([make_span()]).verdict for _ in range(3)]
-    assert verdicts == [Verdict.RETRY, Verdict.REFUSED, Verdict.ACCEPTED]
+    assert verdicts == [Verdict.RETRY, Verdict.BAD_REQUEST, Verdict.ACCEPTED]
     assert collector.requests == 3
 
 

@@ -345,7 +345,7 @@ def test_when_all_spans_are_rejected_nothing_was_taken(
     receipt_for: ReceiptFor, rejected: int
 ) -> None:
     assert receipt_for(partial(rejected, "no quota")) == Receipt(
-        verdict=Verdict.REFUSED, reason="all 3 spans were rejected: no quota"
+        verdict=Verdict.BAD_REQUEST, reason="all 3 spans were rejected: no quota"
     )
 
 
@@ -375,7 +375,7 @@ def test_a_wrong_key_or_address_denies_whatever_is_sent(receipt_for: ReceiptFor,
 @pytest.mark.parametrize("code", [400, 415, 422, 500, 505, 599])
 def test_any_other_status_is_for_good(receipt_for: ReceiptFor, code: int) -> None:
     receipt = receipt_for(status(code, retry_after="3"))
-    assert receipt.verdict is Verdict.REFUSED
+    assert receipt.verdict is Verdict.BAD_REQUEST
     assert receipt.retry_after_s is None
 
 
@@ -409,7 +409,7 @@ def test_a_span_that_cannot_be_encoded_is_refused_with_the_reason(
     collector: FaultyCollector, sender_to: OpenSender, caplog: pytest.LogCaptureFixture
 ) -> None:
     receipt = sender_to(collector.traces_url).send([make_span(start_ns=-1)])
-    assert receipt.verdict is Verdict.REFUSED
+    assert receipt.verdict is Verdict.BAD_REQUEST
     assert receipt.reason.startswith("cannot be encoded: ")
     assert collector.requests == 0
     assert not caplog.records
@@ -482,7 +482,7 @@ def test_a_reason_is_one_line_of_what_the_server_said(
 
 def test_json_that_nests_too_deeply_to_be_read_is_quoted(receipt_for: ReceiptFor) -> None:
     receipt = receipt_for(answer(400, "[" * 60_000, content_type="application/json"))
-    assert receipt.verdict is Verdict.REFUSED
+    assert receipt.verdict is Verdict.BAD_REQUEST
     assert receipt.reason.startswith("HTTP 400 Bad Request: [[[")
 
 
@@ -640,7 +640,7 @@ def test_an_answer_that_breaks_off_is_no_receipt(
 def test_a_status_counts_although_its_body_breaks_off(receipt_for: ReceiptFor) -> None:
     reply = Answer(status=400, rejected=None, body=b"bad span, because", cut_at=8)
     receipt = receipt_for(reply)
-    assert receipt.verdict is Verdict.REFUSED
+    assert receipt.verdict is Verdict.BAD_REQUEST
     assert receipt.reason == "HTTP 400 Bad Request"
 
 
@@ -659,7 +659,9 @@ def test_a_server_that_hangs_costs_the_timeout_and_no_more(
     receipt_for: Callable[..., Receipt], reply: Answer
 ) -> None:
     receipt = receipt_for(reply, timeout_s=0.3)
-    assert receipt == Receipt(verdict=Verdict.RETRY, reason="no answer within 0.3 s", silent=True)
+    assert receipt == Receipt(
+        verdict=Verdict.RETRY, reason="no answer within 0.3 s", timed_out=True
+    )
 
 
 def test_the_timeout_of_a_call_is_used_in_place_of_the_destinations(
@@ -736,7 +738,7 @@ def test_an_answer_that_comes_late_is_not_taken_for_that_of_the_next_request(
         assert sender.send([make_span()]).verdict is Verdict.RETRY
         receipt = sender.send([make_span()])
         thread.join(10)
-    assert receipt == Receipt(verdict=Verdict.REFUSED, reason="HTTP 400 Bad Request")
+    assert receipt == Receipt(verdict=Verdict.BAD_REQUEST, reason="HTTP 400 Bad Request")
 
 
 def _read_request(connection: socket.socket) -> None:
@@ -771,7 +773,9 @@ def test_headers_that_trickle_for_ever_end_at_the_timeout(sender_to: OpenSender)
         receipt = sender_to(url, timeout_s=0.5).send([make_span()])
         done.set()
         thread.join()
-    assert receipt == Receipt(verdict=Verdict.RETRY, reason="no answer within 0.5 s", silent=True)
+    assert receipt == Receipt(
+        verdict=Verdict.RETRY, reason="no answer within 0.5 s", timed_out=True
+    )
 
 
 def test_a_server_that_reads_nothing_ends_at_the_timeout(sender_to: OpenSender) -> None:
@@ -779,7 +783,9 @@ def test_a_server_that_reads_nothing_ends_at_the_timeout(sender_to: OpenSender) 
         url = f"http://127.0.0.1:{server.getsockname()[1]}/v1/traces"
         span = make_span(attributes={"content": "x" * 20_000_000})
         receipt = sender_to(url, timeout_s=0.5).send([span])
-    assert receipt == Receipt(verdict=Verdict.RETRY, reason="no answer within 0.5 s", silent=True)
+    assert receipt == Receipt(
+        verdict=Verdict.RETRY, reason="no answer within 0.5 s", timed_out=True
+    )
 
 
 def test_a_tls_server_that_reads_nothing_ends_at_the_timeout(
@@ -790,7 +796,9 @@ def test_a_tls_server_that_reads_nothing_ends_at_the_timeout(
             secure.traces_url, certificate=files(authority.cert_pem, "ca"), timeout_s=0.5
         )
         receipt = sender.send([make_span(attributes={"content": "x" * 20_000_000})])
-    assert receipt == Receipt(verdict=Verdict.RETRY, reason="no answer within 0.5 s", silent=True)
+    assert receipt == Receipt(
+        verdict=Verdict.RETRY, reason="no answer within 0.5 s", timed_out=True
+    )
 
 
 def test_a_tls_server_that_reads_slowly_ends_at_the_timeout(
@@ -818,7 +826,7 @@ def test_a_tls_server_that_reads_slowly_ends_at_the_timeout(
         receipt = sender.send([make_span(attributes={"content": content})])
         done.set()
         thread.join(10)
-    assert receipt == Receipt(verdict=Verdict.RETRY, reason="no answer within 2 s", silent=True)
+    assert receipt == Receipt(verdict=Verdict.RETRY, reason="no answer within 2 s", timed_out=True)
     assert 0 < sum(map(len, sips)) < len(content) / 2
 
 
@@ -826,7 +834,9 @@ def test_a_tls_handshake_that_hangs_ends_at_the_timeout(sender_to: OpenSender) -
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"https://127.0.0.1:{server.getsockname()[1]}/v1/traces"
         receipt = sender_to(url, timeout_s=0.5).send([make_span()])
-    assert receipt == Receipt(verdict=Verdict.RETRY, reason="no answer within 0.5 s", silent=True)
+    assert receipt == Receipt(
+        verdict=Verdict.RETRY, reason="no answer within 0.5 s", timed_out=True
+    )
 
 
 def test_an_address_that_is_a_black_hole_leaves_time_for_the_next(

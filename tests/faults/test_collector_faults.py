@@ -195,7 +195,7 @@ def test_retry_after_is_obeyed_even_by_an_eager_sync(
 
     for ahead_s in (0.0, 110.0):
         done = processes.sync(mixed_home.path, environ, eager=True, clock_ahead_s=ahead_s)
-        assert done.report.destinations[0].next_attempt_ns
+        assert done.report.destinations[0].next_try_ns
     assert collector.requests == 1
 
     processes.sync(mixed_home.path, environ, clock_ahead_s=121.0)
@@ -428,7 +428,7 @@ def test_no_destination_waits_for_one_that_is_slow_or_hangs(
 
     hangs, _, _ = done.report.destinations
     assert (hangs.sent, hangs.began_failing) == (0, True)
-    assert hangs.next_attempt_ns is not None
+    assert hangs.next_try_ns is not None
     assert [d.error is None for d in done.report.destinations] == [False, True, True]
     assert_all_there_once(slow, mixed_home.expected)
     assert_all_there_once(collector, mixed_home.expected)
@@ -480,7 +480,7 @@ def test_a_tick_that_leaves_sends_to_each_destination_before(
 ) -> None:
     with FaultyCollector() as other:
         configure(mixed_home, timeout=600.0, a=collector, b_hangs=hanging, c=other)
-        with HostProcess(mixed_home.path, {}, resident=False) as host:
+        with HostProcess(mixed_home.path, {}, long_running=False) as host:
             host.command("hook")
             assert host.leave() == 0
         assert_all_there_once(collector, mixed_home.expected)

@@ -103,9 +103,9 @@ def fail(outbox: Any, since_ns: int, *, asked_to_wait: bool) -> None:
             1,
             "503 Service Unavailable",
             now_ns=at_ns,
-            next_attempt_ns=NOW_NS + 30 * SECOND,
+            next_try_ns=NOW_NS + 30 * SECOND,
             asked_to_wait=asked_to_wait,
-            silent=False,
+            timed_out=False,
         )
 
 

@@ -268,7 +268,7 @@ def test_a_process_leaves_although_the_collector_hangs_for_ever(
     """The destination's own time-out is a quarter of an hour: only the limit of the flush ends it."""
     collector.answer_with(hang())
     patient = {**environ, "OTEL_EXPORTER_OTLP_TIMEOUT": "900"}
-    with HostProcess(home.path, patient, resident=False) as host:
+    with HostProcess(home.path, patient, long_running=False) as host:
         host.command("hook")
         assert host.leave() == 0
         assert "Traceback" not in host.log

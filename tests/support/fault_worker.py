@@ -33,11 +33,11 @@ class HostProcess:
         home: Path,
         environ: Mapping[str, str],
         *,
-        resident: bool = True,
+        long_running: bool = True,
         faults: Mapping[str, str] | None = None,
     ) -> None:
         self._log = home.with_name(f"{home.name}.host.log")
-        arguments = {"home": str(home), "resident": resident, "faults": dict(faults or {})}
+        arguments = {"home": str(home), "long_running": long_running, "faults": dict(faults or {})}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.fault_worker", json.dumps(arguments)],
@@ -102,9 +102,9 @@ def main() -> None:
         _raise_once(name, error)
     home = Home(Path(arguments["home"]).resolve())
     hooks = Hooks()
-    worker = Worker(home, hooks, resident=arguments["resident"])
+    worker = Worker(home, hooks, long_running=arguments["long_running"])
     hook = hooks.callback("on_session_end", worker.start)
-    if arguments["resident"]:
+    if arguments["long_running"]:
         worker.start()
     for line in sys.stdin:
         answer: Any = None
