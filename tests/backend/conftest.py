@@ -16,7 +16,7 @@ from cronalytics_otel.export.otlp.sender import Sender, open_sender
 
 
 @pytest.fixture
-def protocol() -> Protocol:
+def protocol() -> OtlpProtocol:
     """The protocol of the senders."""
     return "http/protobuf"
 

@@ -38,7 +38,7 @@ def collector() -> Iterator[GrpcCollector]:
 
 
 @pytest.fixture
-def protocol() -> Protocol:
+def protocol() -> OtlpProtocol:
     return "grpc"
 
 
