@@ -21,6 +21,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
+from cronalytics_otel.config.destinations import OtlpProtocol
 from cronalytics_otel.export.acknowledgement import Receipt, Verdict
 from cronalytics_otel.export.otlp.sender import MissingExporterError, Sender
 from tests.support.collector import Answer, GrpcCollector, grpc_status, hang, ok, partial
