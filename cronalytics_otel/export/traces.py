@@ -49,7 +49,7 @@ def trace_of(home: Home, settings: Settings, journal: Journal, run: Run) -> list
         None,
         partial=Partial.HOST_PRUNED,
         previous=journal.queries.previous(run),
-        sources=journal.queries.sources(run),
+        sources=journal.queries.context_runs(run),
     )
 
 
@@ -86,7 +86,7 @@ def _built(
             run,
             conversation,
             previous=previous.get((run.job_id, run.started_ns)),
-            sources=journal.queries.sources(run) if run.fed_by else (),
+            sources=journal.queries.context_runs(run) if run.fed_by else (),
             content=content,
             observations=observations,
         )

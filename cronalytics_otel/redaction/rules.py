@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from . import assignments, headers, options, urls
+from . import assignments, command_options, headers, urls
 from .addresses import AT_HOST, addresses_masked
 from .encodings import decoded, encoded_masked
 from .keys import LONG_WORD, keys_masked
@@ -78,32 +78,32 @@ RULES = (
     Rule(
         name="password of SQL or a .netrc",
         hints=("password", "identified"),
-        pattern=options.SPOKEN_PASSWORD,
+        pattern=command_options.SPOKEN_PASSWORD,
         replacement=_AFTER_GROUP,
     ),
     Rule(
         name="secret option",
         hints=("--",),
-        pattern=options.SECRET_OPTION,
+        pattern=command_options.SECRET_OPTION,
         replacement=_AFTER_GROUP,
     ),
     Rule(
         name="user option",
         hints=("curl", "-u"),
-        pattern=options.USER_OPTION,
-        replacement=options.users_masked,
+        pattern=command_options.USER_OPTION,
+        replacement=command_options.users_masked,
     ),
     Rule(
         name="password of sshpass",
         hints=("sshpass",),
-        pattern=options.SSHPASS_OPTION,
+        pattern=command_options.SSHPASS_OPTION,
         replacement=_AFTER_GROUP,
     ),
     Rule(
         name="password of mysql",
         hints=("mysql", "mariadb"),
-        pattern=options.MYSQL_OPTION,
-        replacement=options.mysql_masked,
+        pattern=command_options.MYSQL_OPTION,
+        replacement=command_options.mysql_masked,
     ),
     Rule(
         name="query parameter",

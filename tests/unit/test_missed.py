@@ -118,10 +118,10 @@ def test_a_second_gap_is_seen_although_the_first_is_not_told_yet() -> None:
 
 
 def test_what_was_told_is_forgotten_when_the_job_is_due_for_another_time() -> None:
-    told = replace(overdue(MONDAY, MONDAY + HOUR), reported=True)
+    known = replace(overdue(MONDAY, MONDAY + HOUR), reported=True)
 
-    assert updated_sightings([told], job(next_run_ns=MONDAY), MONDAY + DAY) == [told]
-    assert updated_sightings([told], job(next_run_ns=MONDAY + 2 * DAY), MONDAY + DAY) == []
+    assert updated_sightings([known], job(next_run_ns=MONDAY), MONDAY + DAY) == [known]
+    assert updated_sightings([known], job(next_run_ns=MONDAY + 2 * DAY), MONDAY + DAY) == []
 
 
 # --- until the run that came late ---------------------------------------------------------------

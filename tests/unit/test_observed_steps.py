@@ -62,15 +62,17 @@ TOOL_USE = a_session(
 
 def live(
     conversation: Conversation,
-    *details: ModelCall | ApiError | ToolResult,
+    *observed: ModelCall | ApiError | ToolResult,
     content: ContentPolicy | None = None,
     **facts: object,
 ) -> list[Span]:
-    told = Observations(
-        attempts=tuple(d for d in details if not isinstance(d, ToolResult)),
-        tools=tuple(d for d in details if isinstance(d, ToolResult)),
+    observations = Observations(
+        attempts=tuple(d for d in observed if not isinstance(d, ToolResult)),
+        tools=tuple(d for d in observed if isinstance(d, ToolResult)),
     )
-    spans = build_trace(a_run(**facts), conversation, observations={SESSION: told}, content=content)
+    spans = build_trace(
+        a_run(**facts), conversation, observations={SESSION: observations}, content=content
+    )
     check_shape(spans)
     return spans
 
@@ -355,7 +357,7 @@ def test_a_fall_back_to_another_model_is_an_event_and_the_calls_name_their_model
 
 
 @pytest.mark.parametrize(
-    ("told", "error_type"),
+    ("reported_type", "error_type"),
     [
         ("tool_error", "tool_error"),
         ("plugin_block", "tool_blocked"),
@@ -367,10 +369,11 @@ def test_a_fall_back_to_another_model_is_an_event_and_the_calls_name_their_model
     ],
 )
 def test_a_tool_that_failed_is_an_error_of_its_own_and_not_of_the_run(
-    told: str | None, error_type: str
+    reported_type: str | None, error_type: str
 ) -> None:
     spans = live(
-        TOOL_USE, a_tool("c1", 4.1, 5, failed=True, error_type=told, message="no such file")
+        TOOL_USE,
+        a_tool("c1", 4.1, 5, failed=True, error_type=reported_type, message="no such file"),
     )
     tool = only(spans, "execute_tool terminal")
     assert tool.attributes[sc.ERROR_TYPE] == error_type

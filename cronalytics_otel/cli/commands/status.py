@@ -109,6 +109,6 @@ def _destination_json(destination: DestinationOverview, now_ns: int) -> Shape:
         "failures": progress.failures,
         "failing_since": iso(progress.failing_since_ns),
         "last_error": progress.last_error,
-        "next_attempt_at": iso(progress.next_attempt_ns),
+        "next_attempt_at": iso(progress.next_try_ns),
         "asked_to_wait": progress.asked_to_wait,
     }

@@ -178,9 +178,9 @@ def _failure(progress: DestinationStatus, now_ns: int) -> Iterator[Text]:
         return
     yield _line("", "failing", f"since {_when(progress.failing_since_ns, now_ns)}")
     yield _line("", "", f"{progress.last_error}")
-    if progress.next_attempt_ns is not None and progress.active:
+    if progress.next_try_ns is not None and progress.active:
         asked = ", as the server asked" if progress.asked_to_wait else ""
-        yield _line("", "next try", f"{_when(progress.next_attempt_ns, now_ns)}{asked}")
+        yield _line("", "next try", f"{_when(progress.next_try_ns, now_ns)}{asked}")
 
 
 def _why_inactive(progress: DestinationStatus, settings: Settings) -> str:
