@@ -28,7 +28,7 @@ EMPTY_REPLY = (
 )
 """The host's own text. We use it wherever we find an empty reply, so that one query finds these runs."""
 
-PROCESS_GONE = "The process that ran it is gone, and it never wrote how the run end."
+PROCESS_GONE = "The process that ran it is gone, and it never wrote how the run ended."
 NEVER_ENDED = "It never ended, and nothing has moved since."
 NO_ANSWER = "The session ended without an answer of the model."
 MODEL_DECLINED = "the model declined to respond"
@@ -43,7 +43,7 @@ JobStatus = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """How a run end. `error_message` is the host's own text, whole."""
+    """How a run ended. `error_message` is the host's own text, whole."""
 
     outcome: Outcome
     source: OutcomeSource

@@ -167,10 +167,10 @@ def _gone(
     if not suspects:
         return {}
     with reading(context.home.ledger) as connection:
-        reread = {
+        current = {
             e.execution_id: e for e in ledger.reread(connection, context.home.ledger, suspects)
         }
-    return {suspect: reread.get(suspect, executions[suspect]) for suspect in suspects}
+    return {suspect: current.get(suspect, executions[suspect]) for suspect in suspects}
 
 
 # --- the sessions -------------------------------------------------------------------------------

@@ -12,15 +12,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ..model import Conversation, Message, ModelUsage, Session, Watermark
+from ..model import Conversation, ModelUsage, Session, Watermark
 from .capabilities import (
     Capabilities,
     CapabilityHistory,
     SilenceRule,
     newest_by,
 )
-from .message_times import AT_ONCE_NS, FASTEST_NS, written_when_done
-from .messages import Calls, Messages, repeats_marked
+from .conversations import conversation_of, tool_call_counts
+from .message_times import written_when_done
+from .messages import Messages
 from .session_rows import (
     CRON_SESSION,
     NOT_IN_CONVERSATION,
@@ -302,7 +303,7 @@ class StateReader:
         found: dict[str, int] = {}
         for batch in batched(counted, _COUNTED_AT_ONCE):
             for conversation in self.conversations(batch, with_content=False).values():
-                found |= _tool_call_counts(conversation)
+                found |= tool_call_counts(conversation)
         return found
 
     # --- conversations --------------------------------------------------------------------------
@@ -321,7 +322,7 @@ class StateReader:
         messages = self.messages.of(all_ids, with_content=with_content)
         several_models = self._of_several_models(all_ids)
         return {
-            root_id: _conversation(
+            root_id: conversation_of(
                 root,
                 descendants.get(root_id, []),
                 messages,
@@ -360,54 +361,3 @@ def _with_relation(child: Session, parent: Session) -> Session:
         and child.started_ns >= parent.ended_ns - CONTINUED_NS
     )
     return replace(child, is_subagent=not continues)
-
-
-def _conversation(
-    root: Session,
-    descendants: Sequence[Session],
-    messages: dict[str, list[Message]],
-    several_models: set[str],
-    *,
-    in_ledger: bool,
-) -> Conversation:
-    children: dict[str, list[Session]] = {}
-    for session in descendants:
-        children.setdefault(session.parent_id or "", []).append(session)
-    at_once_ns = FASTEST_NS if in_ledger else AT_ONCE_NS
-
-    def build(session: Session, before: frozenset[Calls]) -> Conversation:
-        own_messages = repeats_marked(messages.get(session.session_id, ()), before)
-        if session.compressed:
-            before |= {message.tool_calls for message in own_messages if message.tool_calls}
-        return Conversation(
-            session_id=session.session_id,
-            started_ns=session.started_ns,
-            ended_ns=session.ended_ns,
-            model=None if session.session_id in several_models else session.model_usage.model,
-            provider=None if session.session_id in several_models else session.model_usage.provider,
-            usage=session.model_usage.usage,
-            api_calls=session.model_usage.api_calls,
-            is_subagent=session.is_subagent,
-            messages=own_messages,
-            times_are_known=not written_when_done(
-                session.started_ns, own_messages, at_once_ns=at_once_ns
-            ),
-            children=tuple(
-                build(child, _NO_CALLS if child.is_subagent else before)
-                for child in children.get(session.session_id, ())
-            ),
-        )
-
-    return build(root, _NO_CALLS)
-
-
-_NO_CALLS: frozenset[Calls] = frozenset()
-
-
-def _tool_call_counts(conversation: Conversation) -> dict[str, int]:
-    own_messages = conversation.messages
-    calls = sum(len(message.tool_calls) for message in own_messages if not message.is_copy)
-    found = {conversation.session_id: calls} if own_messages else {}
-    for child in conversation.children:
-        found |= _tool_call_counts(child)
-    return found

@@ -18,6 +18,7 @@ from cronalytics_otel.domain.missed import (
     before_run,
     run_of,
     updated_sightings,
+    was_overdue,
     without_run,
 )
 from cronalytics_otel.domain.schedule import MAX_LATE_WHEN_UP_NS
@@ -122,6 +123,13 @@ def test_what_was_told_is_forgotten_when_the_job_is_due_for_another_time() -> No
 
     assert updated_sightings([known], job(next_run_ns=MONDAY), MONDAY + DAY) == [known]
     assert updated_sightings([known], job(next_run_ns=MONDAY + 2 * DAY), MONDAY + DAY) == []
+
+
+def test_what_was_told_explains_no_later_run() -> None:
+    known = overdue(MONDAY, MONDAY + HOUR, changed_ns=MONDAY + DAY)
+
+    assert was_overdue([known], run(MONDAY + 2 * HOUR), MONDAY)
+    assert not was_overdue([replace(known, reported=True)], run(MONDAY + 2 * HOUR), MONDAY)
 
 
 # --- until the run that came late ---------------------------------------------------------------

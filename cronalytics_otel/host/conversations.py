@@ -1,0 +1,65 @@
+"""Sessions and their messages as one conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..model import Conversation, Message, Session
+from .message_times import AT_ONCE_NS, FASTEST_NS, written_when_done
+from .messages import Calls, repeats_marked
+
+
+def conversation_of(
+    root: Session,
+    descendants: Sequence[Session],
+    messages: dict[str, list[Message]],
+    several_models: set[str],
+    *,
+    in_ledger: bool,
+) -> Conversation:
+    """Return the conversation of a session, with the sessions below it as its children.
+
+    `messages` are by session id. `several_models` are the sessions in which several models answered.
+    """
+    children: dict[str, list[Session]] = {}
+    for session in descendants:
+        children.setdefault(session.parent_id or "", []).append(session)
+    at_once_ns = FASTEST_NS if in_ledger else AT_ONCE_NS
+
+    def build(session: Session, before: frozenset[Calls]) -> Conversation:
+        own_messages = repeats_marked(messages.get(session.session_id, ()), before)
+        if session.compressed:
+            before |= {message.tool_calls for message in own_messages if message.tool_calls}
+        return Conversation(
+            session_id=session.session_id,
+            started_ns=session.started_ns,
+            ended_ns=session.ended_ns,
+            model=None if session.session_id in several_models else session.model_usage.model,
+            provider=None if session.session_id in several_models else session.model_usage.provider,
+            usage=session.model_usage.usage,
+            api_calls=session.model_usage.api_calls,
+            is_subagent=session.is_subagent,
+            messages=own_messages,
+            times_are_known=not written_when_done(
+                session.started_ns, own_messages, at_once_ns=at_once_ns
+            ),
+            children=tuple(
+                build(child, _NO_CALLS if child.is_subagent else before)
+                for child in children.get(session.session_id, ())
+            ),
+        )
+
+    return build(root, _NO_CALLS)
+
+
+_NO_CALLS: frozenset[Calls] = frozenset()
+
+
+def tool_call_counts(conversation: Conversation) -> dict[str, int]:
+    """Return by session id how many calls were asked for, in the sessions that have messages."""
+    own_messages = conversation.messages
+    calls = sum(len(message.tool_calls) for message in own_messages if not message.is_copy)
+    found = {conversation.session_id: calls} if own_messages else {}
+    for child in conversation.children:
+        found |= tool_call_counts(child)
+    return found
