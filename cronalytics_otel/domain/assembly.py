@@ -131,7 +131,7 @@ def _origin(evidence: Evidence, zone: tzinfo) -> tuple[int | None, Trigger | Non
     return due_ns, trigger
 
 
-# --- how it ended -----------------------------------------------------------------------------
+# --- how it ended -------------------------------------------------------------------------------
 
 
 def _end_by_host(evidence: Evidence, last: Session | None, latest: Job | None) -> outcomes.RunEnd:

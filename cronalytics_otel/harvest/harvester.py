@@ -109,8 +109,8 @@ class _Harvester:
             # 1. The definitions as the worker saw them: a one-shot's may be gone by now.
             for snapshot in snapshots:
                 self._update_jobs(snapshot)
-            # 2. The definitions before the ledger: a run that starts moves `next_run_at` and then gets its
-            #    row, so the due time of every run in the ledger was seen first.
+            # 2. The definitions before the ledger: the host moves `next_run_at` before it writes the row of
+            #    a run, so a run that starts during this harvest has its due time seen.
             self._update_jobs()
             # 3. The ledger before the sessions: the session of an ended execution is complete by then.
             changes = read_ledger(self._context, earlier, full=full)
@@ -131,7 +131,7 @@ class _Harvester:
         kinds = (OpenKind.EXECUTION,) if has_ledger else (OpenKind.SESSION, OpenKind.OUTPUT)
         self._result.open_runs = sum(len(self._journal.open_rows.ids(kind)) for kind in kinds)
 
-    # --- jobs and output files ------------------------------------------------------------------------
+    # --- jobs and output files ------------------------------------------------------------------
 
     def _update_jobs(self, snapshot: JobsSnapshot | None = None) -> None:
         try:

@@ -128,7 +128,7 @@ class RunBuilder:
         zone = self._context.zone
         return [(each, assemble(each, zone.info, zone.name)) for each in evidence]
 
-    # --- the rows of the sessions ---------------------------------------------------------
+    # --- the rows of the sessions ---------------------------------------------------------------
 
     def _reinterpreted(
         self, reader: StateReader, matches: Sequence[Match], descendants: Families

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ..model import Conversation, ModelUsage, Session, Watermark
+from ..model import Conversation, LastMessage, ModelUsage, Session, Watermark
 from .capabilities import (
     Capabilities,
     CapabilityHistory,
@@ -246,21 +246,19 @@ class StateReader:
         ids = [s.session_id for s in sessions]
         with_marker = self.messages.with_marker(ids) if by_marker else set()
         limited = self.messages.sessions_at_turn_limit(ids) if capabilities.raises_answer else set()
-        found = {}
-        for session in sessions:
-            last = session.last_message
-            if last is not None:
-                message = replace(
+        return {
+            session.session_id: replace(
+                session,
+                last_message=_reinterpreted(
                     last,
-                    asks_for_silence=(
-                        session.session_id in with_marker if by_marker else last.asks_for_silence
-                    ),
-                    ends_run=last.ends_turn and not capabilities.ends_continued_sessions,
-                    raised_if_failed=capabilities.raises_answer
-                    and (last.ends_turn or session.session_id in limited),
-                )
-                found[session.session_id] = replace(session, last_message=message)
-        return found
+                    capabilities,
+                    has_marker=session.session_id in with_marker,
+                    is_at_limit=session.session_id in limited,
+                ),
+            )
+            for session in sessions
+            if (last := session.last_message) is not None
+        }
 
     # --- usage ----------------------------------------------------------------------------------
 
@@ -346,6 +344,19 @@ class StateReader:
                 )
                 found.update(row[0] for row in rows)
         return found
+
+
+def _reinterpreted(
+    last: LastMessage, capabilities: Capabilities, *, has_marker: bool, is_at_limit: bool
+) -> LastMessage:
+    """Return a session's last message as the version that wrote it means it."""
+    by_marker = capabilities.silence is SilenceRule.ANYWHERE
+    return replace(
+        last,
+        asks_for_silence=has_marker if by_marker else last.asks_for_silence,
+        ends_run=last.ends_turn and not capabilities.ends_continued_sessions,
+        raised_if_failed=capabilities.raises_answer and (last.ends_turn or is_at_limit),
+    )
 
 
 def _with_relation(child: Session, parent: Session) -> Session:
