@@ -31,7 +31,7 @@ STYLES: Final = {
     "bar.model": "blue",
     "bar.tool": "magenta",
 }
-"""Styles by their meaning. A text without a style looks as the terminal has it."""
+"""Styles by their meaning. A text without a style keeps the terminal's own look."""
 
 _WIDTH: Final = re.compile(r"[0-9]{1,9}")
 

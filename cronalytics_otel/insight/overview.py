@@ -21,7 +21,7 @@ from ..journal.outbox import DestinationStatus
 from ..journal.queries import Totals
 from ..model import DueJob, Source
 
-_MOST_REASONS = 5
+_MAX_REASONS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +34,15 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationOverview:
-    """A destination's progress, and why it refused runs: the most frequent reasons first."""
+    """A destination's status, and why it refused runs: the most frequent reasons first."""
 
-    progress: DestinationStatus
+    status: DestinationStatus
     refusals: tuple[Refusal, ...]
 
     @property
     def fails(self) -> bool:
         """Whether it is in use, and its last request failed."""
-        return self.progress.active and self.progress.failures > 0
+        return self.status.active and self.status.failures > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +119,11 @@ def pending_runs(journal: Journal, destination: str) -> int:
 def _destinations(journal: Journal) -> list[DestinationOverview]:
     return [
         DestinationOverview(
-            progress=progress,
+            status=status,
             refusals=tuple(
                 Refusal(reason=reason, runs=runs)
-                for reason, runs in journal.outbox.refusals(progress.id, _MOST_REASONS)
+                for reason, runs in journal.outbox.refusals(status.id, _MAX_REASONS)
             ),
         )
-        for progress in journal.outbox.states()
+        for status in journal.outbox.states()
     ]

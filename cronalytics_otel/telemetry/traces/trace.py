@@ -79,7 +79,7 @@ def _content_of(
     """Return the policy for this run's content, with a limit that fits; None when none goes along."""
     if content is None or not content.includes(run):
         return None
-    return content if conversation is None else content.fitted(conversation)
+    return content if conversation is None else content.limited_to(conversation)
 
 
 # --- the root -----------------------------------------------------------------------------------
