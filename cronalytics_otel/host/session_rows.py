@@ -49,6 +49,12 @@ class SessionColumns(NamedTuple):
     api_call_count: object
 
 
+NOT_IN_CONVERSATION = frozenset(
+    {"tool_call_count", "estimated_cost_usd", "actual_cost_usd", "cost_status", "title"}
+)
+"""The columns of `sessions` that a conversation does not need: they stand at the end of long rows."""
+
+
 class LastMessageColumns(NamedTuple):
     """What is read of a session's newest message."""
 

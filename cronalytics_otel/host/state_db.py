@@ -24,6 +24,7 @@ from .message_times import AT_ONCE_NS, FASTEST_NS, written_when_done
 from .messages import Calls, Messages, repeats_marked
 from .session_rows import (
     CRON_SESSION,
+    NOT_IN_CONVERSATION,
     SUBAGENT,
     LastMessageColumns,
     SessionColumns,
@@ -86,6 +87,10 @@ class Reader:
         present = columns_of(connection, "sessions")
         columns = select_list(path, "sessions", present, _NEEDED, SessionColumns._fields)
         self._columns = ", ".join(f"s.{c}" if " AS " not in c else c for c in columns.split(", "))
+        self._conversation_columns = ", ".join(
+            "NULL" if column.removeprefix("s.") in NOT_IN_CONVERSATION else column
+            for column in self._columns.split(", ")
+        )
         self._has_parent = "parent_session_id" in present
         self._has_source = "source" in present
         self._usage = columns_of(connection, "session_model_usage")
@@ -108,18 +113,18 @@ class Reader:
             sessions = [s for s in found if s is not None and s.job_id is not None]
             yield sessions, Watermark(after, last_id)
 
-    def sessions(self, ids: Iterable[str], *, with_last_message: bool = True) -> Iterator[Session]:
+    def sessions(self, ids: Iterable[str], *, for_conversation: bool = False) -> Iterator[Session]:
         """Give the sessions with these ids that still exist."""
         for batch in batched(ids):
             where = f"s.id IN ({placeholders(len(batch))})"
-            query = self._select(where, with_last_message=with_last_message)
+            query = self._select(where, for_conversation=for_conversation)
             for row in self.connection.execute(query, batch).fetchall():
                 session = session_from(row)
                 if session is not None:
                     yield session
 
     def descendants(
-        self, roots: Sequence[Session], *, with_last_message: bool = True
+        self, roots: Sequence[Session], *, for_conversation: bool = False
     ) -> dict[str, list[Session]]:
         """Return by root id every session below it (subagents, continuations), parents first."""
         found: dict[str, list[Session]] = {}
@@ -130,7 +135,7 @@ class Reader:
         for _ in range(MAX_DEPTH):
             parents = {session.session_id: session for session in level}
             level = []
-            for child in self._children(list(parents), with_last_message=with_last_message):
+            for child in self._children(list(parents), for_conversation=for_conversation):
                 parent = parents[child.parent_id or ""]
                 if child.session_id in root_of:
                     continue  # a cycle
@@ -142,20 +147,24 @@ class Reader:
                 break
         return found
 
-    def _children(self, parents: Sequence[str], *, with_last_message: bool) -> Iterator[Session]:
+    def _children(self, parents: Sequence[str], *, for_conversation: bool) -> Iterator[Session]:
         for batch in batched(parents):
             where = f"s.parent_session_id IN ({placeholders(len(batch))}) ORDER BY s.started_at"
-            query = self._select(where, with_last_message=with_last_message)
+            query = self._select(where, for_conversation=for_conversation)
             for row in self.connection.execute(query, batch).fetchall():
                 child = session_from(row)
                 if child is not None:
                     yield child
 
-    def _select(self, where: str, *, rowid: bool = False, with_last_message: bool = True) -> str:
-        """Return the query for `session_from`; with `rowid` that stands last in each row."""
+    def _select(self, where: str, *, rowid: bool = False, for_conversation: bool = False) -> str:
+        """Return the query for `session_from`; with `rowid` that stands last in each row.
+
+        For a conversation, what it does not need is left out: the last message, the cost, the title.
+        """
         last = ", s.rowid" if rowid else ""
-        if not (with_last_message and self.messages.has_text):
-            return f"SELECT {self._columns}{last} FROM sessions s WHERE {where}"  # noqa: S608
+        if for_conversation or not self.messages.has_text:
+            columns = self._conversation_columns if for_conversation else self._columns
+            return f"SELECT {columns}{last} FROM sessions s WHERE {where}"  # noqa: S608
         message = LastMessageColumns.expressions(self.messages.is_final)
         return (
             f"SELECT {self._columns}, {message}{last} "  # noqa: S608
@@ -300,8 +309,8 @@ class Reader:
         Sessions that the host has pruned are absent. Texts may be megabytes: without content they
         are not read. `in_ledger` are the ids whose runs the ledger knows.
         """
-        roots = {s.session_id: s for s in self.sessions(ids, with_last_message=False)}
-        below = self.descendants(list(roots.values()), with_last_message=False)
+        roots = {s.session_id: s for s in self.sessions(ids, for_conversation=True)}
+        below = self.descendants(list(roots.values()), for_conversation=True)
         everyone = [*roots, *(s.session_id for sessions in below.values() for s in sessions)]
         messages = self.messages.of(everyone, with_content=with_content)
         mixed = self._of_several_models(everyone)
