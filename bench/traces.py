@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from bench.lines import Bench, Line
 from bench.timing import paired, seconds
-from cronalytics_otel.export.otlp.spans import span_converter
+from cronalytics_otel.export.otlp.spans import SdkSpans, span_converter
 from cronalytics_otel.model import (
     Conversation,
     Message,
@@ -57,7 +57,7 @@ def lines(bench: Bench) -> Iterator[Line]:
         def built(observations: dict[str, Observations] = observations) -> None:
             for _ in range(traces):
                 trace = build_trace(run, conversation, observations=observations)
-                encode_spans([convert(span) for span in trace]).SerializeToString()
+                encode_spans(SdkSpans(trace, convert)).SerializeToString()
 
         def encoded(spans: list[ReadableSpan] = spans) -> None:
             for _ in range(traces):

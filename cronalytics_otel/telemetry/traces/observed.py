@@ -105,7 +105,7 @@ class ObservedSession:
         attempts = self._attempts
         if not attempts:
             return _NO_ATTEMPTS
-        if self._is_unobserved(answer):
+        if answer.finish_reason == _CUT and self._is_unobserved(answer):
             return self._take(self._errors_before(self.answered_ns(answer)))
         if not self._in_order:
             return self._take(self._started_until(answer.timestamp_ns))
