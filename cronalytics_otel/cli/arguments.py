@@ -1,4 +1,4 @@
-"""What the commands' arguments have in common: the shared options, and the types of values."""
+"""The options that commands share, and the types of their values."""
 
 from __future__ import annotations
 

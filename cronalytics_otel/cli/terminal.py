@@ -115,7 +115,7 @@ class Terminal:
             self._message(f"  {line}")
 
     def _message(self, line: str | Text) -> None:
-        """Print a message. If stderr cannot take it, nobody is left to read about that."""
+        """Print a message. If stderr cannot be written to, the message is lost: nobody could read about that."""
         try:
             self._print(self._err, line)
         except BrokenPipeError:

@@ -151,7 +151,7 @@ def _is_timed(root: Span) -> bool:
 
 
 def _values(span: Span, *, is_timed: bool) -> tuple[str, str, str]:
-    """Return duration, tokens and cost; empty text for what the span does not have."""
+    """Return duration, tokens and cost; empty text for each that the span lacks."""
     attributes = span.attributes
     tokens = attributes.get(sc.HERMES_CRON_USAGE_TOTAL_TOKENS)
     if tokens is None and sc.GEN_AI_USAGE_INPUT_TOKENS in attributes:
@@ -189,7 +189,7 @@ def _error_line(row: Row, spans: Sequence[Span], width: int | None) -> Iterable[
 
 
 def _event_lines(row: Row, start_ns: int, width: int | None) -> Iterable[Text]:
-    """Return what happened in a step, with the time since the run's start."""
+    """Return the events of a step, with the time since the run's start."""
     for event in row.span.events:
         text = _EVENT_TEXT[event.name](event.attributes)
         when = formats.duration((event.time_ns - start_ns) / NS)

@@ -22,6 +22,10 @@ READ_AT_ONCE, READ_AT_ONCE_WITH_CONTENT = 256, 16
 """Runs whose messages are in memory together: with content, each may hold megabytes."""
 
 
+class _UnreadableError(Exception):
+    """The file of the conversations is missing or cannot be read."""
+
+
 def trace_builder(home: Home, settings: Settings, journal: Journal) -> BuildTraces:
     """Return a function that builds traces as they are sent."""
     content = content_policy(settings)
@@ -69,22 +73,23 @@ def _traces_of_group(
 ) -> Iterator[list[Span] | None]:
     """Build the traces of runs whose messages may be in memory together.
 
-    None stands for a run whose steps cannot be read for now.
+    None stands for a run whose steps cannot be read for now. (A run without a session needs none.)
     """
-    conversations = _conversations(home, runs, content)
+    conversations: dict[str, Conversation] = {}
+    is_readable = True
+    try:
+        conversations = _conversations(home, runs, content)
+    except _UnreadableError:
+        is_readable = False
     observations = journal.observations.of([run.session_id for run in runs if run.session_id])
     previous = journal.queries.previous_keys(runs)
     for run in runs:
-        if run.session_id is None:
-            conversation = None
-        elif conversations is None:
+        if run.session_id is not None and not is_readable:
             yield None
             continue
-        else:
-            conversation = conversations.pop(run.session_id, None)
         yield _trace_or_root_only(
             run,
-            conversation,
+            None if run.session_id is None else conversations.pop(run.session_id, None),
             previous=previous.get((run.job_id, run.started_ns)),
             sources=journal.queries.sources(run) if run.fed_by else (),
             content=content,
@@ -138,34 +143,34 @@ def _groups(runs: Sequence[Run], content: ContentPolicy) -> Iterator[list[Run]]:
 
 def _conversations(
     home: Home, runs: Sequence[Run], content: ContentPolicy
-) -> dict[str, Conversation] | None:
+) -> dict[str, Conversation]:
     """Read the conversations, with texts only for runs whose content is sent."""
     without_content = [run for run in runs if not content.includes(run)]
-    found = read_conversations(home, without_content, with_content=False)
-    if len(without_content) == len(runs) or found is None:
+    found = _read_conversations(home, without_content, with_content=False)
+    if len(without_content) == len(runs):
         return found
     runs_with_content = [run for run in runs if content.includes(run)]
-    read = read_conversations(home, runs_with_content, with_content=True)
-    return None if read is None else found | read
+    return found | _read_conversations(home, runs_with_content, with_content=True)
 
 
-def read_conversations(
+def _read_conversations(
     home: Home, runs: Sequence[Run], *, with_content: bool
-) -> dict[str, Conversation] | None:
+) -> dict[str, Conversation]:
     """Return by session id what the host still has of these runs' conversations.
 
-    None when the file is missing or cannot be read (the harvest says so): these traces wait for its
-    owner to repair it, or for Hermes to make a new one. Raises `HostBusyError` when it is locked for now.
+    Raises `_UnreadableError` when the file is missing or cannot be read (the harvest reports that):
+    these traces wait until its owner repairs it or Hermes makes a new one. Raises `HostBusyError` when
+    it is locked for now.
     """
     ids = [run.session_id for run in runs if run.session_id is not None]
     if not ids:
         return {}
     if not home.state_db.exists():
-        return None
+        raise _UnreadableError
     in_ledger = {run.session_id for run in runs if run.session_id and run.execution_id is not None}
     try:
         with reading(home.state_db) as connection:
             reader = state_db.Reader(connection, home.state_db)
             return reader.conversations(ids, with_content=with_content, in_ledger=in_ledger)
-    except (HostCorruptError, HostSchemaError):
-        return None
+    except (HostCorruptError, HostSchemaError) as error:
+        raise _UnreadableError from error

@@ -1,4 +1,4 @@
-"""The overview: what is known, from which files, what is late, and where each destination stands."""
+"""The overview: what is known, from which files, what is late, and the status of each destination."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Overview:
     """Observations of hooks that could not be written down."""
     last_sync_ns: int | None
     problems: tuple[str, ...]
-    """What the last harvest could not read."""
+    """The faults that kept the last harvest from reading something."""
     config_problems: tuple[str, ...]
     hermes_version: str | None
     """The version of the Hermes in which the plugin last ran."""

@@ -226,7 +226,7 @@ def _message(message: Message, budget: _Budget) -> _Json:
         parts.append(request)
     shaped: dict[str, _Json] = {"role": name_text(message.role) or "unknown", "parts": parts}
     if message.role == "assistant":
-        # Up to v1.41 the schema wants one on every output message.
+        # Up to v1.41 the schema requires one on every output message.
         reason = name_text(message.finish_reason) or "unknown"
         shaped["finish_reason"] = _FINISH_REASON.get(reason, reason)
     return shaped

@@ -82,5 +82,5 @@ def test_every_option_is_documented_where_its_command_is() -> None:
 
 def test_every_outcome_and_exit_status_is_documented() -> None:
     assert all(f"`{outcome}`" in section("runs") for outcome in Outcome)
-    told = section("For all commands")
-    assert all(re.search(rf"\b{int(code)}\s", told) for code in ExitStatus)
+    documented = section("For all commands")
+    assert all(re.search(rf"\b{int(code)}\s", documented) for code in ExitStatus)

@@ -252,10 +252,10 @@ def test_a_home_that_cannot_be_read_is_told_with_its_path(
 
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    told = done.stdout if args == ("doctor",) else done.stderr
-    assert f"{home.path / folder}" in told
-    assert "Permission denied" in told
-    assert "Hermes home" not in told
+    message = done.stdout if args == ("doctor",) else done.stderr
+    assert f"{home.path / folder}" in message
+    assert "Permission denied" in message
+    assert "Hermes home" not in message
 
 
 @pytest.mark.parametrize("args", [("status", "--json"), ("doctor", "--json")])
@@ -276,19 +276,19 @@ def test_a_folder_of_the_host_that_cannot_be_read_is_a_fault_of_its_files(
 
 
 @pytest.mark.parametrize(
-    ("named", "told"),
+    ("named", "message"),
     [
         ("~nobody-of-that-name/x", "error: The Hermes home cannot be found: "),
         ("x" * 5000, "error: /"),
     ],
 )
-def test_a_home_that_cannot_be_is_told(home: Home, named: str, told: str) -> None:
+def test_a_home_that_cannot_be_is_reported(home: Home, named: str, message: str) -> None:
     for args in COMMANDS:
         done = run(home, *args, "--home", named)
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
         if args != ("doctor",) or "~" in named:
-            assert done.stderr.startswith(told)
+            assert done.stderr.startswith(message)
             assert "--home" in done.stderr
 
 

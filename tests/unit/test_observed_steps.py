@@ -66,11 +66,13 @@ def live(
     content: ContentPolicy | None = None,
     **facts: object,
 ) -> list[Span]:
-    told = Observations(
+    observations = Observations(
         attempts=tuple(d for d in details if not isinstance(d, ToolResult)),
         tools=tuple(d for d in details if isinstance(d, ToolResult)),
     )
-    spans = build_trace(a_run(**facts), conversation, observations={SESSION: told}, content=content)
+    spans = build_trace(
+        a_run(**facts), conversation, observations={SESSION: observations}, content=content
+    )
     check_shape(spans)
     return spans
 
@@ -107,7 +109,7 @@ CUT = a_session(
     user(2.5), answer(8.9, "This is half an", reason="length"), user(8.901, "Go on."),
     answer(8.902),
 )  # fmt: skip
-"""The host tells of no cut answer, and writes it down with the one that goes on after it."""
+"""The host reports no cut answer, and writes it together with its continuation."""
 
 
 def test_a_cut_answer_has_the_time_until_the_call_that_goes_on_and_not_that_call() -> None:
@@ -227,7 +229,7 @@ def test_retries_stand_as_events_on_the_call_that_they_led_to() -> None:
 
 
 def test_how_long_a_later_attempt_took_is_not_told() -> None:
-    """The host tells of each when the first one began."""
+    """The host reports each with the start of the first one."""
     spans = live(
         a_session(user(2.5), answer(9)),
         an_error(3, 3.5, attempt=0), an_error(3, 6.5, attempt=1), a_call(7, 8),
@@ -355,7 +357,7 @@ def test_a_fall_back_to_another_model_is_an_event_and_the_calls_name_their_model
 
 
 @pytest.mark.parametrize(
-    ("told", "error_type"),
+    ("host_type", "error_type"),
     [
         ("tool_error", "tool_error"),
         ("plugin_block", "tool_blocked"),
@@ -367,10 +369,10 @@ def test_a_fall_back_to_another_model_is_an_event_and_the_calls_name_their_model
     ],
 )
 def test_a_tool_that_failed_is_an_error_of_its_own_and_not_of_the_run(
-    told: str | None, error_type: str
+    host_type: str | None, error_type: str
 ) -> None:
     spans = live(
-        TOOL_USE, a_tool("c1", 4.1, 5, failed=True, error_type=told, message="no such file")
+        TOOL_USE, a_tool("c1", 4.1, 5, failed=True, error_type=host_type, message="no such file")
     )
     tool = only(spans, "execute_tool terminal")
     assert tool.attributes[sc.ERROR_TYPE] == error_type

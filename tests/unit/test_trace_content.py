@@ -1,4 +1,4 @@
-"""What a trace tells of a run's texts: nothing unless asked, and never a secret."""
+"""The texts of a run in its trace: none unless switched on, and never a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`status`: what is known, from which files, and where each destination stands."""
+"""`status`: what is known, from which files, and the status of each destination."""
 
 from __future__ import annotations
 

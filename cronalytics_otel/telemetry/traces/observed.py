@@ -198,10 +198,6 @@ class ObservedSession:
         return _event(sc.EVENT_MODEL_FALLBACK, max(attempt.started_ns, failed_ns), values)
 
 
-NOT_OBSERVED = ObservedSession(Observations(), ())
-"""A session that no hook observed. It is shared: it has nothing to take, so that it never changes."""
-
-
 def _is_cut(answer: Message | ModelCall) -> bool:
     return answer.finish_reason == _CUT
 
@@ -315,3 +311,7 @@ def tool_error_type(result: ToolResult) -> ErrorType:
 def _event(name: str, time_ns: int, values: Mapping[str, AttributeValue | None]) -> SpanEvent:
     known = {key: value for key, value in values.items() if value is not None}
     return SpanEvent(name=name, time_ns=time_ns, attributes=known)
+
+
+NOT_OBSERVED = ObservedSession(Observations(), ())
+"""A session that no hook observed. It is shared: it has nothing to take, so that it never changes."""

@@ -69,7 +69,7 @@ class TraceContext:
     """Whether the times of all steps are known."""
 
     def model_and_tool_s(self) -> tuple[float | None, float]:
-        """Return the time in models, None if no model was called, and the time in tools but not in models.
+        """Return the time in models (None if none was called), and the time in tools but not in models.
 
         Times that overlap count once. A subagent's chats lie within the call that started it: their
         time is the model's, not the tool's.
