@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.lines import Bench, Line
-from bench.sinks import Manner, sink
+from bench.sinks import Behaviour, sink
 from bench.sync import little, synced
 from bench.timing import percentile
 from tests.support.large_homes import large_home
@@ -66,14 +66,14 @@ def lines(bench: Bench) -> Iterator[Line]:
     """p50 and p99 of the slowest hook, for each state of the collector; medians of three rounds."""
     home = synced(bench, bench.most_runs).path
     unread = large_home(little(bench.most_runs)).borrow(bench.folder / "unread")
-    cases: tuple[tuple[str, Manner, Path], ...] = (
+    cases: tuple[tuple[str, Behaviour, Path], ...] = (
         ("collector up", "up", home),
         ("collector down", "refusing", home),
         ("collector hanging", "hanging", home),
         ("first sync under way", "up", unread),
     )
-    for case, manner, path in cases:
-        with sink(manner) as url:
+    for case, behaviour, path in cases:
+        with sink(behaviour) as url:
             rounds = [_measure(path, url) for _ in range(1 if bench.quick else 3)]
         figures = {
             name: tuple(statistics.median(one[name][i] for one in rounds) / 1e3 for i in (0, 1))

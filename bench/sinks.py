@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
-Manner = Literal["up", "refusing", "hanging", "503"]
+Behaviour = Literal["up", "refusing", "hanging", "503"]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -38,13 +38,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def sink(manner: Manner = "up") -> Iterator[str]:
+def sink(behaviour: Behaviour = "up") -> Iterator[str]:
     """Its base URL, for OTEL_EXPORTER_OTLP_ENDPOINT."""
-    if manner == "refusing":
+    if behaviour == "refusing":
         yield f"http://127.0.0.1:{_free_port()}"
         return
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.sinks", manner],
+        [sys.executable, "-m", "bench.sinks", behaviour],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -8,7 +8,7 @@ from functools import partial
 
 from bench.hosts import Host, hermes, with_history
 from bench.lines import Bench, Line
-from bench.sinks import Manner, sink
+from bench.sinks import Behaviour, sink
 from bench.timing import paired, run_process
 
 IMPORT = """
@@ -61,14 +61,14 @@ def imported(bench: Bench) -> Iterator[Line]:
 
 def idle_tick(bench: Bench) -> Iterator[Line]:
     """`hermes cron tick` with nothing due, in a home with a long history."""
-    manners: tuple[Manner, ...] = ("up", "refusing")
+    behaviours: tuple[Behaviour, ...] = ("up", "refusing")
     plain = with_history(bench, "idle-plain", bench.runs, with_plugin=False)
-    for manner in manners:
+    for behaviour in behaviours:
         with ExitStack() as stack:
-            url = stack.enter_context(sink(manner))
+            url = stack.enter_context(sink(behaviour))
             ours = with_history(
                 bench,
-                f"idle-{manner}",
+                f"idle-{behaviour}",
                 bench.runs,
                 with_plugin=True,
                 environment={"OTEL_EXPORTER_OTLP_ENDPOINT": url},
@@ -80,7 +80,7 @@ def idle_tick(bench: Bench) -> Iterator[Line]:
                 warm_up=2,
             )
         yield Line(
-            name=f"idle tick, {bench.runs:,} runs, collector {manner}",
+            name=f"idle tick, {bench.runs:,} runs, collector {behaviour}",
             measured=f"{pair.measured * 1e3:.0f} ms",
             floor=f"{pair.floor * 1e3:.0f} ms (no plugin)",
             ratio=f"{pair.ratio:.3f}",

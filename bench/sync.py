@@ -147,7 +147,7 @@ def _deliver_all(home: Home) -> None:
     """As if the destination had taken everything."""
     with closing(sqlite3.connect(home.journal)) as journal, journal:
         journal.execute("DELETE FROM outbox")
-        journal.execute("UPDATE destination SET failures = 0, next_attempt_ns = NULL")
+        journal.execute("UPDATE destination SET failures = 0, next_try_ns = NULL")
 
 
 def _enqueue_all(home: Home) -> None:
@@ -158,7 +158,7 @@ def _enqueue_all(home: Home) -> None:
             (time.time_ns(),),
         )
         journal.execute(
-            "UPDATE destination SET failures = 9, next_attempt_ns = ?",
+            "UPDATE destination SET failures = 9, next_try_ns = ?",
             (time.time_ns() + 300_000_000_000,),
         )
 

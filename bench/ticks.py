@@ -15,11 +15,11 @@ from datetime import datetime
 
 from bench.hosts import Host, fresh, model
 from bench.lines import Bench, Line
-from bench.sinks import Manner, sink
+from bench.sinks import Behaviour, sink
 from tests.support.hermes import HermesHome, JobSpec
 
 JOBS = 12
-MANNERS: tuple[Manner, ...] = ("up", "refusing", "hanging", "503")
+BEHAVIOURS: tuple[Behaviour, ...] = ("up", "refusing", "hanging", "503")
 LEAVING_BAR_S = 0.3
 FLUSH_LIMIT_S = 2.0
 
@@ -41,25 +41,27 @@ def lines(bench: Bench) -> Iterator[Line]:
         plain = fresh(bench, "tick-plain", model_url=url, with_plugin=False)
         create_jobs(plain.home)
         ours = {
-            manner: _with_plugin(bench, plain, manner, stack.enter_context(sink(manner)), url)
-            for manner in MANNERS
+            behaviour: _with_plugin(
+                bench, plain, behaviour, stack.enter_context(sink(behaviour)), url
+            )
+            for behaviour in BEHAVIOURS
         }
-        first = {manner: _tick(host) for manner, host in ours.items()}
+        first = {behaviour: _tick(host) for behaviour, host in ours.items()}
         _tick(plain)
-        both: dict[Manner, list[tuple[Tick, Tick]]] = {manner: [] for manner in MANNERS}
+        both: dict[Behaviour, list[tuple[Tick, Tick]]] = {behaviour: [] for behaviour in BEHAVIOURS}
         for number in range(2 if bench.quick else 6):
             bench.say(f"round {number + 1}")
             # A plain tick between every two of ours: each has a neighbour on either side.
             before = _tick(plain)
-            for manner in MANNERS:
-                mine = _tick(ours[manner])
+            for behaviour in BEHAVIOURS:
+                mine = _tick(ours[behaviour])
                 after = _tick(plain)
-                both[manner].append((mine, _mean(before, after)))
+                both[behaviour].append((mine, _mean(before, after)))
                 before = after
-        for manner in MANNERS:
-            if not (ours[manner].home.path / "cronalytics-otel" / "journal.db").exists():
-                raise RuntimeError(f"the plugin did nothing in {ours[manner].home.path}")
-            yield from _figures(manner, first[manner], both[manner])
+        for behaviour in BEHAVIOURS:
+            if not (ours[behaviour].home.path / "cronalytics-otel" / "journal.db").exists():
+                raise RuntimeError(f"the plugin did nothing in {ours[behaviour].home.path}")
+            yield from _figures(behaviour, first[behaviour], both[behaviour])
     everything = [pair for pairs in both.values() for pair in pairs]
     yield _cpu(everything)
     yield _memory(everything)
@@ -73,9 +75,9 @@ def create_jobs(home: HermesHome) -> None:
         )
 
 
-def _with_plugin(bench: Bench, plain: Host, manner: Manner, url: str, model_url: str) -> Host:
+def _with_plugin(bench: Bench, plain: Host, behaviour: Behaviour, url: str, model_url: str) -> Host:
     home = plain.home.copy_to(
-        bench.folder / f"tick-{manner}",
+        bench.folder / f"tick-{behaviour}",
         model_url=model_url,
         environment={"OTEL_EXPORTER_OTLP_ENDPOINT": url},
     )
@@ -111,10 +113,10 @@ def _mean(one: Tick, two: Tick) -> Tick:
     )
 
 
-def _figures(manner: Manner, first: Tick, both: list[tuple[Tick, Tick]]) -> Iterator[Line]:
+def _figures(behaviour: Behaviour, first: Tick, both: list[tuple[Tick, Tick]]) -> Iterator[Line]:
     ratio = statistics.median(mine.run_s / plain.run_s for mine, plain in both)
     yield Line(
-        name=f"a run of 12, collector {manner}",
+        name=f"a run of 12, collector {behaviour}",
         measured=f"{statistics.median(m.run_s for m, _ in both) / JOBS:.3f} s",
         floor=f"{statistics.median(p.run_s for _, p in both) / JOBS:.3f} s (no plugin)",
         ratio=f"{ratio:.3f}",
@@ -124,7 +126,7 @@ def _figures(manner: Manner, first: Tick, both: list[tuple[Tick, Tick]]) -> Iter
     more_s = statistics.median(mine.leave_s - plain.leave_s for mine, plain in both)
     floor_s = statistics.median(plain.leave_s for _, plain in both)
     yield Line(
-        name=f"leaving after 12, collector {manner}",
+        name=f"leaving after 12, collector {behaviour}",
         measured=f"{more_s:+.3f} s",
         floor=f"{floor_s:.3f} s (no plugin)",
         bar=f"<= +{LEAVING_BAR_S} s",
@@ -132,7 +134,7 @@ def _figures(manner: Manner, first: Tick, both: list[tuple[Tick, Tick]]) -> Iter
     )
     first_s = first.leave_s - floor_s
     yield Line(
-        name=f"leaving the first time, collector {manner}",
+        name=f"leaving the first time, collector {behaviour}",
         measured=f"{first_s:+.3f} s",
         bar=f"<= +{FLUSH_LIMIT_S} s",
         met=first_s <= FLUSH_LIMIT_S + 0.1,

@@ -23,7 +23,7 @@ class Clock(Protocol):
     def monotonic_s(self) -> float:
         """Return seconds since an arbitrary start. They never go back."""
 
-    def thread_s(self) -> float:
+    def thread_cpu_s(self) -> float:
         """Return the processor time of the calling thread, in seconds."""
 
     def sleep(self, seconds: float) -> None:
@@ -42,7 +42,7 @@ class SystemClock:
 
     now_ns = staticmethod(time.time_ns)
     monotonic_s = staticmethod(time.monotonic)
-    thread_s = staticmethod(time.thread_time)
+    thread_cpu_s = staticmethod(time.thread_time)
     sleep = staticmethod(time.sleep)
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:

@@ -12,22 +12,22 @@ from typing import Final
 
 log = logging.getLogger(__name__)
 
-MOST_KINDS: Final = 256
+MAX_KINDS: Final = 256
 """Kinds that one process logs. Texts that differ each time must not fill the host's log."""
 
 
 class OncePerKind:
     """Logs one warning for each kind of fault, because a fault usually lasts for a while."""
 
-    def __init__(self, logger: logging.Logger, *, most_kinds: int = MOST_KINDS) -> None:
+    def __init__(self, logger: logging.Logger, *, max_kinds: int = MAX_KINDS) -> None:
         self._logger = logger
-        self._most_kinds = most_kinds
+        self._max_kinds = max_kinds
         self._logged: set[str] = set()
 
     def warning(self, text: str, *, kind: str | None = None) -> None:
         """Log `text`, unless its kind was logged before. The text itself is the default kind."""
         key = kind or text
-        if key not in self._logged and len(self._logged) < self._most_kinds:
+        if key not in self._logged and len(self._logged) < self._max_kinds:
             self._logged.add(key)
             self._logger.warning("cronalytics-otel: %s", text)
 

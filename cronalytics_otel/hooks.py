@@ -1,4 +1,4 @@
-"""What the host's hooks tell us: that a cron run has begun, failed or ended, and what its calls took.
+"""What the host's hooks report: that a cron run has begun, failed or ended, and what its calls took.
 
 The host calls hooks inline, in the threads of its runs. So a callback only marks the time, or copies
 a few arguments as they are, and wakes the worker, which does the rest. How a run ended is read from
@@ -29,7 +29,7 @@ MAX_OBSERVATIONS: Final = 5_000
 """The most observations in memory. Each one more drops the oldest, which is counted as lost."""
 
 MANY_OBSERVATIONS: Final = 1_000
-"""So many observations wake the worker, although no run has ended."""
+"""This many observations in memory wake the worker even if no run has ended."""
 
 ERROR_CHARS: Final = 4_000
 """Characters of an error's text that are copied; the rest never leaves the hook."""
@@ -37,7 +37,7 @@ ERROR_CHARS: Final = 4_000
 MAX_KNOWN_IDS: Final = 2_000
 """Sessions and tasks that are known to belong to cron runs, and as many approvals."""
 
-_REFUSAL = "ContentPolicyBlocked"
+_MODEL_REFUSAL = "ContentPolicyBlocked"
 """The host's error class for a model's own refusal. A provider's refusal has its exception's class."""
 
 OBSERVED_ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
@@ -80,8 +80,8 @@ class Activity:
     """When hooks last saw a cron run, and the event that wakes the worker."""
 
     def __init__(self) -> None:
-        self.event = threading.Event()
-        self.last_s: float | None = None
+        self.wake = threading.Event()
+        self.last_hook_s: float | None = None
         """The monotonic time of the newest hook of a cron run; None before the first one."""
         self.last_end_s: float | None = None
         """The same for the newest hook that may be the last one of its run."""
@@ -131,7 +131,7 @@ class ObservationBuffer:
 
 
 class Hooks:
-    """The callbacks for one home, and what they leave for its worker."""
+    """The callbacks for one home, and what they collect for its worker."""
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._now_ns = clock.now_ns
@@ -147,12 +147,12 @@ class Hooks:
         """The session of the cron run, by the ids of its other sessions and of its tasks."""
         self._approvals: dict[str, dict[str, object]] = {}
         """Approvals that were asked for, by the id of their tool call."""
-        self._eviction = threading.Lock()
+        self._eviction_lock = threading.Lock()
 
-    def callback(self, name: str, start: Callable[[], None]) -> Callable[..., None]:
+    def callback(self, name: str, start_worker: Callable[[], None]) -> Callable[..., None]:
         """Return the callback for a hook; it never raises anything but a `KeyboardInterrupt`.
 
-        The first callback that sees a cron run calls `start`, and the next ones do if that raised.
+        The first callback that sees a cron run calls `start_worker`. If that raises, the next one does.
         """
         handler: _Handler
         match name:
@@ -161,7 +161,7 @@ class Hooks:
             case "post_tool_call":
                 handler = self._observe_tool_call
             case "api_request_error":
-                handler = self._error_handler(start)
+                handler = self._error_handler(start_worker)
             case "pre_approval_request":
                 handler = self._approval_requested
             case "post_approval_response":
@@ -169,10 +169,10 @@ class Hooks:
             case "subagent_start":
                 handler = self._subagent_started
             case _:
-                handler = self._mark_handler(start, ends=name != "on_session_start")
-        return self._harmless(handler)
+                handler = self._signaller(start_worker, may_end_run=name != "on_session_start")
+        return self._never_raising(handler)
 
-    def _harmless(self, handler: _Handler) -> Callable[..., None]:
+    def _never_raising(self, handler: _Handler) -> Callable[..., None]:
         def hook(**arguments: object) -> None:
             try:
                 handler(arguments)
@@ -183,25 +183,25 @@ class Hooks:
 
         return hook
 
-    # Marks.
+    # Signals to the worker.
 
-    def _mark_handler(self, start: Callable[[], None], *, ends: bool) -> _Handler:
-        """`ends`: the hook may be the last one of its run."""
+    def _signaller(self, start_worker: Callable[[], None], *, may_end_run: bool) -> _Handler:
+        """`may_end_run`: the hook may be the last one of its run."""
 
-        def mark(arguments: _Arguments) -> None:
+        def signal(arguments: _Arguments) -> None:
             session_id = arguments.get("session_id")
             if isinstance(session_id, str) and session_id.startswith("cron_"):
                 activity = self.activity
-                activity.last_s = self._monotonic_s()
-                if ends:
-                    activity.last_end_s = activity.last_s
+                activity.last_hook_s = self._monotonic_s()
+                if may_end_run:
+                    activity.last_end_s = activity.last_hook_s
                 if not self._started:
-                    start()  # the next hook calls it again if the machine is out of threads
+                    start_worker()  # the next hook calls it again if the machine is out of threads
                     self._started = True
-                if not activity.event.is_set():  # the worker clears it before it looks
-                    activity.event.set()
+                if not activity.wake.is_set():  # the worker clears it before it looks
+                    activity.wake.set()
 
-        return mark
+        return signal
 
     # Observations. The values are a tuple, because Python makes that in one call of C code.
 
@@ -216,15 +216,15 @@ class Hooks:
             values = (*values[:-1], approval)
         self._observe("post_tool_call", arguments, values)
 
-    def _error_handler(self, start: Callable[[], None]) -> _Handler:
-        mark = self._mark_handler(start, ends=True)
+    def _error_handler(self, start_worker: Callable[[], None]) -> _Handler:
+        signal = self._signaller(start_worker, may_end_run=True)
         keys = OBSERVED_ARGUMENTS["api_request_error"][:-2]
 
         def error(arguments: _Arguments) -> None:
             values = (*map(arguments.get, keys), *_error_values(arguments.get("error")))
             self._observe("api_request_error", arguments, values)
             if not _will_be_retried(arguments):
-                mark(arguments)
+                signal(arguments)
 
         return error
 
@@ -235,7 +235,7 @@ class Hooks:
             return
         item = (hook, run_session_id, str(session_id), self._now_ns(), values)
         if self.observations.add(item):
-            self.activity.event.set()
+            self.activity.wake.set()
 
     def _run_session(self, session_id: object, task_id: object) -> str | None:
         """Return the session of the cron run that a session belongs to; None for a chat's session.
@@ -274,9 +274,9 @@ class Hooks:
     def _remember(self, known: dict[str, _V], key: str, value: _V) -> None:
         """Add an entry, and drop the oldest ones when there are too many.
 
-        No hook says that a run is quite over, so nothing else removes them.
+        No hook marks the end of a run, so nothing else removes them.
         """
-        with self._eviction:
+        with self._eviction_lock:
             while len(known) >= MAX_KNOWN_IDS:
                 known.pop(next(iter(known)), None)
             known[key] = value
@@ -287,7 +287,7 @@ def _error_values(error: object) -> tuple[object, object]:
     if not isinstance(error, dict):
         return None, None
     exception_type = error.get("type")
-    if exception_type == _REFUSAL:
+    if exception_type == _MODEL_REFUSAL:
         return exception_type, None  # the host quotes what the model said in a successful answer
     message = error.get("message")
     if isinstance(message, str) and len(message) > ERROR_CHARS:

@@ -1,4 +1,4 @@
-"""The lock that lets one process at a time sync a home. It goes with its owner, however that dies."""
+"""The lock that lets one process at a time sync a home. It ends with its owner, however that dies."""
 
 from __future__ import annotations
 

@@ -17,14 +17,14 @@ from .worker import Worker
 
 log = logging.getLogger(__name__)
 
-RESIDENT_COMMANDS: Final = frozenset({"gateway", "dashboard", "desktop", "serve"})
-"""Commands of the host that stay and may run its scheduler."""
+LONG_RUNNING_COMMANDS: Final = frozenset({"gateway", "dashboard", "desktop", "serve"})
+"""Commands of the host that run until they are stopped, and may run its scheduler."""
 
-SCHEDULER_COMMANDS: Final = RESIDENT_COMMANDS | {"cron"}
+SCHEDULER_COMMANDS: Final = LONG_RUNNING_COMMANDS | {"cron"}
 """Commands of the host that may run jobs."""
 
 _workers: Final[dict[Path, Worker]] = {}
-"""The worker of each home. The host registers us again when it loads its plugins anew."""
+"""The worker of each home. The host calls `register` again when it reloads plugins."""
 
 
 def register(ctx: Any) -> None:
@@ -46,17 +46,17 @@ def register(ctx: Any) -> None:
             setup_fn=_set_up_command,
             handler_fn=_run_command,
         )
-        _watch(ctx)
+        _register_hooks(ctx)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - the host goes on without us
         log.warning("cronalytics-otel is off: %s: %s", type(error).__name__, error)
 
 
-def _watch(ctx: Any) -> None:
+def _register_hooks(ctx: Any) -> None:
     """Register the hooks, and start the worker if this process runs jobs."""
     commands = _command_words(sys.argv)
-    worker = _worker_of(_host_home(), resident=bool(commands & RESIDENT_COMMANDS))
+    worker = _worker_of(_host_home(), long_running=bool(commands & LONG_RUNNING_COMMANDS))
     for name in HOOKS:
         if _is_host_hook(name):
             ctx.register_hook(name, worker.hooks.callback(name, worker.start))
@@ -64,10 +64,10 @@ def _watch(ctx: Any) -> None:
         worker.start()
 
 
-def _worker_of(home: Home, *, resident: bool) -> Worker:
+def _worker_of(home: Home, *, long_running: bool) -> Worker:
     worker = _workers.get(home.path)
     if worker is None:
-        worker = _workers[home.path] = Worker(home, Hooks(), resident=resident)
+        worker = _workers[home.path] = Worker(home, Hooks(), long_running=long_running)
     return worker
 
 

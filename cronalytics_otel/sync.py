@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from .config import Settings
-from .export.destinations import DestinationsExport, Senders, locked
-from .export.options import SyncOptions
+from .export.delivery import DestinationsExport, Senders
 from .export.report import DestinationReport
 from .export.resource import current_resource
+from .export.sync_options import SyncOptions
 from .harvest import Harvest, harvest
 from .harvest.job_history import JobsSnapshot
 from .host.home import Home
@@ -22,6 +22,7 @@ from .host.version import installed_hermes
 from .host.zone import home_zone
 from .journal import Journal, JournalError, Repair, move_aside
 from .journal.facts import HERMES_VERSION, LAST_SYNC_NS, PROBLEMS
+from .journal.folder_lock import folder_lock
 from .journal.instance import instance_of
 from .lock import SyncBusyError
 from .model import Resource
@@ -29,7 +30,7 @@ from .model.times import NS
 
 __all__ = [
     "DestinationReport",
-    "Progress",
+    "ProgressDisplay",
     "Senders",
     "SyncBusyError",
     "SyncOptions",
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 
-class Progress(Protocol):
+class ProgressDisplay(Protocol):
     """Shows how far a sync has come."""
 
     def harvested(self, runs: int) -> None: ...
@@ -67,7 +68,7 @@ def sync(
     *,
     senders: Senders | None = None,
     snapshots: Sequence[JobsSnapshot] = (),
-    progress: Progress | None = None,
+    progress: ProgressDisplay | None = None,
 ) -> SyncReport:
     """Bring the journal up to date, and send what is pending.
 
@@ -81,7 +82,7 @@ def sync(
             path = _temporary_journal(stack)
         else:
             path = home.journal
-            stack.enter_context(locked(home.lock))
+            stack.enter_context(folder_lock(home.lock))
         work = _Sync(
             home=home,
             settings=settings,
@@ -116,14 +117,14 @@ class _Sync:
     options: SyncOptions
     senders: Senders
     snapshots: Sequence[JobsSnapshot]
-    progress: Progress | None
+    progress: ProgressDisplay | None
 
     def run(self, path: Path) -> SyncReport:
         dry_run = self.options.dry_run
         with contextlib.ExitStack() as stack:
-            journal = stack.enter_context(Journal.open(path, mend=not dry_run))
+            journal = stack.enter_context(Journal.open(path, replace_damaged=not dry_run))
             if dry_run:
-                stack.enter_context(journal.atomic(keep=False))
+                stack.enter_context(journal.rolled_back())
             self._set_up(journal)
             harvested = self._harvest(journal)
             reports = {} if dry_run else self._export(journal)
@@ -134,7 +135,9 @@ class _Sync:
         """Give the journal the settings' destinations, and the resource of this process."""
         now_ns = self.options.clock.now_ns()
         if not self.options.dry_run:  # it may make the file of the instance
-            journal.runs.resource = partial(_resource, self.home, self.settings, journal, now_ns)
+            journal.runs.resource_factory = partial(
+                _resource, self.home, self.settings, journal, now_ns
+            )
         destinations = () if self.settings.disabled else self.settings.destinations
         with journal.atomic():
             journal.outbox.set_destinations({d.name: d.safe_endpoint for d in destinations}, now_ns)
@@ -198,7 +201,7 @@ def _resource(home: Home, settings: Settings, journal: Journal, now_ns: int) -> 
 def _remember(journal: Journal, harvested: Harvest, now_ns: int) -> None:
     """Write down what `status` shows of the last sync.
 
-    Only what has changed is written: a sync with nothing new must cost next to nothing.
+    Only what has changed is written, because a sync with nothing new must cost next to nothing.
     """
     known = journal.facts.read()
     journal.facts.update(known, PROBLEMS, tuple(harvested.problems))

@@ -1,13 +1,20 @@
-"""What holds for all tests: nothing of the user's environment gets in."""
+"""What all tests share: nothing of the user's environment gets in, and the servers they talk to."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
+
+if TYPE_CHECKING:  # the fixtures import these where they are used: most tests need none of them
+    from tests.support.collector import FaultyCollector
+    from tests.support.fake_llm import FakeModel
+    from tests.support.fault_process import SyncProcesses
 
 pytest.register_assert_rewrite("tests.support.fault_checks")
 
@@ -36,3 +43,36 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, f"127.0.0.1,localhost,{os.environ.get(name, '')}")
+
+
+@pytest.fixture
+def collector() -> Iterator[FaultyCollector]:
+    """A collector that takes everything, until a test gives it other answers."""
+    from tests.support.collector import FaultyCollector
+
+    with FaultyCollector() as collector:
+        yield collector
+
+
+@pytest.fixture
+def environ(collector: FaultyCollector) -> dict[str, str]:
+    """The environment of a sync that sends to `collector`."""
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
+
+
+@pytest.fixture(scope="session")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SyncProcesses]:
+    """Syncs in processes of their own."""
+    from tests.support.fault_process import SyncProcesses
+
+    with SyncProcesses(tmp_path_factory.mktemp("processes")) as processes:
+        yield processes
+
+
+@pytest.fixture(scope="session")
+def model() -> Iterator[FakeModel]:
+    """The offline model that a real Hermes asks."""
+    from tests.support.fake_llm import FakeModel
+
+    with FakeModel() as model:
+        yield model

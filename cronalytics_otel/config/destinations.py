@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias, cast
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from .values import (
-    Fields,
+    FieldReader,
     InvalidError,
     Raw,
     T,
@@ -26,24 +26,24 @@ from .values import (
     report_unknown_keys,
 )
 
-Protocol: TypeAlias = Literal["http/protobuf", "grpc"]
+OtlpProtocol: TypeAlias = Literal["http/protobuf", "grpc"]
 Compression: TypeAlias = Literal["gzip", "deflate", "none"]
 
 DEFAULT_TIMEOUT_S: Final = 10.0
-_DEFAULT_ENDPOINT: Final[Mapping[Protocol, str]] = {
+_DEFAULT_ENDPOINT: Final[Mapping[OtlpProtocol, str]] = {
     "http/protobuf": "http://localhost:4318",
     "grpc": "http://localhost:4317",
 }
-_EXPORTERS: Final[Mapping[str, Protocol | None]] = {
+_EXPORTERS: Final[Mapping[str, OtlpProtocol | None]] = {
     "otlp": None,
     "otlp_proto_http": "http/protobuf",
     "otlp_proto_grpc": "grpc",
 }
 """The Python SDK's names, with the protocol that each stands for."""
 _TRACES_PATH: Final = "/v1/traces"
-_FEWEST_MILLISECONDS: Final = 1000.0
+_MIN_MILLISECONDS: Final = 1000.0
 """A time-out from here on is meant in milliseconds."""
-MOST_SECONDS: Final = 3600.0
+MAX_SECONDS: Final = 3600.0
 """A longer wait counts as an hour: sockets and threads take no more than some 292 years."""
 
 _KEYS: Final = (
@@ -79,7 +79,7 @@ class Destination:
 
     name: str
     endpoint: str = field(repr=False)
-    protocol: Protocol = "http/protobuf"
+    protocol: OtlpProtocol = "http/protobuf"
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     compression: Compression = "none"
     timeout_s: float = DEFAULT_TIMEOUT_S
@@ -161,11 +161,11 @@ def _default_destination(env: Mapping[str, str], problems: list[str]) -> Destina
 
 def _destination(
     name: str,
-    fields: Fields,
-    endpoint_of: Callable[[Raw, Protocol, list[str]], str],
+    fields: FieldReader,
+    endpoint_of: Callable[[Raw, OtlpProtocol, list[str]], str],
     problems: list[str],
 ) -> Destination | None:
-    protocol: Protocol = or_default(fields("protocol"), _protocol, "http/protobuf", problems)
+    protocol: OtlpProtocol = or_default(fields("protocol"), _protocol, "http/protobuf", problems)
     compression: Compression = or_default(fields("compression"), _compression, "none", problems)
     if protocol == "grpc" and compression == "deflate":
         problems.append(f"{fields('compression').where}: gRPC has no deflate; none is used")
@@ -201,7 +201,7 @@ def _located(raw: Raw, read: Callable[[Raw], T]) -> T:
 
 
 def _client_pair(
-    fields: Fields, protocol: Protocol, problems: list[str]
+    fields: FieldReader, protocol: OtlpProtocol, problems: list[str]
 ) -> tuple[str | None, str | None]:
     """Return the paths of the client certificate and of its key."""
     certificate = _located(fields("client_certificate"), lambda raw: _path(raw, problems))
@@ -218,7 +218,7 @@ def _client_pair(
     return certificate, key
 
 
-def _standard_endpoint(raw: Raw, protocol: Protocol, problems: list[str]) -> str:
+def _standard_endpoint(raw: Raw, protocol: OtlpProtocol, problems: list[str]) -> str:
     """Return the endpoint of the OTEL_* variables: a signal's own URL as it is, the base URL with the
     path appended."""
     url = str(raw.get() or _DEFAULT_ENDPOINT[protocol]).strip()
@@ -233,7 +233,7 @@ def _standard_endpoint(raw: Raw, protocol: Protocol, problems: list[str]) -> str
     return endpoint
 
 
-def _configured_endpoint(raw: Raw, protocol: Protocol, _problems: list[str]) -> str:
+def _configured_endpoint(raw: Raw, protocol: OtlpProtocol, _problems: list[str]) -> str:
     """Return the endpoint of config.yaml, which is a base URL, or a URL that has the path already."""
     value = raw.get()
     if not isinstance(value, str):
@@ -245,7 +245,7 @@ def _configured_endpoint(raw: Raw, protocol: Protocol, _problems: list[str]) -> 
     return _checked(urlunsplit(_split(url)._replace(path=path)), protocol)
 
 
-def _with_traces_path(url: str, protocol: Protocol) -> str:
+def _with_traces_path(url: str, protocol: OtlpProtocol) -> str:
     checked = _checked(url, protocol)
     if protocol == "grpc":
         return checked
@@ -253,7 +253,7 @@ def _with_traces_path(url: str, protocol: Protocol) -> str:
     return urlunsplit(parts._replace(path=parts.path.removesuffix("/") + _TRACES_PATH))
 
 
-def _checked(url: str, protocol: Protocol) -> str:
+def _checked(url: str, protocol: OtlpProtocol) -> str:
     """Return `url` if a request can be sent there; raises InvalidError if not."""
     parts = _split(url)
     if protocol == "grpc":
@@ -281,7 +281,7 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _headers(raw: Raw, protocol: Protocol, problems: list[str]) -> tuple[tuple[str, str], ...]:
+def _headers(raw: Raw, protocol: OtlpProtocol, problems: list[str]) -> tuple[tuple[str, str], ...]:
     """Return the headers, from `name=value,…` as in W3C baggage, or from a mapping."""
     value = raw.get()
     if value is None:
@@ -308,7 +308,7 @@ def _header_text(name: object, value: object) -> str:
     raise InvalidError(f"the value of {name} must be text")
 
 
-def _header_fault(name: str, value: str, protocol: Protocol) -> str | None:
+def _header_fault(name: str, value: str, protocol: OtlpProtocol) -> str | None:
     """Return why a header cannot be sent; None when it can. The text never shows its value."""
     if not _HEADER_NAME.fullmatch(name):
         return "a name has characters that no header's name may have"
@@ -349,13 +349,13 @@ def _timeout(raw: Raw, problems: list[str]) -> float:
     """Return the time-out in seconds. The value is in seconds, as the Python SDK has it, or in
     milliseconds, as the specification has it, where nobody can mean seconds."""
     timeout_s = or_default(raw, number("seconds", above=0), DEFAULT_TIMEOUT_S, problems)
-    return min(timeout_s / 1000 if timeout_s >= _FEWEST_MILLISECONDS else timeout_s, MOST_SECONDS)
+    return min(timeout_s / 1000 if timeout_s >= _MIN_MILLISECONDS else timeout_s, MAX_SECONDS)
 
 
-def _protocol(value: object) -> Protocol:
+def _protocol(value: object) -> OtlpProtocol:
     if value == "http/json":  # named because the specification has it
         raise InvalidError("http/json is not supported")
-    return cast("Protocol", one_of(value, ("http/protobuf", "grpc")))
+    return cast("OtlpProtocol", one_of(value, ("http/protobuf", "grpc")))
 
 
 def _compression(value: object) -> Compression:

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast
 
-from .destinations import MOST_SECONDS, Destination, read_destinations, safe_url
+from .destinations import MAX_SECONDS, Destination, read_destinations, safe_url
 from .values import (
     VARIABLE,
-    Fields,
+    FieldReader,
     InvalidError,
     Raw,
     baggage,
@@ -54,7 +54,7 @@ _KEYS: Final = (
 _HOST_KEYS: Final = frozenset({"llm", "allow_tool_override"})
 """The keys beside ours that Hermes itself reads (hermes_cli/plugins.py, agent/plugin_llm.py 0.19)."""
 
-_MOST_DAYS: Final = 36_500.0
+_MAX_DAYS: Final = 36_500.0
 """A hundred years. SQLite cannot hold more than 292 years in nanoseconds."""
 
 _HELD_BACK: Final = "defaults are used, and nothing is sent until it can be read"
@@ -107,10 +107,13 @@ def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
         or DEFAULT_SERVICE_NAME,
         resource_attributes=resource,
         flush_timeout_s=or_default(
-            options("flush_timeout"), number("seconds", least=0, most=MOST_SECONDS), 2.0, problems
+            options("flush_timeout"),
+            number("seconds", minimum=0, maximum=MAX_SECONDS),
+            2.0,
+            problems,
         ),
         max_age_days=or_default(
-            options("max_age_days"), number("days", above=0, most=_MOST_DAYS), 90.0, problems
+            options("max_age_days"), number("days", above=0, maximum=_MAX_DAYS), 90.0, problems
         ),
         content=content,
         content_jobs=content_jobs,
@@ -179,7 +182,7 @@ def _read_config(path: Path, problems: list[str]) -> Mapping[object, object] | N
 
 def _options(
     config: Mapping[object, object], env: Mapping[str, str], problems: list[str]
-) -> Fields:
+) -> FieldReader:
     """Return our own section of config.yaml."""
     plugins = mapping(Raw("config.yaml plugins", config.get("plugins")), problems)
     entries = mapping(Raw("config.yaml plugins.entries", plugins.get("entries")), problems)
@@ -231,7 +234,7 @@ def _contents(general: Raw, by_job: Raw, problems: list[str]) -> tuple[Content, 
 
 
 def _characters(value: object) -> int:
-    count = number("characters", least=1)(value)
+    count = number("characters", minimum=1)(value)
     if count != int(count):
         raise InvalidError(f"{shown(value)} is not a whole number")
     return int(count)

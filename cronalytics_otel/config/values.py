@@ -40,7 +40,7 @@ class Raw:
         return self.found if self.env is None else _expanded(self.found, self.env)
 
 
-Fields: TypeAlias = Callable[[str], Raw]
+FieldReader: TypeAlias = Callable[[str], Raw]
 """Returns the value of a key, from config.yaml or from the environment."""
 
 
@@ -65,7 +65,7 @@ def _variable_shown(name: str) -> str:
     return f"the environment variable {name}"
 
 
-def fields_of(section: Mapping[object, object], where: str, env: Mapping[str, str]) -> Fields:
+def fields_of(section: Mapping[object, object], where: str, env: Mapping[str, str]) -> FieldReader:
     """Return a reader of the values of a mapping in config.yaml. An empty text counts as not set."""
 
     def get(key: str) -> Raw:
@@ -127,10 +127,14 @@ def baggage(where: str, text: str, problems: list[str]) -> list[tuple[str, str]]
 
 
 def number(
-    unit: str, *, most: float = math.inf, above: float | None = None, least: float | None = None
+    unit: str,
+    *,
+    maximum: float = math.inf,
+    above: float | None = None,
+    minimum: float | None = None,
 ) -> Callable[[object], float]:
     """Return a parser of finite numbers (also as text) that are greater than `above`, or at least
-    `least`. A number beyond `most` becomes `most`: 1e9 means "as long as it takes"."""
+    `minimum`. A number beyond `maximum` becomes `maximum`: 1e9 means "as long as it takes"."""
 
     def parse(value: object) -> float:
         try:
@@ -142,9 +146,9 @@ def number(
             raise InvalidError(f"{shown(value)} is not a number of {unit}")
         if above is not None and result <= above:
             raise InvalidError(f"{result:g} {unit} must be more than {above:g}")
-        if least is not None and result < least:
-            raise InvalidError(f"{result:g} {unit} must be at least {least:g}")
-        return min(result, most)
+        if minimum is not None and result < minimum:
+            raise InvalidError(f"{result:g} {unit} must be at least {minimum:g}")
+        return min(result, maximum)
 
     return parse
 

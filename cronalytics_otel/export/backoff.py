@@ -10,24 +10,24 @@ from ..model.times import NS
 
 BACKOFF_FIRST_S: Final = 1.0
 BACKOFF_MAX_S: Final = 300.0
-_MOST_DOUBLINGS: Final = 16
+_MAX_DOUBLINGS: Final = 16
 
 ASKED_MAX_S: Final = 86_400.0
 """A server's Retry-After beyond a day counts as a day."""
 
 PROBE_TIMEOUT_S: Final = 0.25
-"""The time-out of a probe: the destination was silent the last time, and the host waits for us."""
+"""The time-out of a probe: the last request to the destination timed out, and the host waits for us."""
 
 FULL_TRY_EVERY: Final = 8
 """Every eighth probe gets the full time-out: the destination may be back, but slow."""
 
 WRITE_DOWN_S: Final = 0.2
-"""The part of the host's patience that a request leaves for writing its end to the journal."""
+"""The part of the host's waiting time that stays free for writing the request's end to the journal."""
 
 
 def backoff_s(failures: int) -> float:
     """Return the wait after so many failures before this one, without jitter. It doubles each time."""
-    return min(BACKOFF_FIRST_S * 2.0 ** min(failures, _MOST_DOUBLINGS), BACKOFF_MAX_S)
+    return min(BACKOFF_FIRST_S * 2.0 ** min(failures, _MAX_DOUBLINGS), BACKOFF_MAX_S)
 
 
 def next_wait_s(failures: int, retry_after_s: float | None, jitter: float) -> tuple[float, bool]:
@@ -41,13 +41,13 @@ def next_wait_s(failures: int, retry_after_s: float | None, jitter: float) -> tu
     return min(max(asked_s, own_s), ASKED_MAX_S), asked_s >= own_s
 
 
-def waits_until_ns(progress: DestinationProgress, *, now_ns: int, eager: bool) -> int | None:
+def next_try_ns(progress: DestinationProgress, *, now_ns: int, eager: bool) -> int | None:
     """Return when the destination may be tried next; None when it may be tried now.
 
     `eager` ignores our own back-off. A wait beyond the longest that we would ever set is ignored
     too: the clock has been set back since.
     """
-    next_ns = progress.next_attempt_ns
+    next_ns = progress.next_try_ns
     if next_ns is None or (eager and not progress.asked_to_wait):
         return None
     return next_ns if 0 < next_ns - now_ns <= round(ASKED_MAX_S * NS) else None
@@ -55,7 +55,7 @@ def waits_until_ns(progress: DestinationProgress, *, now_ns: int, eager: bool) -
 
 def is_probe(progress: DestinationProgress, *, hurried: bool) -> bool:
     """Return whether the next request is only a short probe with one run."""
-    return hurried and progress.silent and progress.failures % FULL_TRY_EVERY > 0
+    return hurried and progress.timed_out and progress.failures % FULL_TRY_EVERY > 0
 
 
 def request_timeout_s(limits_s: Iterable[float | None], *, probe: bool) -> float | None:

@@ -1,4 +1,7 @@
-"""From the outbox to one destination, request by request. An entry leaves only by a receipt."""
+"""Sends the outbox of one destination, request by request.
+
+An entry leaves the outbox when the destination accepts it, when it is set aside, or when it is too old.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +16,23 @@ from ..journal.outbox import DestinationProgress, Entry
 from ..model import Resource, Span
 from ..model.times import NS
 from .acknowledgement import Consequence, Receipt, Verdict, consequence_of
-from .backoff import is_probe, next_wait_s, request_timeout_s, waits_until_ns
+from .backoff import is_probe, next_try_ns, next_wait_s, request_timeout_s
 from .batches import Batch, BuiltTrace, batches
-from .options import SyncOptions
 from .otlp.sender import MissingExporterError, Sender
 from .report import DestinationReport
+from .sync_options import SyncOptions
 
-MAX_RUNS: Final = 256
-FIRST_RUNS: Final = 8
-"""Runs in a request. A destination that has just come back begins with few, and each receipt
-doubles them."""
+MAX_BATCH_RUNS: Final = 256
+FIRST_BATCH_RUNS: Final = 8
+"""The most runs in a request, and the most in the first one after a failure. Each accepted request
+doubles the number."""
 
 RAMP_PAUSE_S: Final = 0.1
 """The pause between requests until the full size is reached, so that a destination that has just
 come back is not flooded."""
 
 FRESH_NS: Final = 600 * NS
-"""Runs that ended this lately go before any backlog."""
+"""Runs that ended less than this long ago are sent before any backlog."""
 
 BuildTraces: TypeAlias = Callable[[Sequence[Entry]], Iterable[list[Span] | None]]
 """Builds the traces of these entries, one by one, in their order. None stands for a run that must
@@ -37,7 +40,7 @@ wait, because its steps cannot be read just now."""
 
 
 class DestinationExporter:
-    """Sends one destination what it has not acknowledged."""
+    """Sends to one destination the runs that it has not acknowledged."""
 
     def __init__(
         self,
@@ -48,19 +51,19 @@ class DestinationExporter:
         options: SyncOptions,
         *,
         max_age_ns: int,
-        build_slim: BuildTraces | None = None,
+        build_without_content: BuildTraces | None = None,
         on_sent: Callable[[str, int], None] = lambda _name, _sent: None,
     ) -> None:
-        """`build_slim` builds traces without content, for those that are too large with it.
+        """`build_without_content` builds traces without content, for those that are too large with it.
 
-        `max_age_ns` is the age from which a failing destination's entries are given up.
+        `max_age_ns` is the age at which the entries of a failing destination are given up.
         """
         self._journal = journal
         self._outbox = journal.outbox
         self._progress = progress
         self._open_sender = open_sender
         self._build = build
-        self._build_slim = build_slim
+        self._build_without_content = build_without_content
         self._options = options
         self._max_age_ns = max_age_ns
         self._on_sent = on_sent
@@ -68,21 +71,21 @@ class DestinationExporter:
         self._failures = progress.failures
         self._failing = progress.failures > 0
         self._probing = is_probe(progress, hurried=options.hurried)
-        self._runs_a_request = self._first_runs()
-        self._refused_in_a_row = 0
+        self._runs_per_request = self._first_runs()
+        self._bad_requests_in_a_row = 0
         self._suspects: list[tuple[Entry, Receipt]] = []
 
     def run(self) -> DestinationReport:
-        """Send until the outbox is empty, the destination fails, or the time is over.
+        """Send until the outbox is empty, the destination fails, or the time is up.
 
         Raises `JournalError` and `MissingExporterError`. Any other fault of ours counts as a failure
         of this destination, so that it holds up no other.
         """
-        next_ns = waits_until_ns(
+        next_ns = next_try_ns(
             self._progress, now_ns=self._options.clock.now_ns(), eager=self._options.eager
         )
         if next_ns is not None:
-            return replace(self._report, next_attempt_ns=next_ns)
+            return replace(self._report, next_try_ns=next_ns)
         while self._has_time() and (entries := self._take()):
             if not self._try_to_send(entries) or not self._may_go_on():
                 break
@@ -93,7 +96,7 @@ class DestinationExporter:
     def _first_runs(self) -> int:
         if self._probing:
             return 1  # an answer that comes too late leaves a copy of each run
-        return FIRST_RUNS if self._failing else MAX_RUNS
+        return FIRST_BATCH_RUNS if self._failing else MAX_BATCH_RUNS
 
     def _has_time(self) -> bool:
         remaining_s = self._options.remaining_s()
@@ -102,7 +105,7 @@ class DestinationExporter:
     def _take(self) -> list[Entry]:
         return self._outbox.take(
             self._progress.id,
-            self._runs_a_request,
+            self._runs_per_request,
             fresh_since_ns=self._options.clock.now_ns() - FRESH_NS,
             since_ns=self._options.since_ns or 0,
         )
@@ -110,14 +113,15 @@ class DestinationExporter:
     def _may_go_on(self) -> bool:
         """Report what was sent, rest, and return whether the next request may begin."""
         self._on_sent(self._progress.name, self._report.sent)
-        if self._runs_a_request < MAX_RUNS:
+        if self._runs_per_request < MAX_BATCH_RUNS:
             self._options.clock.sleep(RAMP_PAUSE_S)
         self._options.between_chunks()
         return not self._options.interrupted()
 
-    # Sending. Each function returns whether it makes sense to go on.
+    # Sending.
 
     def _try_to_send(self, entries: list[Entry]) -> bool:
+        """Send the entries, and handle what is raised. Return whether to go on."""
         try:
             return self._send(entries)
         except HostDataError as error:
@@ -129,6 +133,7 @@ class DestinationExporter:
             return self._failed(Receipt(verdict=Verdict.RETRY, reason=report_own_fault(error)))
 
     def _send(self, entries: list[Entry]) -> bool:
+        """Build and send the traces of the entries. Return whether to go on."""
         built = 0
 
         def traces() -> Iterator[BuiltTrace]:
@@ -142,44 +147,48 @@ class DestinationExporter:
                     yield entry, trace
 
         done = all(self._has_time() and self._request(batch) for batch in batches(traces()))
-        return done and self._settle_suspects() and built > 0
+        return done and self._judge_suspects() and built > 0
 
-    def _request(self, batch: Batch, *, slim: bool = False) -> bool:
+    def _request(self, batch: Batch, *, without_content: bool = False) -> bool:
+        """Make one request, and others if it must be divided. Return whether to go on."""
         spans = [span for entry, trace in batch for span in _with_resource(trace, entry.resource)]
         receipt = self._open_sender().send(spans, timeout_s=self._timeout_s())
-        if receipt.verdict is Verdict.REFUSED:
-            self._refused_in_a_row += 1
+        if receipt.verdict is Verdict.BAD_REQUEST:
+            self._bad_requests_in_a_row += 1
         consequence = consequence_of(
             receipt.verdict,
             runs=len(batch),
-            refused_in_a_row=self._refused_in_a_row,
-            can_slim=self._build_slim is not None and not slim,
+            bad_requests_in_a_row=self._bad_requests_in_a_row,
+            can_omit_content=self._build_without_content is not None and not without_content,
         )
         if consequence is Consequence.HALVE:
             return self._send_halves(batch)
-        if consequence is Consequence.SLIM:
-            return self._send_slim(batch)
+        if consequence is Consequence.WITHOUT_CONTENT:
+            return self._send_without_content(batch)
         return self._record([entry for entry, _ in batch], receipt, consequence)
 
     def _send_halves(self, batch: Batch) -> bool:
+        """Send a batch in two requests. Return whether to go on."""
         half = len(batch) // 2
         return all(
             self._has_time() and self._request(part) for part in (batch[:half], batch[half:])
         )
 
-    def _send_slim(self, batch: Batch) -> bool:
+    def _send_without_content(self, batch: Batch) -> bool:
+        """Send a batch of one run without its content. Return whether to go on."""
         ((entry, _),) = batch
-        assert self._build_slim is not None  # noqa: S101 - or it could not be the consequence
-        (trace,) = self._build_slim([entry])
-        return trace is None or self._request([(entry, trace)], slim=True)
+        assert self._build_without_content is not None  # noqa: S101 - or it could not be the consequence
+        (trace,) = self._build_without_content([entry])
+        return trace is None or self._request([(entry, trace)], without_content=True)
 
     def _timeout_s(self) -> float | None:
         limits_s = (self._options.remaining_s(), self._options.request_limit_s)
         return request_timeout_s(limits_s, probe=self._failing and self._probing)
 
-    # Recording what came of it.
+    # Recording the results.
 
     def _record(self, entries: list[Entry], receipt: Receipt, consequence: Consequence) -> bool:
+        """Record what becomes of the runs in a request. Return whether to go on."""
         match consequence:
             case Consequence.DONE:
                 self._accepted(entries)
@@ -192,19 +201,21 @@ class DestinationExporter:
                 return self._failed(receipt)
             case Consequence.SET_ASIDE_AND_SHRINK:
                 self._answered_and_set_aside(entries, receipt)
-                self._runs_a_request = 1
-            case _:
+                self._runs_per_request = 1
+            case Consequence.SET_ASIDE:
                 self._answered_and_set_aside(entries, receipt)
+            case Consequence.HALVE | Consequence.WITHOUT_CONTENT:
+                raise AssertionError(consequence)  # `_request` sends these runs again
         return True
 
     def _accepted(self, entries: list[Entry]) -> None:
         with self._journal.atomic():
             self._answered()
-            self._settle_suspects()
+            self._set_aside_suspects()
             self._outbox.accepted(self._progress.id, entries, self._options.clock.now_ns())
         self._report = replace(self._report, sent=self._report.sent + len(entries))
-        self._refused_in_a_row = 0
-        self._runs_a_request = min(self._runs_a_request * 2, MAX_RUNS)
+        self._bad_requests_in_a_row = 0
+        self._runs_per_request = min(self._runs_per_request * 2, MAX_BATCH_RUNS)
 
     def _answered(self) -> None:
         """Record that the destination answers: it is not failing, or not any more."""
@@ -215,6 +226,7 @@ class DestinationExporter:
             self._outbox.answers(self._progress.id)
 
     def _failed(self, receipt: Receipt) -> bool:
+        """Record a failed request, and begin the back-off. Return False: do not go on."""
         now_ns = self._options.clock.now_ns()
         wait_s, asked = next_wait_s(self._failures, receipt.retry_after_s, self._options.jitter())
         next_ns = now_ns + round(wait_s * NS)
@@ -223,32 +235,35 @@ class DestinationExporter:
                 self._progress.id,
                 receipt.reason,
                 now_ns=now_ns,
-                next_attempt_ns=next_ns,
+                next_try_ns=next_ns,
                 asked_to_wait=asked,
-                silent=receipt.silent,
+                timed_out=receipt.timed_out,
             )
         self._report = replace(
             self._report,
             began_failing=not self._failing,
             error=receipt.reason,
-            next_attempt_ns=next_ns,
+            next_try_ns=next_ns,
         )
         self._failing = True
         self._suspects.clear()
         return False
 
-    def _settle_suspects(self) -> bool:
-        """Set aside the runs that were refused one by one; return whether to go on.
+    def _judge_suspects(self) -> bool:
+        """Decide about the runs that were refused one by one. Return whether to go on.
 
-        Two or more refusals of a destination that was failing, and has taken nothing since, are the
-        server's fault: those runs stay.
+        If a failing destination has accepted nothing and refuses two or more runs, the server is at
+        fault, and those runs stay.
         """
         if self._failing and len(self._suspects) > 1:
             return self._failed(self._suspects[-1][1])
+        self._set_aside_suspects()
+        return True
+
+    def _set_aside_suspects(self) -> None:
         for entry, receipt in self._suspects:
             self._answered_and_set_aside([entry], receipt)
         self._suspects.clear()
-        return True
 
     def _answered_and_set_aside(self, entries: list[Entry], receipt: Receipt) -> None:
         with self._journal.atomic():
@@ -274,5 +289,5 @@ class DestinationExporter:
 
 
 def _with_resource(trace: list[Span], resource: Resource | None) -> list[Span]:
-    """Return a trace whose root says with what resource its run became final."""
+    """Return the trace with the resource of its run on the root: the resource that it became final with."""
     return [trace[0]._replace(resource=resource), *trace[1:]]

@@ -19,7 +19,7 @@ class DestinationReport:
     pending: int | None = 0
     """None when it was not counted: a sync with nothing new must cost the same at any history."""
     error: str | None = None
-    next_attempt_ns: int | None = None
+    next_try_ns: int | None = None
     """When the destination may be tried again (epoch ns); None when that is at once."""
     began_failing: bool = False
     recovered: bool = False
@@ -40,7 +40,7 @@ class DestinationReport:
             error=newest.error,
             began_failing=self.began_failing or later.began_failing,
             recovered=self.recovered or later.recovered,
-            next_attempt_ns=later.next_attempt_ns or newest.next_attempt_ns,
+            next_try_ns=later.next_try_ns or newest.next_try_ns,
         )
 
 

@@ -10,71 +10,73 @@ from typing import Final, TypeAlias
 from .report import DestinationReport, merged
 
 CHECK_S: Final = 0.1
-"""The time between two checks, while destinations are awaited, whether the wait should end."""
+"""How often a wait for destinations checks whether it should end."""
 
-Task: TypeAlias = Callable[[Callable[[], bool]], DestinationReport]
+SendTask: TypeAlias = Callable[[Callable[[], bool]], DestinationReport]
 """Sends a destination what is pending. Its argument returns whether the task should stop; the task
 asks it between requests."""
 
 
 @dataclass(slots=True)
-class _Assignment:
-    next_task: Task | None
+class _DestinationWork:
+    queued_task: SendTask | None
     """Begins as soon as the current task has stopped, because it knows of newer runs and settings."""
     cancelled: bool = False
 
     def should_stop(self) -> bool:
-        return self.next_task is not None or self.cancelled
+        return self.queued_task is not None or self.cancelled
 
 
 class DestinationThreads:
     """The threads of one process, kept between its syncs.
 
     Their reports are collected by the sync that started them, or by a later one. The threads are
-    daemons, so none of them keeps the process from leaving. Not for use across a fork.
+    daemons, so none of them keeps the process from exiting. Not for use across a fork.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._assignments: dict[str, _Assignment] = {}
+        self._busy: dict[str, _DestinationWork] = {}
+        """By destination, what its thread is doing."""
         self._ended: list[tuple[str, DestinationReport | BaseException]] = []
 
-    def start(self, name: str, task: Task) -> None:
-        """Run a task for a destination. A thread that is busy stops after the request at hand, and
-        then goes on with this task."""
+    def start(self, name: str, task: SendTask) -> None:
+        """Run a task for a destination. A busy thread stops after the request at hand, and then
+        continues with this task."""
         with self._changed:
-            known = self._assignments.get(name)
+            known = self._busy.get(name)
             if known is not None:
-                known.next_task = task
+                known.queued_task = task
                 return
-            assignment = self._assignments[name] = _Assignment(task)
+            work = self._busy[name] = _DestinationWork(task)
         thread = threading.Thread(
-            target=self._work, args=(name, assignment), name=f"cronalytics-otel {name}", daemon=True
+            target=self._run, args=(name, work), name=f"cronalytics-otel {name}", daemon=True
         )
         try:
             thread.start()
-        except RuntimeError:  # some versions of Python start no thread while the interpreter leaves
-            self._work(name, assignment)
+        except RuntimeError:
+            # Some versions of Python start no thread while the interpreter exits: run the task here.
+            self._run(name, work)
 
     def is_busy(self, name: str) -> bool:
         with self._changed:
-            return name in self._assignments
+            return name in self._busy
 
-    def stop_all_but(self, names: Collection[str]) -> None:
+    def keep_only(self, names: Collection[str]) -> None:
         """Stop the other threads after the request at hand: they are not in the settings any more."""
         with self._changed:
-            for name, assignment in self._assignments.items():
-                assignment.cancelled = name not in names
+            for name, work in self._busy.items():
+                work.cancelled = name not in names
 
-    def wait(self, names: Collection[str], enough: Callable[[], bool]) -> None:
-        """Wait until these threads have ended, or `enough` returns True."""
+    def wait(self, names: Collection[str], must_stop: Callable[[], bool]) -> None:
+        """Wait until these threads have ended, or `must_stop` returns True."""
         with self._changed:
-            while not self._assignments.keys().isdisjoint(names) and not enough():
+            while not self._busy.keys().isdisjoint(names) and not must_stop():
                 self._changed.wait(CHECK_S)
 
     @property
     def has_reports(self) -> bool:
-        """Whether there is something to collect."""
+        """Whether there are reports to collect."""
         return bool(self._ended)
 
     def collect(self) -> dict[str, DestinationReport]:
@@ -91,17 +93,17 @@ class DestinationThreads:
             reports = merged(reports, {name: end})
         return reports
 
-    def _work(self, name: str, assignment: _Assignment) -> None:
+    def _run(self, name: str, work: _DestinationWork) -> None:
         while True:
             with self._changed:
-                task, assignment.next_task = assignment.next_task, None
-                if task is None or assignment.cancelled:
-                    del self._assignments[name]
+                task, work.queued_task = work.queued_task, None
+                if task is None or work.cancelled:
+                    del self._busy[name]
                     self._changed.notify_all()
                     return
             end: DestinationReport | BaseException
             try:
-                end = task(assignment.should_stop)
+                end = task(work.should_stop)
             except BaseException as error:  # noqa: BLE001 - raised where it is collected
                 end = error
             with self._changed:

@@ -53,7 +53,7 @@ def preview_trace(home: Home, settings: Settings, journal: Journal, run: Run) ->
         None,
         partial=Partial.HOST_PRUNED,
         previous=journal.queries.previous(run),
-        sources=journal.queries.sources(run),
+        sources=journal.queries.context_runs(run),
     )
 
 
@@ -91,7 +91,7 @@ def _traces_of_group(
             run,
             None if run.session_id is None else conversations.pop(run.session_id, None),
             previous=previous.get((run.job_id, run.started_ns)),
-            sources=journal.queries.sources(run) if run.fed_by else (),
+            sources=journal.queries.context_runs(run) if run.fed_by else (),
             content=content,
             observations=observations,
         )

@@ -20,5 +20,5 @@ def write_observations(home: Home, observations: Sequence[RawObservation], lost:
     rows = [
         (raw.run_session_id, raw.session_id, record) for raw, record in read if record is not None
     ]
-    with Journal.open(home.journal, mend=False) as journal:
+    with Journal.open(home.journal, replace_damaged=False) as journal:
         journal.observations.add(rows, lost + len(observations) - len(rows))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..journal import Journal
-from ..journal.queries import MOST_FOUND, RunFilter
+from ..journal.queries import MAX_FOUND, RunFilter
 from ..model import Outcome, Run
 
 LATEST = "latest"
@@ -62,7 +62,7 @@ class AmbiguousRunError(LookupError):
         super().__init__(f"{len(candidates)} runs match")
         self.candidates = sorted(candidates, key=lambda run: -run.started_ns)
         """Newest start first."""
-        self.may_have_more = len(candidates) >= MOST_FOUND
+        self.may_have_more = len(candidates) >= MAX_FOUND
         """Whether there may be more candidates than these."""
 
 
@@ -131,5 +131,5 @@ def neighbours(journal: Journal, run: Run) -> Neighbours:
     return Neighbours(
         previous=queries.previous(run),
         following=queries.following(run),
-        sources=queries.sources(run),
+        sources=queries.context_runs(run),
     )

@@ -1,4 +1,4 @@
-"""The file of the journal: it is opened, checked, and replaced when it cannot be used."""
+"""Opens and checks the journal's file, and replaces it when it cannot be used."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from .schema import MIGRATIONS, is_of_development, migrate
 
 log = logging.getLogger(__name__)
+
+UNREADABLE_REMEDY: Final = "update cronalytics-otel, or move the journal away and sync again"
+"""What to do about a value that this version cannot read."""
 
 BUSY_TIMEOUT_S = 5.0
 """How long a statement waits for another process that writes to the journal."""
@@ -66,14 +69,18 @@ class Connection(sqlite3.Connection):
     of our own file are never taken for faults of the host's."""
 
     _depth = 0
-    """How many `atomic` blocks are open."""
+    """How many transactions are open, one within the other."""
+
+    def atomic(self) -> contextlib.AbstractContextManager[None]:
+        """Write all that is written inside, or nothing. Blocks nest by savepoint."""
+        return self._transaction(keep=True)
+
+    def rolled_back(self) -> contextlib.AbstractContextManager[None]:
+        """Undo at the end all that is written inside: a dry run."""
+        return self._transaction(keep=False)
 
     @contextlib.contextmanager
-    def atomic(self, *, keep: bool = True) -> Iterator[None]:
-        """Write all that is written inside, or nothing; blocks nest by savepoint.
-
-        With `keep=False` nothing stays: a dry run.
-        """
+    def _transaction(self, *, keep: bool) -> Iterator[None]:
         begin, end, undo = (
             ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
             if self._depth == 0
@@ -124,14 +131,14 @@ def translated(error: Exception) -> JournalError:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What became of a damaged journal: a new one is filled from the host."""
+    """What was done about a damaged journal. A new one is filled from the host's files."""
 
     moved_to: Path
     fault: str
 
 
-def open_database(path: Path, *, mend: bool = True) -> tuple[Connection, Repair | None]:
-    """Open or make the journal (folder 0700, file 0600). `mend` moves a damaged one aside.
+def open_database(path: Path, *, replace_damaged: bool = True) -> tuple[Connection, Repair | None]:
+    """Open or make the journal (folder 0700, file 0600). `replace_damaged` moves a damaged one aside.
 
     Raises `JournalError` when the folder cannot be written, the disk is full, or a newer version
     of the plugin has written the file.
@@ -140,7 +147,7 @@ def open_database(path: Path, *, mend: bool = True) -> tuple[Connection, Repair 
         try:
             return _opened(path), None
         except JournalError as error:
-            if not error.damaged or not mend:
+            if not error.damaged or not replace_damaged:
                 raise
             return _replaced(path, error)
     except OSError as error:
@@ -168,7 +175,7 @@ def open_for_reading(path: Path) -> Connection:
     date. Raises `JournalError` when it cannot be read, or another version wrote it.
     """
     try:
-        return open_database(path, mend=False)[0]
+        return open_database(path, replace_damaged=False)[0]
     except JournalError as error:
         if not error.unwritable or not path.is_file():
             raise

@@ -1,4 +1,4 @@
-"""Records as JSON: the fields of a dataclass say how, once for all."""
+"""Records as JSON, by the fields of their dataclasses."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def from_json(cls: type[T], text: str) -> T:
     """Return the record of a JSON object; keys that are not its fields were written by another
     version and are passed over.
 
-    Raises ValueError, TypeError or KeyError for what is no such record.
+    Raises ValueError, TypeError or KeyError for JSON that is not such a record.
     """
     return from_values(cls, json.loads(text))
 
@@ -80,7 +80,7 @@ _FIELDS: dict[type, tuple[tuple[str, Decode | None, bool], ...]] = {}
 
 
 def _names(cls: Any) -> tuple[str, ...]:
-    """Return the names of a dataclass's fields; worked out once."""
+    """Return the names of a dataclass's fields. They are computed once."""
     known = _NAMES.get(cls)
     if known is None:
         known = _NAMES[cls] = tuple(field.name for field in fields(cls))
@@ -88,8 +88,8 @@ def _names(cls: Any) -> tuple[str, ...]:
 
 
 def _fields(cls: Any) -> tuple[tuple[str, Decode | None, bool], ...]:
-    """Return name and decoder of each field, and whether it must be given although it is unknown;
-    worked out once."""
+    """Return name and decoder of each field, and whether it has to be given even if it is unknown.
+    The answer is computed once."""
     known = _FIELDS.get(cls)
     if known is None:
         hints = get_type_hints(cls)

@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from ..model import DueJob, Source
 from . import documents
-from .database import Connection, JournalError
+from .database import UNREADABLE_REMEDY, Connection, JournalError
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ class FolderMark(NamedTuple):
     """How far a job's folder of output files was read."""
 
     changed_ns: int
-    """The folder's own time when it was listed last; 0 means that it must be listed again."""
+    """The folder's mtime when it was last listed; 0 means that it must be listed again."""
     read_up_to_ns: int
     """Files that were saved up to this time are done with."""
 
@@ -63,7 +63,7 @@ def _overdue(value: Any) -> Mapping[str, tuple[OverdueRow, ...]]:
     return {job_id: tuple(OverdueRow(*row) for row in rows) for job_id, rows in value.items()}
 
 
-def _same(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value
 
 
@@ -82,7 +82,7 @@ has changed. A source that must be read again has an empty one."""
 LEDGER_LOST: Final[Fact[int]] = Fact("ledger.lost", 0, int)
 """How many rows the host deleted from its ledger before they were read."""
 
-LEDGER_FIRST_NS: Final[Fact[int | None]] = Fact("ledger.first_ns", None, _same)
+LEDGER_FIRST_NS: Final[Fact[int | None]] = Fact("ledger.first_ns", None, _identity)
 """The oldest claim that the ledger of this home ever held; 0 when it may have forgotten older ones.
 An output file that was saved later belongs to an execution."""
 
@@ -110,12 +110,12 @@ DUE_JOBS: Final[Fact[tuple[DueJob, ...]]] = Fact("jobs.due", (), _records(DueJob
 """When each job is due next, as the last harvest read it: those that are long past are overdue."""
 
 PROBLEMS: Final[Fact[tuple[str, ...]]] = Fact("problems", (), tuple)
-"""What the last harvest could not read, as lines for people."""
+"""What the last harvest could not read, as readable messages."""
 
-LAST_SYNC_NS: Final[Fact[int | None]] = Fact("sync.last_ns", None, _same)
-"""When the last sync ended, to a minute."""
+LAST_SYNC_NS: Final[Fact[int | None]] = Fact("sync.last_ns", None, _identity)
+"""When the last sync ended. It is written at most once a minute unless there are new runs."""
 
-HERMES_VERSION: Final[Fact[str | None]] = Fact("hermes.version", None, _same)
+HERMES_VERSION: Final[Fact[str | None]] = Fact("hermes.version", None, _identity)
 """The version of the Hermes in which the plugin last ran."""
 
 
@@ -139,7 +139,7 @@ class FactValues:
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise JournalError(
                 f"the journal holds a value of {fact.name} that this version cannot read"
-                f" ({error}): update it, or move the file away and sync"
+                f" ({error}): {UNREADABLE_REMEDY}"
             ) from error
 
 

@@ -35,10 +35,10 @@ class Journal:
         self.queries = Queries(connection)
 
     @classmethod
-    def open(cls, path: Path, *, mend: bool = True) -> Self:
-        """Open or make a journal. `mend` moves a damaged file aside and makes a new one: only a sync
-        may do that."""
-        connection, repair = open_database(path, mend=mend)
+    def open(cls, path: Path, *, replace_damaged: bool = True) -> Self:
+        """Open or make a journal. `replace_damaged` moves a damaged file aside and makes a new one. Only a
+        sync may do that."""
+        connection, repair = open_database(path, replace_damaged=replace_damaged)
         return cls(connection, repair)
 
     @classmethod
@@ -46,9 +46,13 @@ class Journal:
         """Open a journal that is there, also one that this user cannot write."""
         return cls(open_for_reading(path), None)
 
-    def atomic(self, *, keep: bool = True) -> AbstractContextManager[None]:
+    def atomic(self) -> AbstractContextManager[None]:
         """Write all that is written inside, or nothing; see `Connection.atomic`."""
-        return self._connection.atomic(keep=keep)
+        return self._connection.atomic()
+
+    def rolled_back(self) -> AbstractContextManager[None]:
+        """Undo at the end all that is written inside: a dry run."""
+        return self._connection.rolled_back()
 
     def close(self) -> None:
         self._connection.close()

@@ -14,7 +14,7 @@ from .facts import OBSERVATIONS_LOST, Facts
 OBSERVATIONS_KEPT = 50_000
 """How many observations of runs that are sent are kept for `trace`, the newest: some 15 MB."""
 
-_BATCH = 500
+_IDS_PER_QUERY = 500
 
 _TYPES: Final[Mapping[str, type[Observation]]] = {
     "call": ModelCall,
@@ -45,7 +45,7 @@ class ObservationTable:
         self._facts = facts
 
     def add(self, observations: Iterable[tuple[str, str, Observation]], lost: int) -> None:
-        """Keep observations, each with the run's session and its own session.
+        """Store observations, each with the run's session and its own session.
 
         `lost` is how many more there were that could not be kept.
         """
@@ -64,12 +64,12 @@ class ObservationTable:
     def of(self, root_ids: Sequence[str]) -> dict[str, Observations]:
         """Return by session the observations of these runs and of all their subagents."""
         found: dict[str, list[Observation]] = {}
-        for start in range(0, len(root_ids), _BATCH):
-            batch = root_ids[start : start + _BATCH]
+        for start in range(0, len(root_ids), _IDS_PER_QUERY):
+            chunk = root_ids[start : start + _IDS_PER_QUERY]
             rows = self._connection.execute(
                 "SELECT session_id, data FROM observation WHERE root_id IN "  # noqa: S608
-                f"({','.join('?' * len(batch))}) ORDER BY id",
-                batch,
+                f"({','.join('?' * len(chunk))}) ORDER BY id",
+                chunk,
             )
             for session_id, data in rows:
                 observation = observation_from_json(data)

@@ -25,7 +25,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationStatus:
-    """All that is known of a destination, for people. Times are epoch ns."""
+    """All that is known of a destination, for `status`. Times are epoch ns."""
 
     id: int
     name: str
@@ -36,7 +36,7 @@ class DestinationStatus:
     last_receipt_ns: int | None
     failures: int
     failing_since_ns: int | None
-    next_attempt_ns: int | None
+    next_try_ns: int | None
     asked_to_wait: bool
     last_error: str | None
     pending: int
@@ -47,22 +47,22 @@ class DestinationStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationProgress:
-    """What the export needs to know of a destination. Nothing is counted for it."""
+    """What the export needs to know of a destination. It takes no counting of rows."""
 
     id: int
     name: str
     endpoint: str
     failures: int
     """How many requests have failed in a row, since the last receipt."""
-    next_attempt_ns: int | None
+    next_try_ns: int | None
     asked_to_wait: bool
-    """Whether `next_attempt_ns` is the server's own Retry-After, not our back-off."""
-    silent: bool = False
+    """Whether `next_try_ns` is the server's own Retry-After, not our back-off."""
+    timed_out: bool = False
     """Whether the last request ended without an answer in time."""
 
 
 _SET_ANSWERING = (
-    "failures = 0, failing_since_ns = NULL, next_attempt_ns = NULL, asked_to_wait = 0, silent = 0, "
+    "failures = 0, failing_since_ns = NULL, next_try_ns = NULL, asked_to_wait = 0, timed_out = 0, "
     "last_error = NULL"
 )
 
@@ -70,17 +70,20 @@ _RUN_COLUMNS = ", ".join(f"r.{column}" for column in run_rows.COLUMN_NAMES)
 
 
 class Outbox:
-    """The tables of destinations and of what they lack. An entry leaves only by a receipt, a refusal or
-    its age; each way is counted."""
+    """The tables of destinations and of what they lack.
+
+    An entry leaves the outbox when the destination accepts it, when it is set aside, or when it is too
+    old. Each of them is counted.
+    """
 
     def __init__(self, connection: Connection, resources: Resources) -> None:
         self._connection = connection
         self._resources = resources
 
     def set_destinations(self, endpoints: Mapping[str, str], now_ns: int) -> None:
-        """Take over the settings' destinations (name to endpoint without secrets).
+        """Store the settings' destinations (name to endpoint without secrets).
 
-        A new destination gets the whole history. One that has gone keeps its entries.
+        A new destination gets the whole history. One that was removed keeps its entries.
         """
         known = self._connection.execute("SELECT name, endpoint FROM destination WHERE active = 1")
         if dict(known.fetchall()) == dict(endpoints):
@@ -116,10 +119,10 @@ class Outbox:
             )
 
     def states(self) -> list[DestinationStatus]:
-        """Return every destination that is in the settings, or that still lacks runs."""
+        """Return each destination that is in the settings, or that has pending or refused runs."""
         rows = self._connection.execute(
             "SELECT d.id, d.name, d.endpoint, d.active, d.delivered, d.given_up, "
-            "d.last_receipt_ns, d.failures, d.failing_since_ns, d.next_attempt_ns, "
+            "d.last_receipt_ns, d.failures, d.failing_since_ns, d.next_try_ns, "
             "d.asked_to_wait, d.last_error, "
             "(SELECT count(*) FROM outbox WHERE destination_id = d.id), "
             "(SELECT min(ended_ns) FROM outbox WHERE destination_id = d.id), "
@@ -130,7 +133,7 @@ class Outbox:
             DestinationStatus(
                 id=r[0], name=r[1], endpoint=r[2], active=bool(r[3]), delivered=r[4],
                 given_up=r[5], last_receipt_ns=r[6], failures=r[7], failing_since_ns=r[8],
-                next_attempt_ns=r[9], asked_to_wait=bool(r[10]), last_error=r[11], pending=r[12],
+                next_try_ns=r[9], asked_to_wait=bool(r[10]), last_error=r[11], pending=r[12],
                 oldest_pending_ns=r[13], refused=r[14],
             )
             for r in rows
@@ -138,15 +141,15 @@ class Outbox:
         return [s for s in states if s.active or s.pending or s.refused]
 
     def pending_destinations(self) -> list[DestinationProgress]:
-        """Return the destinations in the settings that lack something."""
+        """Return the destinations in the settings that have pending runs."""
         rows = self._connection.execute(
-            "SELECT id, name, endpoint, failures, next_attempt_ns, asked_to_wait, silent "
+            "SELECT id, name, endpoint, failures, next_try_ns, asked_to_wait, timed_out "
             "FROM destination d WHERE active = 1 AND EXISTS (SELECT 1 FROM outbox WHERE destination_id = d.id) "
             "ORDER BY id"
         )
         return [
             DestinationProgress(id=r[0], name=r[1], endpoint=r[2], failures=r[3],
-                                next_attempt_ns=r[4], asked_to_wait=bool(r[5]), silent=bool(r[6]))
+                                next_try_ns=r[4], asked_to_wait=bool(r[5]), timed_out=bool(r[6]))
             for r in rows
         ]  # fmt: skip
 
@@ -184,7 +187,7 @@ class Outbox:
         return Entry(run_id, run_rows.run_from_row(values), resource)
 
     def accepted(self, destination_id: int, entries: Sequence[Entry], now_ns: int) -> None:
-        """Remove entries whose receipt has come."""
+        """Remove entries that the destination has accepted."""
         self._remove(destination_id, entries)
         self._connection.execute(
             "UPDATE destination SET delivered = delivered + ?, last_receipt_ns = ? WHERE id = ?",
@@ -192,7 +195,7 @@ class Outbox:
         )
 
     def answers(self, destination_id: int) -> None:
-        """Note that a destination that was failing answers again."""
+        """Record that a destination that was failing answers again."""
         self._connection.execute(
             f"UPDATE destination SET {_SET_ANSWERING} WHERE id = ?",  # noqa: S608 - our own constant
             (destination_id,),
@@ -228,19 +231,19 @@ class Outbox:
         error: str,
         *,
         now_ns: int,
-        next_attempt_ns: int,
+        next_try_ns: int,
         asked_to_wait: bool,
-        silent: bool,
+        timed_out: bool,
     ) -> None:
         self._connection.execute(
-            "UPDATE destination SET failures = failures + 1, last_error = ?, next_attempt_ns = ?, "
-            "asked_to_wait = ?, silent = ?, failing_since_ns = coalesce(failing_since_ns, ?) "
+            "UPDATE destination SET failures = failures + 1, last_error = ?, next_try_ns = ?, "
+            "asked_to_wait = ?, timed_out = ?, failing_since_ns = coalesce(failing_since_ns, ?) "
             "WHERE id = ?",
-            (error, next_attempt_ns, asked_to_wait, silent, now_ns, destination_id),
+            (error, next_try_ns, asked_to_wait, timed_out, now_ns, destination_id),
         )
 
     def give_up(self, destination_id: int, before_ns: int) -> int:
-        """Drop entries that have waited since before then; return how many.
+        """Drop entries that have waited since before `before_ns`; return how many.
 
         A run never waits from before its end: the clock may have been wrong when it was enqueued.
         """

@@ -1,4 +1,4 @@
-"""Questions about runs: which ones match, which is meant, which stand next to each other."""
+"""Questions about runs: which ones match a filter or a reference, and which come before and after."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from .database import Connection
 from .open_rows import OpenKind
 
 _SECOND_NS = 1_000_000_000
-_MOST_OVERLAPPING = 8
+_MAX_OVERLAPPING = 8
 """The most runs of one job that go on at the same time. The host itself starts no second one."""
-MOST_FOUND = 10
+MAX_FOUND = 10
 """The most runs that `Queries.find` returns."""
-_BATCH = 400
+_RUNS_PER_QUERY = 400
 """Runs in one statement: each takes two parameters, of the 999 that an old SQLite allows."""
 _COLUMNS = ", ".join(run_rows.COLUMN_NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """Which runs are wanted; None means any."""
+    """The filter of a query for runs. None means any."""
 
     job: str | None = None
     """The job's id, or its name in any case."""
@@ -74,13 +74,13 @@ class Queries:
         return [run_rows.run_from_row(row) for row in rows]
 
     def find(self, reference: str) -> list[Run]:
-        """Return the newest runs whose execution or session id begins so, at most `MOST_FOUND`."""
+        """Return the newest runs whose execution or session id begins with the reference, at most `MAX_FOUND`."""
         high = reference + "\U0010ffff"
         rows = self._connection.execute(
             f"SELECT {_COLUMNS} FROM run WHERE execution_id BETWEEN ? AND ? "  # noqa: S608
             f"UNION SELECT {_COLUMNS} FROM run WHERE session_id BETWEEN ? AND ? "
             "ORDER BY ended_ns DESC LIMIT ?",
-            (reference, high, reference, high, MOST_FOUND),
+            (reference, high, reference, high, MAX_FOUND),
         )
         return [run_rows.run_from_row(row) for row in rows]
 
@@ -99,25 +99,25 @@ class Queries:
         return None if row is None else run_rows.run_from_row(row)
 
     def previous_keys(self, runs: Sequence[Run]) -> dict[tuple[str, int], RunKey]:
-        """The keys of the runs that `previous` would find, by job id and start of the run after."""
+        """Return the keys of the runs that `previous` would find, by job id and start of the later run."""
         found: dict[tuple[str, int], RunKey] = {}
-        for start in range(0, len(runs), _BATCH):
-            batch = runs[start : start + _BATCH]
+        for start in range(0, len(runs), _RUNS_PER_QUERY):
+            chunk = runs[start : start + _RUNS_PER_QUERY]
             rows = self._connection.execute(
                 "WITH later(job_id, started_ns) AS (VALUES "  # noqa: S608
-                f"{','.join(['(?, ?)'] * len(batch))}) "
+                f"{','.join(['(?, ?)'] * len(chunk))}) "
                 "SELECT later.job_id, later.started_ns, profile, "
                 "coalesce(nullif(session_id, ''), execution_id, '') FROM later JOIN run ON run.id = ("
                 "SELECT id FROM run WHERE job_id = later.job_id AND started_ns < later.started_ns "
                 "AND outcome != 'missed' ORDER BY started_ns DESC LIMIT 1)",
-                [value for run in batch for value in (run.job_id, run.started_ns)],
+                [value for run in chunk for value in (run.job_id, run.started_ns)],
             ).fetchall()
             for job_id, started_ns, profile, identity in rows:
                 found[job_id, started_ns] = RunKey(profile, identity)
         return found
 
-    def sources(self, run: Run) -> list[Run]:
-        """Return the runs whose outputs this one was given, as far as they are known.
+    def context_runs(self, run: Run) -> list[Run]:
+        """Return the runs whose outputs this run was given as context, as far as they are known.
 
         An output is saved before its run ends, and its time is in whole seconds. The runs of a job
         may overlap.
@@ -127,7 +127,7 @@ class Queries:
             row = self._connection.execute(
                 f"SELECT * FROM (SELECT {_COLUMNS} FROM run WHERE job_id = ? AND started_ns < ? "  # noqa: S608
                 "ORDER BY started_ns DESC LIMIT ?) WHERE ended_ns >= ? ORDER BY ended_ns LIMIT 1",
-                (feed.job_id, feed.saved_ns + _SECOND_NS, _MOST_OVERLAPPING, feed.saved_ns),
+                (feed.job_id, feed.saved_ns + _SECOND_NS, _MAX_OVERLAPPING, feed.saved_ns),
             ).fetchone()
             if row is not None:
                 found.append(run_rows.run_from_row(row))

@@ -1,4 +1,4 @@
-"""Runs as rows of the journal: the fields of `Run` say which columns there are."""
+"""Runs as rows of the journal. The columns follow from the fields of `Run`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from ..model import Run, Usage
 from . import documents
-from .database import JournalError
+from .database import UNREADABLE_REMEDY, JournalError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column of the table of runs, as the type of its field has it."""
+    """A column of the table of runs. It follows from the type of its field."""
 
     name: str
     type: str
@@ -46,8 +46,8 @@ _USAGE: Final = "usage"
 """The field that is stored as several columns."""
 
 _FIELDS: Final = tuple(field.name for field in fields(Run) if field.name != _USAGE)
-_LISTS: Final = tuple(name for name in _FIELDS if get_origin(_HINTS[name]) is tuple)
-_SCALARS: Final = tuple(name for name in _FIELDS if name not in _LISTS)
+_TUPLES: Final = tuple(name for name in _FIELDS if get_origin(_HINTS[name]) is tuple)
+_SCALARS: Final = tuple(name for name in _FIELDS if name not in _TUPLES)
 _USAGE_FIELDS: Final = tuple(field.name for field in fields(Usage))
 
 COLUMNS: Final = (
@@ -60,7 +60,7 @@ COLUMNS: Final = (
         for name in _SCALARS
     ),
     *(Column(name=name, type="INTEGER", required=False) for name in _USAGE_FIELDS),
-    *(Column(name=name, type="TEXT", required=False) for name in _LISTS),
+    *(Column(name=name, type="TEXT", required=False) for name in _TUPLES),
 )
 """In the order of the values of a row."""
 
@@ -76,7 +76,7 @@ def _scalar_decoder(known: Any) -> Callable[[Any], Any] | None:
     return None
 
 
-def _list_decoder(hint: Any) -> Callable[[str], Any]:
+def _tuple_decoder(hint: Any) -> Callable[[str], Any]:
     decode = documents.decoder_of(hint) or tuple
     return lambda text: decode(json.loads(text))
 
@@ -87,45 +87,44 @@ _DECODERS: Final = (
         for name in _SCALARS
         if (decode := _scalar_decoder(_known_type(_HINTS[name]))) is not None
     ),
-    *((name, _list_decoder(_HINTS[name])) for name in _LISTS),
+    *((name, _tuple_decoder(_HINTS[name])) for name in _TUPLES),
 )
-_STORED: Final = (*_SCALARS, *_LISTS)
+_STORED: Final = (*_SCALARS, *_TUPLES)
 _USAGE_AT: Final = slice(len(_SCALARS), len(_SCALARS) + len(_USAGE_FIELDS))
-_LISTS_AT: Final = slice(_USAGE_AT.stop, len(COLUMNS))
+_TUPLES_AT: Final = slice(_USAGE_AT.stop, len(COLUMNS))
 _ENUMS_AT: Final = tuple(
     at for at, name in enumerate(_SCALARS) if issubclass(_known_type(_HINTS[name]), Enum)
 )
 
 _scalars_of: Final = attrgetter(*_SCALARS)
 _usage_of: Final = attrgetter(*_USAGE_FIELDS)
-_lists_of: Final = attrgetter(*_LISTS)
+_tuples_of: Final = attrgetter(*_TUPLES)
 _UNKNOWN_USAGE: Final = (None,) * len(_USAGE_FIELDS)
-_NO_LISTS: Final = (None,) * len(_LISTS)
+_NO_TUPLES: Final = (None,) * len(_TUPLES)
 
 
 def run_to_row(run: Run) -> list[object]:
     """Return the values of a run's row, in the order of `COLUMNS`."""
     values = [*_scalars_of(run)]
-    for (
-        at
-    ) in _ENUMS_AT:  # sqlite3 takes a third of a microsecond longer for each enum than for text
+    # sqlite3 takes a third of a microsecond longer for each enum than for text.
+    for at in _ENUMS_AT:
         if (member := values[at]) is not None:
             values[at] = member._value_
     values += _UNKNOWN_USAGE if run.usage is None else _usage_of(run.usage)
-    lists = _lists_of(run)
-    values += map(_list_text, lists) if any(lists) else _NO_LISTS
+    tuples = _tuples_of(run)
+    values += map(_tuple_text, tuples) if any(tuples) else _NO_TUPLES
     return values
 
 
-def _list_text(values: tuple[object, ...]) -> str | None:
+def _tuple_text(values: tuple[object, ...]) -> str | None:
     if not values:
         return None
     return json.dumps(values if isinstance(values[0], str) else documents.plain(values))
 
 
 def run_from_row(row: Sequence[Any]) -> Run:
-    """Return the run of a row. Raises `JournalError` for a word that no enum knows."""
-    values = dict(zip(_STORED, (*row[: _USAGE_AT.start], *row[_LISTS_AT]), strict=True))
+    """Return the run of a row. Raises `JournalError` for a value that no enum has."""
+    values = dict(zip(_STORED, (*row[: _USAGE_AT.start], *row[_TUPLES_AT]), strict=True))
     try:
         for name, decode_value in _DECODERS:
             value = values[name]
@@ -133,10 +132,9 @@ def run_from_row(row: Sequence[Any]) -> Run:
                 values[name] = decode_value(value)
     except (KeyError, ValueError, TypeError) as error:
         raise JournalError(
-            f"the journal holds a run that this version cannot read ({error}): update it, or move "
-            "the file away and sync"
+            f"the journal holds a run that this version cannot read ({error}): {UNREADABLE_REMEDY}"
         ) from error
-    for name in _LISTS:
+    for name in _TUPLES:
         if values[name] is None:
             values[name] = ()
     usage = row[_USAGE_AT]

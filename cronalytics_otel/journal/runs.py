@@ -10,10 +10,10 @@ from .database import Connection
 from .outbox import Outbox
 from .resources import Resources
 
-_BATCH = 500
+_IDS_PER_QUERY = 500
 
-_LONGEST_RUN_NS = 7 * 86_400 * 1_000_000_000
-"""How long before its end a run may have begun that is looked for by its end."""
+_MAX_RUN_NS = 7 * 86_400 * 1_000_000_000
+"""The longest time that a run can have taken, when runs are looked up by their end."""
 
 _INSERT = (
     f"INSERT INTO run (id, resource_id, {', '.join(run_rows.COLUMN_NAMES)}) "  # noqa: S608 - our own names
@@ -28,9 +28,9 @@ class Runs:
         self._connection = connection
         self._resources = resources
         self._outbox = outbox
-        self.resource: Callable[[], Resource] | None = None
-        """Gives the resource that runs become final with in this process; it is asked when there are
-        runs. Without it their resource is unknown."""
+        self.resource_factory: Callable[[], Resource] | None = None
+        """Returns the resource that runs become final with in this process. It is called when there are
+        runs. Without it, their resource is unknown."""
 
     def add(self, runs: Sequence[Run], now_ns: int) -> None:
         """Make runs final and put them in every destination's outbox; call it in `atomic()`.
@@ -38,7 +38,11 @@ class Runs:
         Raises `JournalError` when one of them is final already: a run becomes final once.
         """
         (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()
-        resource_id = self._resources.id_of(self.resource()) if runs and self.resource else None
+        resource_id = (
+            self._resources.id_of(self.resource_factory())
+            if runs and self.resource_factory
+            else None
+        )
         self._connection.executemany(
             _INSERT,
             (
@@ -58,9 +62,9 @@ class Runs:
 
     def _known(self, query: str, ids: Sequence[str]) -> set[str]:
         found: set[str] = set()
-        for start in range(0, len(ids), _BATCH):
-            batch = ids[start : start + _BATCH]
-            rows = self._connection.execute(f"{query}({','.join('?' * len(batch))})", batch)
+        for start in range(0, len(ids), _IDS_PER_QUERY):
+            chunk = ids[start : start + _IDS_PER_QUERY]
+            rows = self._connection.execute(f"{query}({','.join('?' * len(chunk))})", chunk)
             found.update(row[0] for row in rows)
         return found
 
@@ -89,7 +93,7 @@ class Runs:
             "SELECT ended_ns FROM run WHERE job_id = ? AND started_ns BETWEEN ? AND ? "
             "AND ended_ns >= ? "
             "AND (session_id IS NOT NULL OR substr(execution_id, 1, ?) <> ?) ORDER BY ended_ns",
-            (job_id, from_ns - _LONGEST_RUN_NS, to_ns, from_ns, len(OUTPUT_ID), OUTPUT_ID),
+            (job_id, from_ns - _MAX_RUN_NS, to_ns, from_ns, len(OUTPUT_ID), OUTPUT_ID),
         )
         return [int(ended_ns) for (ended_ns,) in rows]
 

@@ -109,9 +109,9 @@ CREATE TABLE destination (
   last_receipt_ns INTEGER,
   failures INTEGER NOT NULL DEFAULT 0,      -- in a row
   failing_since_ns INTEGER,
-  next_attempt_ns INTEGER,
-  asked_to_wait INTEGER NOT NULL DEFAULT 0, -- next_attempt_ns is the server's own Retry-After
-  silent INTEGER NOT NULL DEFAULT 0,        -- did not answer the last request in time
+  next_try_ns INTEGER,
+  asked_to_wait INTEGER NOT NULL DEFAULT 0, -- next_try_ns is the server's own Retry-After
+  timed_out INTEGER NOT NULL DEFAULT 0,     -- did not answer the last request in time
   last_error TEXT
 );
 

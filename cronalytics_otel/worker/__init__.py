@@ -1,4 +1,4 @@
-"""When to sync: a pure schedule, and the background thread in the host's process that follows it."""
+"""When to sync: a pure plan, and the background thread in the host's process that follows it."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..host.home import Home
-from .schedule import FileTimes
+from .plan import FileTimes
 
 _MISSING = (0, 0)
 
@@ -26,8 +26,8 @@ def settings_times(home: Home) -> FileTimes:
 
 
 def _file_time(path: Path) -> tuple[int, int]:
-    """Return size and time of change; zeros for a file that is missing, or out of reach for now, as
-    on a network disk."""
+    """Return size and time of change. They are zeros for a file that is missing or cannot be reached
+    now, as on a network disk."""
     try:
         stat = path.stat()
     except OSError:

@@ -1,4 +1,6 @@
-"""One sync from within the host's process, with what is kept from one sync to the next."""
+"""Runs syncs for the worker, and keeps settings, senders and jobs.json between them.
+
+Heavy modules are imported when they are first needed."""
 
 from __future__ import annotations
 
@@ -12,9 +14,9 @@ from ..hooks import ObservationBuffer
 from ..host.home import Home
 from ..lock import SyncBusyError
 from .files import file_times, settings_times
-from .pace import Pace, StopSyncError
+from .pace import HostPace, StopSyncError
+from .plan import NEVER, FileTimes, Situation, SyncResult
 from .report_log import log_report
-from .schedule import NEVER, FileTimes, Situation, SyncResult
 
 if TYPE_CHECKING:
     from ..config import Settings
@@ -26,26 +28,26 @@ log = logging.getLogger(__name__)
 
 class SyncEnd(NamedTuple):
     result: SyncResult
-    next_attempt_s: float = NEVER
+    next_try_s: float = NEVER
     """When the first of the destinations that failed may be tried again, in monotonic seconds."""
 
 
 class SyncRunner:
-    """Imports and opens nothing before the first sync."""
+    """Runs syncs, and keeps what lasts from one to the next. The first one imports and opens things."""
 
     def __init__(
         self,
         home: Home,
         observations: ObservationBuffer,
-        pace: Pace,
+        pace: HostPace,
         *,
-        resident: bool,
+        long_running: bool,
         clock: Clock,
     ) -> None:
         self._home = home
         self._observations = observations
         self._pace = pace
-        self._resident = resident
+        self._long_running = long_running
         self._clock = clock
         self._once = OncePerKind(log)
         self._jobs_before: tuple[int, str] | None = None
@@ -54,13 +56,13 @@ class SyncRunner:
 
     @property
     def destination_finished(self) -> bool:
-        """Whether a destination that the last sync did not wait for has taken its runs, or failed."""
+        """Whether a destination that the last sync did not wait for has accepted its runs, or failed."""
         return self._senders is not None and self._senders.threads.has_reports
 
     def remember_jobs(self) -> None:
         """Keep jobs.json as it is before this process runs anything.
 
-        It says what each job is due for, and holds one-shots that are deleted when they have run.
+        The file has each job's due time, and one-shots that the host deletes once they have run.
         """
         try:
             text = self._home.jobs.read_text(encoding="utf-8")
@@ -93,11 +95,11 @@ class SyncRunner:
         except Exception:  # noqa: BLE001 - the next sync mends the journal, or logs the fault
             self._observations.put_back(observations, lost)
 
-    def sync(self, began: Situation) -> SyncEnd:
-        """Sync once. Faults are logged once per kind, and tried again later."""
+    def sync(self, at_start: Situation) -> SyncEnd:
+        """Sync once. A fault is logged once per kind, and the sync is tried again later."""
         try:
             self.write_observations()
-            report = self._sync(began)
+            report = self._sync(at_start)
         except SyncBusyError:
             return SyncEnd(SyncResult.BUSY)
         except StopSyncError:
@@ -108,43 +110,43 @@ class SyncRunner:
         self._jobs_before = None
         self._pace.has_open_runs = report.open_runs > 0
         log_report(report, log, self._once)
-        return SyncEnd(SyncResult.DONE, self._next_attempt_s(report))
+        return SyncEnd(SyncResult.DONE, self._next_try_s(report))
 
-    def _sync(self, began: Situation) -> SyncReport:
+    def _sync(self, at_start: Situation) -> SyncReport:
         from ..sync import Senders, SyncOptions, sync
 
         settings = self.settings()
         if self._senders is None:
             self._senders = Senders()
-        self._pace.begin()
+        self._pace.start_counting()
         return sync(
             self._home,
             settings,
             options=SyncOptions(
                 clock=self._pace,
-                between_chunks=self._pace.between_chunks,
+                between_chunks=self._pace.rest,
                 remaining_s=self._pace.remaining_s,
-                hurried=not self._resident or began.exit_deadline_s is not None,
-                interrupted=lambda: self._has_newer_work(began),
-                request_limit_s=None if self._resident else settings.flush_timeout_s or None,
+                hurried=not self._long_running or at_start.exit_deadline_s is not None,
+                interrupted=lambda: self._has_newer_work(at_start),
+                request_limit_s=None if self._long_running else settings.flush_timeout_s or None,
             ),
             senders=self._senders,
             snapshots=self._snapshots(),
         )
 
-    def _has_newer_work(self, began: Situation) -> bool:
-        """Return whether a sync that waits for a destination should end, so that another can begin."""
-        if began.exit_deadline_s is not None:
+    def _has_newer_work(self, at_start: Situation) -> bool:
+        """Return whether a sync that waits for a destination should end so that the next can begin."""
+        if at_start.exit_deadline_s is not None:
             return False
-        return self._pace.exit_deadline_s is not None or file_times(self._home) != began.files
+        return self._pace.exit_deadline_s is not None or file_times(self._home) != at_start.files
 
     def _snapshots(self) -> list[JobsSnapshot]:
         from ..harvest.job_history import JobsSnapshot
 
         return [JobsSnapshot(*self._jobs_before)] if self._jobs_before else []
 
-    def _next_attempt_s(self, report: SyncReport) -> float:
-        attempts_ns = [d.next_attempt_ns for d in report.destinations if d.next_attempt_ns]
+    def _next_try_s(self, report: SyncReport) -> float:
+        attempts_ns = [d.next_try_ns for d in report.destinations if d.next_try_ns]
         if not attempts_ns:
             return NEVER
         wait_s = (min(attempts_ns) - self._clock.now_ns()) / 1e9

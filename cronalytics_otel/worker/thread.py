@@ -1,4 +1,4 @@
-"""The background thread in the host's process, which does what the schedule says."""
+"""The background thread in the host's process. It follows the plan."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..hooks import Hooks
 from ..host.home import Home
 from .files import file_times
-from .pace import Pace
+from .pace import HostPace
+from .plan import Action, Situation, SyncPlan, Wait
 from .runner import SyncEnd, SyncRunner
-from .schedule import Schedule, Situation, Task, Wait
 
 
 class Worker:
@@ -23,12 +23,12 @@ class Worker:
     """
 
     def __init__(
-        self, home: Home, hooks: Hooks, *, resident: bool, clock: Clock = SYSTEM_CLOCK
+        self, home: Home, hooks: Hooks, *, long_running: bool, clock: Clock = SYSTEM_CLOCK
     ) -> None:
-        """`resident`: the process stays, as a gateway does; others run one tick or one job."""
+        """`long_running`: the process stays, as a gateway does; other processes run one tick or one job."""
         self.hooks = hooks
         self._home = home
-        self._resident = resident
+        self._long_running = long_running
         self._clock = clock
         self._reset()
 
@@ -36,16 +36,16 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._start_lock = threading.Lock()
         self._finished = threading.Event()
-        self._pace = Pace(self.hooks.activity, self._clock)
+        self._pace = HostPace(self.hooks.activity, self._clock)
         self._runner = SyncRunner(
             self._home,
             self.hooks.observations,
             self._pace,
-            resident=self._resident,
+            long_running=self._long_running,
             clock=self._clock,
         )
-        self._schedule = Schedule.at_start(
-            self._clock.monotonic_s(), file_times(self._home), resident=self._resident
+        self._plan = SyncPlan.at_start(
+            self._clock.monotonic_s(), file_times(self._home), long_running=self._long_running
         )
 
     def start(self) -> None:
@@ -62,16 +62,16 @@ class Worker:
                 os.register_at_fork(after_in_child=self._forget_after_fork)
 
     def flush(self) -> None:
-        """Sync once more if anything happened, within the limit of the settings: the host leaves."""
+        """At the host's exit: sync once more if there is work, for at most flush_timeout_s."""
         try:
             if self._thread is None or not self._thread.is_alive() or not self._has_work():
                 return
             limit_s = self._runner.settings().flush_timeout_s
-            self._leave(limit_s)
+            self._begin_exit(limit_s)
             self._clock.wait(self._finished, limit_s)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - the host leaves whatever happens here
+        except BaseException as error:  # noqa: BLE001 - the host exits whatever happens here
             self._runner.log_fault(error)
 
     def _main(self) -> None:
@@ -86,20 +86,20 @@ class Worker:
         woken = False
         while True:
             seen = self._situation(woken=woken)
-            self._schedule, action = self._schedule.next_action(seen)
+            self._plan, action = self._plan.next_action(seen)
             match action:
                 case Wait(until_s=until_s):
                     woken = self._wait_until(until_s)
-                case Task.WRITE_OBSERVATIONS:
+                case Action.WRITE_OBSERVATIONS:
                     self._runner.write_observations()
-                    self._schedule = self._schedule.after_writing(seen.now_s)
-                case Task.SYNC:
+                    self._plan = self._plan.after_writing(seen.now_s)
+                case Action.SYNC:
                     woken = False
                     end = self._sync(seen)
-                    self._schedule = self._schedule.after_sync(
-                        seen, end.result, self._clock.monotonic_s(), end.next_attempt_s
+                    self._plan = self._plan.after_sync(
+                        seen, end.result, self._clock.monotonic_s(), end.next_try_s
                     )
-                case Task.STOP:
+                case Action.STOP:
                     return
 
     def _situation(self, *, woken: bool) -> Situation:
@@ -110,7 +110,7 @@ class Worker:
         return Situation(
             now_s=self._clock.monotonic_s(),
             files=files,
-            last_hook_s=activity.last_s,
+            last_hook_s=activity.last_hook_s,
             last_end_s=activity.last_end_s,
             many_observations=self.hooks.observations.is_large,
             destination_finished=self._runner.destination_finished,
@@ -119,23 +119,23 @@ class Worker:
         )
 
     def _wait_until(self, until_s: float) -> bool:
-        """Return whether a hook, or the host's leaving, ended the wait before its time."""
-        event = self.hooks.activity.event
-        woken = self._clock.wait(event, max(0.0, until_s - self._clock.monotonic_s()))
-        event.clear()
+        """Wait, and return whether a hook or the host's exit ended the wait early."""
+        wake = self.hooks.activity.wake
+        woken = self._clock.wait(wake, max(0.0, until_s - self._clock.monotonic_s()))
+        wake.clear()
         return woken
 
-    def _sync(self, began: Situation) -> SyncEnd:
-        return self._runner.sync(began)
+    def _sync(self, at_start: Situation) -> SyncEnd:
+        return self._runner.sync(at_start)
 
     def _has_work(self) -> bool:
-        return self._schedule.has_work_at_exit(file_times(self._home), self.hooks.activity.last_s)
+        return self._plan.has_work_at_exit(file_times(self._home), self.hooks.activity.last_hook_s)
 
-    def _leave(self, limit_s: float) -> None:
-        self._pace.leave(limit_s)
-        self.hooks.activity.event.set()
+    def _begin_exit(self, limit_s: float) -> None:
+        self._pace.begin_exit(limit_s)
+        self.hooks.activity.wake.set()
 
     def _forget_after_fork(self) -> None:
-        """Start afresh: the child has no thread, and its parent's work is its parent's."""
+        """Start afresh: the child has no thread, and the parent goes on with its own work."""
         self.hooks.forget()
         self._reset()

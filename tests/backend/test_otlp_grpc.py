@@ -21,9 +21,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from cronalytics_otel.config import Destination
+from cronalytics_otel.config.destinations import OtlpProtocol
 from cronalytics_otel.export.acknowledgement import Receipt, Verdict
-from cronalytics_otel.export.otlp.sender import MissingExporterError, Sender, open_sender
+from cronalytics_otel.export.otlp.sender import MissingExporterError, Sender
 from tests.support.collector import Answer, GrpcCollector, grpc_status, hang, ok, partial
 from tests.support.spans import TRACE_ID, make_span, make_spans
 from tests.support.venvs import CHECKOUT
@@ -39,27 +39,16 @@ def collector() -> Iterator[GrpcCollector]:
 
 
 @pytest.fixture
-def sender_to() -> Iterator[OpenSender]:
-    """Opens senders to an endpoint and closes them; keywords are fields of the destination."""
-    with ExitStack() as opened:
-
-        def open_to(endpoint: str, **fields: Any) -> Sender:
-            destination = Destination(name="test", endpoint=endpoint, protocol="grpc", **fields)
-            sender = open_sender(
-                destination, {"service.name": "hermes-cron"}, scope_version="9.8.7"
-            )
-            opened.callback(sender.close)
-            return sender
-
-        yield open_to
+def protocol() -> OtlpProtocol:
+    return "grpc"
 
 
 @pytest.fixture
 def receipt_for(collector: GrpcCollector, sender_to: OpenSender) -> ReceiptFor:
     """What three spans get for an answer."""
 
-    def send(said: Answer, **fields: Any) -> Receipt:
-        collector.answer_with(said)
+    def send(reply: Answer, **fields: Any) -> Receipt:
+        collector.answer_with(reply)
         return sender_to(collector.endpoint, **fields).send(make_spans(3))
 
     return send
@@ -135,7 +124,7 @@ def test_rejected_spans_are_a_partial_receipt(receipt_for: ReceiptFor) -> None:
 
 def test_when_all_spans_are_rejected_nothing_was_taken(receipt_for: ReceiptFor) -> None:
     assert receipt_for(partial(3)) == Receipt(
-        verdict=Verdict.REFUSED, reason="all 3 spans were rejected"
+        verdict=Verdict.BAD_REQUEST, reason="all 3 spans were rejected"
     )
 
 
@@ -178,7 +167,7 @@ def test_a_wrong_key_or_address_denies_whatever_is_sent(receipt_for: ReceiptFor,
 )
 def test_any_other_status_is_for_good(receipt_for: ReceiptFor, code: str) -> None:
     assert receipt_for(grpc_status(code, "no")) == Receipt(
-        verdict=Verdict.REFUSED, reason=f"gRPC {code}: no"
+        verdict=Verdict.BAD_REQUEST, reason=f"gRPC {code}: no"
     )
 
 
@@ -225,9 +214,9 @@ def receipt_for_frames(sender_to: OpenSender) -> Iterator[Callable[[bytes], Rece
                 connection, _ = server.accept()
                 with connection:
                     connection.sendall(frame(4, 0, 0, b"") + frame(4, 1, 0, b""))
-                    said = b""
-                    while b"hermes-cron" not in said:
-                        said += connection.recv(65536)
+                    received = b""
+                    while b"hermes-cron" not in received:
+                        received += connection.recv(65536)
                     connection.sendall(frames)
                     while connection.recv(65536):  # until the sender leaves
                         pass
@@ -267,13 +256,13 @@ def test_what_a_proxy_says_in_place_of_the_server_is_for_another_try(
 @pytest.mark.parametrize(
     ("http_status", "verdict"),
     [
-        (400, Verdict.REFUSED),
+        (400, Verdict.BAD_REQUEST),
         (401, Verdict.DENIED),
         (403, Verdict.DENIED),
         (404, Verdict.DENIED),
         (405, Verdict.DENIED),
         (413, Verdict.TOO_LARGE),
-        (500, Verdict.REFUSED),
+        (500, Verdict.BAD_REQUEST),
     ],
 )
 def test_an_http_status_means_over_grpc_what_it_means_over_http(
@@ -312,7 +301,7 @@ def test_a_target_that_is_none_is_for_another_try(sender_to: OpenSender) -> None
 def test_details_that_cannot_be_read_are_as_none(receipt_for: ReceiptFor) -> None:
     trailer = ("grpc-status-details-bin", b"\xff\xff")
     receipt = receipt_for(grpc_status("RESOURCE_EXHAUSTED", "full", [trailer]))
-    assert receipt == Receipt(verdict=Verdict.REFUSED, reason="gRPC RESOURCE_EXHAUSTED: full")
+    assert receipt == Receipt(verdict=Verdict.BAD_REQUEST, reason="gRPC RESOURCE_EXHAUSTED: full")
 
 
 def test_a_message_that_the_server_finds_too_large_is_told_apart(sender_to: OpenSender) -> None:
@@ -322,22 +311,24 @@ def test_a_message_that_the_server_finds_too_large_is_told_apart(sender_to: Open
 
 
 def test_too_large_is_told_apart_in_the_words_of_rust_servers(receipt_for: ReceiptFor) -> None:
-    said = "Error, decoded message length too large: found 5000000 bytes, the limit is: 4194304"
-    assert receipt_for(grpc_status("OUT_OF_RANGE", said)).verdict is Verdict.TOO_LARGE
+    message = "Error, decoded message length too large: found 5000000 bytes, the limit is: 4194304"
+    assert receipt_for(grpc_status("OUT_OF_RANGE", message)).verdict is Verdict.TOO_LARGE
 
 
 def test_a_span_that_cannot_be_encoded_is_refused_with_the_reason(
     collector: GrpcCollector, sender_to: OpenSender
 ) -> None:
     receipt = sender_to(collector.endpoint).send([make_span(start_ns=-1)])
-    assert receipt.verdict is Verdict.REFUSED
+    assert receipt.verdict is Verdict.BAD_REQUEST
     assert receipt.reason.startswith("cannot be encoded: ")
     assert collector.requests == 0
 
 
 def test_a_server_that_hangs_costs_the_timeout_and_no_more(receipt_for: ReceiptFor) -> None:
     assert receipt_for(hang(), timeout_s=0.3) == Receipt(
-        verdict=Verdict.RETRY, reason="gRPC DEADLINE_EXCEEDED: no answer within 0.3 s", silent=True
+        verdict=Verdict.RETRY,
+        reason="gRPC DEADLINE_EXCEEDED: no answer within 0.3 s",
+        timed_out=True,
     )
 
 
@@ -369,7 +360,7 @@ def test_a_sender_works_again_after_an_error(
     collector.answer_next(grpc_status("UNAVAILABLE"), grpc_status("INTERNAL"), ok())
     sender = sender_to(collector.endpoint)
     verdicts = [sender.send([make_span()]).verdict for _ in range(3)]
-    assert verdicts == [Verdict.RETRY, Verdict.REFUSED, Verdict.ACCEPTED]
+    assert verdicts == [Verdict.RETRY, Verdict.BAD_REQUEST, Verdict.ACCEPTED]
     assert collector.requests == 3
 
 
@@ -407,21 +398,6 @@ def test_where_grpc_cannot_be_imported_the_error_says_what_to_do(
 
 
 # --- TLS -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Callable[[trustme.Blob, str], str]:
-    def write(blob: trustme.Blob, name: str) -> str:
-        path = tmp_path / f"{name}.pem"
-        path.write_bytes(blob.bytes())
-        return str(path)
-
-    return write
 
 
 def server_identity(authority: trustme.CA) -> tuple[bytes, bytes]:
@@ -550,7 +526,7 @@ def test_no_content_of_the_certificate_files_kills_the_process(
 
 
 @pytest.mark.parametrize(
-    ("missing", "said"),
+    ("missing", "problem"),
     [
         ("client_key", "cert.pem has no key: set client_key too"),
         ("client_certificate", "key.pem has no certificate: set client_certificate too"),
@@ -561,7 +537,7 @@ def test_half_a_pair_is_for_another_try_and_says_what_is_missing(
     files: Callable[[trustme.Blob, str], str],
     sender_to: OpenSender,
     missing: str,
-    said: str,
+    problem: str,
 ) -> None:
     client = authority.issue_cert("hermes.example")
     pair = {
@@ -571,7 +547,7 @@ def test_half_a_pair_is_for_another_try_and_says_what_is_missing(
     del pair[missing]
     receipt = sender_to("https://127.0.0.1:9", **pair).send([make_span()])
     assert receipt.verdict is Verdict.RETRY
-    assert said in receipt.reason
+    assert problem in receipt.reason
 
 
 def test_a_file_without_pem_is_for_another_try_and_named(

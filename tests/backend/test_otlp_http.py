@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pytest
 import trustme
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from cronalytics_otel.config import Destination, load_settings
+from cronalytics_otel.config import load_settings
 from cronalytics_otel.export.acknowledgement import Receipt, Verdict
 from cronalytics_otel.export.otlp.http_answer import parse_retry_after
 from cronalytics_otel.export.otlp.sender import Sender, open_sender
@@ -47,33 +47,11 @@ OpenSender = Callable[..., Sender]
 
 
 @pytest.fixture
-def collector() -> Iterator[FaultyCollector]:
-    with FaultyCollector() as running:
-        yield running
-
-
-@pytest.fixture
-def sender_to() -> Iterator[OpenSender]:
-    """Opens senders to an endpoint and closes them; keywords are fields of the destination."""
-    with ExitStack() as opened:
-
-        def open_to(endpoint: str, **fields: Any) -> Sender:
-            destination = Destination(name="test", endpoint=endpoint, **fields)
-            sender = open_sender(
-                destination, {"service.name": "hermes-cron"}, scope_version="9.8.7"
-            )
-            opened.callback(sender.close)
-            return sender
-
-        yield open_to
-
-
-@pytest.fixture
 def receipt_for(collector: FaultyCollector, sender_to: OpenSender) -> Callable[..., Receipt]:
     """What three spans get for an answer."""
 
-    def send(said: Answer, **fields: Any) -> Receipt:
-        collector.answer_with(said)
+    def send(reply: Answer, **fields: Any) -> Receipt:
+        collector.answer_with(reply)
         return sender_to(collector.traces_url, **fields).send(make_spans(3))
 
     return send
@@ -293,7 +271,7 @@ def test_settings_of_the_environment_send_as_the_specification_says(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [
         ok(),
         answer(200, content_type="application/x-protobuf; charset=utf-8"),
@@ -305,14 +283,14 @@ def test_settings_of_the_environment_send_as_the_specification_says(
         answer(200, '{"partialSuccess": {}}', content_type="application/json; charset=utf-8"),
         answer(200, '{"partialSuccess": null, "new": 1}', content_type="application/json"),
     ],
-    ids=lambda said: f"{said.status} {said.headers} {said.body.decode()}",
+    ids=lambda reply: f"{reply.status} {reply.headers} {reply.body.decode()}",
 )
-def test_an_otlp_answer_is_a_receipt(receipt_for: ReceiptFor, said: Answer) -> None:
-    assert receipt_for(said) == Receipt(verdict=Verdict.ACCEPTED)
+def test_an_otlp_answer_is_a_receipt(receipt_for: ReceiptFor, reply: Answer) -> None:
+    assert receipt_for(reply) == Receipt(verdict=Verdict.ACCEPTED)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [
         html(200),
         html(202),
@@ -330,10 +308,10 @@ def test_an_otlp_answer_is_a_receipt(receipt_for: ReceiptFor, said: Answer) -> N
         answer(200, "[" * 60_000, content_type="application/json"),
         answer(200, '{"partialSuccess":' * 3_000, content_type="application/json"),
     ],
-    ids=lambda said: f"{said.status} {said.headers} {said.body[:30].decode()}",
+    ids=lambda reply: f"{reply.status} {reply.headers} {reply.body[:30].decode()}",
 )
-def test_a_2xx_that_is_no_otlp_is_no_receipt(receipt_for: ReceiptFor, said: Answer) -> None:
-    receipt = receipt_for(said)
+def test_a_2xx_that_is_no_otlp_is_no_receipt(receipt_for: ReceiptFor, reply: Answer) -> None:
+    receipt = receipt_for(reply)
     assert receipt.verdict is Verdict.RETRY
     assert "is this an OTLP endpoint?" in receipt.reason
 
@@ -367,7 +345,7 @@ def test_when_all_spans_are_rejected_nothing_was_taken(
     receipt_for: ReceiptFor, rejected: int
 ) -> None:
     assert receipt_for(partial(rejected, "no quota")) == Receipt(
-        verdict=Verdict.REFUSED, reason="all 3 spans were rejected: no quota"
+        verdict=Verdict.BAD_REQUEST, reason="all 3 spans were rejected: no quota"
     )
 
 
@@ -397,21 +375,21 @@ def test_a_wrong_key_or_address_denies_whatever_is_sent(receipt_for: ReceiptFor,
 @pytest.mark.parametrize("code", [400, 415, 422, 500, 505, 599])
 def test_any_other_status_is_for_good(receipt_for: ReceiptFor, code: int) -> None:
     receipt = receipt_for(status(code, retry_after="3"))
-    assert receipt.verdict is Verdict.REFUSED
+    assert receipt.verdict is Verdict.BAD_REQUEST
     assert receipt.retry_after_s is None
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [
         status(413),
         status(400, "http: request body too large"),
         status(400, Status(message="Message too large").SerializeToString(), content_type=PROTOBUF),
     ],
-    ids=lambda said: f"{said.status} {said.body!r}",
+    ids=lambda reply: f"{reply.status} {reply.body!r}",
 )
-def test_too_large_is_told_apart(receipt_for: ReceiptFor, said: Answer) -> None:
-    assert receipt_for(said).verdict is Verdict.TOO_LARGE
+def test_too_large_is_told_apart(receipt_for: ReceiptFor, reply: Answer) -> None:
+    assert receipt_for(reply).verdict is Verdict.TOO_LARGE
 
 
 def test_a_request_above_the_exporters_own_limit_is_too_large(
@@ -431,7 +409,7 @@ def test_a_span_that_cannot_be_encoded_is_refused_with_the_reason(
     collector: FaultyCollector, sender_to: OpenSender, caplog: pytest.LogCaptureFixture
 ) -> None:
     receipt = sender_to(collector.traces_url).send([make_span(start_ns=-1)])
-    assert receipt.verdict is Verdict.REFUSED
+    assert receipt.verdict is Verdict.BAD_REQUEST
     assert receipt.reason.startswith("cannot be encoded: ")
     assert collector.requests == 0
     assert not caplog.records
@@ -473,7 +451,7 @@ def test_a_date_in_retry_after_is_counted_from_now(receipt_for: ReceiptFor) -> N
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("reply", "reason"),
     [
         (
             status(400, Status(message="bad span").SerializeToString(), content_type=PROTOBUF),
@@ -497,14 +475,14 @@ def test_a_date_in_retry_after_is_counted_from_now(receipt_for: ReceiptFor) -> N
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_reason_is_one_line_of_what_the_server_said(
-    receipt_for: ReceiptFor, said: Answer, reason: str
+    receipt_for: ReceiptFor, reply: Answer, reason: str
 ) -> None:
-    assert receipt_for(said).reason == reason
+    assert receipt_for(reply).reason == reason
 
 
 def test_json_that_nests_too_deeply_to_be_read_is_quoted(receipt_for: ReceiptFor) -> None:
     receipt = receipt_for(answer(400, "[" * 60_000, content_type="application/json"))
-    assert receipt.verdict is Verdict.REFUSED
+    assert receipt.verdict is Verdict.BAD_REQUEST
     assert receipt.reason.startswith("HTTP 400 Bad Request: [[[")
 
 
@@ -542,8 +520,8 @@ def test_no_secret_is_in_a_reason_in_whatever_form_a_server_repeats_it(
     receipt_for: Callable[..., Receipt], quoted: Callable[[str], str], content_type: str
 ) -> None:
     key = 'ab/cd12+34"567890/xyzq'
-    said = answer(403, quoted(key), content_type=content_type)
-    reason = receipt_for(said, headers=(("x-api-key", key),)).reason
+    reply = answer(403, quoted(key), content_type=content_type)
+    reason = receipt_for(reply, headers=(("x-api-key", key),)).reason
     assert "cd12" not in reason
     assert "***" in reason
 
@@ -582,8 +560,8 @@ def test_nothing_is_logged_whatever_comes_back(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "just-a-s3cret")
-    for said in (status(503), status(400), status(429), html(), redirect("/login"), drop()):
-        collector.answer_with(said)
+    for reply in (status(503), status(400), status(429), html(), redirect("/login"), drop()):
+        collector.answer_with(reply)
         sender_to(collector.traces_url).send([make_span()])
     sender_to(f"http://127.0.0.1:{closed_port}/").send([make_span()])
     assert caplog.text == ""
@@ -603,17 +581,17 @@ def closed_port() -> int:
 def test_one_request_is_made_for_one_send(
     collector: FaultyCollector, receipt_for: ReceiptFor
 ) -> None:
-    for said in (status(503), status(500), drop(), drop(unread=True), html()):
+    for reply in (status(503), status(500), drop(), drop(unread=True), html()):
         collector.clear()
-        receipt_for(said)
+        receipt_for(reply)
         assert collector.requests == 1
 
 
-@pytest.mark.parametrize("said", [drop(), receipt_lost()])
+@pytest.mark.parametrize("reply", [drop(), receipt_lost()])
 def test_a_connection_that_is_lost_is_for_another_try(
-    receipt_for: ReceiptFor, said: Answer
+    receipt_for: ReceiptFor, reply: Answer
 ) -> None:
-    assert receipt_for(said) == Receipt(verdict=Verdict.RETRY, reason="Connection reset by peer")
+    assert receipt_for(reply) == Receipt(verdict=Verdict.RETRY, reason="Connection reset by peer")
 
 
 def test_a_connection_that_is_lost_while_sending_is_for_another_try(
@@ -660,9 +638,9 @@ def test_an_answer_that_breaks_off_is_no_receipt(
 
 
 def test_a_status_counts_although_its_body_breaks_off(receipt_for: ReceiptFor) -> None:
-    said = Answer(status=400, rejected=None, body=b"bad span, because", cut_at=8)
-    receipt = receipt_for(said)
-    assert receipt.verdict is Verdict.REFUSED
+    reply = Answer(status=400, rejected=None, body=b"bad span, because", cut_at=8)
+    receipt = receipt_for(reply)
+    assert receipt.verdict is Verdict.BAD_REQUEST
     assert receipt.reason == "HTTP 400 Bad Request"
 
 
@@ -676,12 +654,14 @@ def test_an_unusable_address_is_for_another_try(sender_to: OpenSender) -> None:
     assert sender_to("ftp://127.0.0.1/").send([make_span()]).verdict is Verdict.RETRY
 
 
-@pytest.mark.parametrize("said", [hang(), hang(unread=True)])
+@pytest.mark.parametrize("reply", [hang(), hang(unread=True)])
 def test_a_server_that_hangs_costs_the_timeout_and_no_more(
-    receipt_for: Callable[..., Receipt], said: Answer
+    receipt_for: Callable[..., Receipt], reply: Answer
 ) -> None:
-    receipt = receipt_for(said, timeout_s=0.3)
-    assert receipt == Receipt(verdict=Verdict.RETRY, reason="no answer within 0.3 s", silent=True)
+    receipt = receipt_for(reply, timeout_s=0.3)
+    assert receipt == Receipt(
+        verdict=Verdict.RETRY, reason="no answer within 0.3 s", timed_out=True
+    )
 
 
 def test_the_timeout_of_a_call_is_used_in_place_of_the_destinations(
@@ -758,7 +738,7 @@ def test_an_answer_that_comes_late_is_not_taken_for_that_of_the_next_request(
         assert sender.send([make_span()]).verdict is Verdict.RETRY
         receipt = sender.send([make_span()])
         thread.join(10)
-    assert receipt == Receipt(verdict=Verdict.REFUSED, reason="HTTP 400 Bad Request")
+    assert receipt == Receipt(verdict=Verdict.BAD_REQUEST, reason="HTTP 400 Bad Request")
 
 
 def _read_request(connection: socket.socket) -> None:
@@ -793,7 +773,9 @@ def test_headers_that_trickle_for_ever_end_at_the_timeout(sender_to: OpenSender)
         receipt = sender_to(url, timeout_s=0.5).send([make_span()])
         done.set()
         thread.join()
-    assert receipt == Receipt(verdict=Verdict.RETRY, reason="no answer within 0.5 s", silent=True)
+    assert receipt == Receipt(
+        verdict=Verdict.RETRY, reason="no answer within 0.5 s", timed_out=True
+    )
 
 
 def test_a_server_that_reads_nothing_ends_at_the_timeout(sender_to: OpenSender) -> None:
@@ -801,7 +783,9 @@ def test_a_server_that_reads_nothing_ends_at_the_timeout(sender_to: OpenSender) 
         url = f"http://127.0.0.1:{server.getsockname()[1]}/v1/traces"
         span = make_span(attributes={"content": "x" * 20_000_000})
         receipt = sender_to(url, timeout_s=0.5).send([span])
-    assert receipt == Receipt(verdict=Verdict.RETRY, reason="no answer within 0.5 s", silent=True)
+    assert receipt == Receipt(
+        verdict=Verdict.RETRY, reason="no answer within 0.5 s", timed_out=True
+    )
 
 
 def test_a_tls_server_that_reads_nothing_ends_at_the_timeout(
@@ -812,7 +796,9 @@ def test_a_tls_server_that_reads_nothing_ends_at_the_timeout(
             secure.traces_url, certificate=files(authority.cert_pem, "ca"), timeout_s=0.5
         )
         receipt = sender.send([make_span(attributes={"content": "x" * 20_000_000})])
-    assert receipt == Receipt(verdict=Verdict.RETRY, reason="no answer within 0.5 s", silent=True)
+    assert receipt == Receipt(
+        verdict=Verdict.RETRY, reason="no answer within 0.5 s", timed_out=True
+    )
 
 
 def test_a_tls_server_that_reads_slowly_ends_at_the_timeout(
@@ -840,7 +826,7 @@ def test_a_tls_server_that_reads_slowly_ends_at_the_timeout(
         receipt = sender.send([make_span(attributes={"content": content})])
         done.set()
         thread.join(10)
-    assert receipt == Receipt(verdict=Verdict.RETRY, reason="no answer within 2 s", silent=True)
+    assert receipt == Receipt(verdict=Verdict.RETRY, reason="no answer within 2 s", timed_out=True)
     assert 0 < sum(map(len, sips)) < len(content) / 2
 
 
@@ -848,7 +834,9 @@ def test_a_tls_handshake_that_hangs_ends_at_the_timeout(sender_to: OpenSender) -
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"https://127.0.0.1:{server.getsockname()[1]}/v1/traces"
         receipt = sender_to(url, timeout_s=0.5).send([make_span()])
-    assert receipt == Receipt(verdict=Verdict.RETRY, reason="no answer within 0.5 s", silent=True)
+    assert receipt == Receipt(
+        verdict=Verdict.RETRY, reason="no answer within 0.5 s", timed_out=True
+    )
 
 
 def test_an_address_that_is_a_black_hole_leaves_time_for_the_next(
@@ -889,21 +877,6 @@ def test_a_collector_that_comes_back_is_found_again(
 
 
 # --- TLS -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Callable[[trustme.Blob, str], str]:
-    def write(blob: trustme.Blob, name: str) -> str:
-        path = tmp_path / f"{name}.pem"
-        path.write_bytes(blob.bytes())
-        return str(path)
-
-    return write
 
 
 def server_context(authority: trustme.CA, *names: str, clients: bool = False) -> ssl.SSLContext:

@@ -1,34 +1,13 @@
-"""One home with a bit of everything, one collector, and processes that sync."""
+"""Homes with a history, for faults to happen to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.support.collector import FaultyCollector
-from tests.support.fault_process import SyncProcesses
 from tests.support.homes import HomeBuilder, Subagent
-
-
-@pytest.fixture(scope="session")
-def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SyncProcesses]:
-    with SyncProcesses(tmp_path_factory.mktemp("processes")) as processes:
-        yield processes
-
-
-@pytest.fixture
-def collector() -> Iterator[FaultyCollector]:
-    with FaultyCollector() as collector:
-        yield collector
-
-
-@pytest.fixture
-def environ(collector: FaultyCollector) -> dict[str, str]:
-    """The environment of a sync that sends to `collector`."""
-    return {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
 
 
 @pytest.fixture

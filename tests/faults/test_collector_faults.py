@@ -40,10 +40,18 @@ from tests.support.fault_checks import (
 from tests.support.fault_collector import JudgingCollector
 from tests.support.fault_process import SyncProcesses
 from tests.support.fault_worker import HostProcess
-from tests.support.homes import HomeBuilder
+from tests.support.homes import BuiltRun, HomeBuilder
 from tests.support.waiting import wait_for
 
 HOUR_S = 3600.0
+
+
+def script_runs(home: HomeBuilder, first: datetime, count: int) -> list[BuiltRun]:
+    """Write runs of one script, five minutes apart."""
+    job = home.job("digest", every_minutes=5, no_agent=True)
+    runs = [home.script_run(job, first + timedelta(minutes=5 * n)) for n in range(count)]
+    home.write()
+    return runs
 
 
 def test_a_collector_that_is_down_gets_everything_when_it_is_back(
@@ -187,7 +195,7 @@ def test_retry_after_is_obeyed_even_by_an_eager_sync(
 
     for ahead_s in (0.0, 110.0):
         done = processes.sync(mixed_home.path, environ, eager=True, clock_ahead_s=ahead_s)
-        assert done.report.destinations[0].next_attempt_ns
+        assert done.report.destinations[0].next_try_ns
     assert collector.requests == 1
 
     processes.sync(mixed_home.path, environ, clock_ahead_s=121.0)
@@ -256,9 +264,7 @@ def test_only_the_poisoned_run_among_many_is_set_aside(
     processes: SyncProcesses,
 ) -> None:
     """A collector that refuses each request in which one particular run is."""
-    job = home.job("digest", every_minutes=5, no_agent=True)
-    runs = [home.script_run(job, noon + timedelta(minutes=5 * n)) for n in range(40)]
-    home.write()
+    runs = script_runs(home, noon, 40)
     poisoned = trace_id_of(runs[17].expected)
 
     def refuses_one(spans: list[SpanDict], _size: int) -> Answer:
@@ -288,10 +294,7 @@ def test_a_wrong_key_or_address_is_told_and_makes_no_flood(
     environ: dict[str, str],
     processes: SyncProcesses,
 ) -> None:
-    job = home.job("digest", every_minutes=5, no_agent=True)
-    for n in range(60):
-        home.script_run(job, noon + timedelta(minutes=5 * n))
-    home.write()
+    script_runs(home, noon, 60)
     collector.answer_with(status(code, "who are you?"))
 
     for _ in range(3):
@@ -312,10 +315,7 @@ def test_a_request_that_is_too_large_is_split(
     environ: dict[str, str],
     processes: SyncProcesses,
 ) -> None:
-    job = home.job("digest", every_minutes=5, no_agent=True)
-    for n in range(50):
-        home.script_run(job, noon + timedelta(minutes=5 * n))
-    home.write()
+    script_runs(home, noon, 50)
 
     def takes_seven(spans: list[SpanDict], _size: int) -> Answer:
         return ok() if len(roots(spans)) <= 7 else status(413)
@@ -428,7 +428,7 @@ def test_no_destination_waits_for_one_that_is_slow_or_hangs(
 
     hangs, _, _ = done.report.destinations
     assert (hangs.sent, hangs.began_failing) == (0, True)
-    assert hangs.next_attempt_ns is not None
+    assert hangs.next_try_ns is not None
     assert [d.error is None for d in done.report.destinations] == [False, True, True]
     assert_all_there_once(slow, mixed_home.expected)
     assert_all_there_once(collector, mixed_home.expected)
@@ -452,7 +452,7 @@ def test_a_gateway_reads_and_sends_new_runs_while_a_request_to_another_is_under_
             mixed_home.script_run(backup, datetime.now(UTC) - timedelta(minutes=minutes_ago))
             mixed_home.write()
             configure(mixed_home, timeout=600.0, a_hangs=hanging, b_slow=slow, c_well=collector)
-            host.tell("hook")
+            host.command("hook")
         collector.wait_until(lambda one: len(roots(one.spans)) == len(mixed_home.expected))
         assert (slow.spans, len(slow.sizes), hanging.requests) == ([], 1, 1)
 
@@ -480,8 +480,8 @@ def test_a_tick_that_leaves_sends_to_each_destination_before(
 ) -> None:
     with FaultyCollector() as other:
         configure(mixed_home, timeout=600.0, a=collector, b_hangs=hanging, c=other)
-        with HostProcess(mixed_home.path, {}, resident=False) as host:
-            host.tell("hook")
+        with HostProcess(mixed_home.path, {}, long_running=False) as host:
+            host.command("hook")
             assert host.leave() == 0
         assert_all_there_once(collector, mixed_home.expected)
         assert_all_there_once(other, mixed_home.expected)

@@ -23,8 +23,8 @@ from tests.support.fault_checks import (
     runs_of,
     trace_id_of,
 )
-from tests.support.fault_locks import held_exclusively
 from tests.support.fault_process import SyncProcesses
+from tests.support.holding import held_exclusively
 from tests.support.homes import HomeBuilder
 
 DATABASES = ("state.db", "cron/executions.db")

@@ -23,6 +23,7 @@ SLOW = JobSpec(name="slow", schedule="every 30m", prompt="Take your time FAKE:SL
 
 @pytest.fixture
 def model() -> Iterator[FakeModel]:
+    """A model that nobody has asked yet: the test waits for the slow job's request."""
     with FakeModel() as model:
         yield model
 

@@ -11,8 +11,6 @@ import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -44,6 +42,7 @@ from tests.support.hermes import (
     hermes_pristine,
     hermes_with_plugin,
 )
+from tests.support.holding import another_process
 
 pytestmark = pytest.mark.host
 
@@ -80,7 +79,7 @@ def next_tick(home: HermesHome) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     broken: Break
-    told: str | None
+    logged: str | None
     """What the host's log says of it; None for what is no news."""
     remedy: Remedy = sync
 
@@ -143,32 +142,29 @@ def lock_is_held(home: HermesHome, collector: FaultyCollector) -> Iterator[None]
         "print('held', flush=True)\n"
         "sys.stdin.read()\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
+    with another_process(code, lock):
         yield
         assert collector.requests == 0
-        holder.communicate()
 
 
 FAULTS = {
-    "collector down": Fault(broken=collector_down, told="refused"),
-    "503": Fault(broken=answering(status(503)), told="503"),
-    "429": Fault(broken=answering(status(429, retry_after=str(RETRY_AFTER_S))), told="429"),
-    "hanging": Fault(broken=answering(hang()), told="no answer within"),
-    "html": Fault(broken=answering(html()), told="html"),
-    "redirect": Fault(broken=answering(redirect("http://127.0.0.1:9/login")), told="302"),
+    "collector down": Fault(broken=collector_down, logged="refused"),
+    "503": Fault(broken=answering(status(503)), logged="503"),
+    "429": Fault(broken=answering(status(429, retry_after=str(RETRY_AFTER_S))), logged="429"),
+    "hanging": Fault(broken=answering(hang()), logged="no answer within"),
+    "html": Fault(broken=answering(html()), logged="html"),
+    "redirect": Fault(broken=answering(redirect("http://127.0.0.1:9/login")), logged="302"),
     "partial": Fault(
         broken=answering(partial(1, "span too old")),
-        told="span too old",
+        logged="span too old",
         remedy=sync_with_what_was_refused,
     ),
-    "folder not writable": Fault(broken=folder_not_writable, told="JournalError"),
-    "journal is noise": Fault(broken=journal_is_noise, told="rebuilt"),
-    "journal is a folder": Fault(broken=journal_is_a_folder, told="JournalError", remedy=next_tick),
-    "lock held": Fault(broken=lock_is_held, told=None, remedy=next_tick),
+    "folder not writable": Fault(broken=folder_not_writable, logged="JournalError"),
+    "journal is noise": Fault(broken=journal_is_noise, logged="rebuilt"),
+    "journal is a folder": Fault(
+        broken=journal_is_a_folder, logged="JournalError", remedy=next_tick
+    ),
+    "lock held": Fault(broken=lock_is_held, logged=None, remedy=next_tick),
 }
 SENT_AGAIN = {"partial"}
 """What a collector took of a request that it rejected in part, it is given once more."""
@@ -334,18 +330,18 @@ def test_no_traceback_is_in_the_hosts_logs(after: After) -> None:
 @every_fault
 def test_what_is_broken_is_told_in_one_line_of_each_log(after: After) -> None:
     """agent.log, and errors.log with the same line once more."""
-    told = [
+    logged = [
         line.partition(" WARNING ")[2]
         for line in after.logs.splitlines()
         if " WARNING " in line and PLUGIN in line.replace("_", "-")
     ]
 
-    if after.fault.told is None:
-        assert told == []
+    if after.fault.logged is None:
+        assert logged == []
     else:
-        (line,) = set(told)
-        assert len(told) == 2
-        assert after.fault.told in line
+        (line,) = set(logged)
+        assert len(logged) == 2
+        assert after.fault.logged in line
 
 
 # --- the runs ------------------------------------------------------------------------------------

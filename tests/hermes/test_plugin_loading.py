@@ -141,7 +141,7 @@ def test_the_command_in_that_line_installs_what_is_missing(repository: str, tmp_
 
 @pytest.mark.parametrize(
     "target",
-    ["plugin._watch", "worker.Worker.start", "worker.Worker._sync", "sync.sync"],
+    ["plugin._register_hooks", "worker.Worker.start", "worker.Worker._sync", "sync.sync"],
 )
 def test_even_an_exit_in_our_own_code_does_not_reach_the_host(
     target: str, model: FakeModel, tmp_path: Path

@@ -185,7 +185,7 @@ def test_a_run_links_to_those_whose_outputs_the_host_gave_it(seen: Seen) -> None
 
 
 def test_one_screen_tells_of_a_fed_run(seen: Seen) -> None:
-    told = seen.home.plugin("trace", "chain").stdout
+    screen = seen.home.plugin("trace", "chain").stdout
 
     for name in ("source", "fed"):
-        assert f"fed by    {seen.execution(name)['id']}, {name}, success" in told
+        assert f"fed by    {seen.execution(name)['id']}, {name}, success" in screen

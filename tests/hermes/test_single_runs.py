@@ -30,54 +30,58 @@ def home_for(folder: Path, model: FakeModel, endpoint: str) -> HermesHome:
     )
 
 
-def test_a_run_arrives_by_itself_and_needs_no_sync(model: FakeModel, tmp_path: Path) -> None:
-    with FaultyCollector() as sink, running_rotel(sink.endpoint, tmp_path / "rotel.log") as rotel:
+def test_a_run_arrives_by_itself_and_needs_no_sync(
+    model: FakeModel, collector: FaultyCollector, tmp_path: Path
+) -> None:
+    with running_rotel(collector.endpoint, tmp_path / "rotel.log") as rotel:
         home = home_for(tmp_path, model, rotel.http_url)
         job_id = home.create_job(job_specs(datetime.now())["delegate"])
 
         home.run_job(job_id)
         rotel.drain()
 
-        (root,) = roots(sink.spans)
+        (root,) = roots(collector.spans)
         assert root["attributes"]["hermes.cron.run.outcome"] == "success"
 
 
-def test_a_gateway_reports_a_script_which_fires_no_hook(model: FakeModel, tmp_path: Path) -> None:
-    with FaultyCollector() as sink:
-        home = home_for(tmp_path, model, sink.endpoint)
-        home.add_script("ok.sh", "echo fine\n")
-        home.create_job(JobSpec(name="s", schedule="every 5m", script="ok.sh", no_agent=True))
-        home.make_due()
+def test_a_gateway_reports_a_script_which_fires_no_hook(
+    model: FakeModel, collector: FaultyCollector, tmp_path: Path
+) -> None:
+    home = home_for(tmp_path, model, collector.endpoint)
+    home.add_script("ok.sh", "echo fine\n")
+    home.create_job(JobSpec(name="s", schedule="every 5m", script="ok.sh", no_agent=True))
+    home.make_due()
 
-        with home.gateway():
-            sink.wait_until(lambda sink: len(roots(sink.spans)) == 1)
+    with home.gateway():
+        collector.wait_until(lambda collector: len(roots(collector.spans)) == 1)
 
-        (execution,) = home.executions()
-        (root,) = roots(sink.spans)
-        assert root["attributes"]["hermes.cron.run.id"] == execution["id"]
+    (execution,) = home.executions()
+    (root,) = roots(collector.spans)
+    assert root["attributes"]["hermes.cron.run.id"] == execution["id"]
 
 
 def test_a_model_without_a_price_has_an_unknown_cost_and_not_none(
-    model: FakeModel, tmp_path: Path
+    model: FakeModel, collector: FaultyCollector, tmp_path: Path
 ) -> None:
     """The host writes 0.0 with status `unknown`."""
-    with FaultyCollector() as sink:
-        home = home_for(tmp_path, model, sink.endpoint)
-        home.configure({"model": {"default": UNPRICED_MODEL}})
-        job_id = home.create_job(job_specs(datetime.now())["ok"])
+    home = home_for(tmp_path, model, collector.endpoint)
+    home.configure({"model": {"default": UNPRICED_MODEL}})
+    job_id = home.create_job(job_specs(datetime.now())["ok"])
 
-        home.run_job(job_id)
+    home.run_job(job_id)
 
-        (session,) = home.sessions()
-        assert (session["estimated_cost_usd"], session["cost_status"]) == (0.0, "unknown")
-        (root,) = roots(sink.spans)
-        assert facts(root, "hermes.cron.cost.") == {"status": "unknown"}
+    (session,) = home.sessions()
+    assert (session["estimated_cost_usd"], session["cost_status"]) == (0.0, "unknown")
+    (root,) = roots(collector.spans)
+    assert facts(root, "hermes.cron.cost.") == {"status": "unknown"}
 
 
-def test_the_collector_of_these_tests_hands_spans_on_as_they_are(tmp_path: Path) -> None:
+def test_the_collector_of_these_tests_hands_spans_on_as_they_are(
+    collector: FaultyCollector, tmp_path: Path
+) -> None:
     """What is read behind rotel is what the plugin sent."""
     sent = request_with_everything()
-    with FaultyCollector() as sink, running_rotel(sink.endpoint, tmp_path / "rotel.log") as rotel:
+    with running_rotel(collector.endpoint, tmp_path / "rotel.log") as rotel:
         answer = requests.post(
             f"{rotel.http_url}/v1/traces",
             data=sent.SerializeToString(),
@@ -87,7 +91,7 @@ def test_the_collector_of_these_tests_hands_spans_on_as_they_are(tmp_path: Path)
         rotel.drain()
 
         assert answer.status_code == 200
-        assert sink.spans == decode_spans(sent)
+        assert collector.spans == decode_spans(sent)
 
 
 def request_with_everything() -> ExportTraceServiceRequest:
@@ -121,19 +125,18 @@ def request_with_everything() -> ExportTraceServiceRequest:
 
 
 def test_an_agent_that_began_without_its_skill_has_failed_though_hermes_says_completed(
-    model: FakeModel, tmp_path: Path
+    model: FakeModel, collector: FaultyCollector, tmp_path: Path
 ) -> None:
-    with FaultyCollector() as sink:
-        home = home_for(tmp_path, model, sink.endpoint)
-        spec = JobSpec(name="notes", schedule="every 1h", prompt="Write", skills=("no-such-skill",))
-        home.run_job(home.create_job(spec))
+    home = home_for(tmp_path, model, collector.endpoint)
+    spec = JobSpec(name="notes", schedule="every 1h", prompt="Write", skills=("no-such-skill",))
+    home.run_job(home.create_job(spec))
 
-        (execution,) = home.executions()
-        (root,) = roots(sink.spans)
+    (execution,) = home.executions()
+    (root,) = roots(collector.spans)
 
-        assert execution["status"] == "completed"
-        attributes = root["attributes"]
-        assert attributes["hermes.cron.run.outcome"] == "failure"
-        assert attributes["hermes.cron.run.outcome_source"] == "session"
-        assert attributes["error.type"] == "skill_not_found"
-        assert root["status_message"] == "Skill(s) not found and skipped: no-such-skill"
+    assert execution["status"] == "completed"
+    attributes = root["attributes"]
+    assert attributes["hermes.cron.run.outcome"] == "failure"
+    assert attributes["hermes.cron.run.outcome_source"] == "session"
+    assert attributes["error.type"] == "skill_not_found"
+    assert root["status_message"] == "Skill(s) not found and skipped: no-such-skill"

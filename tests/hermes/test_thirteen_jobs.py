@@ -476,11 +476,11 @@ def test_who_was_there_and_who_was_not_tell_the_same_of_the_run(
     names = [f"hermes.cron.run.{name}" for name in same]
     families = ("hermes.cron.cost.", "hermes.cron.model.", "gen_ai.", "error.", "cicd.pipeline.run")
 
-    def told(one: Observed) -> dict[str, object]:
+    def compared(one: Observed) -> dict[str, object]:
         attributes = one.root(key)["attributes"]
         return {n: v for n, v in attributes.items() if n in names or n.startswith(families)}
 
-    assert told(observed) == told(afterwards)
+    assert compared(observed) == compared(afterwards)
     assert (
         facts(observed.root(key), "hermes.cron.usage.").items()
         <= facts(afterwards.root(key), "hermes.cron.usage.").items()
@@ -571,12 +571,12 @@ def test_the_whole_trace_is_the_one_that_was_reviewed(observed: Observed, key: s
     ids = {observed.job(key)["id"]: "job", observed.execution(key)["id"]: "run"}
     for number, session in enumerate(observed.family(key)):
         ids[session["id"]] = f"session {number}" if number else "session"
-    told = golden(observed.trace(key), ids)
+    trace = golden(observed.trace(key), ids)
     path = GOLDEN / f"{key}.txt"
     if os.environ.get("WRITE_GOLDEN"):
-        path.write_text(told, encoding="utf-8")
+        path.write_text(trace, encoding="utf-8")
 
-    assert told == path.read_text(encoding="utf-8")
+    assert trace == path.read_text(encoding="utf-8")
 
 
 # --- all spans -----------------------------------------------------------------------------

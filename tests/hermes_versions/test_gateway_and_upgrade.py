@@ -51,47 +51,44 @@ def sources(collector: FaultyCollector) -> Counter[tuple[str, str]]:
 
 @every_version
 def test_a_gateway_reports_its_runs_by_itself(
-    version: str, model: FakeModel, tmp_path: Path
+    version: str, model: FakeModel, collector: FaultyCollector, tmp_path: Path
 ) -> None:
-    with FaultyCollector() as collector:
-        home = a_home(tmp_path, version, model, collector)
-        with home.started("gateway", "run"):
-            collector.wait_until(lambda sink: len(roots(sink.spans)) == 2)
+    home = a_home(tmp_path, version, model, collector)
+    with home.started("gateway", "run"):
+        collector.wait_until(lambda sink: len(roots(sink.spans)) == 2)
 
-        assert sources(collector) == {("script", "output"): 1, ("agent", "session"): 1}
-        assert all(
-            "hermes.cron.run.scheduled_time" in root["attributes"]
-            for root in roots(collector.spans)
-        )
+    assert sources(collector) == {("script", "output"): 1, ("agent", "session"): 1}
+    assert all(
+        "hermes.cron.run.scheduled_time" in root["attributes"] for root in roots(collector.spans)
+    )
 
 
 @every_version
 def test_brought_up_to_date_each_run_arrives_once_as_the_version_that_ran_it_tells(
-    version: str, model: FakeModel, tmp_path: Path
+    version: str, model: FakeModel, collector: FaultyCollector, tmp_path: Path
 ) -> None:
-    with FaultyCollector() as collector:
-        old = a_home(tmp_path, version, model, collector)
-        old.tick()
-        old.plugin("sync")
-        home = replace(old, hermes=hermes_with_plugin())
-        home.make_due()
-        home.tick()
-        home.plugin("sync")
-        home.plugin("sync", "--full")
+    old = a_home(tmp_path, version, model, collector)
+    old.tick()
+    old.plugin("sync")
+    home = replace(old, hermes=hermes_with_plugin())
+    home.make_due()
+    home.tick()
+    home.plugin("sync")
+    home.plugin("sync", "--full")
 
-        told = {
-            ("script", "output"): 1,
-            ("agent", "session"): 1,
-            ("script", "ledger"): 1,
-            ("agent", "ledger"): 1,
-        }
-        assert sources(collector) == told
-        assert len({root["trace_id"] for root in roots(collector.spans)}) == 4
+    expected = {
+        ("script", "output"): 1,
+        ("agent", "session"): 1,
+        ("script", "ledger"): 1,
+        ("agent", "ledger"): 1,
+    }
+    assert sources(collector) == expected
+    assert len({root["trace_id"] for root in roots(collector.spans)}) == 4
 
-        home.path.joinpath("cronalytics-otel", "journal.db").unlink()
-        home.plugin("sync")
-        assert sources(collector) == {key: 2 * count for key, count in told.items()}
-        assert len({root["trace_id"] for root in roots(collector.spans)}) == 4
+    home.path.joinpath("cronalytics-otel", "journal.db").unlink()
+    home.plugin("sync")
+    assert sources(collector) == {key: 2 * count for key, count in expected.items()}
+    assert len({root["trace_id"] for root in roots(collector.spans)}) == 4
 
 
 @every_version
@@ -99,22 +96,21 @@ def test_brought_up_to_date_each_run_arrives_once_as_the_version_that_ran_it_tel
     "calls", [5, 6], ids=["answers on its last turn", "is asked for a summary"]
 )
 def test_no_answer_of_an_agent_that_used_its_last_turn_leaves_as_an_error(
-    version: str, calls: int, model: FakeModel, tmp_path: Path
+    version: str, calls: int, model: FakeModel, collector: FaultyCollector, tmp_path: Path
 ) -> None:
     """Before 0.18 the host calls these runs failed, and gives the answer for the error."""
-    with FaultyCollector() as collector:
-        home = HermesHome.make(
-            tmp_path / "home",
-            hermes_with_plugin(version),
-            model_url=model.url,
-            environment={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint},
-        )
-        home.create_job(JobSpec(name="deep", schedule="every 5m", prompt=f"Dig FAKE:MULTI={calls}"))
-        home.make_due()
-        home.tick()
-        home.plugin("sync")
-        (job,) = home.jobs()
-        (root,) = roots(collector.spans)
+    home = HermesHome.make(
+        tmp_path / "home",
+        hermes_with_plugin(version),
+        model_url=model.url,
+        environment={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint},
+    )
+    home.create_job(JobSpec(name="deep", schedule="every 5m", prompt=f"Dig FAKE:MULTI={calls}"))
+    home.make_due()
+    home.tick()
+    home.plugin("sync")
+    (job,) = home.jobs()
+    (root,) = roots(collector.spans)
 
     raises = tuple(map(int, version.split("."))) < (0, 18)
     assert job["last_error"] == (f"RuntimeError: {ANSWER}" if raises else None)

@@ -312,9 +312,9 @@ def test_tokens_cost_and_counts_are_the_sums_of_the_sessions(host: OldHost, key:
     cost = {"total": pytest.approx(sum(priced), rel=1e-12), "status": "estimated"}
     run = facts(root, "hermes.cron.run.")
 
-    told = facts(root, "hermes.cron.usage.")
-    told.pop("unattributed_tokens", None)
-    assert told == (usage_of(family) if family else {})
+    usage = facts(root, "hermes.cron.usage.")
+    usage.pop("unattributed_tokens", None)
+    assert usage == (usage_of(family) if family else {})
     assert {name: run.get(name) for name in counts} == (counts if family else dict.fromkeys(counts))
     assert facts(root, "hermes.cron.cost.") == (cost if priced else {})
 
@@ -359,17 +359,17 @@ def test_the_steps_are_the_host_s_messages(host: OldHost, key: str) -> None:
             and not span["attributes"].get("hermes.cron.step.unfinished")
         ]
         expected = expected_steps(host.again, session)
-        for told, true in zip(children, expected, strict=True):
+        for child, true in zip(children, expected, strict=True):
             if is_untimed(host, session):
                 (_, *below) = host.again.family(key)
                 if below and session is not below[0]:
-                    true["end_ns"] = told["end_ns"]  # it was over when the subagent began
-                    true["start_ns"] = told["start_ns"]
+                    true["end_ns"] = child["end_ns"]  # it was over when the subagent began
+                    true["start_ns"] = child["start_ns"]
                 else:
                     true["start_ns"] = true["end_ns"]
             elif host.version < (0, 17):
                 true["start_ns"] = near(session["started_at"])
-            assert told == true
+            assert child == true
 
 
 @every_agent

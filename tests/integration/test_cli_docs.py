@@ -14,7 +14,7 @@ import pytest
 from cronalytics_otel.cli import add_arguments
 from cronalytics_otel.cli.errors import ExitStatus
 from cronalytics_otel.model import Outcome
-from tests.support.cli import DIGEST, LOST, Cli, commands, fill
+from tests.support.cli import DIGEST, LOST, Cli, fill
 from tests.support.collector import FaultyCollector, status
 from tests.support.homes import HomeBuilder
 
@@ -22,20 +22,17 @@ DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8
 
 
 @pytest.fixture
-def cli(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Cli]:
-    """A home with steps, a link to a previous run, and a destination that has refused a run."""
-    with commands(tmp_path, monkeypatch, capsys) as cli, FaultyCollector() as collector:
-        builder = HomeBuilder(cli.home.path)
-        job_id = builder.job("nightly digest", every_minutes=60, job_id=DIGEST.job_id)
-        built = builder.agent_run(job_id, datetime(2026, 1, 31, 6, 0, 4, tzinfo=UTC))
-        builder.write()
-        fill(cli.home, LOST, replace(DIGEST, session_id=built.expected.session_id))
-        monkeypatch.delenv("OTEL_TRACES_EXPORTER")
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
-        collector.answer_with(status(400))
-        yield cli
+def cli(empty: Cli, collector: FaultyCollector, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """A home with steps, a link to a previous run, and a destination that refuses each run."""
+    builder = HomeBuilder(empty.home.path)
+    job_id = builder.job("nightly digest", every_minutes=60, job_id=DIGEST.job_id)
+    built = builder.agent_run(job_id, datetime(2026, 1, 31, 6, 0, 4, tzinfo=UTC))
+    builder.write()
+    fill(empty.home, LOST, replace(DIGEST, session_id=built.expected.session_id))
+    monkeypatch.delenv("OTEL_TRACES_EXPORTER")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+    collector.answer_with(status(400))
+    return empty
 
 
 def keys(value: object) -> Iterator[str]:
@@ -82,5 +79,5 @@ def test_every_option_is_documented_where_its_command_is() -> None:
 
 def test_every_outcome_and_exit_status_is_documented() -> None:
     assert all(f"`{outcome}`" in section("runs") for outcome in Outcome)
-    documented = section("For all commands")
-    assert all(re.search(rf"\b{int(code)}\s", documented) for code in ExitStatus)
+    text = section("For all commands")
+    assert all(re.search(rf"\b{int(code)}\s", text) for code in ExitStatus)

@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal.facts import HERMES_VERSION
 from cronalytics_otel.journal.instance import FILE_NAME, instance_of
-from tests.support.cli import DIGEST, HOUR, NOW_NS, Cli, commands, fill
+from tests.support.cli import DIGEST, HOUR, NOW_NS, Cli, fill
 from tests.support.collector import FaultyCollector, html, partial, status
 from tests.support.homes import HomeBuilder
 
@@ -25,32 +24,17 @@ ENABLED = {"plugins": {"enabled": ["cronalytics-otel"]}}
 
 
 @pytest.fixture
-def collector() -> Iterator[FaultyCollector]:
-    with FaultyCollector() as collector:
-        yield collector
-
-
-@pytest.fixture
-def bare(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Cli]:
-    """A home in which Hermes has never run a job."""
-    with commands(tmp_path, monkeypatch, capsys) as cli:
-        yield cli
-
-
-@pytest.fixture
-def cli(bare: Cli, collector: FaultyCollector, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def cli(empty: Cli, collector: FaultyCollector, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """A home in which all is well, and a collector."""
-    builder = HomeBuilder(bare.home.path, config=ENABLED)
+    builder = HomeBuilder(empty.home.path, config=ENABLED)
     job_id = builder.job("nightly digest", every_minutes=1440)
     builder.agent_run(job_id, datetime(2026, 1, 30, 6, 0, tzinfo=UTC))
     builder.write()
-    install_into(bare.home)
-    fill(bare.home, DIGEST, facts={HERMES_VERSION: "0.19.0"})
+    install_into(empty.home)
+    fill(empty.home, DIGEST, facts={HERMES_VERSION: "0.19.0"})
     monkeypatch.delenv("OTEL_TRACES_EXPORTER")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
-    return bare
+    return empty
 
 
 def install_into(home: Home) -> None:
@@ -68,10 +52,10 @@ def checks(cli: Cli) -> dict[str, tuple[str, str, str | None]]:
 
 
 def test_when_all_is_well(cli: Cli, collector: FaultyCollector) -> None:
-    said = cli("doctor")
+    result = cli("doctor")
 
     home = cli.home
-    steady = [re.sub(r"in \d+ ms|(?<= )\d+\.\d+\.\d+", "…", line) for line in said.lines]
+    steady = [re.sub(r"in \d+ ms|(?<= )\d+\.\d+\.\d+", "…", line) for line in result.lines]
     assert steady == [
         f"✓ home         {home.path} (profile default)",
         "✓ packages     cronalytics-otel …, opentelemetry-sdk …",
@@ -90,7 +74,7 @@ def test_when_all_is_well(cli: Cli, collector: FaultyCollector) -> None:
         "",
         "14 checks: all is well",
     ]
-    assert (said.status, said.err) == (0, "")
+    assert (result.status, result.err) == (0, "")
 
 
 def test_the_test_span_says_that_it_is_one(cli: Cli, collector: FaultyCollector) -> None:
@@ -109,12 +93,14 @@ def test_checks_that_fail_have_a_fix_below_and_count(cli: Cli, collector: Faulty
     collector.answer_with(status(401, "no key"))
     (cli.home.path / "config.yaml").write_text("{}")
 
-    said = cli("doctor")
+    result = cli("doctor")
 
-    assert "✗ plugin       not enabled: runs are sent only by `cronalytics-otel sync`" in said.lines
-    assert "               fix: hermes plugins enable cronalytics-otel" in said.lines
-    assert said.lines[-1] == "14 checks: 2 failed, 0 warnings"
-    assert said.status == 1
+    assert (
+        "✗ plugin       not enabled: runs are sent only by `cronalytics-otel sync`" in result.lines
+    )
+    assert "               fix: hermes plugins enable cronalytics-otel" in result.lines
+    assert result.lines[-1] == "14 checks: 2 failed, 0 warnings"
+    assert result.status == 1
 
 
 # The host.
@@ -124,37 +110,37 @@ def test_a_folder_that_is_no_hermes_home_ends_it(cli: Cli, tmp_path: Path) -> No
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
 
-    said = cli("doctor", "--home", str(elsewhere))
+    result = cli("doctor", "--home", str(elsewhere))
 
-    assert said.lines == [
+    assert result.lines == [
         f"✗ home         {elsewhere} is no Hermes home: there is no config.yaml, state.db or cron/",
         "               fix: Name it with --home or HERMES_HOME.",
         "",
         "1 check: 1 failed, 0 warnings",
     ]
-    assert said.status == 1
+    assert result.status == 1
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_home_without_a_run_is_no_failure(bare: Cli) -> None:
-    install_into(bare.home)
+def test_a_home_without_a_run_is_no_failure(empty: Cli) -> None:
+    install_into(empty.home)
 
-    found = checks(bare)
+    found = checks(empty)
 
     assert found["jobs"][0] == found["sessions"][0] == found["journal"][0] == "warning"
     assert found["journal"][2] == "cronalytics-otel sync"
     assert found["destinations"][0] == "warning"
-    said = bare("doctor")
-    assert said.status == 0
-    assert said.lines[-1].endswith("checks: 0 failed, 7 warnings")
-    assert not bare.home.plugin_folder.exists()
+    result = empty("doctor")
+    assert result.status == 0
+    assert result.lines[-1].endswith("checks: 0 failed, 7 warnings")
+    assert not empty.home.plugin_folder.exists()
 
 
-def test_a_hermes_in_another_environment_is_a_warning(bare: Cli) -> None:
+def test_a_hermes_in_another_environment_is_a_warning(empty: Cli) -> None:
     if "hermes-agent" in {d.name for d in importlib.metadata.distributions()}:
         pytest.fail("these tests run without Hermes in their own environment")
 
-    state, detail, _ = checks(bare)["hermes"]
+    state, detail, _ = checks(empty)["hermes"]
 
     assert state == "warning"
     assert "not in the Python of this command" in detail
@@ -178,15 +164,15 @@ def test_the_plugin_is_enabled_as_the_host_decides_it(cli: Cli, config: str, sta
 
 
 def test_an_enabled_plugin_that_nobody_can_find_is_a_warning(
-    bare: Cli, monkeypatch: pytest.MonkeyPatch
+    empty: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one stub: what is installed beside these tests differs from place to place."""
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: ())
 
-    state, detail, _ = checks(bare)["plugin"]
+    state, detail, _ = checks(empty)["plugin"]
 
     assert state == "warning"
-    assert f"neither in {bare.home.path / 'plugins'} nor installed" in detail
+    assert f"neither in {empty.home.path / 'plugins'} nor installed" in detail
 
 
 def test_files_that_cannot_be_read_are_failures(cli: Cli) -> None:
@@ -316,14 +302,14 @@ plugins:
 """
     )
 
-    said = cli("doctor")
+    result = cli("doctor")
 
-    assert [line.split()[1:3] for line in said.lines if "to " in line][:2] == [
+    assert [line.split()[1:3] for line in result.lines if "to " in line][:2] == [
         ["to", "one"],
         ["to", "two"],
     ]
     assert collector.requests == 2
-    assert "hunter" not in said.out + said.err
+    assert "hunter" not in result.out + result.err
 
 
 def test_the_switch_that_turns_everything_off_is_respected(

@@ -29,6 +29,9 @@ from tests.support.collector import FaultyCollector, hang
 from tests.support.homes import HomeBuilder
 
 PROGRAM = "import sys; from cronalytics_otel.cli import main; sys.exit(main())"
+CATCHING_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+"""Python's default. A shell without job control starts what runs in the background (`make test &`)
+with SIGINT ignored; Python then leaves it so, and its child processes inherit that."""
 TIMEOUT_S = 60
 
 
@@ -37,12 +40,6 @@ def home(tmp_path: Path) -> Home:
     home = new_home(tmp_path / "home")
     fill(home, SCRIPT, DIGEST, NO_KEY)
     return home
-
-
-@pytest.fixture
-def collector() -> Iterator[FaultyCollector]:
-    with FaultyCollector() as collector:
-        yield collector
 
 
 def environ(home: Home, more: Mapping[str, str]) -> dict[str, str]:
@@ -67,8 +64,9 @@ def run(
 
 
 def start(home: Home, *args: str, **env: str) -> subprocess.Popen[str]:
+    """Start the command in a process that can be interrupted."""
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *args],
+        [sys.executable, "-c", CATCHING_SIGINT + PROGRAM, *args],
         env=environ(home, env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -252,10 +250,10 @@ def test_a_home_that_cannot_be_read_is_told_with_its_path(
 
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    message = done.stdout if args == ("doctor",) else done.stderr
-    assert f"{home.path / folder}" in message
-    assert "Permission denied" in message
-    assert "Hermes home" not in message
+    shown = done.stdout if args == ("doctor",) else done.stderr
+    assert f"{home.path / folder}" in shown
+    assert "Permission denied" in shown
+    assert "Hermes home" not in shown
 
 
 @pytest.mark.parametrize("args", [("status", "--json"), ("doctor", "--json")])
@@ -276,19 +274,19 @@ def test_a_folder_of_the_host_that_cannot_be_read_is_a_fault_of_its_files(
 
 
 @pytest.mark.parametrize(
-    ("named", "message"),
+    ("named", "error"),
     [
         ("~nobody-of-that-name/x", "error: The Hermes home cannot be found: "),
         ("x" * 5000, "error: /"),
     ],
 )
-def test_a_home_that_cannot_be_is_reported(home: Home, named: str, message: str) -> None:
+def test_a_home_that_cannot_be_is_told(home: Home, named: str, error: str) -> None:
     for args in COMMANDS:
         done = run(home, *args, "--home", named)
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
         if args != ("doctor",) or "~" in named:
-            assert done.stderr.startswith(message)
+            assert done.stderr.startswith(error)
             assert "--home" in done.stderr
 
 

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -22,17 +20,8 @@ from tests.support.cli import (
     SCRIPT,
     SECOND,
     Cli,
-    commands,
     fill,
 )
-
-
-@pytest.fixture
-def empty(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Cli]:
-    with commands(tmp_path, monkeypatch, capsys) as cli:
-        yield cli
 
 
 @pytest.fixture
@@ -105,19 +94,19 @@ def test_the_table_keeps_the_width_of_the_terminal(
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
 
-    said = cli("runs")
+    result = cli("runs")
 
-    assert said.out == expected
-    assert (said.status, said.err) == (0, "")
-    table = said.lines[: said.lines.index("")]
+    assert result.out == expected
+    assert (result.status, result.err) == (0, "")
+    table = result.lines[: result.lines.index("")]
     assert max(map(len, table)) <= int(columns)
 
 
 def test_piped_every_column_is_there_and_nothing_is_cut(cli: Cli) -> None:
-    said = cli("runs")
+    result = cli("runs")
 
-    assert said.out == PIPED
-    assert said.status == 0
+    assert result.out == PIPED
+    assert result.status == 0
 
 
 def test_a_session_id_is_shown_whole_and_the_rest_makes_room(
@@ -206,10 +195,10 @@ def test_twenty_are_shown_unless_more_are_asked_for(empty: Cli) -> None:
 
 
 def test_no_match_is_said_and_is_no_failure(cli: Cli) -> None:
-    said = cli("runs", "--job", "nobody")
+    result = cli("runs", "--job", "nobody")
 
-    assert (said.status, said.out) == (0, "")
-    assert said.err == (
+    assert (result.status, result.out) == (0, "")
+    assert result.err == (
         "No run matches, of 4 runs that are known; the newest ended 2026-01-31 07:03:09.\n"
     )
 
@@ -217,17 +206,17 @@ def test_no_match_is_said_and_is_no_failure(cli: Cli) -> None:
 def test_an_empty_journal_says_what_to_run(empty: Cli) -> None:
     fill(empty.home)
 
-    said = empty("runs")
+    result = empty("runs")
 
-    assert (said.status, said.out) == (0, "")
-    assert said.err == "No run is known yet: `cronalytics-otel sync` reads what Hermes has.\n"
+    assert (result.status, result.out) == (0, "")
+    assert result.err == "No run is known yet: `cronalytics-otel sync` reads what Hermes has.\n"
 
 
 def test_without_a_journal_it_says_what_to_run_and_makes_none(empty: Cli) -> None:
-    said = empty("runs")
+    result = empty("runs")
 
-    assert (said.status, said.out) == (1, "")
-    assert said.err == (
+    assert (result.status, result.out) == (1, "")
+    assert result.err == (
         f"error: There is no journal yet: {empty.home.journal} does not exist.\n"
         "  Run `cronalytics-otel sync`: it reads the history that Hermes still has.\n"
     )
@@ -237,11 +226,11 @@ def test_without_a_journal_it_says_what_to_run_and_makes_none(empty: Cli) -> Non
 def test_a_folder_that_is_no_hermes_home_is_named(empty: Cli) -> None:
     (empty.home.path / "config.yaml").unlink()
 
-    said = empty("runs")
+    result = empty("runs")
 
-    assert (said.status, said.out) == (1, "")
-    assert said.err.startswith(f"error: {empty.home.path} is no Hermes home")
-    assert "--home" in said.err
+    assert (result.status, result.out) == (1, "")
+    assert result.err.startswith(f"error: {empty.home.path} is no Hermes home")
+    assert "--home" in result.err
 
 
 def test_a_journal_that_is_no_database_is_told_and_left_to_the_next_sync(empty: Cli) -> None:
@@ -252,11 +241,11 @@ def test_a_journal_that_is_no_database_is_told_and_left_to_the_next_sync(empty: 
     damaged = b"this is no database\n" * 500
     empty.home.journal.write_bytes(damaged)
 
-    said = empty("runs")
+    result = empty("runs")
 
-    assert said.status == 1
-    assert "the next sync moves it aside and makes a new one" in said.err
-    assert "Run `cronalytics-otel sync`" in said.err
+    assert result.status == 1
+    assert "the next sync moves it aside and makes a new one" in result.err
+    assert "Run `cronalytics-otel sync`" in result.err
     assert empty.home.journal.read_bytes() == damaged
 
 
@@ -268,10 +257,10 @@ def test_a_journal_of_a_newer_version_is_named_once_and_no_sync_is_advised(
     with closing(sqlite3.connect(empty.home.journal)) as connection, connection:
         connection.execute("INSERT INTO migration VALUES ('m9999_of_the_future', '2030-01-01')")
 
-    said = empty(*args)
+    result = empty(*args)
 
-    assert (said.status, said.out) == (1, "")
-    assert said.err == (
+    assert (result.status, result.out) == (1, "")
+    assert result.err == (
         f"error: {empty.home.journal}: the journal was written by a newer cronalytics-otel"
         " (m9999_of_the_future): update this one\n"
     )
@@ -280,10 +269,10 @@ def test_a_journal_of_a_newer_version_is_named_once_and_no_sync_is_advised(
 def test_a_folder_in_place_of_the_journal_is_told(empty: Cli) -> None:
     empty.home.journal.mkdir(parents=True)
 
-    said = empty("runs")
+    result = empty("runs")
 
-    assert said.status == 1
-    assert said.err == (
+    assert result.status == 1
+    assert result.err == (
         f"error: {empty.home.journal}: the journal cannot be used: unable to open database file;"
         " this user must be able to read and write it and its folder\n"
     )
@@ -296,10 +285,10 @@ def test_so_large_a_limit_is_all(cli: Cli) -> None:
 
 @pytest.mark.parametrize("args", [("runs", "--job", "\udcff"), ("trace", "\udcff")])
 def test_what_is_no_text_is_wrong_usage(cli: Cli, args: tuple[str, ...]) -> None:
-    said = cli(*args)
+    result = cli(*args)
 
-    assert (said.status, said.out) == (2, "")
-    assert said.err.endswith("'\\udcff' is no text in UTF-8\n")
+    assert (result.status, result.out) == (2, "")
+    assert result.err.endswith("'\\udcff' is no text in UTF-8\n")
 
 
 @pytest.mark.parametrize("name", ["ÄRGER BACKUP", "ärger backup", "Ärger Backup"])
@@ -425,9 +414,9 @@ def test_json_has_every_fact_with_null_for_unknown(cli: Cli) -> None:
 
 
 def test_json_without_a_match_is_an_empty_list(cli: Cli) -> None:
-    said = cli("runs", "--json", "--job", "nobody")
+    result = cli("runs", "--json", "--job", "nobody")
 
-    assert (said.json, said.err, said.status) == ([], "", 0)
+    assert (result.json, result.err, result.status) == ([], "", 0)
 
 
 def test_a_skipped_run_tells_which_no_its_gate_gave(empty: Cli) -> None:

@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,20 +22,11 @@ from tests.support.cli import (
     SCRIPT,
     SECOND,
     Cli,
-    commands,
     fill,
 )
 from tests.support.homes import HomeBuilder
 
 ENDPOINT = "https://collector.example/v1/traces"
-
-
-@pytest.fixture
-def empty(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Cli]:
-    with commands(tmp_path, monkeypatch, capsys) as cli:
-        yield cli
 
 
 @pytest.fixture
@@ -66,11 +56,11 @@ def test_everything_that_is_known(cli: Cli) -> None:
     for name in ("state.db", "cron/executions.db", "cron/jobs.json"):
         assert (cli.home.path / name).exists()
 
-    said = cli("status")
+    result = cli("status")
 
     home = cli.home
     size = home.journal.stat().st_size
-    assert [line for line in said.lines if "changed" not in line] == [
+    assert [line for line in result.lines if "changed" not in line] == [
         "Hermes",
         f"  home       {home.path} (profile default)",
         "  version    –",
@@ -92,8 +82,8 @@ def test_everything_that_is_known(cli: Cli) -> None:
         "  delivered  0, last receipt never",
         "  pending    4, the oldest ended 1 d 01 h ago",
     ]
-    assert said.lines[7].endswith(", read 2026-01-31 08:59:00")
-    assert (said.status, said.err) == (0, "")
+    assert result.lines[7].endswith(", read 2026-01-31 08:59:00")
+    assert (result.status, result.err) == (0, "")
 
 
 def test_a_destination_that_has_everything(cli: Cli) -> None:
@@ -113,9 +103,9 @@ def fail(outbox: Any, since_ns: int, *, asked_to_wait: bool) -> None:
             1,
             "503 Service Unavailable",
             now_ns=at_ns,
-            next_attempt_ns=NOW_NS + 30 * SECOND,
+            next_try_ns=NOW_NS + 30 * SECOND,
             asked_to_wait=asked_to_wait,
-            silent=False,
+            timed_out=False,
         )
 
 
@@ -221,9 +211,9 @@ def test_the_switch_that_turns_everything_off_is_shown(
 def test_files_that_are_not_there_are_no_fault(empty: Cli) -> None:
     fill(empty.home)
 
-    said = empty("status")
+    result = empty("status")
 
-    lines = said.lines
+    lines = result.lines
     assert lines[lines.index("Sources") + 1 : lines.index("Journal") - 1] == [
         f"– jobs       {empty.home.jobs}",
         "             not there: Hermes has no cron job yet",
@@ -234,7 +224,7 @@ def test_files_that_are_not_there_are_no_fault(empty: Cli) -> None:
         f"– output     {empty.home.outputs}",
         "             not there: no job has run yet",
     ]
-    assert said.status == 0
+    assert result.status == 0
 
 
 def test_a_file_that_cannot_be_read_is_a_failure_that_names_it(cli: Cli) -> None:
@@ -246,14 +236,14 @@ def test_a_file_that_cannot_be_read_is_a_failure_that_names_it(cli: Cli) -> None
     ledger.close()
     fill(cli.home)  # as the next sync of the gateway sees them
 
-    said = cli("status")
+    result = cli("status")
 
-    faults = [line for line in said.lines if line.startswith("✗")]
+    faults = [line for line in result.lines if line.startswith("✗")]
     assert [fault.split()[1] for fault in faults] == ["jobs", "ledger", "sessions"]
     assert f"{cli.home.jobs} is no valid JSON" in faults[0]
     assert "lacks columns job_id, claimed_at" in faults[1]
     assert f"{cli.home.state_db} is damaged" in faults[2]
-    assert said.status == 1
+    assert result.status == 1
 
 
 def test_problems_of_the_last_sync_and_of_the_configuration_are_failures(cli: Cli) -> None:
@@ -261,18 +251,18 @@ def test_problems_of_the_last_sync_and_of_the_configuration_are_failures(cli: Cl
     config.write_text("plugins: {entries: {cronalytics-otel: {max_age_day: 3}}}\n")
     fill(cli.home, facts={PROBLEMS: ("state.db is locked: it is read at the next sync",)})
 
-    said = cli("status")
+    result = cli("status")
 
-    assert "✗ problem    state.db is locked: it is read at the next sync" in said.lines
-    assert "did you mean max_age_days?" in said.lines[-1]
-    assert said.status == 1
+    assert "✗ problem    state.db is locked: it is read at the next sync" in result.lines
+    assert "did you mean max_age_days?" in result.lines[-1]
+    assert result.status == 1
 
 
 def test_without_a_journal_it_says_what_to_run(empty: Cli) -> None:
-    said = empty("status")
+    result = empty("status")
 
-    assert (said.status, said.out) == (1, "")
-    assert "Run `cronalytics-otel sync`" in said.err
+    assert (result.status, result.out) == (1, "")
+    assert "Run `cronalytics-otel sync`" in result.err
     assert not empty.home.plugin_folder.exists()
 
 
@@ -283,9 +273,9 @@ def test_json_has_the_same_facts(cli: Cli) -> None:
 
     with_outbox(cli, act)
 
-    said = cli("status", "--json")
+    result = cli("status", "--json")
 
-    shape = said.json
+    shape = result.json
     assert [set(source) for source in shape["sources"]] == [
         {"name", "path", "exists", "fault", "changed_at"}
     ] * 4
@@ -334,7 +324,7 @@ def test_json_has_the_same_facts(cli: Cli) -> None:
         "content_jobs": {},
         "config_problems": [],
     }
-    assert said.status == 1
+    assert result.status == 1
 
 
 def test_a_job_that_no_scheduler_has_started_is_overdue(cli: Cli) -> None:

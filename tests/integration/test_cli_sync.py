@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,29 +11,20 @@ import pytest
 from cronalytics_otel.cli.terminal import Terminal
 from cronalytics_otel.cli.views.progress import ProgressLines
 from cronalytics_otel.lock import sync_lock
-from tests.support.cli import Cli, commands
+from tests.support.cli import Cli
 from tests.support.collector import FaultyCollector, status
 from tests.support.homes import HomeBuilder
 
 
 @pytest.fixture
-def collector() -> Iterator[FaultyCollector]:
-    with FaultyCollector() as collector:
-        yield collector
-
-
-@pytest.fixture
-def silent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Cli]:
+def silent(empty: Cli) -> Cli:
     """A home with three runs, days apart, and no destination."""
-    with commands(tmp_path, monkeypatch, capsys) as cli:
-        builder = HomeBuilder(cli.home.path)
-        job_id = builder.job("nightly digest", every_minutes=1440)
-        for day in (10, 20, 30):
-            builder.agent_run(job_id, datetime(2026, 1, day, 6, 0, tzinfo=UTC), cost=0.01)
-        builder.write()
-        yield cli
+    builder = HomeBuilder(empty.home.path)
+    job_id = builder.job("nightly digest", every_minutes=1440)
+    for day in (10, 20, 30):
+        builder.agent_run(job_id, datetime(2026, 1, day, 6, 0, tzinfo=UTC), cost=0.01)
+    builder.write()
+    return empty
 
 
 @pytest.fixture
@@ -50,28 +40,28 @@ def roots(collector: FaultyCollector) -> int:
 
 
 def test_it_reads_and_sends_and_sums_up(cli: Cli, collector: FaultyCollector) -> None:
-    said = cli("sync")
+    result = cli("sync")
 
-    assert said.lines == ["3 new runs, 0 still open", "✓ default: 3 sent, 0 pending"]
-    assert (said.status, said.err) == (0, "")
+    assert result.lines == ["3 new runs, 0 still open", "✓ default: 3 sent, 0 pending"]
+    assert (result.status, result.err) == (0, "")
     assert roots(collector) == 3
 
 
 def test_a_second_one_has_nothing_to_do(cli: Cli, collector: FaultyCollector) -> None:
     cli("sync")
 
-    said = cli("sync")
+    result = cli("sync")
 
-    assert said.lines == ["0 new runs, 0 still open", "✓ default: 0 sent, 0 pending"]
-    assert said.status == 0
+    assert result.lines == ["0 new runs, 0 still open", "✓ default: 0 sent, 0 pending"]
+    assert result.status == 0
     assert roots(collector) == 3
 
 
 def test_without_a_destination_the_journal_is_filled_all_the_same(silent: Cli) -> None:
-    said = silent("sync")
+    result = silent("sync")
 
-    assert (said.status, said.lines) == (0, ["3 new runs, 0 still open"])
-    assert said.err == "There is no destination: runs are kept in the journal alone.\n"
+    assert (result.status, result.lines) == (0, ["3 new runs, 0 still open"])
+    assert result.err == "There is no destination: runs are kept in the journal alone.\n"
     assert len(silent("runs", "--json").json) == 3
 
 
@@ -80,9 +70,9 @@ def test_the_switch_that_turns_everything_off_is_told(
 ) -> None:
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
 
-    said = cli("sync")
+    result = cli("sync")
 
-    assert said.err == "OTEL_SDK_DISABLED is true: nothing was sent.\n"
+    assert result.err == "OTEL_SDK_DISABLED is true: nothing was sent.\n"
     assert collector.requests == 0
 
 
@@ -91,13 +81,13 @@ def test_a_failing_destination_is_told_and_is_a_failure(
 ) -> None:
     collector.answer_with(status(503))
 
-    said = cli("sync")
+    result = cli("sync")
 
-    assert said.lines[:2] == ["3 new runs, 0 still open", "✗ default: 0 sent, 3 pending"]
-    assert "503" in said.lines[2]
-    assert collector.traces_url in said.lines[2]
-    assert said.lines[3].startswith("  next try in ")
-    assert said.status == 1
+    assert result.lines[:2] == ["3 new runs, 0 still open", "✗ default: 0 sent, 3 pending"]
+    assert "503" in result.lines[2]
+    assert collector.traces_url in result.lines[2]
+    assert result.lines[3].startswith("  next try in ")
+    assert result.status == 1
 
 
 def test_a_person_who_asks_is_not_put_off_by_our_own_back_off(
@@ -115,10 +105,10 @@ def test_a_wait_that_the_server_asked_for_is_kept_and_is_a_failure(
     collector.answer_next(status(429, retry_after="60"))
     cli("sync")
 
-    said = cli("sync")
+    result = cli("sync")
 
-    assert said.lines[1:] == ["✗ default: 0 sent, 3 pending", "  next try in 1 m 00 s"]
-    assert said.status == 1
+    assert result.lines[1:] == ["✗ default: 0 sent, 3 pending", "  next try in 1 m 00 s"]
+    assert result.status == 1
     assert collector.requests == 1
 
 
@@ -138,16 +128,16 @@ def test_retry_refused_sends_it(cli: Cli, collector: FaultyCollector) -> None:
     collector.answer_next(*[status(400)] * 5)
     cli("sync")
 
-    said = cli("sync", "--retry-refused")
+    result = cli("sync", "--retry-refused")
 
-    assert said.lines[-1] == "✓ default: 3 sent, 0 pending"
+    assert result.lines[-1] == "✓ default: 3 sent, 0 pending"
     assert roots(collector) == 3
 
 
 def test_since_leaves_older_runs_pending(cli: Cli, collector: FaultyCollector) -> None:
-    said = cli("sync", "--since", "15d")
+    result = cli("sync", "--since", "15d")
 
-    assert said.lines[-1] == "✓ default: 2 sent, 1 pending"
+    assert result.lines[-1] == "✓ default: 2 sent, 1 pending"
     assert roots(collector) == 2
 
 
@@ -158,20 +148,20 @@ def test_runs_may_wait_for_as_long_as_can_be_said(cli: Cli, days: str) -> None:
         f"plugins: {{entries: {{cronalytics-otel: {options}}}}}"
     )
 
-    said = cli("sync")
+    result = cli("sync")
 
-    assert (said.status, said.err) == (0, "")
+    assert (result.status, result.err) == (0, "")
 
 
 def test_a_dry_run_changes_nothing(cli: Cli, collector: FaultyCollector) -> None:
-    said = cli("sync", "--dry-run")
+    result = cli("sync", "--dry-run")
 
-    assert said.lines == [
+    assert result.lines == [
         "3 new runs found, 0 still open",
         "✓ default: 3 to send",
         "Dry run: nothing was written, nothing was sent.",
     ]
-    assert said.status == 0
+    assert result.status == 0
     assert collector.requests == 0
     assert not cli.home.journal.exists()
 
@@ -191,10 +181,10 @@ def test_a_damaged_journal_is_moved_aside_and_told(cli: Cli) -> None:
     for file in cli.home.plugin_folder.glob("journal.db*"):
         file.write_bytes(b"this is no database\n" * 500)
 
-    said = cli("sync")
+    result = cli("sync")
 
-    assert said.lines[0].startswith("The journal was damaged (")
-    assert said.lines[1] == "3 new runs, 0 still open"
+    assert result.lines[0].startswith("The journal was damaged (")
+    assert result.lines[1] == "3 new runs, 0 still open"
 
 
 @pytest.mark.parametrize("damage", ["all of it", "a page of it"])
@@ -207,51 +197,51 @@ def test_a_dry_run_leaves_a_damaged_journal_where_it_is(
     cli.home.journal.write_bytes(noise if damage == "all of it" else content[:4096] + noise)
     before = {path: path.read_bytes() for path in cli.home.plugin_folder.iterdir()}
 
-    said = cli("sync", "--dry-run")
+    result = cli("sync", "--dry-run")
 
     assert {path: path.read_bytes() for path in cli.home.plugin_folder.iterdir()} == before
-    assert said.lines == [
+    assert result.lines == [
         "3 new runs found, 0 still open",
         "✓ default: 3 to send",
         "Dry run: nothing was written, nothing was sent.",
     ]
-    assert said.err.startswith(f"warning: {cli.home.journal}: the journal cannot be used: ")
-    assert said.err.endswith("the next sync moves it aside and makes a new one\n")
-    assert said.status == 1
+    assert result.err.startswith(f"warning: {cli.home.journal}: the journal cannot be used: ")
+    assert result.err.endswith("the next sync moves it aside and makes a new one\n")
+    assert result.status == 1
     assert collector.requests == 0
 
 
 @pytest.mark.parametrize("when", ["200000d", "1600-01-01", "1969-12-31T00:00Z"])
 def test_since_before_any_run_is_everything(cli: Cli, when: str) -> None:
-    said = cli("sync", "--since", when)
+    result = cli("sync", "--since", when)
 
-    assert (said.status, said.lines[-1]) == (0, "✓ default: 3 sent, 0 pending")
+    assert (result.status, result.lines[-1]) == (0, "✓ default: 3 sent, 0 pending")
 
 
 def test_a_file_of_the_host_that_cannot_be_read_is_a_failure(cli: Cli) -> None:
     cli.home.jobs.write_text('{"jobs": [')
 
-    said = cli("sync")
+    result = cli("sync")
 
-    assert said.status == 1
-    assert said.err.startswith(f"warning: {cli.home.jobs} is no valid JSON")
+    assert result.status == 1
+    assert result.err.startswith(f"warning: {cli.home.jobs} is no valid JSON")
 
 
 def test_another_process_that_syncs_is_told(cli: Cli) -> None:
     with sync_lock(cli.home.lock):
-        said = cli("sync")
+        result = cli("sync")
 
-    assert (said.status, said.out) == (1, "")
-    assert said.err == "error: this process is syncing this home already\n"
+    assert (result.status, result.out) == (1, "")
+    assert result.err == "error: this process is syncing this home already\n"
 
 
 def test_a_folder_that_is_no_hermes_home_is_left_alone(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
 
-    said = cli("sync", "--home", str(tmp_path / "elsewhere"))
+    result = cli("sync", "--home", str(tmp_path / "elsewhere"))
 
-    assert (said.status, said.out) == (1, "")
-    assert "is no Hermes home" in said.err
+    assert (result.status, result.out) == (1, "")
+    assert "is no Hermes home" in result.err
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 

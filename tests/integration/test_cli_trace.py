@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -19,18 +17,9 @@ from tests.support.cli import (
     OLD_HOST,
     SCRIPT,
     Cli,
-    commands,
     fill,
 )
 from tests.support.homes import HomeBuilder, Subagent
-
-
-@pytest.fixture
-def empty(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Cli]:
-    with commands(tmp_path, monkeypatch, capsys) as cli:
-        yield cli
 
 
 @pytest.fixture
@@ -125,10 +114,10 @@ def test_the_waterfall_keeps_the_width_of_the_terminal(
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
 
-    said = with_steps("trace", DIGEST.run_id)
+    result = with_steps("trace", DIGEST.run_id)
 
-    assert said.out == HEADER + waterfall
-    assert (said.status, said.err) == (0, "")
+    assert result.out == HEADER + waterfall
+    assert (result.status, result.err) == (0, "")
     assert max(map(len, waterfall.splitlines())) <= int(columns)
 
 
@@ -162,10 +151,10 @@ def test_a_failure_shows_the_hosts_error_text_whole(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
 
-    said = cli("trace", "d6ba")
+    result = cli("trace", "d6ba")
 
-    assert said.out == FAILED_SCRIPT
-    assert said.status == 0
+    assert result.out == FAILED_SCRIPT
+    assert result.status == 0
 
 
 def test_steps_that_the_host_has_deleted_are_not_passed_over(cli: Cli) -> None:
@@ -184,10 +173,10 @@ def test_an_unknown_cost_says_so_and_a_script_has_none(cli: Cli) -> None:
 
 
 def test_a_cost_that_is_partly_unknown_is_a_lower_bound(cli: Cli) -> None:
-    said = cli("trace", str(OLD_HOST.session_id))
+    result = cli("trace", str(OLD_HOST.session_id))
 
-    assert "  cost      ≥$1.50, partial" in said.lines
-    assert said.lines[-3].endswith("≥$1.50")
+    assert "  cost      ≥$1.50, partial" in result.lines
+    assert result.lines[-3].endswith("≥$1.50")
 
 
 def test_a_cost_that_a_subscription_covers_is_said_so(empty: Cli) -> None:
@@ -219,10 +208,10 @@ def test_nothing_in_a_run_drives_the_terminal(empty: Cli) -> None:
         ),
     )
 
-    said = empty("trace", "latest")
+    result = empty("trace", "latest")
 
-    assert all(char.isprintable() or char == "\n" for char in said.out)
-    assert "[red]x[/]" in said.lines[0]
+    assert all(char.isprintable() or char == "\n" for char in result.out)
+    assert "[red]x[/]" in result.lines[0]
 
 
 # Which run is meant.
@@ -262,10 +251,10 @@ def test_a_whole_id_goes_before_everything(cli: Cli) -> None:
 
 
 def test_an_ambiguous_beginning_lists_the_candidates(cli: Cli) -> None:
-    said = cli("trace", "cron_6c583f72f2e8")
+    result = cli("trace", "cron_6c583f72f2e8")
 
-    assert (said.status, said.out) == (1, "")
-    assert said.err == (
+    assert (result.status, result.out) == (1, "")
+    assert result.err == (
         "error: 'cron_6c583f72f2e8' is the beginning of more than one run:\n"
         "  3f9a61c0000000000000000000000000  2026-01-31 07:00  success    nightly digest\n"
         "  a9013d21000000000000000000000000  2026-01-30 07:00  abandoned  nightly digest\n"
@@ -286,10 +275,10 @@ def test_more_candidates_than_are_listed_are_hinted_at(empty: Cli) -> None:
 
 
 def test_an_unknown_run_is_a_failure_that_says_what_to_run(cli: Cli) -> None:
-    said = cli("trace", "nobody")
+    result = cli("trace", "nobody")
 
-    assert (said.status, said.out) == (1, "")
-    assert said.err == (
+    assert (result.status, result.out) == (1, "")
+    assert result.err == (
         "error: No run and no job is called 'nobody'.\n"
         "  Run `cronalytics-otel runs` for those that are known, `cronalytics-otel sync` for new"
         " ones.\n"
@@ -299,27 +288,27 @@ def test_an_unknown_run_is_a_failure_that_says_what_to_run(cli: Cli) -> None:
 def test_the_latest_of_none_is_a_failure(empty: Cli) -> None:
     fill(empty.home)
 
-    said = empty("trace", "latest")
+    result = empty("trace", "latest")
 
-    assert (said.status, said.err) == (
+    assert (result.status, result.err) == (
         1, "error: No run is known yet.\n  Run `cronalytics-otel sync`.\n"
     )  # fmt: skip
 
 
 def test_without_a_journal_it_says_what_to_run(empty: Cli) -> None:
-    said = empty("trace", "latest")
+    result = empty("trace", "latest")
 
-    assert (said.status, said.out) == (1, "")
-    assert "Run `cronalytics-otel sync`" in said.err
+    assert (result.status, result.out) == (1, "")
+    assert "Run `cronalytics-otel sync`" in result.err
 
 
 def test_a_damaged_host_database_is_no_end(cli: Cli) -> None:
     cli.home.state_db.write_bytes(b"this is no database\n" * 500)
 
-    said = cli("trace", "3f9a")
+    result = cli("trace", "3f9a")
 
-    assert said.status == 0
-    assert said.lines[0] == "nightly digest  success"
+    assert result.status == 0
+    assert result.lines[0] == "nightly digest  success"
 
 
 # For programs.
@@ -412,9 +401,9 @@ nightly digest  missed*
 def test_a_missed_run_tells_when_it_was_due_and_which_runs_it_lies_between(empty: Cli) -> None:
     fill(empty.home, replace(DIGEST, execution_id="0b" * 16, session_id="s1", started_ns=NOW_NS - 6 * DAY, ended_ns=NOW_NS - 6 * DAY), MISSED, LOST)  # fmt: skip
 
-    said = empty("trace", "missed_6a0f")
+    result = empty("trace", "missed_6a0f")
 
-    found = said.lines[: said.lines.index("")]
+    found = result.lines[: result.lines.index("")]
     expected = MISSED_SCREEN.splitlines()
     assert [line[:12] for line in found] == [line[:12] for line in expected]
     shown = dict(zip((line[:12].strip() for line in expected), found, strict=True))
@@ -424,13 +413,13 @@ def test_a_missed_run_tells_when_it_was_due_and_which_runs_it_lies_between(empty
     assert "2 h 00 m late" in shown["after"]
     assert shown["missed"].endswith("4 times")
     assert found[-1] == expected[-1]
-    assert said.status == 0
+    assert result.status == 0
 
 
 def test_an_outage_without_a_run_after_it_says_so(empty: Cli) -> None:
     fill(empty.home, replace(MISSED, scheduler_down=None))
 
-    said = empty("trace", "missed_6a0f")
+    result = empty("trace", "missed_6a0f")
 
-    assert "  after     has not run since" in said.lines
-    assert not any(line.startswith(("  before", "  scheduler")) for line in said.lines)
+    assert "  after     has not run since" in result.lines
+    assert not any(line.startswith(("  before", "  scheduler")) for line in result.lines)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,23 +34,6 @@ from tests.support.homes import HomeBuilder
 from tests.support.waiting import wait_for
 
 RUNS = 12
-
-
-@pytest.fixture(scope="module")
-def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SyncProcesses]:
-    with SyncProcesses(tmp_path_factory.mktemp("processes")) as processes:
-        yield processes
-
-
-@pytest.fixture
-def collector() -> Iterator[FaultyCollector]:
-    with FaultyCollector() as collector:
-        yield collector
-
-
-@pytest.fixture
-def environ(collector: FaultyCollector) -> dict[str, str]:
-    return {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
 
 
 @pytest.fixture
@@ -194,7 +176,7 @@ def test_two_gateways_of_one_home_send_each_run_once(
 ) -> None:
     with HostProcess(home.path, environ) as one, HostProcess(home.path, environ) as other:
         for host in (one, other):
-            assert host.tell("hook") == "nothing"
+            assert host.command("hook") == "nothing"
         collector.wait_until(lambda seen: len(roots(seen.spans)) >= RUNS)
         assert one.leave() == other.leave() == 0
     assert_all_there_once(collector, home.expected)
@@ -206,10 +188,10 @@ def test_a_fork_in_the_midst_of_a_sync_neither_has_the_lock_nor_syncs(
 ) -> None:
     collector.answer_next(hang())
     with HostProcess(home.path, environ) as host:
-        host.tell("hook")
+        host.command("hook")
         collector.wait_for_requests(1)
 
-        child = host.tell("fork")
+        child = host.command("fork")
 
         assert child == {
             "lock": "another process is syncing this home: try again later",
@@ -217,7 +199,7 @@ def test_a_fork_in_the_midst_of_a_sync_neither_has_the_lock_nor_syncs(
         }
         assert collector.requests == 1, "the child left without a sync"
         collector.release()
-        host.tell("hook")
+        host.command("hook")
         collector.wait_until(lambda seen: len(roots(seen.spans)) >= RUNS)
         assert host.leave() == 0
     assert_all_there_once(collector, home.expected)
@@ -228,9 +210,9 @@ def test_a_fork_after_a_sync_leaves_the_lock_free(
     home: HomeBuilder, collector: FaultyCollector, environ: dict[str, str]
 ) -> None:
     with HostProcess(home.path, environ) as host:
-        host.tell("hook")
+        host.command("hook")
         collector.wait_until(lambda seen: len(roots(seen.spans)) >= RUNS)
-        wait_for(lambda: host.tell("fork")["lock"] == "free", what="the end of the sync")
+        wait_for(lambda: host.command("fork")["lock"] == "free", what="the end of the sync")
         assert host.leave() == 0
     assert_all_there_once(collector, home.expected)
 
@@ -274,7 +256,7 @@ def test_a_gateway_sends_with_the_settings_that_hold_now(
         home.script_run(home.job("backup", every_minutes=5, no_agent=True),
                         datetime.now(UTC) - timedelta(seconds=2))  # fmt: skip
         home.write()
-        host.tell("hook")
+        host.command("hook")
         collector.wait_until(lambda seen: len(roots(seen.spans)) == RUNS + 1)
         assert host.leave() == 0
     assert roots(collector.spans)[-1]["resource"]["service.name"] == "renamed"
@@ -286,8 +268,8 @@ def test_a_process_leaves_although_the_collector_hangs_for_ever(
     """The destination's own time-out is a quarter of an hour: only the limit of the flush ends it."""
     collector.answer_with(hang())
     patient = {**environ, "OTEL_EXPORTER_OTLP_TIMEOUT": "900"}
-    with HostProcess(home.path, patient, resident=False) as host:
-        host.tell("hook")
+    with HostProcess(home.path, patient, long_running=False) as host:
+        host.command("hook")
         assert host.leave() == 0
         assert "Traceback" not in host.log
     collector.answer_with(ok())
@@ -300,7 +282,7 @@ def test_a_collector_that_fails_is_logged_once_when_it_begins(
 ) -> None:
     collector.answer_with(status(503))
     with HostProcess(home.path, environ) as host:
-        host.tell("hook")
+        host.command("hook")
         collector.wait_for_requests(2)
         assert host.leave() == 0
         assert host.log.count("does not take traces") == 1
@@ -376,12 +358,12 @@ def test_an_error_of_ours_in_a_gateway_is_logged_and_the_next_sync_goes_on(
     error: str, place: str, home: HomeBuilder, collector: FaultyCollector, environ: dict[str, str]
 ) -> None:
     with HostProcess(home.path, environ, faults={place: error}) as host:
-        assert host.tell("hook") == "nothing"
+        assert host.command("hook") == "nothing"
         wait_for(lambda: error in host.log, what="the line in the log")
         home.script_run(home.job("backup", every_minutes=5, no_agent=True),
                         datetime.now(UTC) - timedelta(seconds=2))  # fmt: skip
         home.write()
-        assert host.tell("hook") == "nothing"
+        assert host.command("hook") == "nothing"
         collector.wait_until(lambda seen: len(roots(seen.spans)) > RUNS)
         assert host.leave() == 0
         assert "Traceback" not in host.log

@@ -24,17 +24,6 @@ from tests.support.secrets import SECRETS, Secret
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def collector() -> Iterator[FaultyCollector]:
-    with FaultyCollector() as running:
-        yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> HomeBuilder:
-    return HomeBuilder(tmp_path / "home")
-
-
 def send(home: HomeBuilder, collector: FaultyCollector, **options: object) -> SyncReport:
     """Writes the home with these settings, and syncs it."""
     home.write()
@@ -144,10 +133,10 @@ def test_no_secret_leaves_from_any_file_of_the_host(
 
     send(home, collector, content="full")
 
-    said = repr(collector.spans)
+    sent = repr(collector.spans)
     assert len({span["trace_id"] for span in collector.spans}) == 3
-    assert said.count("[masked]") > 15
-    assert secret.told_by(said) is None
+    assert sent.count("[masked]") > 15
+    assert secret.leaks_into(sent) is None
 
 
 # --- what is told of a server's words ------------------------------------------------------
@@ -183,9 +172,9 @@ def test_no_secret_that_a_server_says_is_shown_or_kept(
     ]
 
     assert collector.received
-    assert secret.told_by("".join(said.out + said.err for said in shown)) is None
+    assert secret.leaks_into("".join(result.out + result.err for result in shown)) is None
     for path in cli.home.plugin_folder.iterdir():
-        assert secret.told_by(path.read_bytes().decode("utf-8", "replace")) is None
+        assert secret.leaks_into(path.read_bytes().decode("utf-8", "replace")) is None
 
 
 def test_the_settings_of_jobs_are_shown(cli: Cli) -> None:
@@ -201,5 +190,5 @@ def test_the_settings_of_jobs_are_shown(cli: Cli) -> None:
         f"  content    errors: what was said in failed runs is sent{by_job}" in cli("status").lines
     )
     assert f"✓ config       valid; content errors{by_job}" in cli("doctor").lines
-    told = cli("status", "--json").json
-    assert (told["content"], told["content_jobs"]) == ("errors", jobs)
+    shown = cli("status", "--json").json
+    assert (shown["content"], shown["content_jobs"]) == ("errors", jobs)

@@ -906,14 +906,14 @@ def test_an_unknown_cost_stays_unknown_and_a_mixed_one_is_partial(place: Place) 
 def test_progress_counts_up_to_the_number_of_new_runs(place: Place) -> None:
     everything(place.host)
     place.host.write()
-    told: list[int] = []
+    counts: list[int] = []
     with place.journal() as journal:
         result = harvest(
             place.home, journal, Zone(info=UTC, name="UTC"), now_ns=epoch_ns(place.now),
-            progress=told.append,
+            progress=counts.append,
         )  # fmt: skip
-    assert told == sorted(told)
-    assert told[-1] == result.new_runs
+    assert counts == sorted(counts)
+    assert counts[-1] == result.new_runs
 
 
 def test_times_of_the_journal_are_in_nanoseconds() -> None:

@@ -92,7 +92,7 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path / "home")
 
 
-def told(run: Run) -> tuple[str, str, str, int | None, bool | None]:
+def summary(run: Run) -> tuple[str, str, str, int | None, bool | None]:
     def shown(ns: int) -> str:
         return f"{datetime.fromtimestamp(ns / 1e9, UTC):%d %H:%M:%S}"
 
@@ -116,7 +116,7 @@ def test_an_outage_is_told_when_the_late_run_has_ended(place: Place) -> None:
 
     missed = place.harvest(BACK + HOUR, place.comes_back())
 
-    assert [told(run) for run in missed] == OUTAGES
+    assert [summary(run) for run in missed] == OUTAGES
 
 
 def test_it_is_told_once_however_often_all_is_read(place: Place) -> None:
@@ -191,7 +191,7 @@ def test_a_pause_ends_the_outage_and_no_run_need_come(place: Place) -> None:
     assert place.harvest(paused + timedelta(seconds=10)) == []
     missed = place.harvest(paused + HOUR)
 
-    assert [told(run) for run in missed] == [("digest", "05 09:00:00", "06 09:00:00", 2, True)]
+    assert [summary(run) for run in missed] == [("digest", "05 09:00:00", "06 09:00:00", 2, True)]
     assert place.harvest(paused + 9 * DAY, full=True) == missed
 
 
@@ -205,7 +205,7 @@ def test_a_removal_ends_it_at_the_last_look_before(place: Place) -> None:
     place.harvest(NINE + 5 * DAY)
     missed = place.harvest(NINE + 5 * DAY + HOUR)
 
-    assert [told(run) for run in missed] == [("digest", "05 09:00:00", "05 09:00:00", 1, True)]
+    assert [summary(run) for run in missed] == [("digest", "05 09:00:00", "05 09:00:00", 1, True)]
 
 
 def test_a_job_that_was_paused_all_the_time_was_not_missed(place: Place) -> None:
@@ -232,8 +232,8 @@ def test_a_second_outage_is_told_when_nobody_looked_between_the_two(place: Place
 
     missed = place.harvest(again + HOUR)
 
-    assert [told(run) for run in first if run.job_name == "digest"] == [OUTAGES[1]]
-    assert [told(run) for run in missed if run.job_name == "digest"] == [
+    assert [summary(run) for run in first if run.job_name == "digest"] == [OUTAGES[1]]
+    assert [summary(run) for run in missed if run.job_name == "digest"] == [
         OUTAGES[1],
         ("digest", "10 09:00:00", "12 09:00:00", 3, True),
     ]
@@ -251,7 +251,7 @@ def test_an_outage_that_a_person_ended_is_told_beside_the_next_one(place: Place)
     place.host.write()
 
     assert place.harvest(NINE + 3 * DAY + 7 * HOUR) == missed
-    assert [told(run) for run in missed] == [("digest", "05 09:00:00", "05 09:00:00", 1, True)]
+    assert [summary(run) for run in missed] == [("digest", "05 09:00:00", "05 09:00:00", 1, True)]
     assert place.latest(place.digest).lateness_s == pytest.approx(4 * 3600, abs=1)
 
 
@@ -273,7 +273,7 @@ def test_a_run_that_is_still_going_on_may_yet_be_the_late_one(place: Place) -> N
     place.host.write()
 
     (run,) = place.harvest(BACK + 2 * HOUR)
-    assert told(run) == OUTAGES[1]
+    assert summary(run) == OUTAGES[1]
 
 
 def test_without_a_ledger_nothing_is_remembered_as_overdue(tmp_path: Path) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -20,17 +18,6 @@ from tests.support.collector import FaultyCollector, SpanDict
 from tests.support.homes import HomeBuilder
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def collector() -> Iterator[FaultyCollector]:
-    with FaultyCollector() as running:
-        yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> HomeBuilder:
-    return HomeBuilder(tmp_path / "home")
 
 
 def send(

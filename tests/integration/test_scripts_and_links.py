@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cronalytics_otel.host.home import Home
-from tests.support.cli import Cli, commands
+from tests.support.cli import Cli
 from tests.support.homes import BuiltRun, HomeBuilder
 
 SIX = datetime(2026, 1, 31, 6, 0, 4, 500_000, tzinfo=UTC)
@@ -18,11 +16,8 @@ ERROR = "Script exited with code 3\nstderr:\nno disk\nstdout:\nhalf"
 
 
 @pytest.fixture
-def cli(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Cli]:
-    with commands(tmp_path, monkeypatch, capsys) as cli:
-        yield cli
+def cli(empty: Cli) -> Cli:
+    return empty
 
 
 @pytest.fixture
@@ -291,5 +286,5 @@ def test_one_screen_tells_what_ran_before_the_agent_and_what_fed_it(
     assert cli("trace", known["run_id"]).out == STORY.format(
         **known | {"previous": gated.expected.execution_id, "source": source.expected.execution_id}
     )
-    told = cli("trace", str(gated.expected.execution_id)).lines
-    assert "  script    exit code 0, the gate said no: wakeAgent is false" in told
+    lines = cli("trace", str(gated.expected.execution_id)).lines
+    assert "  script    exit code 0, the gate said no: wakeAgent is false" in lines

@@ -43,7 +43,7 @@ NOW_NS = int(NOW.timestamp()) * SECOND
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CommandResult:
     """What a command wrote, and its exit status."""
 
     status: int
@@ -66,11 +66,11 @@ class Cli:
         self.home = home
         self._capsys = capsys
 
-    def __call__(self, command: str, *args: str) -> Said:
+    def __call__(self, command: str, *args: str) -> CommandResult:
         self._capsys.readouterr()
         status = main([command, "--home", str(self.home.path), *args])
         captured = self._capsys.readouterr()
-        return Said(status, captured.out, captured.err)
+        return CommandResult(status, captured.out, captured.err)
 
 
 @contextlib.contextmanager

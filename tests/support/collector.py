@@ -28,8 +28,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
 from google.protobuf.message import DecodeError
@@ -40,6 +38,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as StatusMessage
+
+from tests.support.loopback import (
+    LoopbackHttpServer,
+    LoopbackServer,
+    QuietHandler,
+    ThreadedHttpServer,
+)
 
 SpanDict: TypeAlias = dict[str, Any]
 """A span as plain data: `trace_id`, `span_id`, `parent_id` (hex; None for a root), `name`, `kind`
@@ -174,10 +179,13 @@ class Received:
     """As it came over the wire, compressed or not."""
 
 
-class _Collector:
+class _Collector(LoopbackServer):
     """What both protocols share: the script, the record, and waiting for either."""
 
-    def __init__(self, script: Iterable[Answer] = (), *, always: Answer | None = None) -> None:
+    def __init__(
+        self, script: Iterable[Answer] = (), *, always: Answer | None = None, port: int = 0
+    ) -> None:
+        super().__init__(port)
         self._lock = threading.Condition()
         self._script = deque(script)
         self._always = always or ok()
@@ -199,6 +207,10 @@ class _Collector:
     def release(self) -> None:
         """Let go of all requests that hang or trickle, now and later."""
         self._released.set()
+
+    def close(self) -> None:
+        self.release()
+        self.stop()
 
     @property
     def received(self) -> list[Received]:
@@ -264,7 +276,7 @@ class _Collector:
 # --- HTTP ----------------------------------------------------------------------------------
 
 
-class FaultyCollector(_Collector):
+class FaultyCollector(_Collector, LoopbackHttpServer):
     """An OTLP/HTTP collector on a free loopback port, as a context manager.
 
     `stop()` frees the port as a collector that is down does, `start()` takes the same one again.
@@ -278,11 +290,8 @@ class FaultyCollector(_Collector):
         tls: ssl.SSLContext | None = None,
         port: int = 0,
     ) -> None:
-        super().__init__(script, always=always)
+        super().__init__(script, always=always, port=port)
         self._tls = tls
-        self.port = port
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
 
     @property
     def endpoint(self) -> str:
@@ -293,49 +302,17 @@ class FaultyCollector(_Collector):
     def traces_url(self) -> str:
         return f"{self.endpoint}/v1/traces"
 
-    def start(self) -> None:
-        self._server = _Server(self, self.port, self._tls)
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Down: new connections are refused, and the open ones are closed."""
-        if self._server is None or self._thread is None:
-            return
-        self._server.shutdown()
-        self._server.server_close()
-        self._server.close_connections()
-        self._thread.join()
-        self._server = self._thread = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
-        self.stop()
+    def _listen(self) -> ThreadedHttpServer:
+        return _Server(self, self.port, self._tls)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
+class _Server(ThreadedHttpServer):
     def __init__(self, collector: FaultyCollector, port: int, tls: ssl.SSLContext | None) -> None:
         self.collector = collector
         self._tls = tls
         self._open: set[socket.socket] = set()
         self._open_lock = threading.Lock()
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__(port, _Handler)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """In the connection's own thread: the handshake, and a record of what is open."""
@@ -355,7 +332,9 @@ class _Server(ThreadingHTTPServer):
             with self._open_lock:
                 self._open.discard(connection)
 
-    def close_connections(self) -> None:
+    def server_close(self) -> None:
+        """Refuse new connections, and close the open ones."""
+        super().server_close()
         with self._open_lock:
             for connection in self._open:
                 try:
@@ -371,12 +350,10 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one packet an answer: with two, delayed acknowledgements cost 40 ms
+class _Handler(QuietHandler):
     server: _Server
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 the base's name
         collector = self.server.collector
         answer = collector._next_answer()
         if not answer.unread:
@@ -432,9 +409,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"\n")
             self.wfile.flush()
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 the base's name
-        pass
-
 
 # --- gRPC ----------------------------------------------------------------------------------
 
@@ -454,10 +428,9 @@ class GrpcCollector(_Collector):
         max_message_bytes: int | None = None,
         port: int = 0,
     ) -> None:
-        super().__init__(script, always=always)
+        super().__init__(script, always=always, port=port)
         self._tls = tls
         self._max_message_bytes = max_message_bytes
-        self.port = port
         self._server: Any = None
 
     @property
@@ -515,19 +488,6 @@ class GrpcCollector(_Collector):
             context.set_trailing_metadata(answer.grpc_trailers)
             context.abort(grpc.StatusCode[answer.grpc_code], answer.message)
         return ExportTraceServiceResponse.FromString(answer.body)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
-        self.stop()
 
 
 # --- decoding ------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ class FakeClock:
     def monotonic_s(self) -> float:
         return self._monotonic_s
 
-    def thread_s(self) -> float:
+    def thread_cpu_s(self) -> float:
         return 0.0
 
     def sleep(self, seconds: float) -> None:
@@ -47,7 +47,7 @@ class ShiftedClock:
     """The system's clock, with a time of day that is ahead of it."""
 
     monotonic_s = staticmethod(SystemClock.monotonic_s)
-    thread_s = staticmethod(SystemClock.thread_s)
+    thread_cpu_s = staticmethod(SystemClock.thread_cpu_s)
     sleep = staticmethod(SystemClock.sleep)
 
     def __init__(self, ahead_ns: int) -> None:

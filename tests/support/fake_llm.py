@@ -25,14 +25,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import threading
 import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.support.loopback import LoopbackHttpServer, QuietHandler, ThreadedHttpServer
 
 PRICED_MODEL = "fake-model"
 UNPRICED_MODEL = "fake-model-unpriced"
@@ -98,61 +97,43 @@ def decide(markers: dict[str, str], tool_results: int) -> Reply:
     return Reply(text=ANSWER)
 
 
-class FakeModel:
+class FakeModel(LoopbackHttpServer):
     """The server in a thread of this process; `with FakeModel() as model: model.url`."""
 
     def __init__(self, port: int = 0) -> None:
+        super().__init__(port)
         self.requests: list[Request] = []
-        self._server = _Server(("127.0.0.1", port), _Handler)
-        self._server.model = self
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
-        )
 
     @property
     def url(self) -> str:
         """What Hermes has as `base_url`."""
-        return f"http://127.0.0.1:{self._server.server_port}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def wait_until_stopped(self) -> None:
-        self._thread.join()
+    def _listen(self) -> ThreadedHttpServer:
+        return _Server(self, self.port)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    model: FakeModel
+class _Server(ThreadedHttpServer):
+    def __init__(self, model: FakeModel, port: int) -> None:
+        self.model = model
+        super().__init__(port, _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A host that was killed in the middle of an answer is what these tests do on purpose."""
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(QuietHandler):
+    wbufsize = 0  # an event goes out when it is written, as in a real stream
     server: _Server
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 the base's name
         # LM Studio's /api/v1/models must not be there, or Hermes takes this for LM Studio.
         if self.path.split("?")[0].rstrip("/") == "/v1/models":
             self._send_json(200, {"object": "list", "data": _models()})
         else:
             self._send_json(404, {"error": {"message": "not found"}})
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 the base's name
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if not self.path.endswith("/chat/completions"):
             self._send_json(404, {"error": {"message": "not found"}})
@@ -175,9 +156,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_events(_chunks(body["model"], reply, usage))
         else:
             self._send_json(200, _completion(body["model"], reply, usage))
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the base's name
-        """Quiet: tests read `FakeModel.requests`."""
 
     def _send_json(self, status: int, content: dict[str, Any]) -> None:
         raw = json.dumps(content).encode()

@@ -1,9 +1,9 @@
 """A process that hosts our worker, as Hermes does, and follows commands of a test.
 
     with HostProcess(home, environ) as host:
-        host.tell("hook")                 # a hook of a cron run is called
-        host.tell("fork")                 # fork; the child reports what it sees, and exits
-        host.tell("leave")                # the interpreter exits, atexit and all
+        host.command("hook")                 # a hook of a cron run is called
+        host.command("fork")                 # fork; the child reports what it sees, and exits
+        host.command("leave")                # the interpreter exits, atexit and all
 
 `faults` names calls that fail once: with `{"Journal.open": "SystemExit"}` the first call raises that,
 and later calls do what they always do.
@@ -33,11 +33,11 @@ class HostProcess:
         home: Path,
         environ: Mapping[str, str],
         *,
-        resident: bool = True,
+        long_running: bool = True,
         faults: Mapping[str, str] | None = None,
     ) -> None:
         self._log = home.with_name(f"{home.name}.host.log")
-        arguments = {"home": str(home), "resident": resident, "faults": dict(faults or {})}
+        arguments = {"home": str(home), "long_running": long_running, "faults": dict(faults or {})}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.fault_worker", json.dumps(arguments)],
@@ -70,7 +70,7 @@ class HostProcess:
         """The process's log (level INFO and above), and all else that it wrote to stderr."""
         return self._log.read_text()
 
-    def tell(self, command: str) -> Any:
+    def command(self, command: str) -> Any:
         """Send a command, and return the answer when it was carried out."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -102,9 +102,9 @@ def main() -> None:
         _raise_once(name, error)
     home = Home(Path(arguments["home"]).resolve())
     hooks = Hooks()
-    worker = Worker(home, hooks, resident=arguments["resident"])
+    worker = Worker(home, hooks, long_running=arguments["long_running"])
     hook = hooks.callback("on_session_end", worker.start)
-    if arguments["resident"]:
+    if arguments["long_running"]:
         worker.start()
     for line in sys.stdin:
         answer: Any = None

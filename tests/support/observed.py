@@ -113,11 +113,13 @@ def usage_of(rows: list[Row]) -> dict[str, int]:
 def step(span: SpanDict) -> dict[str, Any]:
     """All that a step tells but its ids, and its usage, which has a test of its own."""
     attributes = span["attributes"].items()
-    told = {name: value for name, value in attributes if not name.startswith("gen_ai.usage.")}
+    attributes_of_step = {
+        name: value for name, value in attributes if not name.startswith("gen_ai.usage.")
+    }
     return {
         **{name: span[name] for name in ("name", "kind", "start_ns", "end_ns")},
         **{name: span[name] for name in ("status", "status_message")},
-        "attributes": told,
+        "attributes": attributes_of_step,
     }
 
 

@@ -25,21 +25,21 @@ def _upper(length: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """`text` is how it stands in a text; of `core`, no piece of `TELLING` characters may leave."""
+    """`text` is how it stands in a text; of `core`, no piece of `PIECE_CHARS` characters may leave."""
 
     text: str
     core: str
 
-    def told_by(self, text: str) -> str | None:
+    def leaks_into(self, text: str) -> str | None:
         """The first piece of the secret in `text`; None when nothing of it is there."""
-        for at in range(max(1, len(self.core) - TELLING + 1)):
-            piece = self.core[at : at + TELLING]
+        for at in range(max(1, len(self.core) - PIECE_CHARS + 1)):
+            piece = self.core[at : at + PIECE_CHARS]
             if piece in text:
                 return piece
         return None
 
 
-TELLING = 7
+PIECE_CHARS = 7
 
 
 def _bare(prefix: str, core: str) -> Secret:
@@ -243,3 +243,37 @@ SECRETS = {
     "sql": _in("CREATE USER me IDENTIFIED BY '{}'", _PASSWORD),
     "e-mail": Secret("vera.qwxz+cron@mail.example.co.uk", "vera.qwxz+cron@mail.example"),
 }  # fmt: skip
+
+BARE_SECRETS = {
+    "openai": "sk-" + "abcdefghijklmnopqrstuvwxyz0123456789",
+    "openai project": "sk-proj-" + "AbCd_1234-efGH5678ijKL",
+    "openai, short": "sk-" + "fake1234",
+    "anthropic": "sk-ant-api03-" + "Zz9" * 20 + "-AA",
+    "openrouter": "sk-or-v1-" + "0123456789abcdef" * 4,
+    "github classic": "ghp_" + "A1b2C3d4E5f6G7h8I9j0" * 2,
+    "github oauth": "gho_" + "A1b2C3d4E5f6G7h8I9j0",
+    "github fine grained": "github_pat_" + "11ABCDEFG0_" + "a1b2c3d4e5" * 5,
+    "gitlab": "glpat-" + "a1b2c3d4e5f6g7h8i9j0",
+    "aws key id": "AKIA" + "IOSFODNN7EXAMPLE",
+    "aws session key id": "ASIA" + "IOSFODNN7EXAMPLE",
+    "google": "AIza" + "SyA-1234567890abcdefghijklmnopqrstu",
+    "google oauth": "ya29." + "a0AfH6SMBx1234567890",
+    "slack bot": "xoxb-" + "123456789012-abcdefghijkl",
+    "slack user": "xoxp-" + "123456789012-abcdefghijkl",
+    "slack app": "xapp-" + "1-A0123-456-abcdef",
+    "hugging face": "hf_" + "abcdefghijklmnopqrstuvwxyzABCDEFGH",
+    "groq": "gsk_" + "abcdefghijklmnop0123456789",
+    "stripe": "sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc",
+    "sendgrid": "SG." + "ngeVfQFYQlKU0ufo8x5d1A" + "." + "TwL2iGABf9DHoTf09kqeF8tAmbihYzrnopKc",
+    "npm": "npm_" + "a1b2c3d4e5f6g7h8i9j0a1b2c3d4e5f6g7h8",
+    "telegram bot": "123456789:" + "AAabcdefghijklmnopqrstuvwxyz0123456",
+    "vault": "hvs." + "CAESIJ1a2b3c4d5e6f7g8h9",
+    "vault batch": "hvb." + "AAAAAQJ1a2b3c4d5e6f7g8h9",
+    "linear": "lin_api_" + "a1b2c3d4e5f6g7h8i9j0",
+    "jwt": "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxMjM0NTY3ODkwIn0." + "dozjgNryP4J3jVmNHl0w5N_XgL0",
+    "pem": "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\nabc\n-----END RSA PRIVATE KEY-----",
+    "pem in JSON": "-----BEGIN PRIVATE KEY-----\\nMIIEow\\n-----END PRIVATE KEY-----\\n",
+    "pem cut off": "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAA",
+    "e-mail": "bob.smith+cron@mail.example.co.uk",
+}
+"""Texts that are a secret as a whole and known by their shape, e-mail addresses among them."""

@@ -9,9 +9,9 @@ from cronalytics_otel.export.backoff import (
     FULL_TRY_EVERY,
     PROBE_TIMEOUT_S,
     is_probe,
+    next_try_ns,
     next_wait_s,
     request_timeout_s,
-    waits_until_ns,
 )
 from cronalytics_otel.journal.outbox import DestinationProgress
 from cronalytics_otel.model.times import NS
@@ -22,18 +22,18 @@ NOW_NS = 1_800_000_000 * NS
 def progress(
     *,
     failures: int = 1,
-    next_attempt_ns: int | None = None,
+    next_try_ns: int | None = None,
     asked_to_wait: bool = False,
-    silent: bool = False,
+    timed_out: bool = False,
 ) -> DestinationProgress:
     return DestinationProgress(
         id=1,
         name="a",
         endpoint="http://a",
         failures=failures,
-        next_attempt_ns=next_attempt_ns,
+        next_try_ns=next_try_ns,
         asked_to_wait=asked_to_wait,
-        silent=silent,
+        timed_out=timed_out,
     )
 
 
@@ -54,29 +54,29 @@ def test_the_wait_is_the_longer_one_of_ours_and_the_servers(
 
 
 def test_a_wait_that_is_over_or_impossible_is_none() -> None:
-    never_failed, over = progress(), progress(next_attempt_ns=NOW_NS)
-    impossible = progress(next_attempt_ns=NOW_NS + round((ASKED_MAX_S + 1) * NS))
+    never_failed, over = progress(), progress(next_try_ns=NOW_NS)
+    impossible = progress(next_try_ns=NOW_NS + round((ASKED_MAX_S + 1) * NS))
     for one in (never_failed, over, impossible):
-        assert waits_until_ns(one, now_ns=NOW_NS, eager=False) is None
+        assert next_try_ns(one, now_ns=NOW_NS, eager=False) is None
 
 
 def test_an_eager_sync_passes_over_our_own_wait_alone() -> None:
     next_ns = NOW_NS + NS
-    own = progress(next_attempt_ns=next_ns)
-    asked = progress(next_attempt_ns=next_ns, asked_to_wait=True)
-    assert waits_until_ns(own, now_ns=NOW_NS, eager=False) == next_ns
-    assert waits_until_ns(own, now_ns=NOW_NS, eager=True) is None
-    assert waits_until_ns(asked, now_ns=NOW_NS, eager=True) == next_ns
+    own = progress(next_try_ns=next_ns)
+    asked = progress(next_try_ns=next_ns, asked_to_wait=True)
+    assert next_try_ns(own, now_ns=NOW_NS, eager=False) == next_ns
+    assert next_try_ns(own, now_ns=NOW_NS, eager=True) is None
+    assert next_try_ns(asked, now_ns=NOW_NS, eager=True) == next_ns
 
 
 def test_a_silent_destination_is_probed_in_a_hurry_but_for_every_eighth_try() -> None:
-    tries = [is_probe(progress(failures=n, silent=True), hurried=True) for n in range(1, 17)]
+    tries = [is_probe(progress(failures=n, timed_out=True), hurried=True) for n in range(1, 17)]
     assert [n for n, probe in enumerate(tries, 1) if not probe] == [
         FULL_TRY_EVERY,
         2 * FULL_TRY_EVERY,
     ]
-    assert not is_probe(progress(silent=True), hurried=False)
-    assert not is_probe(progress(silent=False), hurried=True)
+    assert not is_probe(progress(timed_out=True), hurried=False)
+    assert not is_probe(progress(timed_out=False), hurried=True)
 
 
 def test_a_request_ends_before_the_host_stops_waiting() -> None:

@@ -92,10 +92,10 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(
 ) -> None:
     assert main(argv) == 2
 
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert what in said.err
-    assert said.err.startswith("usage: cronalytics-otel")
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert what in written.err
+    assert written.err.startswith("usage: cronalytics-otel")
 
 
 @pytest.fixture

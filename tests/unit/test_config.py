@@ -666,9 +666,9 @@ def test_a_client_key_alone_is_told_and_not_used(home: Home, tmp_path: Path) -> 
     )
 
 
-@pytest.mark.parametrize(("protocol", "told"), [("grpc", 1), ("http/protobuf", 0)])
+@pytest.mark.parametrize(("protocol", "problems"), [("grpc", 1), ("http/protobuf", 0)])
 def test_a_client_certificate_without_a_key_is_told_for_grpc_alone(
-    home: Home, tmp_path: Path, protocol: str, told: int
+    home: Home, tmp_path: Path, protocol: str, problems: int
 ) -> None:
     """By HTTP one file may hold both."""
     both = tmp_path / "both.pem"
@@ -680,7 +680,7 @@ def test_a_client_certificate_without_a_key_is_told_for_grpc_alone(
         }
     )
     assert settings.destinations[0].client_certificate == str(both)
-    assert len(settings.problems) == told
+    assert len(settings.problems) == problems
     for problem in settings.problems:
         assert problem.startswith("OTEL_EXPORTER_OTLP_CLIENT_KEY: gRPC takes no client certificate")
 
@@ -752,8 +752,8 @@ def test_another_traces_exporter_is_told_and_nothing_is_sent(home: Home) -> None
 def test_the_sdks_names_of_the_exporters_say_the_protocol(
     home: Home, exporter: str, protocol: str, endpoint: str
 ) -> None:
-    for said in ("http/protobuf", "grpc"):
-        environ = {"OTEL_TRACES_EXPORTER": exporter, "OTEL_EXPORTER_OTLP_PROTOCOL": said}
+    for set_protocol in ("http/protobuf", "grpc"):
+        environ = {"OTEL_TRACES_EXPORTER": exporter, "OTEL_EXPORTER_OTLP_PROTOCOL": set_protocol}
         destination = the_destination(home.load(environ))
         assert (destination.protocol, destination.endpoint) == (protocol, endpoint)
 

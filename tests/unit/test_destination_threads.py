@@ -98,7 +98,7 @@ def test_one_that_is_not_in_the_settings_any_more_ends_after_what_it_is_at(
     threads.start("slow", slow)
     assert slow.begun.wait(GUARD_S)
     threads.start("slow", next_one)
-    threads.stop_all_but(["quick"])
+    threads.keep_only(["quick"])
     slow.end.set()
     threads.wait(["slow"], never)
     assert slow.told_to_stop
@@ -143,10 +143,10 @@ def test_no_thread_holds_the_process(threads: DestinationThreads) -> None:
 
 
 def test_two_reports_are_one_with_the_newest_state() -> None:
-    failed = report(sent=3, error="503", began_failing=True, next_attempt_ns=5)
+    failed = report(sent=3, error="503", began_failing=True, next_try_ns=5)
     back = report(sent=2, recovered=True)
     assert failed.followed_by(back) == report(sent=5, began_failing=True, recovered=True)
-    assert failed.followed_by(report(next_attempt_ns=5)) == failed
+    assert failed.followed_by(report(next_try_ns=5)) == failed
     assert report(sent=1).followed_by(failed) == report(
-        sent=4, error="503", began_failing=True, next_attempt_ns=5
+        sent=4, error="503", began_failing=True, next_try_ns=5
     )

@@ -221,12 +221,12 @@ def complaint(arguments: Sequence[str]) -> str | None:
     """Why argparse does not take them; None when it does."""
     parser = argparse.ArgumentParser(prog="cronalytics-otel")
     add_arguments(parser)
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
         try:
             parser.parse_args(arguments)
         except SystemExit as leaving:
-            return said.getvalue() if leaving.code else None
+            return errors.getvalue() if leaving.code else None
     return None
 
 
@@ -239,7 +239,7 @@ def test_every_command_line_that_is_shown_parses() -> None:
     ]
 
     assert len(shown) > 20
-    assert [(n, line, said) for n, line, args in shown if (said := complaint(args))] == []
+    assert [(n, line, error) for n, line, args in shown if (error := complaint(args))] == []
 
 
 def test_every_make_target_that_is_shown_exists() -> None:
@@ -302,12 +302,14 @@ def test_no_path_of_a_developers_machine_is_shown(path: Path) -> None:
 
 
 def test_messages_that_are_quoted_are_those_of_the_program() -> None:
-    said = [told for tree in MODULES.values() for node in ast.walk(tree) if (told := wording(node))]
+    messages = [
+        text for tree in MODULES.values() for node in ast.walk(tree) if (text := wording(node))
+    ]
     quoted = re.findall(r"^> (.+)$", text_of("docs/troubleshooting.md"), flags=re.MULTILINE)
     patterns = [".*".join(map(re.escape, message.split("…"))) for message in quoted]
 
     assert len(quoted) > 10
-    assert [p for p in patterns if not any(re.search(p, text) for text in said)] == []
+    assert [p for p in patterns if not any(re.search(p, text) for text in messages)] == []
 
 
 def wording(node: ast.AST) -> str | None:

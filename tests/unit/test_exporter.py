@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cronalytics_otel.export.acknowledgement import MAX_REFUSED, Receipt, Verdict
+from cronalytics_otel.export.acknowledgement import MAX_BAD_REQUESTS, Receipt, Verdict
 from cronalytics_otel.export.backoff import FULL_TRY_EVERY, PROBE_TIMEOUT_S, backoff_s
 from cronalytics_otel.export.batches import MAX_SPANS, MAX_TEXT_CHARS
 from cronalytics_otel.export.exporter import BuildTraces, DestinationExporter
-from cronalytics_otel.export.options import SyncOptions
 from cronalytics_otel.export.otlp.sender import MissingExporterError
 from cronalytics_otel.export.report import DestinationReport
+from cronalytics_otel.export.sync_options import SyncOptions
 from cronalytics_otel.journal import Journal, JournalError
 from cronalytics_otel.journal.outbox import DestinationStatus, Entry
 from cronalytics_otel.model import Span
@@ -36,8 +36,8 @@ DAY_NS = 86_400 * NS
 
 OK = Receipt(verdict=Verdict.ACCEPTED)
 RETRY = Receipt(verdict=Verdict.RETRY, reason="503")
-SILENCE = Receipt(verdict=Verdict.RETRY, reason="no answer within 1.8 s", silent=True)
-REFUSED = Receipt(verdict=Verdict.REFUSED, reason="400")
+SILENCE = Receipt(verdict=Verdict.RETRY, reason="no answer within 1.8 s", timed_out=True)
+REFUSED = Receipt(verdict=Verdict.BAD_REQUEST, reason="400")
 TOO_LARGE = Receipt(verdict=Verdict.TOO_LARGE, reason="413")
 DENIED = Receipt(verdict=Verdict.DENIED, reason="401")
 PARTIAL = Receipt(verdict=Verdict.PARTIAL, reason="some", rejected_spans=1)
@@ -143,8 +143,8 @@ class Desk:
     @property
     def wait_s(self) -> float:
         """From now to the next attempt."""
-        assert self.state.next_attempt_ns is not None
-        return (self.state.next_attempt_ns - self.clock.now_ns()) / NS
+        assert self.state.next_try_ns is not None
+        return (self.state.next_try_ns - self.clock.now_ns()) / NS
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ MakeDesk = Callable[[int], Desk]
 def test_everything_is_sent_oldest_first_and_done_with_the_receipt(desks: MakeDesk) -> None:
     desk = desks(600)
     result = desk.deliver()
-    assert (result.sent, result.error, result.next_attempt_ns) == (600, None, None)
+    assert (result.sent, result.error, result.next_try_ns) == (600, None, None)
     assert desk.backend.sizes == [256, 256, 88]
     assert [run for request in desk.backend.requests for run in request] == list(range(1, 601))
     assert (desk.state.delivered, desk.state.pending) == (600, 0)
@@ -214,13 +214,13 @@ def test_each_failure_doubles_the_wait_and_no_sync_tries_before_it_is_over(desks
     for tries in range(1, 11):
         result = desk.deliver()
         assert len(desk.backend.requests) == tries
-        assert result.next_attempt_ns == desk.state.next_attempt_ns
+        assert result.next_try_ns == desk.state.next_try_ns
         waits.append(desk.wait_s)
 
         desk.clock.advance(desk.wait_s - 0.001)
         early = desk.deliver()
         assert len(desk.backend.requests) == tries
-        assert (early.error, early.next_attempt_ns) == (None, desk.state.next_attempt_ns)
+        assert (early.error, early.next_try_ns) == (None, desk.state.next_try_ns)
         desk.clock.advance(0.001)
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
     assert (desk.state.failures, desk.state.pending) == (10, 3)
@@ -322,10 +322,10 @@ def test_after_a_receipt_the_back_off_begins_anew(desks: MakeDesk) -> None:
 def test_began_failing_and_recovered_are_each_told_once(desks: MakeDesk) -> None:
     desk = desks(3)
     desk.answer(RETRY, RETRY)
-    told = [desk.deliver(eager=True) for _ in range(3)]
-    assert [d.began_failing for d in told] == [True, False, False]
-    assert [d.recovered for d in told] == [False, False, True]
-    assert [d.error for d in told] == ["503", "503", None]
+    results = [desk.deliver(eager=True) for _ in range(3)]
+    assert [d.began_failing for d in results] == [True, False, False]
+    assert [d.recovered for d in results] == [False, False, True]
+    assert [d.error for d in results] == ["503", "503", None]
 
 
 # Our own faults.
@@ -348,7 +348,7 @@ def test_a_fault_of_ours_is_a_failure_of_this_destination_that_quotes_nothing(
         assert result.error is not None
         assert result.error.startswith("a fault of cronalytics-otel itself (ValueError in test_")
         assert (desk.state.failures, desk.state.pending) == (failures, 3)
-        assert result.next_attempt_ns == desk.state.next_attempt_ns
+        assert result.next_try_ns == desk.state.next_try_ns
     assert [r.levelname for r in caplog.records] == ["WARNING"], "where it was is told once"
     assert "in answers" in caplog.text
     assert "tok3n" not in caplog.text + (desk.state.last_error or "")
@@ -425,7 +425,7 @@ def test_a_server_that_refuses_everything_is_not_asked_about_each_run(desks: Mak
     result = desk.deliver()
     assert (result.sent, result.refused, desk.state.pending) == (0, 0, 2000)
     assert (result.error, result.began_failing) == ("400", True)
-    assert len(desk.backend.requests) == MAX_REFUSED
+    assert len(desk.backend.requests) == MAX_BAD_REQUESTS
 
 
 def test_a_server_that_goes_on_refusing_everything_takes_nothing_out_of_the_outbox(
@@ -632,14 +632,14 @@ def test_whatever_a_destination_says_each_run_has_one_end(
             return receipt
 
         desk.backend.answers = answers
-        told: Counter[str] = Counter()
+        reported: Counter[str] = Counter()
         while desk.state.pending:
             result = desk.deliver()
-            told.update(sent=result.sent, refused=result.refused)
+            reported.update(sent=result.sent, refused=result.refused)
             desk.clock.advance(600)
             state = desk.state
             assert state.delivered + state.pending + state.refused == count
-            assert (told["sent"], told["refused"]) == (state.delivered, state.refused)
+            assert (reported["sent"], reported["refused"]) == (state.delivered, state.refused)
 
         refused = {
             e for (e,) in desk.journal._connection.execute("SELECT run_id FROM refused").fetchall()

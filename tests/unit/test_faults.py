@@ -31,7 +31,7 @@ def test_texts_of_one_kind_are_logged_once(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_the_number_of_kinds_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
-    once = OncePerKind(log, most_kinds=3)
+    once = OncePerKind(log, max_kinds=3)
     for number in range(10):
         once.warning(f"text {number}")
     assert len(caplog.messages) == 3

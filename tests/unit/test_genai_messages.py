@@ -146,7 +146,7 @@ def test_an_agents_span_has_its_task_and_its_result() -> None:
         children=(child,),
     )  # fmt: skip
     spans = build_trace(a_run(), session, content=ContentPolicy(mode=ContentMode.FULL))
-    told = {
+    parts_by_span = {
         span.name: [
             check_messages(span.attributes[name], output=output)[0]["parts"]
             for name, output in (
@@ -156,7 +156,7 @@ def test_an_agents_span_has_its_task_and_its_result() -> None:
         for span in spans
         if span.name.startswith("invoke_agent")
     }  # fmt: skip
-    assert told == {
+    assert parts_by_span == {
         "invoke_agent hermes": [
             [{"type": "text", "content": "Do it."}],
             [{"type": "text", "content": "Done."}],

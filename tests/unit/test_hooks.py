@@ -59,14 +59,22 @@ def test_any_arguments_are_taken(arguments: dict[str, object]) -> None:
 def test_other_values_than_the_id_of_a_cron_session_leave_no_mark(session_id: object) -> None:
     hooks, started = Hooks(), Started()
     hooks.callback("on_session_start", started)(session_id=session_id)
-    assert (started.times, hooks.activity.last_s, hooks.activity.event.is_set()) == (0, None, False)
+    assert (started.times, hooks.activity.last_hook_s, hooks.activity.wake.is_set()) == (
+        0,
+        None,
+        False,
+    )
 
 
 @pytest.mark.parametrize("session_id", ["20260131_070004_a1b2c3", "", "CRON_x", " cron_x", None])
 def test_chats_and_subagents_leave_no_mark(session_id: str | None) -> None:
     hooks, started = Hooks(), Started()
     hooks.callback("on_session_start", started)(session_id=session_id, platform="cli")
-    assert (started.times, hooks.activity.last_s, hooks.activity.event.is_set()) == (0, None, False)
+    assert (started.times, hooks.activity.last_hook_s, hooks.activity.wake.is_set()) == (
+        0,
+        None,
+        False,
+    )
 
 
 def test_a_hook_without_arguments_is_no_error() -> None:
@@ -77,11 +85,11 @@ def test_the_first_hook_of_a_cron_run_starts_and_each_one_wakes() -> None:
     hooks, started = Hooks(), Started()
     callbacks = [hooks.callback(name, started) for name in MARKS]
     for hook in callbacks:
-        hooks.activity.event.clear()
+        hooks.activity.wake.clear()
         hook(session_id=CRON, telemetry_schema_version="hermes.observer.v1")
-        assert hooks.activity.event.is_set()
+        assert hooks.activity.wake.is_set()
     assert started.times == 1
-    assert hooks.activity.last_s is not None
+    assert hooks.activity.last_hook_s is not None
 
 
 def test_the_time_of_the_newest_hook_is_remembered() -> None:
@@ -91,7 +99,7 @@ def test_the_time_of_the_newest_hook_is_remembered() -> None:
     hook(session_id=CRON)
     clock.sleep(2.0)
     hook(session_id=CRON)
-    assert hooks.activity.last_s == 7.0
+    assert hooks.activity.last_hook_s == 7.0
 
 
 @pytest.mark.parametrize(
@@ -137,7 +145,7 @@ def test_hooks_of_many_threads_at_once_lose_no_wake_up() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert hooks.activity.event.is_set()
+    assert hooks.activity.wake.is_set()
     assert 1 <= started.times <= 8
 
 
@@ -252,9 +260,9 @@ def test_many_calls_wake_the_worker_and_few_do_not() -> None:
     run = Run()
     for _ in range(module.MANY_OBSERVATIONS - 1):
         run.fires("post_tool_call", tool_call_id="c")
-    assert not run.hooks.activity.event.is_set()
+    assert not run.hooks.activity.wake.is_set()
     run.fires("post_tool_call", tool_call_id="c")
-    assert run.hooks.activity.event.is_set()
+    assert run.hooks.activity.wake.is_set()
 
 
 @pytest.mark.parametrize(
@@ -272,7 +280,7 @@ def test_an_error_after_which_another_attempt_follows_wakes_nobody(
 ) -> None:
     run = Run()
     run.fires("api_request_error", **arguments)
-    assert run.hooks.activity.event.is_set() == wakes
+    assert run.hooks.activity.wake.is_set() == wakes
     assert len(run.observations()) == 1
 
 

@@ -156,7 +156,7 @@ def test_a_failing_destination_is_unhealthy_while_it_is_in_use(journal: Journal)
     with journal.atomic():
         journal.outbox.set_destinations({"default": "https://c.example"}, 0)
         journal.outbox.failed(
-            1, "503", now_ns=1, next_attempt_ns=2, asked_to_wait=False, silent=False
+            1, "503", now_ns=1, next_try_ns=2, asked_to_wait=False, timed_out=False
         )
     failing = read_overview(journal, now_ns=NOW_NS)
     with journal.atomic():

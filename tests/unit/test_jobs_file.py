@@ -50,7 +50,7 @@ def test_the_beginning_of_its_prompt_is_no_name_of_a_job(
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
         ("delivery to signal:+4917012345678 failed: timed out", "delivery to signal failed: timed out"),
         ("live adapter delivery to telegram:-1001234 failed: x; no chat", "live adapter delivery to telegram failed: x; no chat"),
@@ -59,8 +59,8 @@ def test_the_beginning_of_its_prompt_is_no_name_of_a_job(
         ("no answer to https://example.org/x for 30 s", "no answer to https://example.org/x for 30 s"),
     ],
 )  # fmt: skip
-def test_a_failed_delivery_is_told_without_the_chat(error: str, told: str) -> None:
-    assert one(last_delivery_error=error).last_delivery_error == told
+def test_a_failed_delivery_is_told_without_the_chat(error: str, expected: str) -> None:
+    assert one(last_delivery_error=error).last_delivery_error == expected
 
 
 def test_a_record_of_the_host_becomes_a_job() -> None:

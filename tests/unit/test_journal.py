@@ -93,7 +93,7 @@ def test_an_error_in_an_inner_block_undoes_that_block_alone(journal: Journal) ->
 
 
 def test_a_dry_run_sees_what_it_writes_and_leaves_nothing(journal: Journal) -> None:
-    with journal.atomic(keep=False):
+    with journal.rolled_back():
         with journal.atomic():
             journal.facts.set(a_fact("a"), "1")
         assert written(journal) == {"a": "1"}

@@ -88,7 +88,7 @@ def test_a_run_is_the_same_after_a_row(run: Run) -> None:
 
 @given(run=storable)
 def test_a_run_is_the_same_after_a_stay_in_the_journal(journal: Journal, run: Run) -> None:
-    with journal.atomic(keep=False):
+    with journal.rolled_back():
         journal.runs.add([run], 0)
         assert journal.queries.runs(RunFilter()) == [run]
 

@@ -142,7 +142,9 @@ def test_a_journal_from_before_the_first_release_is_moved_aside_with_one_line(
 
 
 @pytest.mark.parametrize(
-    "open_it", [partial(Journal.open, mend=False), Journal.open_for_reading], ids=["sync", "view"]
+    "open_it",
+    [partial(Journal.open, replace_damaged=False), Journal.open_for_reading],
+    ids=["sync", "view"],
 )
 def test_who_does_not_sync_leaves_it_where_it_is(
     of_development: Path, open_it: Callable[[Path], Journal]

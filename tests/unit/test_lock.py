@@ -8,16 +8,15 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from cronalytics_otel.lock import SyncBusyError, sync_lock
+from tests.support.holding import another_process
 
-HOLDS_IT = """
+HOLD_LOCK = """
 import sys
 from pathlib import Path
 from cronalytics_otel.lock import sync_lock
@@ -58,18 +57,6 @@ print("afterwards:", asked_in_a_child())
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "cronalytics-otel" / "sync.lock"
-
-
-@contextmanager
-def held_by_another_process(path: Path) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDS_IT, str(path)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        yield process
-        process.kill()
 
 
 def test_a_second_lock_in_one_thread_is_refused_and_the_first_one_holds(path: Path) -> None:
@@ -117,7 +104,7 @@ def test_it_is_free_again_after_an_error_in_the_block(path: Path) -> None:
 
 def test_another_process_is_refused_and_asked_to_try_again(path: Path) -> None:
     with (
-        held_by_another_process(path),
+        another_process(HOLD_LOCK, path),
         pytest.raises(SyncBusyError, match="another process is syncing this home: try again"),
         sync_lock(path),
     ):
@@ -125,14 +112,14 @@ def test_another_process_is_refused_and_asked_to_try_again(path: Path) -> None:
 
 
 def test_a_refused_attempt_does_not_block_the_next_one(path: Path) -> None:
-    with held_by_another_process(path), pytest.raises(SyncBusyError), sync_lock(path):
+    with another_process(HOLD_LOCK, path), pytest.raises(SyncBusyError), sync_lock(path):
         pass
     with sync_lock(path):
         pass
 
 
 def test_a_killed_process_holds_nothing(path: Path) -> None:
-    with held_by_another_process(path) as process:
+    with another_process(HOLD_LOCK, path) as process:
         process.kill()
         process.wait()
         with sync_lock(path):

@@ -510,7 +510,7 @@ def test_a_continuation_is_no_subagent_and_its_tokens_count() -> None:
 # Silence of a continued session, and delivery.
 
 
-def said(text: str, role: str = "assistant") -> LastMessage:
+def last_message(text: str, role: str = "assistant") -> LastMessage:
     silence = asks_for_silence(text, text)
     return LastMessage(
         role=role, timestamp_ns=at(19), head=text, tail=text, asks_for_silence=silence
@@ -518,21 +518,21 @@ def said(text: str, role: str = "assistant") -> LastMessage:
 
 
 def test_a_silent_answer_is_a_success_that_was_not_delivered() -> None:
-    found = run(session=session("s1", 2.5, 19.9, last_message=said("[SILENT]")))
+    found = run(session=session("s1", 2.5, 19.9, last_message=last_message("[SILENT]")))
     assert (found.outcome, found.silent) == (Outcome.SUCCESS, True)
     assert found.delivery_outcome is DeliveryOutcome.SUPPRESSED
 
 
 def test_the_last_word_of_a_compressed_session_is_its_continuation_s() -> None:
-    root = session("s1", 2.5, 10, last_message=said("result", "tool"))
-    rest = session("s2", 10, 19.9, job=None, parent_id="s1", last_message=said("[SILENT]"))
+    root = session("s1", 2.5, 10, last_message=last_message("result", "tool"))
+    rest = session("s2", 10, 19.9, job=None, parent_id="s1", last_message=last_message("[SILENT]"))
     assert run(session=root, below=[rest]).silent is True
 
 
 def test_a_compressed_session_without_a_ledger_ends_as_its_continuation_does() -> None:
     """A host before 0.18: the row of the id that we know ended when it was compressed."""
-    root = session("s1", 2.5, 10, last_message=said("result", "tool"))
-    rest = session("s2", 10, 19.9, job=None, parent_id="s1", last_message=said("All good."))
+    root = session("s1", 2.5, 10, last_message=last_message("result", "tool"))
+    rest = session("s2", 10, 19.9, job=None, parent_id="s1", last_message=last_message("All good."))
     found = run(execution=None, session=root, below=[rest])
     assert (found.outcome, found.ended_ns) == (Outcome.SUCCESS, at(19.9))
 
@@ -556,7 +556,9 @@ def later(job: Job = JOB, *, finished: float = 19.999, error: str | None = None)
 
 
 def test_an_answer_went_out_when_the_job_s_record_of_this_run_shows_no_delivery_error() -> None:
-    found = run(job_now=later(), session=session("s1", 2.5, 19.9, last_message=said("News")))
+    found = run(
+        job_now=later(), session=session("s1", 2.5, 19.9, last_message=last_message("News"))
+    )
     assert (found.delivery_outcome, found.delivery_error) == (DeliveryOutcome.DELIVERED, None)
 
 
@@ -612,7 +614,7 @@ def test_before_0_18_the_host_s_notice_of_an_empty_reply_was_delivered(
     empty = Output(ending=Ending.EMPTY, name="x", schedule=None, is_script=False, error=None)
     found = run(
         execution=None,
-        session=session("s1", 2.5, 19.9, last_message=said("(empty)")),
+        session=session("s1", 2.5, 19.9, last_message=last_message("(empty)")),
         output=empty,
         job_now=replace(later(), last_status=status, last_error=EMPTY_REPLY) if status else JOB,
         delivers_notice_of_empty_reply=True,
@@ -627,8 +629,8 @@ def test_a_skipped_run_delivered_nothing() -> None:
 
 
 def test_a_newer_host_s_own_word_on_delivery_wins() -> None:
-    told = execution("e1", 0, 20, delivery_outcome=DeliveryOutcome.QUEUED)
-    assert run(execution=told, job_now=later()).delivery_outcome is DeliveryOutcome.QUEUED
+    with_delivery = execution("e1", 0, 20, delivery_outcome=DeliveryOutcome.QUEUED)
+    assert run(execution=with_delivery, job_now=later()).delivery_outcome is DeliveryOutcome.QUEUED
 
 
 @pytest.mark.parametrize(
@@ -659,8 +661,8 @@ def test_the_host_s_own_due_time_gives_the_lateness() -> None:
 
 
 def test_a_newer_host_s_scheduled_instant_wins() -> None:
-    told = execution("e1", 0, 20, scheduled_ns=at(-7))
-    assert run(execution=told, known_due_ns=at(-30)).scheduled_ns == at(-7)
+    with_due_time = execution("e1", 0, 20, scheduled_ns=at(-7))
+    assert run(execution=with_due_time, known_due_ns=at(-30)).scheduled_ns == at(-7)
 
 
 def test_without_them_an_interval_counts_from_the_run_before() -> None:

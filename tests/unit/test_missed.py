@@ -114,10 +114,10 @@ def test_a_second_outage_is_seen_although_the_first_is_not_told_yet() -> None:
 
 
 def test_what_was_told_is_forgotten_when_the_job_is_due_for_another_time() -> None:
-    told = overdue(MONDAY, MONDAY + HOUR, changed_ns=0)
+    known = overdue(MONDAY, MONDAY + HOUR, changed_ns=0)
 
-    assert look([told], job(next_run_ns=MONDAY), MONDAY + DAY) == [told]
-    assert look([told], job(next_run_ns=MONDAY + 2 * DAY), MONDAY + DAY) == []
+    assert look([known], job(next_run_ns=MONDAY), MONDAY + DAY) == [known]
+    assert look([known], job(next_run_ns=MONDAY + 2 * DAY), MONDAY + DAY) == []
 
 
 # --- until the run that came late ---------------------------------------------------------------

@@ -62,13 +62,13 @@ TOOL_USE = a_session(
 
 def live(
     conversation: Conversation,
-    *details: ModelCall | ApiError | ToolResult,
+    *observed: ModelCall | ApiError | ToolResult,
     content: ContentPolicy | None = None,
     **facts: object,
 ) -> list[Span]:
     observations = Observations(
-        attempts=tuple(d for d in details if not isinstance(d, ToolResult)),
-        tools=tuple(d for d in details if isinstance(d, ToolResult)),
+        attempts=tuple(d for d in observed if not isinstance(d, ToolResult)),
+        tools=tuple(d for d in observed if isinstance(d, ToolResult)),
     )
     spans = build_trace(
         a_run(**facts), conversation, observations={SESSION: observations}, content=content
@@ -109,7 +109,7 @@ CUT = a_session(
     user(2.5), answer(8.9, "This is half an", reason="length"), user(8.901, "Go on."),
     answer(8.902),
 )  # fmt: skip
-"""The host reports no cut answer, and writes it together with its continuation."""
+"""The host tells of no cut answer, and writes it down with the one that goes on after it."""
 
 
 def test_a_cut_answer_has_the_time_until_the_call_that_goes_on_and_not_that_call() -> None:
@@ -229,7 +229,7 @@ def test_retries_stand_as_events_on_the_call_that_they_led_to() -> None:
 
 
 def test_how_long_a_later_attempt_took_is_not_told() -> None:
-    """The host reports each with the start of the first one."""
+    """The host tells of each when the first one began."""
     spans = live(
         a_session(user(2.5), answer(9)),
         an_error(3, 3.5, attempt=0), an_error(3, 6.5, attempt=1), a_call(7, 8),
@@ -357,7 +357,7 @@ def test_a_fall_back_to_another_model_is_an_event_and_the_calls_name_their_model
 
 
 @pytest.mark.parametrize(
-    ("host_type", "error_type"),
+    ("reported_type", "error_type"),
     [
         ("tool_error", "tool_error"),
         ("plugin_block", "tool_blocked"),
@@ -369,10 +369,11 @@ def test_a_fall_back_to_another_model_is_an_event_and_the_calls_name_their_model
     ],
 )
 def test_a_tool_that_failed_is_an_error_of_its_own_and_not_of_the_run(
-    host_type: str | None, error_type: str
+    reported_type: str | None, error_type: str
 ) -> None:
     spans = live(
-        TOOL_USE, a_tool("c1", 4.1, 5, failed=True, error_type=host_type, message="no such file")
+        TOOL_USE,
+        a_tool("c1", 4.1, 5, failed=True, error_type=reported_type, message="no such file"),
     )
     tool = only(spans, "execute_tool terminal")
     assert tool.attributes[sc.ERROR_TYPE] == error_type

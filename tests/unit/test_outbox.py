@@ -121,11 +121,11 @@ def test_what_one_server_asked_for_does_not_bind_another_under_the_same_name(
     journal.outbox.set_destinations({"a": A}, 0)
     add(journal, 1)
     journal.outbox.failed(
-        1, "429", now_ns=10, next_attempt_ns=10**15, asked_to_wait=True, silent=False
+        1, "429", now_ns=10, next_try_ns=10**15, asked_to_wait=True, timed_out=False
     )
     journal.outbox.set_destinations({"a": B}, 20)
     found = progress_of(journal)
-    assert (found.failures, found.next_attempt_ns, found.asked_to_wait) == (0, None, False)
+    assert (found.failures, found.next_try_ns, found.asked_to_wait) == (0, None, False)
 
 
 def test_settings_that_stay_the_same_write_nothing(journal: Journal) -> None:
@@ -190,13 +190,13 @@ def test_a_receipt_removes_just_what_it_is_for(journal: Journal) -> None:
 def test_an_answer_ends_a_failure(journal: Journal) -> None:
     journal.outbox.set_destinations({"a": A}, 0)
     journal.outbox.failed(
-        1, "no answer", now_ns=10, next_attempt_ns=20, asked_to_wait=True, silent=False
+        1, "no answer", now_ns=10, next_try_ns=20, asked_to_wait=True, timed_out=False
     )
     journal.outbox.answers(1)
 
     found = state(journal)
     assert found.failures == 0
-    assert (found.failing_since_ns, found.next_attempt_ns, found.last_error) == (None, None, None)
+    assert (found.failing_since_ns, found.next_try_ns, found.last_error) == (None, None, None)
     assert not found.asked_to_wait
 
 
@@ -208,12 +208,12 @@ def test_failures_in_a_row_are_counted_from_the_first(journal: Journal) -> None:
             1,
             f"at {now_ns}",
             now_ns=now_ns,
-            next_attempt_ns=now_ns + 5,
+            next_try_ns=now_ns + 5,
             asked_to_wait=False,
-            silent=False,
+            timed_out=False,
         )
     found = state(journal)
-    assert (found.failures, found.failing_since_ns, found.next_attempt_ns) == (2, 10, 25)
+    assert (found.failures, found.failing_since_ns, found.next_try_ns) == (2, 10, 25)
     assert found.last_error == "at 20"
     assert lacks(journal) == [1]
 

@@ -56,7 +56,7 @@ def output(ending: Ending, error: str | None = None) -> Output:
     return Output(ending=ending, name=None, schedule=None, is_script=False, error=error)
 
 
-def said(text: str, role: str = "assistant") -> LastMessage:
+def last_message(text: str, role: str = "assistant") -> LastMessage:
     """As `state_db` reads it: SQLite trims it first."""
     trimmed = text.strip(" \t\n\r")
     head, tail = trimmed[:EXCERPT], trimmed[-EXCERPT:]
@@ -209,16 +209,16 @@ def test_any_text_is_asked_for_a_script_without_a_crash(text: str | None) -> Non
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
         ("RuntimeError: content_policy_blocked: I would rather not, Ann.", f"RuntimeError: content_policy_blocked: {REFUSED}"),
         ("RuntimeError: content_policy_blocked: HTTP 400: flagged", "RuntimeError: content_policy_blocked: HTTP 400: flagged"),
         ("RuntimeError: content_policy_blocked: model declined (content_filter)", "RuntimeError: content_policy_blocked: model declined (content_filter)"),
     ],
 )  # fmt: skip
-def test_a_refusal_is_told_without_what_the_model_said(error: str, told: str) -> None:
+def test_a_refusal_is_told_without_what_the_model_said(error: str, expected: str) -> None:
     ended = failed(error, OutcomeSource.LEDGER)
-    assert (ended.error_type, ended.error_message) == (ErrorType.CONTENT_POLICY_BLOCKED, told)
+    assert (ended.error_type, ended.error_message) == (ErrorType.CONTENT_POLICY_BLOCKED, expected)
 
 
 @pytest.mark.parametrize(
@@ -325,35 +325,37 @@ def session(
 
 
 def test_a_failed_output_file_tells_the_error_of_a_run_that_no_ledger_knows() -> None:
-    ended = session(said("hm"), saved=output(Ending.FAILED, "RuntimeError: HTTP 401: no"))
+    ended = session(last_message("hm"), saved=output(Ending.FAILED, "RuntimeError: HTTP 401: no"))
     assert (ended.outcome, ended.source) == (Outcome.FAILURE, OutcomeSource.JOB)
     assert ended.error_type is ErrorType.AUTH_FAILED
 
 
 def test_the_job_s_last_status_tells_of_its_latest_run() -> None:
     assert session(status=("ok", None)).outcome is Outcome.SUCCESS
-    failed = session(said("fine"), status=("error", "TimeoutError: Cron job 'x' idle for 600s (limit 600s)"))  # fmt: skip
+    failed = session(last_message("fine"), status=("error", "TimeoutError: Cron job 'x' idle for 600s (limit 600s)"))  # fmt: skip
     assert (failed.outcome, failed.source) == (Outcome.TIMEOUT, OutcomeSource.JOB)
 
 
 def test_a_failed_delivery_is_no_failed_run() -> None:
     """Newer hosts write `delivery_failed`."""
-    assert session(said("fine"), status=("delivery_failed", None)).outcome is Outcome.SUCCESS
+    assert (
+        session(last_message("fine"), status=("delivery_failed", None)).outcome is Outcome.SUCCESS
+    )
 
 
 def test_a_session_with_an_answer_succeeded() -> None:
-    ended = session(said("All good."))
+    ended = session(last_message("All good."))
     assert (ended.outcome, ended.source) == (Outcome.SUCCESS, OutcomeSource.SESSION)
 
 
 def test_a_session_with_an_empty_answer_failed() -> None:
-    ended = session(said("  \n "))
+    ended = session(last_message("  \n "))
     assert (ended.outcome, ended.error_type) == (Outcome.FAILURE, ErrorType.EMPTY_RESPONSE)
 
 
 @pytest.mark.parametrize("role", ["user", "tool", "system"])
 def test_a_session_that_ended_before_an_answer_failed(role: str) -> None:
-    ended = session(said("hello", role))
+    ended = session(last_message("hello", role))
     assert (ended.outcome, ended.error_type) == (Outcome.FAILURE, ErrorType.OTHER)
     assert ended.error_message
 
@@ -363,16 +365,19 @@ def test_a_session_without_a_message_failed() -> None:
 
 
 def test_a_session_that_never_ended_is_abandoned_by_inference() -> None:
-    ended = session(said("I begin"), ended=False)
+    ended = session(last_message("I begin"), ended=False)
     assert (ended.outcome, ended.source) == (Outcome.ABANDONED, OutcomeSource.INFERRED)
 
 
 def test_before_0_18_a_last_answer_is_the_end_though_the_host_never_wrote_one() -> None:
-    final = replace(said("All good."), is_final=True)
+    final = replace(last_message("All good."), is_final=True)
     last_word = replace(final, ends_run=True)
     ended = from_session(last_message=last_word, output=None, job_status=None, ended=False)
     assert (ended.outcome, ended.source) == (Outcome.SUCCESS, OutcomeSource.SESSION)
-    for last in (said("I look into it."), replace(said("(empty)"), is_final=True, ends_run=True)):
+    for last in (
+        last_message("I look into it."),
+        replace(last_message("(empty)"), is_final=True, ends_run=True),
+    ):
         ended = from_session(last_message=last, output=None, job_status=None, ended=False)
         assert ended.outcome is Outcome.ABANDONED
     assert session(final, ended=False).outcome is Outcome.ABANDONED
@@ -380,7 +385,7 @@ def test_before_0_18_a_last_answer_is_the_end_though_the_host_never_wrote_one() 
 
 def test_an_answer_in_the_file_is_the_host_s_word_for_a_success() -> None:
     """It goes before the last message, which a host before 0.18 may not have written."""
-    ended = session(said("Do it.", "user"), saved=output(Ending.ANSWERED))
+    ended = session(last_message("Do it.", "user"), saved=output(Ending.ANSWERED))
     assert (ended.outcome, ended.source) == (Outcome.SUCCESS, OutcomeSource.JOB)
 
 
@@ -388,14 +393,14 @@ def test_an_answer_in_the_file_is_the_host_s_word_for_a_success() -> None:
 def test_an_empty_reply_failed_although_a_host_before_0_18_calls_it_fine(
     status: tuple[str, str | None] | None,
 ) -> None:
-    for last in (said("Do it.", "user"), said("(empty)"), None):
+    for last in (last_message("Do it.", "user"), last_message("(empty)"), None):
         ended = session(last, saved=output(Ending.EMPTY), status=status)
         assert (ended.outcome, ended.error_type) == (Outcome.FAILURE, ErrorType.EMPTY_RESPONSE)
         assert (ended.source, ended.error_message) == (OutcomeSource.JOB, EMPTY_REPLY)
 
 
 def test_an_answer_that_only_ends_like_an_empty_reply_is_an_answer() -> None:
-    ended = session(said("The file says:\n\n## Response\n\n(empty)"), saved=output(Ending.EMPTY), status=("ok", None))  # fmt: skip
+    ended = session(last_message("The file says:\n\n## Response\n\n(empty)"), saved=output(Ending.EMPTY), status=("ok", None))  # fmt: skip
     assert ended.outcome is Outcome.SUCCESS
 
 
@@ -422,7 +427,7 @@ def raised(error: str, last: LastMessage | None) -> RunEnd:
     ],
 )
 def test_an_error_that_is_what_the_agent_said_tells_nothing_of_it(answer: str, error: str) -> None:
-    ended = raised(f"RuntimeError: {error}", said(answer))
+    ended = raised(f"RuntimeError: {error}", last_message(answer))
     assert (ended.outcome, ended.source) == (Outcome.FAILURE, OutcomeSource.JOB)
     assert ended.error_type is ErrorType.INCOMPLETE_RESPONSE
     assert ended.error_message == ANSWER_FOR_ERROR
@@ -431,24 +436,24 @@ def test_an_error_that_is_what_the_agent_said_tells_nothing_of_it(answer: str, e
 def test_before_0_18_any_run_that_failed_with_a_last_answer_raised_it() -> None:
     """Whatever became of the text on its way: plugins may change it."""
     error = "RuntimeError: another text altogether"
-    final = replace(said("Short."), is_final=True)
+    final = replace(last_message("Short."), is_final=True)
     assert raised(error, final).error_message == error
     assert raised(error, replace(final, raised_if_failed=True)).error_message == ANSWER_FOR_ERROR
-    limited = raised(error, replace(said("Short."), raised_if_failed=True))
+    limited = raised(error, replace(last_message("Short."), raised_if_failed=True))
     assert limited.error_message == ANSWER_FOR_ERROR
 
 
 @pytest.mark.parametrize(
     ("error", "last"),
     [
-        ("RuntimeError: HTTP 500: upstream exploded", said("I look into it.")),
-        ("RuntimeError: Error code: 500", said("Error")),
-        (f"RuntimeError: {SUMMARY}", said(SUMMARY, "tool")),
+        ("RuntimeError: HTTP 500: upstream exploded", last_message("I look into it.")),
+        ("RuntimeError: Error code: 500", last_message("Error")),
+        (f"RuntimeError: {SUMMARY}", last_message(SUMMARY, "tool")),
         (f"RuntimeError: {SUMMARY}", None),
-        ("RuntimeError: (empty)", said("(empty)")),
-        ("[Errno 28] No space left on device", replace(said(SUMMARY), is_final=True)),
-        ("TimeoutError: Cron job 'x' idle for 600s (limit 600s)", replace(said(SUMMARY), is_final=True)),
-        (EMPTY, replace(said(SUMMARY), is_final=True)),
+        ("RuntimeError: (empty)", last_message("(empty)")),
+        ("[Errno 28] No space left on device", replace(last_message(SUMMARY), is_final=True)),
+        ("TimeoutError: Cron job 'x' idle for 600s (limit 600s)", replace(last_message(SUMMARY), is_final=True)),
+        (EMPTY, replace(last_message(SUMMARY), is_final=True)),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("before_0_18", [False, True])
@@ -466,7 +471,7 @@ def test_an_error_that_the_host_itself_wrote_in_the_place_of_an_answer_is_one() 
         "I apologize, but I encountered repeated errors: Error during OpenAI-compatible API call "
         "#9: HTTP 503: overloaded"
     )
-    ended = raised(f"RuntimeError: {text}", said(text))
+    ended = raised(f"RuntimeError: {text}", last_message(text))
     assert (ended.error_type, ended.error_message) == (ErrorType.SERVER_ERROR, f"RuntimeError: {text}")  # fmt: skip
 
 
@@ -543,10 +548,10 @@ words = st.sampled_from(
 @example("\n" * 300 + "All good.")
 def test_silence_is_the_host_s_own_rule(text: str) -> None:
     expected = host_is_silent(text) if text.strip() else None
-    assert is_silent(said(text)) == expected
+    assert is_silent(last_message(text)) == expected
 
 
 def test_only_an_answer_can_be_silent() -> None:
     assert is_silent(None) is None
-    assert is_silent(said("[SILENT]", role="user")) is None
-    assert is_silent(said("   ")) is None
+    assert is_silent(last_message("[SILENT]", role="user")) is None
+    assert is_silent(last_message("   ")) is None

@@ -70,12 +70,12 @@ def test_each_home_has_a_worker_and_hooks_of_its_own(
 ) -> None:
     contexts = [register(tmp_path / name, "chat") for name in ("a", "b")]
     contexts[0].hooks["on_session_end"](session_id="cron_0123456789ab_20260101_000000")
-    last_s = [worker.hooks.activity.last_s for worker in plugin._workers.values()]
+    last_s = [worker.hooks.activity.last_hook_s for worker in plugin._workers.values()]
     assert [at_s is not None for at_s in last_s] == [True, False]
 
 
 @pytest.mark.parametrize(
-    ("words", "starts", "resident"),
+    ("words", "starts", "long_running"),
     [
         (["gateway", "run"], True, True),
         (["cron", "tick"], True, False),
@@ -90,12 +90,12 @@ def test_the_worker_starts_where_the_host_runs_jobs(
     tmp_path: Path,
     words: list[str],
     starts: bool,
-    resident: bool,
+    long_running: bool,
 ) -> None:
     register(tmp_path, *words)
     (worker,) = plugin._workers.values()
     assert bool(started) == starts
-    assert worker._resident == resident
+    assert worker._long_running == long_running
 
 
 def test_the_gateway_is_known_by_its_module_too(
@@ -105,4 +105,4 @@ def test_the_gateway_is_known_by_its_module_too(
     monkeypatch.setenv("HERMES_HOME", str(tmp_path))
     monkeypatch.setattr(sys, "argv", ["/site-packages/gateway/run.py"])
     plugin.register(Context())
-    assert [worker._resident for worker in started] == [True]
+    assert [worker._long_running for worker in started] == [True]

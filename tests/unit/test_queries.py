@@ -157,7 +157,7 @@ def test_the_sources_of_a_run_are_those_that_saved_the_outputs_it_was_given(
         Feed(job_id=LOST.job_id, saved_ns=LOST.ended_ns - HOUR // 2),
     )
     run = replace(NO_KEY, execution_id="n", session_id="n", fed_by=feeds)
-    assert journal.queries.sources(run) == [DIGEST, SCRIPT, LOST]
+    assert journal.queries.context_runs(run) == [DIGEST, SCRIPT, LOST]
 
 
 def test_an_output_of_a_run_that_is_not_known_has_no_source(journal: Journal) -> None:
@@ -168,8 +168,8 @@ def test_an_output_of_a_run_that_is_not_known_has_no_source(journal: Journal) ->
         Feed(job_id=DIGEST.job_id, saved_ns=LOST.started_ns - 2 * SECOND),
     )
     run = replace(NO_KEY, execution_id="n", session_id="n", fed_by=feeds)
-    assert journal.queries.sources(run) == []
-    assert journal.queries.sources(DIGEST) == []
+    assert journal.queries.context_runs(run) == []
+    assert journal.queries.context_runs(DIGEST) == []
 
 
 def test_of_a_job_s_runs_that_overlap_the_one_that_ended_first_after_it_saved_the_output(
@@ -183,7 +183,7 @@ def test_of_a_job_s_runs_that_overlap_the_one_that_ended_first_after_it_saved_th
         journal.runs.add([short], 0)
     for saved_s, source in ((8, short), (20, DIGEST)):
         feed = Feed(job_id=DIGEST.job_id, saved_ns=DIGEST.started_ns + saved_s * SECOND)
-        assert journal.queries.sources(replace(NO_KEY, fed_by=(feed,))) == [source]
+        assert journal.queries.context_runs(replace(NO_KEY, fed_by=(feed,))) == [source]
 
 
 def test_totals_are_the_count_and_the_outermost_ends(journal: Journal, tmp_path: Path) -> None:

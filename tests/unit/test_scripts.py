@@ -96,23 +96,25 @@ def test_a_script_of_a_moment_did_not_end_before_it_began() -> None:
 @pytest.mark.parametrize("hour", [0, 1])
 def test_in_the_hour_that_autumn_repeats_the_stamp_is_the_one_near_the_session(hour: int) -> None:
     """Both 00:30 and 01:30 UTC are 02:30 in Berlin."""
-    told = session(utc(hour, 30, 22), "20261025_023020")
-    assert scripts.ended_ns(RAN, execution(utc(hour, 30)), told, BERLIN) == utc(hour, 30, 20)
+    from_session = session(utc(hour, 30, 22), "20261025_023020")
+    assert scripts.ended_ns(RAN, execution(utc(hour, 30)), from_session, BERLIN) == utc(
+        hour, 30, 20
+    )
 
 
 def test_a_stamp_that_is_not_within_the_run_tells_nothing() -> None:
     """The home's time zone was changed since."""
-    told = session(utc(9, 1), "20261025_100010")
-    assert scripts.ended_ns(RAN, execution(utc(9, 0)), told, BERLIN) == utc(9, 0, 10)
-    assert scripts.ended_ns(RAN, execution(utc(9, 0)), told, ZoneInfo("UTC")) is None
-    assert scripts.ended_ns(RAN, execution(utc(9, 0)), told, ZoneInfo("Asia/Tokyo")) is None
+    from_session = session(utc(9, 1), "20261025_100010")
+    assert scripts.ended_ns(RAN, execution(utc(9, 0)), from_session, BERLIN) == utc(9, 0, 10)
+    assert scripts.ended_ns(RAN, execution(utc(9, 0)), from_session, ZoneInfo("UTC")) is None
+    assert scripts.ended_ns(RAN, execution(utc(9, 0)), from_session, ZoneInfo("Asia/Tokyo")) is None
 
 
 def test_without_a_script_or_a_known_start_there_is_no_end_of_a_script() -> None:
-    told = session(utc(9, 1), "20261025_100010")
-    assert scripts.ended_ns(Prompt(), execution(utc(9, 0)), told, BERLIN) is None
-    assert scripts.ended_ns(None, execution(utc(9, 0)), told, BERLIN) is None
-    assert scripts.ended_ns(RAN, None, told, BERLIN) is None
+    from_session = session(utc(9, 1), "20261025_100010")
+    assert scripts.ended_ns(Prompt(), execution(utc(9, 0)), from_session, BERLIN) is None
+    assert scripts.ended_ns(None, execution(utc(9, 0)), from_session, BERLIN) is None
+    assert scripts.ended_ns(RAN, None, from_session, BERLIN) is None
     assert scripts.ended_ns(RAN, execution(utc(9, 0)), None, BERLIN) is None
 
 

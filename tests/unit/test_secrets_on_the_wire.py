@@ -53,14 +53,14 @@ every_secret = pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS.k
 
 def forms(secret: Secret) -> dict[str, str]:
     """The ways in which it stands in a text."""
-    said = f"first line\n{secret.text}\nlast line"
-    once = json.dumps({"text": said})
+    lines = f"first line\n{secret.text}\nlast line"
+    once = json.dumps({"text": lines})
     return {
         "alone": secret.text,
         "in prose": f"It failed with {secret.text} today.",
         "in brackets": f"({secret.text})",
         "in Chinese": f"\u5bc6\u94a5 {secret.text}\uff0c\u5931\u8d25",
-        "in lines": said,
+        "in lines": lines,
         "in JSON": once,
         "in JSON in JSON": json.dumps({"arguments": once, "n": [1]}),
         "in JSON for HTML": once.replace("&", "\\u0026").replace("=", "\\u003d"),
@@ -101,11 +101,11 @@ def a_family(text: str) -> Conversation:
 
 
 def a_fallback(text: str) -> Observations:
-    """What hooks told, in the course of which another model took over."""
-    told = filled(Observations, text)
+    """What hooks observed, in the course of which another model took over."""
+    observed = filled(Observations, text)
     call = filled(ModelCall, text)
     later = replace(call, started_ns=at(3.5), model=f"{text} 2", provider=f"{text} 2")
-    return replace(told, attempts=(call, filled(ApiError, text), later))
+    return replace(observed, attempts=(call, filled(ApiError, text), later))
 
 
 def runs(text: str) -> Iterator[Run]:
@@ -113,15 +113,15 @@ def runs(text: str) -> Iterator[Run]:
     for outcome, mode, delivery in itertools.product(
         Outcome, Mode, (DeliveryOutcome.DELIVERED, DeliveryOutcome.FAILED)
     ):
-        said = text if mode is Mode.AGENT else f"Script exited with code 3\nstderr:\n{text}"
+        error = text if mode is Mode.AGENT else f"Script exited with code 3\nstderr:\n{text}"
         yield filled(
             Run, text, outcome=outcome, mode=mode, delivery_outcome=delivery, started_ns=at(0),
             ended_ns=at(10), trigger=Trigger.SCHEDULE, schedule_kind=ScheduleKind.CRON,
-            error_message=said,
+            error_message=error,
         )  # fmt: skip
 
 
-_TELLING = {
+_KINDS_WITH_EVERY_SPAN = {
     (Outcome.FAILURE, Mode.AGENT, DeliveryOutcome.FAILED),
     (Outcome.FAILURE, Mode.SCRIPT, DeliveryOutcome.DELIVERED),
 }
@@ -133,8 +133,8 @@ def traces(text: str, *, all_kinds: bool = False) -> Iterator[list[Span]]:
         "content": FULL, "partial": None, "observations": {text: a_fallback(text)},
     }  # fmt: skip
     for run in runs(text):
-        told = (run.outcome, run.mode, run.delivery_outcome)
-        if all_kinds or told in _TELLING:
+        kind = (run.outcome, run.mode, run.delivery_outcome)
+        if all_kinds or kind in _KINDS_WITH_EVERY_SPAN:
             conversation = a_family(text) if run.mode is Mode.AGENT else None
             yield build_trace(**arguments | {"run": run, "conversation": conversation})
 
@@ -152,13 +152,13 @@ def test_no_secret_is_anywhere_in_a_trace(secret: Secret) -> None:
         for spans in traces(text):
             wire = on_the_wire(spans)
             assert MASK in wire
-            assert secret.told_by(wire) is None, form
+            assert secret.leaks_into(wire) is None, form
 
 
 def test_no_secret_is_in_a_trace_of_any_kind_of_run() -> None:
     secret = SECRETS["github classic"]
     for spans in traces(secret.text, all_kinds=True):
-        assert secret.told_by(on_the_wire(spans)) is None
+        assert secret.leaks_into(on_the_wire(spans)) is None
 
 
 def _attributes(span: Span) -> Iterator[Mapping[str, AttributeValue]]:
@@ -226,16 +226,16 @@ def test_a_cut_leaves_no_rest_of_a_secret(secret: Secret) -> None:
     text = f"it said {secret.text} and more"
     message = Message(role="user", timestamp_ns=1, content=text)
     for limit in range(1, len(text) + 2):
-        assert secret.told_by(masked_and_cut(text, limit)) is None
-        assert secret.told_by(messages_json((message, message), limit) or "") is None
+        assert secret.leaks_into(masked_and_cut(text, limit)) is None
+        assert secret.leaks_into(messages_json((message, message), limit) or "") is None
 
 
 @every_secret
 def test_a_secret_before_and_after_whatever_bound_is_not_told(secret: Secret) -> None:
     for length in (100, 110, 120, 127, 480, 500, 511, 1_900, 1_980, 1_999):
         text = f"{'word ' * (length // 5)}{secret.text}"
-        for kept in (name_text, value_text, error_text):
-            assert secret.told_by(kept(text) or "") is None
+        for text_of in (name_text, value_text, error_text):
+            assert secret.leaks_into(text_of(text) or "") is None
 
 
 @pytest.mark.parametrize(
@@ -265,4 +265,4 @@ def test_no_problem_of_the_settings_shows_a_secret(secret: Secret, tmp_path: Pat
         (tmp_path / "config.yaml").write_text(json.dumps(document))
         settings: Settings = load_settings(tmp_path, {"HERMES_TIMEZONE": secret.text})
         assert settings.problems
-        assert secret.told_by("\n".join(settings.problems)) is None, option
+        assert secret.leaks_into("\n".join(settings.problems)) is None, option

@@ -220,7 +220,7 @@ def test_a_message_with_which_the_model_came_to_its_end_is_known(
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "content"),
     [
         ('\0json:[{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {"url": "x"}}]',
          "Look\n[image_url]"),
@@ -233,14 +233,14 @@ def test_a_message_with_which_the_model_came_to_its_end_is_known(
     ids=["text and a picture", "odd parts", "an object", "broken", "deep", "plain"],
 )  # fmt: skip
 def test_of_a_message_in_parts_the_texts_are_its_content(
-    db: Database, written: str, said: str
+    db: Database, written: str, content: str
 ) -> None:
     """The data of a picture are no text, and are not carried along."""
     db.session("cron_j_20260504_090002")
     db.message("cron_j_20260504_090002", "user", 120.0, written)
 
     (message,) = db.conversation("cron_j_20260504_090002").messages
-    assert message.content == said
+    assert message.content == content
 
 
 # Which sessions are read.
@@ -633,7 +633,7 @@ OTHER_JOB = "## Output from job '0123456789ab'\nThe following is …\n\n```\nall
 
 
 @pytest.mark.parametrize(
-    ("prompt", "told"),
+    ("prompt", "expected"),
     [
         (NOTICE + HINT + "Write", Prompt(missing_skills="notes, v1.2 rules")),
         (
@@ -655,7 +655,7 @@ OTHER_JOB = "## Output from job '0123456789ab'\nThe following is …\n\n```\nall
     ],
 )
 def test_what_went_wrong_before_the_agent_is_where_the_host_writes_it(
-    db: Database, prompt: str, told: Prompt
+    db: Database, prompt: str, expected: Prompt
 ) -> None:
     db.session("cron_j_20260504_090002")
     db.message("cron_j_20260504_090002", "user", 1.0, prompt)
@@ -663,4 +663,4 @@ def test_what_went_wrong_before_the_agent_is_where_the_host_writes_it(
 
     with db.reader() as reader:
         found = reader.messages.prompts(["cron_j_20260504_090002", "gone"])
-    assert found == {"cron_j_20260504_090002": told}
+    assert found == {"cron_j_20260504_090002": expected}

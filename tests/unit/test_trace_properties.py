@@ -17,15 +17,16 @@ from tests.support.traces import (
     check_shape,
 )
 
-any_case = {
-    "run": strategies.runs,
-    "conversation": st.one_of(st.none(), strategies.conversations),
-    "previous": st.one_of(st.none(), strategies.runs),
-    "sources": st.lists(strategies.runs, max_size=2),
-    "partial": st.sampled_from([None, *sc.Partial]),
-    "observations": strategies.observations,
-    "content": st.sampled_from([None, FULL, ContentPolicy(mode=ContentMode.ERRORS, max_chars=9)]),
-}
+any_trace = st.builds(
+    build_trace,
+    run=strategies.runs,
+    conversation=st.one_of(st.none(), strategies.conversations),
+    previous=st.one_of(st.none(), strategies.runs),
+    sources=st.lists(strategies.runs, max_size=2),
+    partial=st.sampled_from([None, *sc.Partial]),
+    observations=strategies.observations,
+    content=st.sampled_from([None, FULL, ContentPolicy(mode=ContentMode.ERRORS, max_chars=9)]),
+)
 
 
 _REGISTERED = {attribute.name: attribute for attribute in sc.ATTRIBUTES}
@@ -42,47 +43,13 @@ def _check_names(attributes: dict[str, AttributeValue], where: sc.Where) -> None
             assert not attribute.values or value in attribute.values, (name, value)
 
 
-@given(**any_case)
-def test_any_trace_is_a_tree_in_time(
-    run: Run,
-    conversation: Conversation | None,
-    previous: Run | None,
-    sources: list[Run],
-    partial: sc.Partial | None,
-    content: ContentPolicy | None,
-    observations: dict[str, Observations],
-) -> None:
-    spans = build_trace(
-        run,
-        conversation,
-        partial=partial,
-        previous=previous,
-        sources=sources,
-        content=content,
-        observations=observations,
-    )
+@given(any_trace)
+def test_any_trace_is_a_tree_in_time(spans: list[Span]) -> None:
     check_shape(spans)
 
 
-@given(**any_case)
-def test_any_trace_has_registered_names_of_the_registered_types(
-    run: Run,
-    conversation: Conversation | None,
-    previous: Run | None,
-    sources: list[Run],
-    partial: sc.Partial | None,
-    content: ContentPolicy | None,
-    observations: dict[str, Observations],
-) -> None:
-    spans = build_trace(
-        run,
-        conversation,
-        partial=partial,
-        previous=previous,
-        sources=sources,
-        content=content,
-        observations=observations,
-    )
+@given(any_trace)
+def test_any_trace_has_registered_names_of_the_registered_types(spans: list[Span]) -> None:
     kinds = {form.where: form.kind for form in sc.SPANS}
     for span in spans:
         where = sc.Where(span.name.split(" ")[0])

@@ -1,4 +1,4 @@
-"""When the background thread syncs, what it logs, and how it leaves.
+"""When the background thread syncs, what it logs, and how it exits.
 
 The thread is real, unless a test has a `FakeClock`. `Syncs` stands in for `sync.sync`: it records its
 calls and returns what the test chose; the sync itself has tests of its own. Nothing waits for time to
@@ -26,7 +26,7 @@ from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal, Repair
 from cronalytics_otel.lock import SyncBusyError
 from cronalytics_otel.sync import DestinationReport, SyncOptions, SyncReport
-from cronalytics_otel.worker import Worker, schedule
+from cronalytics_otel.worker import Worker, plan
 from cronalytics_otel.worker import thread as worker_thread
 from cronalytics_otel.worker.files import file_times
 from tests.support.fake_clock import FakeClock
@@ -91,7 +91,7 @@ def syncs(monkeypatch: pytest.MonkeyPatch) -> Syncs:
 
 @pytest.fixture
 def at_exit(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
-    """What would be called when the process leaves, or in its forked children."""
+    """What would be called when the process exits, or in its forked children."""
     registered: list[Callable[[], None]] = []
     monkeypatch.setattr(atexit, "register", registered.append)
     monkeypatch.setattr(os, "register_at_fork", lambda **_: None)
@@ -103,17 +103,17 @@ def make(
     home: Home, syncs: Syncs, at_exit: list[Callable[[], None]], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Worker]]:
     """Makes workers that sync a change at once and do nothing when time passes."""
-    monkeypatch.setattr(schedule, "FIRST_SYNC_S", 0.0)
-    monkeypatch.setattr(schedule, "SETTLE_S", NEVER_S)
-    monkeypatch.setattr(schedule, "LONG_SETTLE_S", NEVER_S)
-    monkeypatch.setattr(schedule, "BEAT_S", NEVER_S)
-    monkeypatch.setattr(schedule, "POLL_S", GUARD_S)
-    monkeypatch.setattr(schedule, "POLL_AFTER_HOOK_S", GUARD_S)
-    monkeypatch.setattr(schedule, "RETRY_S", 0.0)
+    monkeypatch.setattr(plan, "FIRST_SYNC_S", 0.0)
+    monkeypatch.setattr(plan, "SYNC_DELAY_S", NEVER_S)
+    monkeypatch.setattr(plan, "LONG_SYNC_DELAY_S", NEVER_S)
+    monkeypatch.setattr(plan, "RESYNC_S", NEVER_S)
+    monkeypatch.setattr(plan, "POLL_S", GUARD_S)
+    monkeypatch.setattr(plan, "POLL_AFTER_HOOK_S", GUARD_S)
+    monkeypatch.setattr(plan, "RETRY_S", 0.0)
     made: list[Worker] = []
 
-    def worker(*, resident: bool = False, clock: Clock = SYSTEM_CLOCK) -> Worker:
-        made.append(Worker(home, Hooks(clock), resident=resident, clock=clock))
+    def worker(*, long_running: bool = False, clock: Clock = SYSTEM_CLOCK) -> Worker:
+        made.append(Worker(home, Hooks(clock), long_running=long_running, clock=clock))
         return made[-1]
 
     yield worker
@@ -123,7 +123,7 @@ def make(
 
 def stop(worker: Worker) -> None:
     thread = worker._thread
-    worker._leave(GUARD_S)
+    worker._begin_exit(GUARD_S)
     if thread is not None and thread.is_alive():
         thread.join(GUARD_S)
         assert not thread.is_alive()
@@ -134,13 +134,13 @@ def syncs_again(worker: Worker, syncs: Syncs, home: Home, *, times: int) -> None
     for _ in range(times):
         syncs.wait()
         something_runs(home)
-        worker.hooks.activity.event.set()
+        worker.hooks.activity.wake.set()
     syncs.wait()
     stop(worker)
 
 
-def leaving(worker: Worker) -> threading.Event:
-    return worker._pace._leaving
+def exiting(worker: Worker) -> threading.Event:
+    return worker._pace._exiting
 
 
 def something_runs(home: Home) -> None:
@@ -204,7 +204,7 @@ def test_a_thread_that_could_not_be_started_is_started_at_the_next_hook(
 
 
 def test_a_gateway_syncs_by_itself_after_its_start(make: Make, syncs: Syncs) -> None:
-    make(resident=True).start()
+    make(long_running=True).start()
     syncs.wait()
     assert (syncs.options[0].hurried, syncs.options[0].request_limit_s) == (False, None)
 
@@ -213,29 +213,29 @@ def test_a_gateway_syncs_when_the_host_has_written_without_any_hook(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     """Scripts, gates and runs that meet a 401 fire none."""
-    worker = make(resident=True)
+    worker = make(long_running=True)
     worker.start()
     syncs.wait()
     something_runs(home)
-    worker.hooks.activity.event.set()  # the next look, now
+    worker.hooks.activity.wake.set()  # the next look, now
     syncs.wait()
 
 
 def test_a_gateway_in_which_nothing_happens_looks_and_does_nothing(
     make: Make, syncs: Syncs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = make(resident=True)
+    worker = make(long_running=True)
     looks = threading.Semaphore(0)
     worker.start()
     syncs.wait()
 
-    def counted(home: Home) -> schedule.FileTimes:
+    def counted(home: Home) -> plan.FileTimes:
         looks.release()
         return file_times(home)
 
     monkeypatch.setattr(worker_thread, "file_times", counted)
     for _ in range(3):
-        worker.hooks.activity.event.set()
+        worker.hooks.activity.wake.set()
         assert looks.acquire(timeout=GUARD_S)
     stop(worker)
     assert [o.hurried for o in syncs.options] == [False, True]
@@ -244,15 +244,15 @@ def test_a_gateway_in_which_nothing_happens_looks_and_does_nothing(
 def test_a_gateway_syncs_at_each_beat(
     make: Make, syncs: Syncs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schedule, "BEAT_S", 0.0)
-    worker = make(resident=True)
+    monkeypatch.setattr(plan, "RESYNC_S", 0.0)
+    worker = make(long_running=True)
     worker.start()
     syncs.wait()
-    worker.hooks.activity.event.set()
+    worker.hooks.activity.wake.set()
     syncs.wait()
 
 
-def test_a_tick_leaves_its_runs_in_peace_and_syncs_as_it_leaves(
+def test_a_tick_does_not_disturb_its_runs_and_syncs_when_it_exits(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     worker = make()
@@ -266,18 +266,18 @@ def test_a_tick_leaves_its_runs_in_peace_and_syncs_as_it_leaves(
 def test_a_tick_that_lasts_syncs_when_its_runs_have_settled(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schedule, "LONG_SETTLE_S", 0.0)
+    monkeypatch.setattr(plan, "LONG_SYNC_DELAY_S", 0.0)
     worker = make()
     worker.start()
     something_runs(home)
-    worker.hooks.activity.event.set()
+    worker.hooks.activity.wake.set()
     syncs.wait()
 
 
 def test_a_tick_syncs_sooner_after_the_end_of_a_run_than_after_its_beginning(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schedule, "SETTLE_S", 0.0)
+    monkeypatch.setattr(plan, "SYNC_DELAY_S", 0.0)
     worker = make()
     worker.start()
     something_runs(home)
@@ -291,12 +291,12 @@ def test_a_tick_syncs_sooner_after_the_end_of_a_run_than_after_its_beginning(
 def test_a_request_of_a_tick_takes_no_longer_than_its_exit_may(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The tick may leave while a collector hangs, and the next tick has to know that."""
-    monkeypatch.setattr(schedule, "LONG_SETTLE_S", 0.0)
+    """The tick may exit while a collector hangs, and the next tick has to know that."""
+    monkeypatch.setattr(plan, "LONG_SYNC_DELAY_S", 0.0)
     worker = make()
     worker.start()
     something_runs(home)
-    worker.hooks.activity.event.set()
+    worker.hooks.activity.wake.set()
     syncs.wait()
     assert (syncs.options[0].hurried, syncs.options[0].request_limit_s) == (True, 2.0)
 
@@ -305,17 +305,17 @@ def test_a_host_that_never_stops_writing_is_synced_at_each_look_and_not_more_oft
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     clock = FakeClock()
-    worker = make(resident=True, clock=clock)
+    worker = make(long_running=True, clock=clock)
     times_s: list[float] = []
 
     def writes(_: SyncOptions) -> None:
         times_s.append(clock.monotonic_s())
         something_runs(home)
         if len(times_s) == 5:
-            worker._leave(0.0)
+            worker._begin_exit(0.0)
 
     syncs.inside = writes
-    worker.hooks.activity.event.set()  # a hook wakes it once
+    worker.hooks.activity.wake.set()  # a hook wakes it once
     worker._main()
     by_the_hook, at_exit = times_s.pop(1), times_s.pop()
     assert times_s == [0.0, GUARD_S, 2 * GUARD_S, 3 * GUARD_S]
@@ -325,7 +325,7 @@ def test_a_host_that_never_stops_writing_is_synced_at_each_look_and_not_more_oft
 # Leaving.
 
 
-def test_a_process_in_which_nothing_happened_leaves_at_once(make: Make, syncs: Syncs) -> None:
+def test_a_process_in_which_nothing_happened_exits_at_once(make: Make, syncs: Syncs) -> None:
     worker = make()
     worker.start()
     worker.flush()
@@ -333,7 +333,7 @@ def test_a_process_in_which_nothing_happened_leaves_at_once(make: Make, syncs: S
     assert syncs.options == []
 
 
-def test_a_process_that_never_started_the_thread_leaves_at_once(
+def test_a_process_that_never_started_the_thread_exits_at_once(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     worker = make()
@@ -362,7 +362,7 @@ def test_what_a_gateway_has_seen_already_is_not_work_at_exit(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     something_runs(home)
-    worker = make(resident=True)
+    worker = make(long_running=True)
     worker.start()
     syncs.wait()
     worker.flush()
@@ -382,7 +382,7 @@ class RecordedEvent(threading.Event):
 
 
 @pytest.mark.parametrize(("config", "limit_s"), [("", 2.0), ("flush_timeout: 0.25", 0.25)])
-def test_leaving_waits_no_longer_than_the_settings_allow_in_a_first_sync_too(
+def test_the_exit_waits_no_longer_than_the_settings_allow_in_a_first_sync_too(
     make: Make, syncs: Syncs, home: Home, config: str, limit_s: float
 ) -> None:
     (home.path / "config.yaml").write_text(
@@ -414,11 +414,11 @@ def test_a_sync_that_is_under_way_at_exit_stops_between_two_chunks_when_the_time
         "plugins: {entries: {cronalytics-otel: {flush_timeout: 0}}}"
     )
     going_on, stopped = threading.Event(), threading.Event()
-    worker = make(resident=True)
+    worker = make(long_running=True)
 
     def works(options: SyncOptions) -> None:
         going_on.set()
-        assert leaving(worker).wait(GUARD_S)
+        assert exiting(worker).wait(GUARD_S)
         try:
             options.between_chunks()
         except BaseException:
@@ -435,19 +435,19 @@ def test_a_sync_that_is_under_way_at_exit_stops_between_two_chunks_when_the_time
     assert len(syncs.options) == 1
 
 
-def test_a_sync_that_waits_for_a_destination_ends_when_the_host_leaves_and_one_more_follows(
+def test_a_sync_that_waits_for_a_destination_ends_when_the_host_exits_and_one_more_follows(
     make: Make, syncs: Syncs
 ) -> None:
     """The last one reads the runs that have ended since, and waits for the time that is left."""
     interrupted: list[bool] = []
     going_on = threading.Event()
-    worker = make(resident=True)
+    worker = make(long_running=True)
 
     def waits(options: SyncOptions) -> None:
         interrupted.append(options.interrupted())
         if not going_on.is_set():
             going_on.set()
-            assert leaving(worker).wait(GUARD_S)
+            assert exiting(worker).wait(GUARD_S)
             interrupted.append(options.interrupted())
 
     syncs.inside = waits
@@ -474,17 +474,17 @@ def test_a_destination_that_finishes_after_its_sync_causes_another_sync(
         return backend(sent=1)
 
     syncs.inside = sends
-    worker = make(resident=True)
+    worker = make(long_running=True)
     worker.start()
     syncs.wait()
     came_back.set()
     assert worker._runner._senders is not None
     wait_for(lambda: worker._runner._senders.threads.has_reports, what="the destination's thread")  # type: ignore[union-attr]
-    worker.hooks.activity.event.set()
+    worker.hooks.activity.wake.set()
     syncs.wait()
 
 
-def test_a_rest_between_two_chunks_ends_when_the_host_leaves(make: Make, syncs: Syncs) -> None:
+def test_a_rest_between_two_chunks_ends_when_the_host_exits(make: Make, syncs: Syncs) -> None:
     rested = threading.Event()
 
     def rests(options: SyncOptions) -> None:
@@ -492,7 +492,7 @@ def test_a_rest_between_two_chunks_ends_when_the_host_leaves(make: Make, syncs: 
         rested.set()
 
     syncs.inside = rests
-    worker = make(resident=True)
+    worker = make(long_running=True)
     worker.start()
     syncs.wait()
     hook(worker)
@@ -506,7 +506,7 @@ def test_a_home_that_is_busy_for_long_at_exit_is_tried_until_the_host_waits_no_l
     syncs.answers = [SyncBusyError("another process")] * 3000
     worker = make(clock=FakeClock())
     something_runs(home)
-    worker._leave(200.0)
+    worker._begin_exit(200.0)
     worker._main()
     assert len(syncs.options) > 1000
     assert caplog.records == []
@@ -517,13 +517,13 @@ def test_a_home_that_becomes_free_at_exit_is_synced_then(
 ) -> None:
     syncs.answers = [SyncBusyError("another process")] * 3
     worker = make(clock=FakeClock())
-    worker._leave(2.0)
+    worker._begin_exit(2.0)
     worker._main()
     assert len(syncs.options) == 4
 
 
 @pytest.mark.parametrize("error", [RuntimeError("x"), SystemExit(3), OSError("disk")])
-def test_nothing_that_goes_wrong_while_leaving_reaches_the_host(
+def test_nothing_that_goes_wrong_at_exit_reaches_the_host(
     make: Make, syncs: Syncs, error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     syncs.answers = [error]
@@ -555,7 +555,7 @@ def test_a_fault_is_logged_once_and_the_thread_goes_on(
     make: Make, syncs: Syncs, home: Home, caplog: pytest.LogCaptureFixture
 ) -> None:
     syncs.answers = [OSError("disk"), OSError("disk"), OSError("other")]
-    worker = make(resident=True)
+    worker = make(long_running=True)
     worker.start()
     syncs_again(worker, syncs, home, times=3)
     logged = [r.getMessage() for r in caplog.records]
@@ -566,7 +566,7 @@ def test_files_that_cannot_be_seen_for_a_while_do_not_end_the_thread(
     make: Make, syncs: Syncs, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when a network disk is gone; `Path.exists()` raises for most of such errors."""
-    worker = make(resident=True)
+    worker = make(long_running=True)
     worker.start()
     syncs.wait()
 
@@ -575,10 +575,10 @@ def test_files_that_cannot_be_seen_for_a_while_do_not_end_the_thread(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "stat", gone)
-        worker.hooks.activity.event.set()
-        wait_for(lambda: not worker.hooks.activity.event.is_set(), what="the worker to look")
+        worker.hooks.activity.wake.set()
+        wait_for(lambda: not worker.hooks.activity.wake.is_set(), what="the worker to look")
     something_runs(home)
-    worker.hooks.activity.event.set()
+    worker.hooks.activity.wake.set()
     syncs.wait()
     stop(worker)
 
@@ -588,7 +588,7 @@ def test_refusals_whose_words_differ_are_logged_once(
 ) -> None:
     for n in range(3):
         syncs.answers.append(report(backend(refused=1, error=f"400: request {n}")))
-    worker = make(resident=True)
+    worker = make(long_running=True)
     worker.start()
     syncs_again(worker, syncs, home, times=3)
     assert ["request 0" in record.getMessage() for record in caplog.records] == [True]
@@ -621,7 +621,7 @@ def test_observations_are_written_while_another_process_syncs(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     syncs.answers = [SyncBusyError("another process")]
-    worker = make(resident=True)
+    worker = make(long_running=True)
     a_call(worker)
     worker.start()
     syncs.wait()
@@ -662,13 +662,13 @@ def test_observations_that_could_not_be_written_are_written_the_next_time(
 ) -> None:
     home.journal.parent.mkdir()
     home.journal.write_bytes(b"this is no database, whoever wrote it" * 100)
-    worker = make(resident=True)
+    worker = make(long_running=True)
     a_call(worker)
     syncs.inside = lambda _: home.journal.unlink(missing_ok=True)  # the sync that mends it
     worker.start()
     syncs.wait()
     something_runs(home)
-    worker.hooks.activity.event.set()
+    worker.hooks.activity.wake.set()
     syncs.inside = lambda _: None
     syncs.wait()
     stop(worker)
@@ -681,10 +681,10 @@ def test_a_home_that_another_process_syncs_is_no_fault_and_is_tried_again(
     make: Make, syncs: Syncs, caplog: pytest.LogCaptureFixture
 ) -> None:
     syncs.answers = [SyncBusyError("another process")]
-    worker = make(resident=True)
+    worker = make(long_running=True)
     worker.start()
     syncs.wait()
-    worker.hooks.activity.event.set()
+    worker.hooks.activity.wake.set()
     syncs.wait()
     assert caplog.records == []
 
@@ -699,12 +699,12 @@ def test_a_failing_destination_is_logged_when_it_begins_to_fail_and_when_it_reco
         report(backend(recovered=True, sent=8)),
         report(backend(sent=1)),
     ]
-    worker = make(resident=True)
+    worker = make(long_running=True)
     worker.start()
     for _ in range(4):
         syncs.wait()
         something_runs(home)
-        worker.hooks.activity.event.set()
+        worker.hooks.activity.wake.set()
     syncs.wait()
     stop(worker)
     began, over = (record.getMessage() for record in caplog.records)
@@ -716,7 +716,7 @@ def test_a_destination_that_recovered_and_failed_again_in_one_sync_is_logged_as_
     make: Make, syncs: Syncs, caplog: pytest.LogCaptureFixture
 ) -> None:
     syncs.answers = [report(backend(began_failing=True, recovered=True, error="503"))]
-    worker = make(resident=True)
+    worker = make(long_running=True)
     worker.start()
     syncs.wait()
     stop(worker)
@@ -726,11 +726,11 @@ def test_a_destination_that_recovered_and_failed_again_in_one_sync_is_logged_as_
 def test_a_gateway_tries_a_failing_destination_again_when_it_is_due(
     make: Make, syncs: Syncs
 ) -> None:
-    syncs.answers = [report(backend(error="503", next_attempt_ns=1))]
-    worker = make(resident=True)
+    syncs.answers = [report(backend(error="503", next_try_ns=1))]
+    worker = make(long_running=True)
     worker.start()
     syncs.wait()
-    worker.hooks.activity.event.set()
+    worker.hooks.activity.wake.set()
     syncs.wait()
 
 
@@ -740,7 +740,7 @@ def test_problems_and_repairs_are_logged(
     syncs.answers = [
         report(problems=("jobs.json: half",), repair=Repair(tmp_path / "aside", "malformed"))
     ]
-    worker = make(resident=True)
+    worker = make(long_running=True)
     worker.start()
     syncs.wait()
     stop(worker)
@@ -757,7 +757,7 @@ def test_the_first_sync_that_succeeds_gets_the_jobs_as_they_were_before_any_run(
     """A one-shot is deleted when it has run: only then is its definition gone."""
     home.jobs.write_text('{"jobs": ["before"]}')
     syncs.answers = [OSError("disk"), SyncBusyError("busy")]
-    worker = make(resident=True)
+    worker = make(long_running=True)
     worker.start()
     home.jobs.write_text('{"jobs": ["later"]}')
     syncs_again(worker, syncs, home, times=3)
@@ -769,7 +769,7 @@ def test_a_missing_or_unreadable_jobs_file_is_no_snapshot(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
     home.jobs.write_bytes(b"\xff\xfe")
-    worker = make(resident=True)
+    worker = make(long_running=True)
     worker.start()
     syncs.wait()
     assert syncs.snapshots == [[]]
@@ -786,7 +786,7 @@ def forked(worker: Worker, syncs: Syncs) -> None:
     assert worker._thread is not None
     worker._thread.join(GUARD_S)
     syncs.options.clear()
-    worker.hooks.activity.last_s = time.monotonic()
+    worker.hooks.activity.last_hook_s = time.monotonic()
     worker._forget_after_fork()
 
 

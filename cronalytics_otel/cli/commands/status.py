@@ -109,6 +109,6 @@ def _destination_json(destination: DestinationOverview, now_ns: int) -> Shape:
         "failures": status.failures,
         "failing_since": iso(status.failing_since_ns),
         "last_error": status.last_error,
-        "next_attempt_at": iso(status.next_attempt_ns),
+        "next_attempt_at": iso(status.next_try_ns),
         "asked_to_wait": status.asked_to_wait,
     }

@@ -73,7 +73,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
 
 def _is_well(report: SyncReport) -> bool:
     """Whether all went well. A destination whose server asked us to wait is not well either."""
-    waits = any(d.pending and d.next_attempt_ns is not None for d in report.destinations)
+    waits = any(d.pending and d.next_try_ns is not None for d in report.destinations)
     return report.healthy and not waits
 
 
@@ -96,7 +96,7 @@ def to_json(report: SyncReport, *, dry_run: bool) -> Shape:
                 "refused": destination.refused,
                 "given_up": destination.given_up,
                 "error": destination.error,
-                "next_attempt_at": formats.iso(destination.next_attempt_ns),
+                "next_attempt_at": formats.iso(destination.next_try_ns),
             }
             for destination in report.destinations
         ],

@@ -19,14 +19,14 @@ from rich.progress import Progress as Bars
 from ...host.home import Home
 from ...insight.overview import pending_runs
 from ...journal import Journal
-from ...sync import Progress
+from ...sync import ProgressDisplay
 from ..terminal import Terminal
 
 _LINE_EVERY = 10_000
 """Runs between two lines of progress, where lines cannot be redrawn."""
 
 
-class ShownProgress(Progress, AbstractContextManager["ShownProgress"], Protocol):
+class ShownProgress(ProgressDisplay, AbstractContextManager["ShownProgress"], Protocol):
     """Progress that is shown while a block runs."""
 
 

@@ -180,9 +180,9 @@ def _failure(status: DestinationStatus, now_ns: int) -> Iterator[Text]:
         return
     yield _line("", "failing", f"since {_when(status.failing_since_ns, now_ns)}")
     yield _line("", "", f"{status.last_error}")
-    if status.next_attempt_ns is not None and status.active:
+    if status.next_try_ns is not None and status.active:
         asked = ", as the server asked" if status.asked_to_wait else ""
-        yield _line("", "next try", f"{_when(status.next_attempt_ns, now_ns)}{asked}")
+        yield _line("", "next try", f"{_when(status.next_try_ns, now_ns)}{asked}")
 
 
 def _why_inactive(status: DestinationStatus, settings: Settings) -> str:

@@ -36,10 +36,10 @@ def _destination_lines(
         counts.append(f"{destination.refused:,} refused")
     if destination.given_up:
         counts.append(f"{destination.given_up:,} given up")
-    well = destination.error is None and destination.next_attempt_ns is None
+    well = destination.error is None and destination.next_try_ns is None
     mark = ("✓", "good") if well else ("✗", "bad")
     yield Text.assemble(mark, f" {destination.name}: {', '.join(counts)}")
     if destination.error is not None:
         yield Text(f"  {formats.one_line(destination.error)} ({destination.endpoint})", style="bad")
-    if destination.next_attempt_ns is not None:
-        yield Text(f"  next try {formats.ago(destination.next_attempt_ns, now_ns)}")
+    if destination.next_try_ns is not None:
+        yield Text(f"  next try {formats.ago(destination.next_try_ns, now_ns)}")

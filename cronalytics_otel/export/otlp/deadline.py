@@ -6,8 +6,7 @@ ever. `test_headers_that_trickle_for_ever_end_at_the_timeout` hangs without this
 read where no caller can look at the clock. Here each read and each upload on a connected socket gets
 the time that is left of the whole request.
 
-What is left to the libraries: looking up the host's name has no bound but the system's own. While a
-connection is made, each address, the TLS handshake and each message to a proxy get half of the time.
+Not bounded here: the DNS lookup, which only the system limits. While a connection is made, each address, the TLS handshake and each message to a proxy get half of the time.
 A SOCKS proxy has the libraries' usual time-outs.
 """
 
@@ -33,7 +32,7 @@ _DEADLINE: ContextVar[float] = ContextVar("deadline")
 
 
 @contextmanager
-def deadline(timeout_s: float) -> Iterator[None]:
+def within_deadline(timeout_s: float) -> Iterator[None]:
     """Bound the requests inside the block that use a `DeadlineAdapter`."""
     token = _DEADLINE.set(SYSTEM_CLOCK.monotonic_s() + timeout_s)
     try:
@@ -51,7 +50,7 @@ def remaining_s() -> float:
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """An adapter of requests, for use inside `deadline()` only."""
+    """An adapter of requests, for use inside `within_deadline()` only."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

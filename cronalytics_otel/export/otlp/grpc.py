@@ -27,7 +27,7 @@ from opentelemetry.exporter.otlp.proto.grpc.version import __version__ as export
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
 from ..acknowledgement import Receipt, Verdict, verdict_of_http
-from .replies import one_liner, receipt_of_success, says_too_large
+from .server_texts import log_text_for, receipt_of_success, says_too_large
 from .spans import SdkSpans
 
 if TYPE_CHECKING:
@@ -85,10 +85,12 @@ use the same codes for what they refuse."""
 class GrpcSender:
     """A `Sender` for grpc."""
 
-    def __init__(self, destination: Destination, convert: Callable[[Span], ReadableSpan]) -> None:
+    def __init__(
+        self, destination: Destination, to_sdk_span: Callable[[Span], ReadableSpan]
+    ) -> None:
         self._destination = destination
-        self._convert = convert
-        self._clean = one_liner(destination)
+        self._to_sdk_span = to_sdk_span
+        self._log_text = log_text_for(destination)
         self._channel: grpc.Channel | None = None
 
     def send(self, spans: Sequence[Span], *, timeout_s: float | None = None) -> Receipt:
@@ -96,19 +98,19 @@ class GrpcSender:
         if timeout_s is not None:
             limit_s = min(limit_s, timeout_s)
         try:
-            request = encode_spans(SdkSpans(spans, self._convert))
+            request = encode_spans(SdkSpans(spans, self._to_sdk_span))
         except Exception as error:  # noqa: BLE001 - whatever it is, it goes into the receipt
-            reason = self._clean(f"cannot be encoded: {error}")
-            return Receipt(verdict=Verdict.REFUSED, reason=reason)
+            reason = self._log_text(f"cannot be encoded: {error}")
+            return Receipt(verdict=Verdict.BAD_REQUEST, reason=reason)
         try:
             response = self._export(request, limit_s)
         except grpc.RpcError as error:
             self.close()  # a channel that failed would wait by itself before it connects again
-            return _receipt_of_error(error, self._clean, limit_s)
+            return _receipt_of_error(error, self._log_text, limit_s)
         except _UnusableFileError as error:
-            return Receipt(verdict=Verdict.RETRY, reason=self._clean(str(error)))
+            return Receipt(verdict=Verdict.RETRY, reason=self._log_text(str(error)))
         except (OSError, ValueError, TypeError) as error:  # a certificate file, a header
-            reason = self._clean(f"{type(error).__name__}: {error}")
+            reason = self._log_text(f"{type(error).__name__}: {error}")
             return Receipt(verdict=Verdict.RETRY, reason=reason)
         return self._receipt_of_response(response, len(spans))
 
@@ -124,7 +126,7 @@ class GrpcSender:
             reason = "gRPC OK, but without an answer: is this an OTLP endpoint?"
             return Receipt(verdict=Verdict.RETRY, reason=reason)
         partial = response.partial_success
-        message = self._clean(partial.error_message)
+        message = self._log_text(partial.error_message)
         return receipt_of_success(partial.rejected_spans, message, sent=sent)
 
     def close(self) -> None:
@@ -187,18 +189,18 @@ def _pem(path: str | None) -> bytes | None:
     return content
 
 
-def _receipt_of_error(error: Any, clean: Callable[[str], str], limit_s: float) -> Receipt:
+def _receipt_of_error(error: Any, log_text: Callable[[str], str], limit_s: float) -> Receipt:
     code: grpc.StatusCode = error.code()
     details = error.details() or ""
-    silent = code is grpc.StatusCode.DEADLINE_EXCEEDED
-    words = f"no answer within {limit_s:g} s" if silent else details
+    timed_out = code is grpc.StatusCode.DEADLINE_EXCEEDED
+    words = f"no answer within {limit_s:g} s" if timed_out else details
     retry_after_s = _retry_delay_s(error)
     verdict = _verdict(code, details, has_retry_info=retry_after_s is not None)
     return Receipt(
         verdict=verdict,
-        reason=clean(f"gRPC {code.name}{': ' if words else ''}{words}"),
+        reason=log_text(f"gRPC {code.name}{': ' if words else ''}{words}"),
         retry_after_s=retry_after_s if verdict is Verdict.RETRY else None,
-        silent=silent,
+        timed_out=timed_out,
     )
 
 
@@ -211,7 +213,7 @@ def _verdict(code: grpc.StatusCode, details: str, *, has_retry_info: bool) -> Ve
         return Verdict.TOO_LARGE
     if code in _RETRYABLE or (code is grpc.StatusCode.RESOURCE_EXHAUSTED and has_retry_info):
         return Verdict.RETRY
-    return Verdict.DENIED if code in _DENIED else Verdict.REFUSED
+    return Verdict.DENIED if code in _DENIED else Verdict.BAD_REQUEST
 
 
 def _retry_delay_s(error: Any) -> float | None:

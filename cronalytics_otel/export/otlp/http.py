@@ -31,9 +31,9 @@ from opentelemetry.exporter.otlp.proto.http.version import __version__ as export
 
 from ...clock import SYSTEM_CLOCK
 from ..acknowledgement import Receipt, Verdict
-from .deadline import DeadlineAdapter, deadline, remaining_s
-from .http_answer import Answer, receipt_of
-from .replies import one_liner
+from .deadline import DeadlineAdapter, remaining_s, within_deadline
+from .http_answer import HttpResponse, receipt_of
+from .server_texts import log_text_for
 from .spans import SdkSpans
 
 if TYPE_CHECKING:
@@ -55,10 +55,12 @@ _TALKATIVE_LOGGERS: Final = (
 class HttpSender:
     """A `Sender` for http/protobuf."""
 
-    def __init__(self, destination: Destination, convert: Callable[[Span], ReadableSpan]) -> None:
+    def __init__(
+        self, destination: Destination, to_sdk_span: Callable[[Span], ReadableSpan]
+    ) -> None:
         self._destination = destination
-        self._convert = convert
-        self._clean = one_liner(destination)
+        self._to_sdk_span = to_sdk_span
+        self._log_text = log_text_for(destination)
         self._session = _Session(destination)
         with _quiet():
             self._exporter = OTLPSpanExporter(
@@ -76,29 +78,29 @@ class HttpSender:
         limit_s = self._destination.timeout_s
         if timeout_s is not None:
             limit_s = min(limit_s, timeout_s)
-        readable = SdkSpans(spans, self._convert)
-        self._session.outcome = None
-        with deadline(limit_s), _quiet():
+        readable = SdkSpans(spans, self._to_sdk_span)
+        self._session.result = None
+        with within_deadline(limit_s), _quiet():
             try:
                 self._exporter.export(readable)
             except Exception as error:  # noqa: BLE001 old versions raise what they cannot encode
                 return self._unsent(error)
-        outcome = self._session.outcome
-        if outcome is None:
+        result = self._session.result
+        if result is None:  # the exporter could not encode the spans, or found them too large
             return self._unsent(_encoding_error(readable))
-        if isinstance(outcome, Exception):
-            reason = self._clean(_explain(outcome, limit_s))
-            return Receipt(verdict=Verdict.RETRY, reason=reason, silent=_is_silence(outcome))
+        if isinstance(result, Exception):
+            reason = self._log_text(_explain(result, limit_s))
+            return Receipt(verdict=Verdict.RETRY, reason=reason, timed_out=_is_timeout(result))
         return receipt_of(
-            outcome, sent=len(spans), clean=self._clean, now_s=SYSTEM_CLOCK.now_ns() / 1e9
+            result, sent=len(spans), log_text=self._log_text, now_s=SYSTEM_CLOCK.now_ns() / 1e9
         )
 
     def _unsent(self, error: Exception | None) -> Receipt:
         if error is None:
             reason = "larger than what the exporter sends at once"
             return Receipt(verdict=Verdict.TOO_LARGE, reason=reason)
-        reason = self._clean(f"cannot be encoded: {error}")
-        return Receipt(verdict=Verdict.REFUSED, reason=reason)
+        reason = self._log_text(f"cannot be encoded: {error}")
+        return Receipt(verdict=Verdict.BAD_REQUEST, reason=reason)
 
     def close(self) -> None:
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
@@ -110,15 +112,15 @@ class HttpSender:
 class _Session(requests.Session):
     """Makes the exporter's request as the destination has it.
 
-    `outcome` is the server's answer, or the exception in its place, or None when the exporter made
-    no request.
+    `result` is the server's answer, or the exception in its place. It is None when the exporter made
+    no request: it could not encode the spans, or found them too large.
     """
 
     def __init__(self, destination: Destination) -> None:
         super().__init__()
         self.mount("http://", DeadlineAdapter())
         self.mount("https://", DeadlineAdapter())
-        self.outcome: Answer | Exception | None = None
+        self.result: HttpResponse | Exception | None = None
         self._endpoint = destination.endpoint
         self._verify = destination.certificate or True
         self._certificate = (
@@ -138,14 +140,14 @@ class _Session(requests.Session):
         """Make the request of the exporter (`post` of its older versions ends here too). Only `data`
         is used."""
         try:
-            self.outcome = self._post(kwargs["data"])
-        except Exception as error:  # noqa: BLE001 - any of them is an outcome
-            self.outcome = error
+            self.result = self._post(kwargs["data"])
+        except Exception as error:  # noqa: BLE001 - any of them is a result
+            self.result = error
         accepted = requests.Response()
         accepted.status_code = HTTPStatus.OK
         return accepted
 
-    def _post(self, data: bytes) -> Answer:
+    def _post(self, data: bytes) -> HttpResponse:
         request = requests.Request(
             "POST", self._endpoint, headers=self._request_headers, data=data
         ).prepare()
@@ -159,12 +161,12 @@ class _Session(requests.Session):
         ) as response:
             body, complete = _read(response)
             headers = {name.lower(): value for name, value in response.headers.items()}
-            answer = Answer(
+            answer = HttpResponse(
                 status=response.status_code, headers=headers, body=body, complete=complete
             )
         if answer.status < HTTPStatus.OK:
-            # http.client takes an interim answer (102, 103) for the final one, which may still come.
-            # It must not be read as the answer to the next request: close all connections.
+            # Only a 101 gets here: the server has switched to a protocol that nobody asked for, so its
+            # connection can carry no other request.
             self.close()
         return answer
 
@@ -221,7 +223,7 @@ def _explain(error: Exception, limit_s: float) -> str:
     cause = _cause(error)
     if isinstance(cause, SSLError):
         return f"TLS: {_tls_fault(cause)}"
-    if _is_silence(error):
+    if _is_timeout(error):
         return f"no answer within {limit_s:g} s"
     for kind, words in _WORDS.items():
         if isinstance(cause, kind):
@@ -244,7 +246,7 @@ def _tls_fault(error: SSLError) -> str:
     return str(error.reason or error)
 
 
-def _is_silence(error: Exception) -> bool:
+def _is_timeout(error: Exception) -> bool:
     return isinstance(_cause(error), TimeoutError) or isinstance(error, requests.Timeout)
 
 

@@ -18,14 +18,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from ...config import safe_url
 from ..acknowledgement import Receipt, Verdict, verdict_of_http
-from .replies import receipt_of_success, says_too_large
+from .server_texts import receipt_of_success, says_too_large
 
 _PROTOBUF_TYPES: Final = frozenset({"application/x-protobuf", "application/protobuf"})
 _JSON_TYPE: Final = "application/json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpResponse:
     """A server's answer. Header names are in lower case. `complete` is False when the body was cut
     off, or is longer than a receipt can be."""
 
@@ -35,16 +35,18 @@ class Answer:
     complete: bool
 
 
-def receipt_of(answer: Answer, *, sent: int, clean: Callable[[str], str], now_s: float) -> Receipt:
+def receipt_of(
+    answer: HttpResponse, *, sent: int, log_text: Callable[[str], str], now_s: float
+) -> Receipt:
     """Return what an answer means for the `sent` spans. `now_s` is in epoch seconds, for
     Retry-After."""
     status = answer.status
     if 200 <= status < 300:
-        return _receipt_of_2xx(answer, sent, clean)
-    reason = clean(f"{_title(status)}{_message(answer)}")
+        return _receipt_of_2xx(answer, sent, log_text)
+    reason = log_text(f"{_title(status)}{_message(answer)}")
     if 300 <= status < 400:
         to = safe_url(answer.headers.get("location", "")) or "nowhere"
-        reason = clean(f"{_title(status)}: redirected to {to}, which is not followed")
+        reason = log_text(f"{_title(status)}: redirected to {to}, which is not followed")
     verdict = verdict_of_http(status)
     if verdict is Verdict.RETRY:
         retry_after_s = parse_retry_after(answer.headers.get("retry-after"), now_s)
@@ -69,22 +71,22 @@ def parse_retry_after(value: str | None, now_s: float) -> float | None:
     return max(0.0, seconds) if isfinite(seconds) else None
 
 
-def _receipt_of_2xx(answer: Answer, sent: int, clean: Callable[[str], str]) -> Receipt:
+def _receipt_of_2xx(answer: HttpResponse, sent: int, log_text: Callable[[str], str]) -> Receipt:
     """Return a receipt that accepts only with OTLP's own answer: a login page or a wrong port says 200
     too."""
     try:
         partial = _otlp_response(answer).partial_success
     except _NotOtlpError as error:
-        reason = clean(f"{_title(answer.status)}, but {error}: is this an OTLP endpoint?")
+        reason = log_text(f"{_title(answer.status)}, but {error}: is this an OTLP endpoint?")
         return Receipt(verdict=Verdict.RETRY, reason=reason)
-    return receipt_of_success(partial.rejected_spans, clean(partial.error_message), sent=sent)
+    return receipt_of_success(partial.rejected_spans, log_text(partial.error_message), sent=sent)
 
 
 class _NotOtlpError(Exception):
     """The answer does not come from an OTLP service; the text says why."""
 
 
-def _otlp_response(answer: Answer) -> ExportTraceServiceResponse:
+def _otlp_response(answer: HttpResponse) -> ExportTraceServiceResponse:
     """Return OTLP's own answer. Raises `_NotOtlpError`.
 
     An empty body *is* an ExportTraceServiceResponse (with nothing rejected). It counts with OTLP's
@@ -109,7 +111,7 @@ def _otlp_response(answer: Answer) -> ExportTraceServiceResponse:
     return response
 
 
-def _media_type(answer: Answer) -> str:
+def _media_type(answer: HttpResponse) -> str:
     return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
@@ -135,12 +137,12 @@ def _title(status: int) -> str:
         return f"HTTP {status}"
 
 
-def _message(answer: Answer) -> str:
+def _message(answer: HttpResponse) -> str:
     text = _error_text(answer)
     return f": {text}" if text.strip() else ""
 
 
-def _error_text(answer: Answer) -> str:
+def _error_text(answer: HttpResponse) -> str:
     """Return the message in an error's body: google.rpc.Status as OTLP has it, JSON, or plain text."""
     media_type = _media_type(answer)
     if media_type in _PROTOBUF_TYPES:

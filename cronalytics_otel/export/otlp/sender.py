@@ -42,7 +42,7 @@ def open_sender(
 
     Raises `MissingExporterError` when the destination uses gRPC, and that cannot be imported.
     """
-    convert = span_converter(resource_attributes, scope_version=scope_version)
+    to_sdk_span = span_converter(resource_attributes, scope_version=scope_version)
     if destination.protocol == "grpc":
         try:
             from .grpc import GrpcSender
@@ -52,7 +52,7 @@ def open_sender(
                 f" `pip install '{GRPC_PACKAGE}'` ({error}); where that is no help, set its protocol"
                 " to http/protobuf"
             ) from error
-        return GrpcSender(destination, convert)
+        return GrpcSender(destination, to_sdk_span)
     from .http import HttpSender
 
-    return HttpSender(destination, convert)
+    return HttpSender(destination, to_sdk_span)

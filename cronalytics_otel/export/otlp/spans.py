@@ -59,7 +59,7 @@ def span_converter(
         named = of_root
         resource, scope = by_resource[of_root]
 
-    def convert(span: Span) -> ReadableSpan:
+    def to_sdk_span(span: Span) -> ReadableSpan:
         (
             trace_id, span_id, parent_id, name, kind, start_ns, end_ns, attributes, error, links,
             events, of_root,
@@ -88,7 +88,7 @@ def span_converter(
             instrumentation_scope=scope,
         )
 
-    return convert
+    return to_sdk_span
 
 
 class SdkSpans(Sequence[ReadableSpan]):
@@ -98,15 +98,15 @@ class SdkSpans(Sequence[ReadableSpan]):
     a good part of the time.
     """
 
-    def __init__(self, spans: Sequence[Span], convert: Callable[[Span], ReadableSpan]) -> None:
+    def __init__(self, spans: Sequence[Span], to_sdk_span: Callable[[Span], ReadableSpan]) -> None:
         self._spans = spans
-        self._convert = convert
+        self._to_sdk_span = to_sdk_span
 
     def __len__(self) -> int:
         return len(self._spans)
 
     def __iter__(self) -> Iterator[ReadableSpan]:
-        return map(self._convert, self._spans)
+        return map(self._to_sdk_span, self._spans)
 
     @overload
     def __getitem__(self, index: int) -> ReadableSpan: ...
@@ -114,8 +114,8 @@ class SdkSpans(Sequence[ReadableSpan]):
     def __getitem__(self, index: slice) -> SdkSpans: ...
     def __getitem__(self, index: int | slice) -> ReadableSpan | SdkSpans:
         if isinstance(index, slice):
-            return SdkSpans(self._spans[index], self._convert)
-        return self._convert(self._spans[index])
+            return SdkSpans(self._spans[index], self._to_sdk_span)
+        return self._to_sdk_span(self._spans[index])
 
 
 def _sdk_resource(

@@ -30,13 +30,13 @@ class SyncOptions:
     remaining_s: Callable[[], float | None] = lambda: None
     """Returns the seconds that are left for the whole sync; None while nothing limits it."""
     hurried: bool = False
-    """The host waits for us, or may leave at any time. So a destination that was silent the last
-    time usually gets a short probe with one run."""
+    """The host waits for us, or may exit at any time. So a destination whose last request timed out
+    usually gets a short probe with one run."""
     interrupted: Callable[[], bool] = lambda: False
     """Returns whether the sync should end early, because there are newer runs to read. It is asked
     between requests, and while the sync waits for destinations."""
     request_limit_s: float | None = None
-    """The longest that the host would wait for a request when it leaves. In a process that may leave
+    """The longest that the host would wait for a request when it exits. In a process that may exit
     at any time, each request must end, and be written down, within that."""
     jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.5)  # noqa: S311 - no secret
     """Returns the factor that stretches a back-off, so that clients do not come back all at once."""

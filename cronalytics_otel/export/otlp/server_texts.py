@@ -1,4 +1,4 @@
-"""A server's reply: in words that are fit for a log, without secrets, and as a receipt."""
+"""Texts of servers: cleaned for logs, and what they say about a request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 _REASON_CHARS: Final = 200
-_LEAST_SECRET_CHARS: Final = 4
+_MIN_SECRET_CHARS: Final = 4
 """Shorter header values (`1`, `eu`) are not secrets, and masking them would garble any text."""
 
 _PERCENT: Final = re.compile("%[0-9A-F]{2}")
@@ -32,7 +32,7 @@ receiver answers 400 `http: request body too large`, tonic (rotel, other Rust se
 `message length too large`, gRPC in Go and C RESOURCE_EXHAUSTED `received message larger than max`."""
 
 
-def one_liner(destination: Destination) -> Callable[[str], str]:
+def log_text_for(destination: Destination) -> Callable[[str], str]:
     """Return a function that makes a server's or an exception's words fit for a log.
 
     Its result is one short line without control characters, header values, secrets of the URL, and
@@ -41,13 +41,13 @@ def one_liner(destination: Destination) -> Callable[[str], str]:
     forms = {form for secret in _secrets(destination) for form in _as_quoted(secret)}
     secrets = sorted(forms, key=len, reverse=True)
 
-    def clean(text: str) -> str:
+    def log_text(text: str) -> str:
         for secret in secrets:
             text = text.replace(secret, "***")
         words = "".join(char if char.isprintable() else " " for char in text).split()
         return masked_and_cut(" ".join(words), _REASON_CHARS)
 
-    return clean
+    return log_text
 
 
 def _secrets(destination: Destination) -> Iterable[str]:
@@ -62,7 +62,7 @@ def _secrets(destination: Destination) -> Iterable[str]:
         found += parts.netloc.rpartition("@")[0].split(":")
         user = unquote(parts.netloc.rpartition("@")[0])
         found += [*user.split(":"), b64encode(user.encode()).decode()]  # sent as `Basic …`
-    return (secret for secret in found if len(secret) >= _LEAST_SECRET_CHARS)
+    return (secret for secret in found if len(secret) >= _MIN_SECRET_CHARS)
 
 
 def _basic_credentials(value: str) -> list[str]:
@@ -97,7 +97,7 @@ def receipt_of_success(rejected: int, message: str, *, sent: int) -> Receipt:
         return Receipt(verdict=Verdict.ACCEPTED, reason=message)
     words = f": {message}" if message else ""
     if rejected >= sent:
-        return Receipt(verdict=Verdict.REFUSED, reason=f"all {sent} spans were rejected{words}")
+        return Receipt(verdict=Verdict.BAD_REQUEST, reason=f"all {sent} spans were rejected{words}")
     return Receipt(
         verdict=Verdict.PARTIAL,
         reason=f"{rejected} of {sent} spans were rejected{words}",

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Self
 
 from ..about import __version__
 from ..config import Destination, Settings
 from ..host.home import Home
-from ..journal import Journal, JournalError
+from ..journal import Journal
+from ..journal.folder_lock import folder_lock
 from ..journal.outbox import DestinationProgress
-from ..lock import SyncBusyError, sync_lock
+from ..lock import SyncBusyError
 from ..model.times import NS
-from .backoff import waits_until_ns
+from .backoff import next_try_ns
 from .exporter import DestinationExporter
-from .options import SyncOptions
 from .otlp.sender import MissingExporterError, Sender, open_sender
 from .report import DestinationReport, merged
+from .sync_options import SyncOptions
 from .threads import DestinationThreads
 from .traces import trace_builder
 
@@ -36,7 +35,7 @@ class Senders:
     def get(self, destination: Destination) -> Sender:
         """Return the destination's sender: a new one when its settings have changed.
 
-        Each run that it sends brings its own resource.
+        The resource is empty here: each run carries its own.
 
         Raises `MissingExporterError` when gRPC cannot be imported.
         """
@@ -63,23 +62,6 @@ class Senders:
         self.close()
 
 
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file in the journal's folder.
-
-    Raises `SyncBusyError` when somebody else holds it, `JournalError` when nobody could.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(sync_lock(path))
-        except OSError as error:
-            raise JournalError(
-                f"{path} cannot be locked: {error}; its folder must be writable by this user, and"
-                " on a file system with locks"
-            ) from error
-        yield
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationsExport:
     """The export of one sync: each destination gets what it has not acknowledged."""
@@ -89,7 +71,7 @@ class DestinationsExport:
     options: SyncOptions
     senders: Senders
     on_sent: Callable[[str, int], None]
-    """Is called with the destination's name and the number of runs that this sync has sent to it."""
+    """Called with the destination's name and the number of runs that this sync has sent to it."""
 
     def run(self, journal: Journal) -> dict[str, DestinationReport]:
         """Send what is pending; return the reports by destination.
@@ -98,9 +80,9 @@ class DestinationsExport:
         threads that an earlier sync has started are returned too. Raises what a thread raised.
         """
         threads, names = self.senders.threads, self._destinations
-        threads.stop_all_but(names)
+        threads.keep_only(names)
         earlier = threads.collect()
-        # A destination that is failing goes last, for where no thread can be started.
+        # A failing destination goes last, so that it delays no other if threads cannot be started.
         pending = sorted(journal.outbox.pending_destinations(), key=lambda p: p.failures > 0)
         if len(names) == 1 and not any(map(threads.is_busy, names)):
             sent = {p.name: self._export(journal, p, self.options) for p in pending}
@@ -118,12 +100,12 @@ class DestinationsExport:
         """Return the reports of the destinations that may not be tried yet."""
         now_ns = self.options.clock.now_ns()
         next_ns = {
-            p.name: waits_until_ns(p, now_ns=now_ns, eager=self.options.eager)
+            p.name: next_try_ns(p, now_ns=now_ns, eager=self.options.eager)
             for p in pending
             if not self.senders.threads.is_busy(p.name)
         }
         return {
-            p.name: replace(_nothing_done(p), next_attempt_ns=next_ns[p.name])
+            p.name: replace(_idle_report(p), next_try_ns=next_ns[p.name])
             for p in pending
             if next_ns.get(p.name) is not None
         }
@@ -133,14 +115,15 @@ class DestinationsExport:
         awaited = []
         for progress in due:
             name = progress.name
-            # A request that began before the host was to leave may take its whole time-out.
-            hangs = (
+            # A request that started before the host began to exit may run into its full timeout, so
+            # do not wait for it.
+            is_stuck = (
                 self.options.hurried
                 and progress.failures > 0
                 and self.senders.threads.is_busy(name)
             )
             self.senders.threads.start(name, partial(self._task, name))
-            if not hangs:
+            if not is_stuck:
                 awaited.append(name)
         return awaited
 
@@ -151,7 +134,7 @@ class DestinationsExport:
     def _task(self, name: str, should_stop: Callable[[], bool]) -> DestinationReport:
         """Send to one destination, in a thread of its own, with its own connection to the journal."""
         options = replace(self.options, interrupted=should_stop)
-        with Journal.open(self.home.journal, mend=False) as journal:
+        with Journal.open(self.home.journal, replace_damaged=False) as journal:
             for progress in journal.outbox.pending_destinations():
                 if progress.name == name:
                     return self._export(journal, progress, options)
@@ -160,7 +143,7 @@ class DestinationsExport:
     def _export(
         self, journal: Journal, progress: DestinationProgress, options: SyncOptions
     ) -> DestinationReport:
-        without_content = replace(self.settings, content="off", content_jobs={})
+        settings_without_content = replace(self.settings, content="off", content_jobs={})
         destination = self._destinations[progress.name]
         exporter = DestinationExporter(
             journal,
@@ -169,19 +152,19 @@ class DestinationsExport:
             trace_builder(self.home, self.settings, journal),
             options,
             max_age_ns=round(self.settings.max_age_days * 86_400 * NS),
-            build_slim=trace_builder(self.home, without_content, journal),
+            build_without_content=trace_builder(self.home, settings_without_content, journal),
             on_sent=self.on_sent,
         )
         try:
-            # A lock of its own: it may be held for longer than that of the home.
-            with locked(self.home.lock.with_name(f"destination-{progress.id}.lock")):
+            # Each destination has its own lock, which may be held for longer than that of the home.
+            with folder_lock(self.home.lock.with_name(f"destination-{progress.id}.lock")):
                 return exporter.run()
         except SyncBusyError:
             error = "another sync is sending to it just now"
         except MissingExporterError as missing:
             error = str(missing)
-        return replace(_nothing_done(progress), error=error)
+        return replace(_idle_report(progress), error=error)
 
 
-def _nothing_done(progress: DestinationProgress) -> DestinationReport:
+def _idle_report(progress: DestinationProgress) -> DestinationReport:
     return DestinationReport(name=progress.name, endpoint=progress.endpoint)
