@@ -26,7 +26,7 @@ __all__ = ["COMMANDS", "add_arguments", "main", "run"]
 
 
 class Command(Protocol):
-    """What each module of `commands/` offers. Importing one must load nothing heavy."""
+    """The interface of each module of `commands/`. Importing one must load nothing heavy."""
 
     NAME: str
     SUMMARY: str
@@ -45,7 +45,7 @@ COMMANDS: Final[tuple[Command, ...]] = (status, doctor, sync, runs, trace)
 """All commands, in the order of `--help`."""
 
 _COMMAND_DEST = "cronalytics_command"
-"""Where argparse puts the command's name. The host's parser uses `command` itself."""
+"""The attribute in which argparse puts the command's name. The host's parser uses `command` itself."""
 
 _DESCRIPTION = """\
 Every cron run of Hermes Agent: what became of it, what it took, and whether its trace has

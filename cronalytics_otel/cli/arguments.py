@@ -1,4 +1,4 @@
-"""What the commands' arguments have in common: the shared options, and the types of values."""
+"""The options that commands share, and the types of their values."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from ..clock import SYSTEM_CLOCK
 from ..model.times import ns_of
 
-_MOST_RUNS = 10**12
-"""No journal holds more runs, and SQLite can count so far."""
+_MAX_RUNS = 10**12
+"""No journal holds more runs, and SQLite can count to it."""
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
-    """Add the options that stand before or after the command."""
+    """Add the options that may come before or after the command."""
     _add_common(parser, home=None, as_json=False)
 
 
@@ -92,7 +92,7 @@ def whole_number(text: str) -> int:
     """The type of a whole number from 0 on."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
-    return min(int(text), _MOST_RUNS)
+    return min(int(text), _MAX_RUNS)
 
 
 def name(text: str) -> str:

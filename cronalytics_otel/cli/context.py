@@ -58,7 +58,7 @@ class Context:
 
 
 def journal_fault(home: Home, error: JournalError) -> CommandError:
-    """Return what is wrong with our own file, with its path and what helps."""
+    """Return the error for a fault of our own file, with its path and a remedy."""
     # The message of a fault of our folder, or of the lock in it, names the path already.
     place = "" if str(home.plugin_folder) in str(error) else f"{home.journal}: "
     remedy = f"Run `{command('sync')}`: it fills a new one." if error.damaged else ""
@@ -66,7 +66,7 @@ def journal_fault(home: Home, error: JournalError) -> CommandError:
 
 
 def file_fault(error: OSError) -> CommandError:
-    """Return what is wrong with a file or folder that this user cannot read or write."""
+    """Return the error for a file or folder that this user cannot read or write."""
     if error.filename is None:
         return CommandError(str(error))
     access = "This user must be able to read it. " if isinstance(error, PermissionError) else ""

@@ -11,7 +11,7 @@ class ExitStatus(IntEnum):
     FAILED = 1
     """Something is wrong, or the command could not do its work."""
     USAGE = 2
-    """What argparse exits with."""
+    """The exit status of argparse."""
     INTERRUPTED = 130
     """128 + SIGINT, as shells count."""
     BROKEN_PIPE = 141
@@ -28,7 +28,7 @@ def command(words: str) -> str:
 
 
 class CommandError(Exception):
-    """What went wrong and where, in one sentence. `remedy` says what to do about it."""
+    """An error in one sentence that names its place. `remedy` is the advice on how to mend it."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)

@@ -126,12 +126,12 @@ def lines(text: str) -> list[str]:
     ]
 
 
-_MOST_JOBS = 5
+_MAX_JOBS = 5
 
 
 def content_by_job(jobs: Mapping[str, str]) -> str:
     """Return the jobs that have a content setting of their own, as text after the general setting."""
     named = [f"{one_line(job)} {mode}" for job, mode in jobs.items()]
-    if len(named) > _MOST_JOBS:
-        named[_MOST_JOBS:] = [f"{len(named) - _MOST_JOBS} more"]
+    if len(named) > _MAX_JOBS:
+        named[_MAX_JOBS:] = [f"{len(named) - _MAX_JOBS} more"]
     return f"; by job: {', '.join(named)}" if named else ""

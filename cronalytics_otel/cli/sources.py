@@ -1,4 +1,4 @@
-"""What it means when one of the host's files does not exist."""
+"""The reasons for which the host's files may be absent."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ STYLES: Final = {
     "bar.model": "blue",
     "bar.tool": "magenta",
 }
-"""Styles by their meaning. A text without a style looks as the terminal has it."""
+"""Styles by their meaning. A text without a style keeps the terminal's own look."""
 
 _WIDTH: Final = re.compile(r"[0-9]{1,9}")
 
@@ -115,7 +115,7 @@ class Terminal:
             self._message(f"  {line}")
 
     def _message(self, line: str | Text) -> None:
-        """Print a message. If stderr cannot take it, nobody is left to read about that."""
+        """Print a message. If stderr cannot be written to, the message is lost: nobody could read about that."""
         try:
             self._print(self._err, line)
         except BrokenPipeError:

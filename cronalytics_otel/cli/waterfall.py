@@ -16,11 +16,11 @@ from .table import GAP
 Attributes = Mapping[str, AttributeValue]
 
 PIPED_WIDTH = 100
-_LEAST_BAR = 10
+_MIN_BAR_CHARS = 10
 """A narrower bar shows nothing, so that the room goes to the names."""
-_GOOD_BAR = 16
+_GOOD_BAR_CHARS = 16
 """The width that names leave to the bars, as long as the names stay distinct."""
-_LEAST_LABEL = 24
+_MIN_LABEL_CHARS = 24
 _DEEPEST_INDENT = 24
 """Deeper steps are not drawn further to the right, so that their names stay readable."""
 
@@ -88,7 +88,7 @@ def _value_widths(values: Sequence[tuple[str, ...]], width: int) -> dict[int, in
         for n in range(len(values[0]))
         if any(cells[n] for cells in values)
     }
-    while len(widths) > 1 and width - _width_of(widths) < _LEAST_LABEL:
+    while len(widths) > 1 and width - _width_of(widths) < _MIN_LABEL_CHARS:
         widths.popitem()
     return widths
 
@@ -151,7 +151,7 @@ def _is_timed(root: Span) -> bool:
 
 
 def _values(span: Span, *, is_timed: bool) -> tuple[str, str, str]:
-    """Return duration, tokens and cost; empty text for what the span does not have."""
+    """Return duration, tokens and cost; empty text for each that the span lacks."""
     attributes = span.attributes
     tokens = attributes.get(sc.HERMES_CRON_USAGE_TOTAL_TOKENS)
     if tokens is None and sc.GEN_AI_USAGE_INPUT_TOKENS in attributes:
@@ -189,7 +189,7 @@ def _error_line(row: Row, spans: Sequence[Span], width: int | None) -> Iterable[
 
 
 def _event_lines(row: Row, start_ns: int, width: int | None) -> Iterable[Text]:
-    """Return what happened in a step, with the time since the run's start."""
+    """Return the events of a step, with the time since the run's start."""
     for event in row.span.events:
         text = _EVENT_TEXT[event.name](event.attributes)
         when = formats.duration((event.time_ns - start_ns) / NS)
@@ -235,9 +235,9 @@ _EVENT_TEXT = {
 def _share(room: int, rows: Sequence[Row]) -> tuple[int, int]:
     """Return how much of `room` the names and the bars get; 0 for bars that would be too narrow."""
     longest = max(_label(row).cell_len for row in rows)
-    label = min(longest, max(_LEAST_LABEL, min(room * 2 // 3, room - GAP - _GOOD_BAR)))
+    label = min(longest, max(_MIN_LABEL_CHARS, min(room * 2 // 3, room - GAP - _GOOD_BAR_CHARS)))
     bar = room - label - GAP
-    return (label, bar) if bar >= _LEAST_BAR else (max(1, min(longest, room)), 0)
+    return (label, bar) if bar >= _MIN_BAR_CHARS else (max(1, min(longest, room)), 0)
 
 
 def _scale_line(label_width: int, bar_width: int, scale: _Scale) -> Text:

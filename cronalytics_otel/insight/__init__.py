@@ -1,3 +1,3 @@
-"""Answers from the journal for every view: the command line formats them and computes none."""
+"""Answers from the journal for every view. The command line only formats them."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The overview: what is known, from which files, what is late, and where each destination stands."""
+"""The overview: what is known, from which files, what is late, and the status of each destination."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..journal.outbox import DestinationStatus
 from ..journal.queries import Totals
 from ..model import DueJob, Source
 
-_MOST_REASONS = 5
+_MAX_REASONS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +34,15 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationOverview:
-    """A destination's progress, and why it refused runs: the most frequent reasons first."""
+    """A destination's status, and why it refused runs: the most frequent reasons first."""
 
-    progress: DestinationStatus
+    status: DestinationStatus
     refusals: tuple[Refusal, ...]
 
     @property
     def fails(self) -> bool:
         """Whether it is in use, and its last request failed."""
-        return self.progress.active and self.progress.failures > 0
+        return self.status.active and self.status.failures > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Overview:
     """Observations of hooks that could not be written down."""
     last_sync_ns: int | None
     problems: tuple[str, ...]
-    """What the last harvest could not read."""
+    """The faults that kept the last harvest from reading something."""
     config_problems: tuple[str, ...]
     hermes_version: str | None
     """The version of the Hermes in which the plugin last ran."""
@@ -119,11 +119,11 @@ def pending_runs(journal: Journal, destination: str) -> int:
 def _destinations(journal: Journal) -> list[DestinationOverview]:
     return [
         DestinationOverview(
-            progress=progress,
+            status=status,
             refusals=tuple(
                 Refusal(reason=reason, runs=runs)
-                for reason, runs in journal.outbox.refusals(progress.id, _MOST_REASONS)
+                for reason, runs in journal.outbox.refusals(status.id, _MAX_REASONS)
             ),
         )
-        for progress in journal.outbox.states()
+        for status in journal.outbox.states()
     ]

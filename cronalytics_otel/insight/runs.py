@@ -1,4 +1,4 @@
-"""Runs: which ones match, what they sum up to, which one a reference means, and their neighbours."""
+"""Runs: which ones match, their totals, which one a reference means, and their neighbours."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from ..model import Outcome, Run
 LATEST = "latest"
 """The reference that means the newest run of all."""
 
-SHORT_ID = 8
-"""The digits of an execution id that views show, or more if two runs share them."""
+SHORT_ID_CHARS = 8
+"""The length of an execution id in views. It is longer where two runs share these characters."""
+
+_MISSED_PREFIX_CHARS = 4
+"""The id of a missed run begins with a word, so that this many more characters tell it apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +29,7 @@ class RunPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunTotals:
-    """What some runs sum up to."""
+    """The counts and the cost of some runs together."""
 
     runs: int
     failed: int
@@ -38,7 +41,7 @@ class RunTotals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbours:
-    """The runs that stand next to a run."""
+    """The runs before and after a run, and those that it was fed by."""
 
     previous: Run | None
     """The job's run that began last before it."""
@@ -71,7 +74,7 @@ def list_runs(journal: Journal, wanted: RunFilter) -> RunPage:
     return RunPage(runs=found[: wanted.limit], has_more=len(found) > wanted.limit)
 
 
-def sum_up(runs: Sequence[Run]) -> RunTotals:
+def totals_of(runs: Sequence[Run]) -> RunTotals:
     return RunTotals(
         runs=len(runs),
         failed=sum(run.failed for run in runs),
@@ -108,14 +111,14 @@ def find_run(journal: Journal, reference: str) -> Run:
 
 
 def short_id(journal: Journal, run: Run) -> str:
-    """Return the shortest beginning of the run's id that `find_run` takes for this run alone.
+    """Return the shortest beginning of the run's id that `find_run` takes for this run and no other.
 
     A session id is not cut: only its end differs from the job's other sessions.
     """
     if run.execution_id is None or run.left_output_only:
         return run.run_id
-    # The id of a missed run begins with a word.
-    shortest = SHORT_ID + (4 if run.outcome is Outcome.MISSED else 0)
+    prefix_chars = _MISSED_PREFIX_CHARS if run.outcome is Outcome.MISSED else 0
+    shortest = SHORT_ID_CHARS + prefix_chars
     for length in range(shortest, len(run.execution_id)):
         start = run.execution_id[:length]
         if len(journal.queries.find(start)) == 1:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from .rule import MASK, Edit
 
-AT_HOST = re.compile(r"@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
+EMAIL_HOST = re.compile(r"@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
 """The part of an address from the `@`. The search begins there, since every word of a text could be
 the part before it."""
 
@@ -16,7 +16,7 @@ _MAILBOX_CHARS = 64
 _JSON_ESCAPE = re.compile(r"(?<=\\)(?:[nrtbf]|u[0-9a-fA-F]{4})(?=.)")
 
 
-def addresses_masked(matches: Iterator[re.Match[str]]) -> Iterator[Edit]:
+def mask_addresses(matches: Iterator[re.Match[str]]) -> Iterator[Edit]:
     """Yield an edit for each address; `git@host` names a repository and stays."""
     done = 0
     for host in matches:

@@ -1,7 +1,8 @@
-"""Values that are assigned to a name which tells a secret: `password=x`, `"api_key": "x"`.
+"""Values that are assigned to a name that announces a secret: `password=x`, `"api_key": "x"`.
 
-The name alone does not decide: `token`, `key`, `pass` and `auth` are also words of prose, of bills and
-of test reports. So each of them has a judge, which looks at the name around the word and at the value.
+The name does not decide by itself: `token`, `key`, `pass` and `auth` are also words of prose, of bills
+and of test reports. So each of them has a judge, which looks at the name around the word and at the
+value.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ NAME = re.compile(
     # `<password>x</password>`
     r"|(?P<tag>[\w.-]{0,16}(?:\s[^<>\n]{0,128})?>)(?=[^\s<>][^<>]{0,512}<\\*/))"
 )
-"""The end of a name, from the word that tells a secret to the beginning of the value."""
+"""The end of a name, from the word that announces a secret to the beginning of the value."""
 
 _BEFORE_CHARS = 16
 """Characters before the word that may belong to its name."""
@@ -67,7 +68,7 @@ class Value(NamedTuple):
         return form.match(self.text, self.start, self.start + _HEAD_CHARS)
 
 
-def assignments_masked(matches: Iterator[re.Match[str]]) -> Iterator[Edit]:
+def mask_assignments(matches: Iterator[re.Match[str]]) -> Iterator[Edit]:
     """Yield an edit for each value that is a secret."""
     done = 0
     for name in matches:
@@ -105,7 +106,7 @@ def _may_be_secret(value: Value) -> bool:
     return judge is None or judge(value)
 
 
-_NO_SECRET = re.compile(
+_HARMLESS_VALUE = re.compile(
     r"(?:true|false|null|none|nil|undefined|yes|no|required|optional|missing|invalid|expired"
     r"|empty|unset|\*+|\[masked\]?)\Z",
     re.IGNORECASE,
@@ -114,7 +115,7 @@ _NO_SECRET = re.compile(
 
 def _is_secret(value: Value, end: int) -> bool:
     """Judge by the whole value."""
-    if end == value.start or _NO_SECRET.match(
+    if end == value.start or _HARMLESS_VALUE.match(
         value.text, value.start, min(end, value.start + _HEAD_CHARS)
     ):
         return False
@@ -160,14 +161,14 @@ _AWS_RESOURCE = re.compile(r":\d{12}:\Z")
 """`arn:aws:secretsmanager:eu-west-1:123456789012:secret:name`"""
 
 
-def _may_be_secret_value(value: Value) -> bool:
+def _judge_secret(value: Value) -> bool:
     """Refuse the name of a secret: `secret_id: db-main`."""
     if value.name["id"] and not value.head(_MIXED):
         return False
     return _AWS_RESOURCE.search(value.before) is None
 
 
-_OF_SECRET_KEY = re.compile(
+_BEFORE_KEY = re.compile(
     r"(?:api|access|account|private|signing|encryption|shared|secret|auth|master|subscription|functions"
     r"|storage|hmac|integration|webhook|deploy|admin|service|application|ingest(?:ion)?|license|insert|write)"
     r"[ _-]?\Z",
@@ -175,17 +176,17 @@ _OF_SECRET_KEY = re.compile(
 )
 
 
-def _may_be_key(value: Value) -> bool:
+def _judge_key(value: Value) -> bool:
     """Accept `api_key`, refuse `monkey` and `sort_key`."""
-    return _OF_SECRET_KEY.search(value.before) is not None
+    return _BEFORE_KEY.search(value.before) is not None
 
 
-def _may_be_pwd(value: Value) -> bool:
+def _judge_pwd(value: Value) -> bool:
     """Refuse a path: `pwd` also names the working directory."""
     return not value.text.startswith(("/", "~", "."), value.start)
 
 
-_OF_TOKEN = re.compile(
+_BEFORE_TOKEN = re.compile(
     r"(?:access|auth|refresh|bearer|bot|id|session|api|oauth|csrf|xsrf|personal|push|device|app|"
     r"user|service|deploy|webhook|security|private|vault|consul|job)[ _-]?\Z",
     re.IGNORECASE,
@@ -194,9 +195,9 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?[kKM]?\Z")
 _LONG_OR_MIXED = re.compile(r"(?=.{6})(?:[^\s\d]{0,64}\d|\S{16})")
 
 
-def _may_be_token(value: Value) -> bool:
+def _judge_token(value: Value) -> bool:
     """Refuse what parsers and bills call a token: `unexpected token: x`, `token = 512`."""
-    if _OF_TOKEN.search(value.before) or (value.name["quote"] and value.quote):
+    if _BEFORE_TOKEN.search(value.before) or (value.name["quote"] and value.quote):
         return True
     head = value.head(_BARE)
     if head is None or _NUMBER.match(head[0]):
@@ -206,31 +207,31 @@ def _may_be_token(value: Value) -> bool:
     return _LONG_OR_MIXED.match(head[0]) is not None
 
 
-_NO_PASS = re.compile(r"(?:by|com|sur|tres|under|over)\Z", re.IGNORECASE)
+_WORDS_WITH_PASS = re.compile(r"(?:by|com|sur|tres|under|over)\Z", re.IGNORECASE)
 """`bypass`, `compass` and the like."""
 _SENTENCE = re.compile(r"[A-Za-z]{1,16} [a-z]{2,64}+(?![\w@+~-]|\.\w)")
 """`sshpass: command not found`. The second word must be a word as a whole: a key after a password is
-no sentence, and it will be masked."""
+not a sentence, and it will be masked."""
 _PART_OF_NAME = re.compile(r"[A-Za-z0-9_]\Z")
-_NO_PASSWORD = re.compile(rf"=|\d{{1,3}}(?:[./]\d+)?[%.:]*(?!{_IN_BARE})")
+_COMPARISON_OR_COUNT = re.compile(rf"=|\d{{1,3}}(?:[./]\d+)?[%.:]*(?!{_IN_BARE})")
 """A comparison, a count: `pass == x`, `pass=12`."""
 _TEST_NAME = re.compile(r"[Tt]ests?(?![a-z])")
 
 
-def _may_be_pass(value: Value) -> bool:
+def _judge_pass(value: Value) -> bool:
     """Accept `DB_PASS=x`, `dbPass: x`; refuse `pass: x` of test reports and of prose."""
     before = value.before
     assigned = "=" in value.name[0]
     if before.endswith("ssh") and not assigned and value.begins(_SENTENCE):
         return False
-    if _NO_PASS.search(before) or value.begins(_NO_PASSWORD):
+    if _WORDS_WITH_PASS.search(before) or value.begins(_COMPARISON_OR_COUNT):
         return False
     if value.quote or assigned or _PART_OF_NAME.search(before):
         return True
     return value.head(_MIXED) is not None and not value.begins(_TEST_NAME)
 
 
-_OF_NPM = re.compile(r"(?<![A-Za-z0-9])_\Z")
+_BEFORE_NPM_AUTH = re.compile(r"(?<![A-Za-z0-9])_\Z")
 _AUTH_METHOD = re.compile(
     r"(?:=|https?://|(?:basic|bearer|digest|plain|login|token|password|ldap|saml|oidc|ntlm|on|off"
     r"|negotiate|kerberos|enabled|disabled|none"
@@ -238,23 +239,23 @@ _AUTH_METHOD = re.compile(
     rf"(?!{_IN_BARE}))",
     re.IGNORECASE,
 )
-"""What stands after `auth` and is not a secret: `auth=plain`, `auth: scram-sha-256`."""
+"""Words after `auth` that are not a secret: `auth=plain`, `auth: scram-sha-256`."""
 _BASE64 = re.compile(
     r"(?=[^A-Z]{0,16}[A-Z])(?=[^a-z]{0,16}[a-z])[A-Za-z0-9+/_-]{16,64}+={0,2}+(?!\()"
 )
 
 
-def _may_be_auth(value: Value) -> bool:
+def _judge_auth(value: Value) -> bool:
     """Accept `AUTH=x`, `_auth=dXNlcjpwYXNz`, `auth: a1b2c3`; refuse the name of a method or an error."""
     name = value.name
     if _is_end_of_other_word(value) or value.begins(_AUTH_METHOD):
         return False
-    if value.head(_MIXED) or (name[0].endswith("=") and _OF_NPM.search(value.before)):
+    if value.head(_MIXED) or (name[0].endswith("=") and _BEFORE_NPM_AUTH.search(value.before)):
         return True
     if "=" not in name[0] and not name["quote"]:
         return False
     if name["word"] == "AUTH":
-        return not value.begins(_NO_PASSWORD)
+        return not value.begins(_COMPARISON_OR_COUNT)
     return value.head(_BASE64) is not None
 
 
@@ -267,12 +268,12 @@ def _is_end_of_other_word(value: Value) -> bool:
 
 
 _JUDGES: Mapping[str, Callable[[Value], bool]] = {
-    "secret": _may_be_secret_value,
-    "key": _may_be_key,
-    "pwd": _may_be_pwd,
-    "token": _may_be_token,
-    "pass": _may_be_pass,
-    "auth": _may_be_auth,
+    "secret": _judge_secret,
+    "key": _judge_key,
+    "pwd": _judge_pwd,
+    "token": _judge_token,
+    "pass": _judge_pass,
+    "auth": _judge_auth,
 }
 """The other words mean a secret whatever the value is."""
 
@@ -292,8 +293,8 @@ def _end(value: Value) -> int:
 def _quoted_end(text: str, start: int, quote: str) -> int:
     """Return where the quote closes, or the end of the line.
 
-    A quote behind more backslashes than the one that opened is part of the value, unless they come in
-    pairs and no word goes on.
+    A quote with more backslashes than the opening one belongs to the value, unless the extra ones are
+    pairs and no letter or digit follows.
     """
     end, mark, depth = len(text), quote[-1], len(quote)
     if quote.count(mark) > 1:
@@ -313,7 +314,7 @@ def _quoted_end(text: str, start: int, quote: str) -> int:
 
 # --- in prose -----------------------------------------------------------------------------------
 
-SPOKEN_VALUE = re.compile(
+VALUE_IN_PROSE = re.compile(
     rf"((?:{cased('secret', 'token', 'password', 'passwd', 'credential')}"
     rf"|{cased('api key', 'api-key', 'apikey', 'access key', 'private key')}|API key)s?"
     r"(?i:\s+(?:hash|value|provided|used|of|for))?(?:\s+(?P<is>is|was))?[\s:=(\"'`]{1,4})"

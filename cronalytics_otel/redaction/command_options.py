@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from .rule import MASK, Edit
 from .syntax import QUOTE, UNMASKED, WORD_START, word_started
 
-SPOKEN_PASSWORD = re.compile(
+PASSWORD_IN_PROSE = re.compile(
     rf"((?:identified\s++by|with\s++password|encrypted\s++password)\s++{QUOTE}"
     r"|\blogin\s++\S{1,128}\s++password\s++)"
     rf"{UNMASKED}[^\s\"'\\]+",
@@ -26,9 +26,9 @@ SECRET_OPTION = re.compile(
 """`--password x`; `--password=x` is an assignment."""
 
 _NEXT = rf"{QUOTE},\s*+{QUOTE}"
-"""What stands between two arguments in a list."""
+"""The text between two arguments in a list."""
 
-# --- options that only the command gives their meaning ------------------------------------------
+# --- options whose meaning depends on the command ------------------------------------------
 
 
 def _judged(
@@ -58,31 +58,31 @@ USER_OPTION = re.compile(
     rf"(-(?:(?<=[\s\"']-)(?P<letters>[A-Za-z#]{{0,8}}?)[uU]|-(?:proxy-)?user(?=[\s=\"'\\]))"
     rf"(?P<gap>{_NEXT}|\s++|=)?+)"
     rf"(?!\d+:\d+\b)(?:(?P<quote>{QUOTE}){UNMASKED}(?P<user>[^\s:\"'\\]{{1,256}}):[^\n]{{1,256}}?(?P=quote)"
-    # What ends a command is not part of a password.
+    # A character that ends a command is not part of a password.
     rf"|\\*[\"']?{UNMASKED}(?P<bare>[^\s:\"'\\]{{1,256}}):(?P<password>[^\s\"'\\]*[^\s\"'\\|;&]))"
 )
 """`-u me:x`, `--user me:x`, `--proxy-user=me:x`; of curl also `-sSu me:x`, `-ume:x`, `['-u', 'me:x']`."""
 
 _CURL = re.compile(r"curl(?![\w-])(?:[^\n|;&]|(?<=\\)\n|[;&](?![\s&]))*\Z")
 """The command is curl, also when it goes on in the next line."""
-_NO_PASSWORD = re.compile(
+_OTHER_MEANING_OF_U = re.compile(
     r"\b(?:systemctl|journalctl)\s[^\n|;&]{0,160}\Z|\b(?:python[\d.]{0,5}|sort|uvicorn)\s+\Z"
 )
-"""The command means a unit by `-u`, or unbuffered, or unique."""
+"""Commands for which `-u` means a unit, unbuffered or unique."""
 _USER_AND_GROUP = re.compile(r"\b(?:docker|podman|ls|chown|install)\s[^\n|;&]{0,160}\Z")
-"""The command means a user and a group by `me:x`."""
+"""Commands for which `me:x` means a user and a group."""
 _USER_COMMAND_CHARS = 1024
 
 
-def users_masked(matches: Iterator[re.Match[str]]) -> Iterator[Edit]:
+def mask_users(matches: Iterator[re.Match[str]]) -> Iterator[Edit]:
     """Yield an edit for each user with a password."""
-    return _judged(matches, _user_masked, _USER_COMMAND_CHARS)
+    return _judged(matches, _mask_user, _USER_COMMAND_CHARS)
 
 
-def _user_masked(match: re.Match[str], before: str) -> Edit | None:
-    """Mask all forms of the option after curl, after other commands only what means nothing else."""
+def _mask_user(match: re.Match[str], before: str) -> Edit | None:
+    """Mask all forms of the option after curl, and after other commands only the forms with no other meaning."""
     if not _CURL.search(before):
-        if match["letters"] or not match["gap"] or _NO_PASSWORD.search(before):
+        if match["letters"] or not match["gap"] or _OTHER_MEANING_OF_U.search(before):
             return None
         if match["bare"] == match["password"] and _USER_AND_GROUP.search(before):
             return None
@@ -115,12 +115,12 @@ _MYSQL = re.compile(
 _MYSQL_COMMAND_CHARS = 256
 
 
-def mysql_masked(matches: Iterator[re.Match[str]]) -> Iterator[Edit]:
+def mask_mysql_passwords(matches: Iterator[re.Match[str]]) -> Iterator[Edit]:
     """Yield an edit for each password of mysql, mysqldump or mariadb."""
-    return _judged(matches, _mysql_password_masked, _MYSQL_COMMAND_CHARS)
+    return _judged(matches, _mask_mysql_password, _MYSQL_COMMAND_CHARS)
 
 
-def _mysql_password_masked(match: re.Match[str], before: str) -> Edit | None:
+def _mask_mysql_password(match: re.Match[str], before: str) -> Edit | None:
     if _MYSQL.search(before):
         return match.start("argument"), match.end("argument"), MASK
     return None

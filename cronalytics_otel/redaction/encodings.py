@@ -25,14 +25,14 @@ _COLOURS = re.compile(
     r"(?:\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b\n]{0,2048}(?:\x07|\x1b\\)|[()][0-9A-Z])?"
     r"|(?<!\\)\\+(?:u001[bB]|x1[bB]|0?33|e)\[[0-9;:]{0,64}[mK])+"
 )
-"""What makes a terminal's colours, links and movements, also as a JSON text or Python shows it."""
+"""The control sequences of a terminal's colours, links and movements, also as JSON or Python shows them."""
 _SHOWN_COLOUR = re.compile(r"\\(?:u001[bB]|x1[bB]|0?33|e)\[")
 
 
 def decoded(text: str) -> str:
     """Return the text without needless escapes and without colours.
 
-    Colours do not come back: the end of one would pass for the beginning of a word.
+    Colours are not put back: the end of one would look like the beginning of a word.
     """
     if "\\" in text:
         if "\\u00" in text:
@@ -51,7 +51,7 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def _uncoloured(match: re.Match[str]) -> str:
-    """Return nothing, since a word may have been coloured in part; a blank before a service's key."""
+    """Return an empty text, since a word may be coloured in part, but a blank before a service's key."""
     end = match.end()
     glued = match.string[max(0, match.start() - 1) : match.start()].isalnum()
     return " " if glued and KEY_FORMS.match(match.string[end : end + 256]) else ""
@@ -60,7 +60,7 @@ def _uncoloured(match: re.Match[str]) -> str:
 # --- encoding as in URLs ------------------------------------------------------------------------
 
 _TELLING_PERCENT = re.compile(r"%(?:25){0,3}(?:3[adAD]|2[027]|40)")
-"""An encoded colon, equals sign, blank, quote or `@`, which a secret may stand behind."""
+"""An encoded colon, equals sign, blank, quote or `@`: a secret may follow it."""
 _PERCENT = re.compile(r"%(?:25){0,3}(0[9aAdD]|2[0-9a-fA-F]|3[0-9a-fA-F]|40|5[bdfBDF]|7[b-eB-E])")
 _NOT_ENCODED = " \n\t\r\"'`<>\\"
 _REST = re.compile(rf"[^{re.escape(_NOT_ENCODED)}]*+")
@@ -68,18 +68,18 @@ _TELLING_WORDS = (
     "key", "secret", "pass", "pwd", "credential", "token", "auth", "bearer", "cookie", "sess", "code", "sig",
     "identified", "%40", "%2540", "%252540", "%25252540",
 )  # fmt: skip
-"""What a rule may look for that goes by the context of a secret."""
+"""The words that rules look for when they recognise a secret by its context."""
 
 
-def encoded_masked(text: str, mask: Callable[[str], str]) -> str:
+def mask_encoded(text: str, mask: Callable[[str], str]) -> str:
     """Return the text with each encoded stretch decoded and masked if there is a secret in it.
 
     A stretch without a secret stays as it is.
     """
-    return edited(text, _encoded(text, mask)) if "%" in text else text
+    return edited(text, _encoded_edits(text, mask)) if "%" in text else text
 
 
-def _encoded(text: str, mask: Callable[[str], str]) -> Iterator[Edit]:
+def _encoded_edits(text: str, mask: Callable[[str], str]) -> Iterator[Edit]:
     done = 0
     for percent in _TELLING_PERCENT.finditer(text):
         at = percent.start()
@@ -90,10 +90,10 @@ def _encoded(text: str, mask: Callable[[str], str]) -> Iterator[Edit]:
         done = rest.end() if rest else at
         stretch = text[start:done]
         if any(map(stretch.lower().__contains__, _TELLING_WORDS)):
-            yield start, done, _stretch_masked(stretch, mask)
+            yield start, done, _mask_stretch(stretch, mask)
 
 
-def _stretch_masked(stretch: str, mask: Callable[[str], str]) -> str:
+def _mask_stretch(stretch: str, mask: Callable[[str], str]) -> str:
     """Mask before and after decoding; keep the decoded form only if it shows more secrets."""
     plain = mask(stretch)
     masked = mask(_PERCENT.sub(_character, plain))

@@ -12,7 +12,7 @@ _STATE = (
     r"(?!(?:required|optional|missing|none|null|empty|unset|invalid|expired|failed|denied|refused"
     r"|rejected|forbidden|unauthori[sz]ed|not|is|was)(?:[\s.,;!?)\]}\"'`\\<]|\Z))"
 )
-"""What follows does not say that the header is missing or was refused."""
+"""The text that follows does not say that the header is missing or was refused."""
 
 _PARAMETER = rf"[A-Za-z][\w-]{{0,31}}=(?:{QUOTE}[^\"'`\\\n]{{0,512}}(?:{QUOTE})?|[^\s\"'`\\,<>]+)"
 _PARAMETERS = rf"{_PARAMETER}(?:(?:,\s*+|\s++){_PARAMETER})*+"
@@ -31,14 +31,14 @@ HEADER = re.compile(
     re.IGNORECASE,
 )
 """`Authorization`, `Cookie` and `X-Honeycomb-Team`. Other headers are assignments to a name that
-tells a secret."""
+announces a secret."""
 
 HEADER_MASKED = rf"\g<1>\g<3>\g<4>{MASK}"
 """One of these groups is there; the group `scheme` (2) is part of the first."""
 
 CREDENTIALS = re.compile(
     r"(bearer\s++)"
-    # Words of prose that stand after `bearer`.
+    # Words of prose after `bearer`.
     r"(?!(?:tokens?|auth\w*|headers?|schemes?|credentials?|realm|format|prefix|of|is|was|not|and|or|"
     r"required|missing|invalid|expired|error\w*|method|security)\b)"
     r"[A-Za-z0-9._~+/=-]{6,}"
@@ -51,7 +51,7 @@ _TITLE = re.compile(r"[Bb]asic\s+(?:[A-Z]?[a-z]{3,}+|(?:19|20)\d\d)++\Z")
 """`Basic Weekly2024Report`: words and a year."""
 
 
-def credentials_masked(matches: Iterator[re.Match[str]]) -> Iterator[Edit]:
+def mask_credentials(matches: Iterator[re.Match[str]]) -> Iterator[Edit]:
     """Yield the edits that leave the scheme and mask what follows it, titles aside."""
     for match in matches:
         if not (match["basic"] and _TITLE.match(match[0])):

@@ -115,7 +115,7 @@ LONG_WORD = re.compile(rf"(?<!{_IN_KEY}){_IN_KEY}{{9,}}+")
 """A stretch of text that is long enough for a key. Most of a text is not, and `KEY_FORMS` is slow."""
 
 
-def keys_masked(matches: Iterator[re.Match[str]]) -> Iterator[Edit]:
+def mask_keys(matches: Iterator[re.Match[str]]) -> Iterator[Edit]:
     """Yield an edit for each key in these long words."""
     for word in matches:
         for key in KEY_FORMS.finditer(word.string, word.start(), word.end()):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 MASK = "[masked]"
-"""What stands in a text in place of a secret."""
+"""The text that replaces a secret."""
 
 
 Edit: TypeAlias = tuple[int, int, str]
@@ -20,10 +20,10 @@ Edits: TypeAlias = Callable[[Iterator[re.Match[str]]], Iterator[Edit]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One kind of secret: how it is found, and what takes its place.
+    """One kind of secret: how it is found, and how it is replaced.
 
-    Every pattern must be linear in the length of the text, whatever the text is, since what an agent
-    reads is written by strangers: bound each repetition, or make it possessive.
+    Every pattern must be linear in the length of the text, whatever the text is, since strangers write
+    what an agent reads: bound each repetition, or make it possessive.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Rule:
     """The rule is tried on a text only if the text in lower case has one of these."""
     pattern: re.Pattern[str]
     replacement: str | Edits
-    """A template, as `re.sub` takes it; or a function, where more than the match decides."""
+    """A template, as `re.sub` takes it; or a function, where the match is not enough to decide."""
 
     def apply(self, text: str) -> str:
         """Return the text with every match replaced."""

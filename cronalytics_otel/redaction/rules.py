@@ -11,9 +11,9 @@ import re
 from functools import lru_cache
 
 from . import assignments, command_options, headers, urls
-from .addresses import AT_HOST, addresses_masked
-from .encodings import decoded, encoded_masked
-from .keys import LONG_WORD, keys_masked
+from .addresses import EMAIL_HOST, mask_addresses
+from .encodings import decoded, mask_encoded
+from .keys import LONG_WORD, mask_keys
 from .rule import MASK, Rule
 
 _PRIVATE_KEY = re.compile(
@@ -24,7 +24,10 @@ _PRIVATE_KEY = re.compile(
 """A PEM block. Without its end, it goes on to the end of the text."""
 
 _AFTER_GROUP = rf"\g<1>{MASK}"
-"""The first group is what stands before the secret and stays."""
+"""The first group is the text before the secret, which stays."""
+
+ALWAYS = ("",)
+"""The hint of a rule that is tried on every text."""
 
 RULES = (
     Rule(
@@ -61,24 +64,24 @@ RULES = (
         name="credentials after their scheme",
         hints=("bearer", "basic"),
         pattern=headers.CREDENTIALS,
-        replacement=headers.credentials_masked,
+        replacement=headers.mask_credentials,
     ),
     Rule(
         name="assignment",
         hints=assignments.NAME_HINTS,
         pattern=assignments.NAME,
-        replacement=assignments.assignments_masked,
+        replacement=assignments.mask_assignments,
     ),
     Rule(
         name="value in prose",
         hints=assignments.NAME_HINTS,
-        pattern=assignments.SPOKEN_VALUE,
+        pattern=assignments.VALUE_IN_PROSE,
         replacement=_AFTER_GROUP,
     ),
     Rule(
         name="password of SQL or a .netrc",
         hints=("password", "identified"),
-        pattern=command_options.SPOKEN_PASSWORD,
+        pattern=command_options.PASSWORD_IN_PROSE,
         replacement=_AFTER_GROUP,
     ),
     Rule(
@@ -91,7 +94,7 @@ RULES = (
         name="user option",
         hints=("curl", "-u"),
         pattern=command_options.USER_OPTION,
-        replacement=command_options.users_masked,
+        replacement=command_options.mask_users,
     ),
     Rule(
         name="password of sshpass",
@@ -103,7 +106,7 @@ RULES = (
         name="password of mysql",
         hints=("mysql", "mariadb"),
         pattern=command_options.MYSQL_OPTION,
-        replacement=command_options.mysql_masked,
+        replacement=command_options.mask_mysql_passwords,
     ),
     Rule(
         name="query parameter",
@@ -119,15 +122,15 @@ RULES = (
     ),
     Rule(
         name="key of a service",
-        hints=("",),
+        hints=ALWAYS,
         pattern=LONG_WORD,
-        replacement=keys_masked,
+        replacement=mask_keys,
     ),
     Rule(
         name="e-mail address",
         hints=("@",),
-        pattern=AT_HOST,
-        replacement=addresses_masked,
+        pattern=EMAIL_HOST,
+        replacement=mask_addresses,
     ),
 )
 """In the order in which they are applied."""
@@ -138,10 +141,10 @@ _HINTS = tuple(dict.fromkeys(hint for rule in RULES for hint in rule.hints))
 def mask(text: str) -> str:
     """Return the text with every secret that is recognised, and every e-mail address, as `[masked]`.
 
-    A key and the punctuation around a value stay, so that an error still reads: `password=[masked]`.
-    Needless escapes and the colours of a terminal go.
+    The name before a value, and the punctuation around it, stay, so that an error still reads:
+    `password=[masked]`. Needless escapes and the colours of a terminal are removed.
     """
-    return _apply(encoded_masked(decoded(text), _apply))
+    return _apply(mask_encoded(decoded(text), _apply))
 
 
 def _apply(text: str) -> str:

@@ -6,7 +6,7 @@ QUOTE = r"""\\*["'`]"""
 """A quote, also inside JSON inside JSON."""
 
 UNMASKED = r"(?!\[masked\]|\*{3})"
-"""What follows is not masked yet, neither by us nor by another program."""
+"""The text that follows is not masked yet, neither by us nor by another program."""
 
 WORD = r"[^\s\"'`\\,;<>]+"
 """A word of a header or of prose, up to a blank, a quote or a comma."""

@@ -12,7 +12,7 @@ USER_INFO = re.compile(
     # The end of the text may have been cut off before the `@`.
     r"|[^\s/:\"'<>\\]{0,256}:(?!\d{0,5}(?:\Z|[^\w%]))[^\s/\"'<>\\]{1,1024}\Z)"
 )
-"""`user:password` in `postgres://user:password@host/`, and a token alone before the `@`."""
+"""`user:password` in `postgres://user:password@host/`, and a token without a user before the `@`."""
 
 GO_DATABASE = re.compile(
     r"(?:(?<![\w.\\-])|(?<=\\[nrtbf]))[\w.-]{1,64}:[^\s@\"'<>\\]{1,256}(?=@(?:tcp|unix)\()"
@@ -29,7 +29,7 @@ WEBHOOK = re.compile(
     rf"{UNMASKED}[^\s\"'<>\\]+",
     re.IGNORECASE,
 )
-"""The path of a URL that anybody may post to who knows it."""
+"""The path of a URL to which anybody who knows it may post."""
 
 WEBHOOK_HINTS = (
     "hooks.slack", "hooks/", "webhookb2", "api.telegram", "hc-ping", "maker.ifttt", "open.feishu",

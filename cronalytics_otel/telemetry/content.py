@@ -1,4 +1,4 @@
-"""What may leave of a text: whether it leaves at all, with secrets masked, and cut to a length.
+"""Which texts are sent, masked and cut to a length.
 
 Pure functions. `redaction` knows what a secret looks like.
 """
@@ -20,7 +20,7 @@ TRACE_BYTES = 3_000_000
 """The most content of one trace: collectors take 4 MiB a request, and a trace is never split."""
 
 ERROR_TEXT_CHARS = 2_000
-"""Length limit of an error text, which always goes onto the wire (masked)."""
+"""Length limit of an error text. (Error texts are always sent, masked.)"""
 
 NAME_CHARS = 128
 """Length limit of a name in a span's name (job, tool, model): it ends up in drop-downs."""
@@ -36,16 +36,16 @@ class ContentMode(StrEnum):
 
     OFF = "off"
     ERRORS = "errors"
-    """Failed runs alone."""
+    """Only failed runs."""
     FULL = "full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentPolicy:
-    """Which content goes along.
+    """Which content is sent.
 
-    `jobs` are exceptions, by a job's id or its name at the run; the id is asked first. `max_chars`
-    is the limit of the text in one attribute.
+    `jobs` overrides `mode` for single jobs, by id or by the name at the time of the run; an id wins.
+    `max_chars` is the limit of the text in one attribute.
     """
 
     mode: ContentMode = ContentMode.OFF
@@ -57,26 +57,26 @@ class ContentPolicy:
             raise ValueError(f"max_chars must be at least 1, not {self.max_chars}")
 
     def includes(self, run: Run) -> bool:
-        """Return whether the content of this run goes along."""
+        """Return whether the content of this run is sent."""
         of_name = self.jobs.get(run.job_name.strip(), self.mode)
         mode = self.jobs.get(run.job_id, of_name) if self.jobs else self.mode
         return mode is ContentMode.FULL or (mode is ContentMode.ERRORS and run.failed)
 
-    def fitted(self, conversation: Conversation) -> ContentPolicy:
+    def limited_to(self, conversation: Conversation) -> ContentPolicy:
         """Return this policy with a limit under which the conversation's content fits into a request.
 
-        What is long is cut shorter, what is short stays whole.
+        Long texts are cut shorter, and short ones stay whole.
         """
         texts = [text[: self.max_chars] for text in _texts(conversation)]
         chars, size = sum(map(len, texts)), sum(map(_wire_bytes, texts))
-        if _TIMES * size <= TRACE_BYTES:
+        if _COPIES_PER_TEXT * size <= TRACE_BYTES:
             return self
-        fitting = TRACE_BYTES * chars // (_TIMES * size)
+        fitting = TRACE_BYTES * chars // (_COPIES_PER_TEXT * size)
         return replace(self, max_chars=_fair_limit(list(map(len, texts)), fitting, self.max_chars))
 
 
-_TIMES = 2
-"""A tool's result stands on its call and on the next chat; and so with nearly every text."""
+_COPIES_PER_TEXT = 2
+"""Nearly every text is sent twice: a tool's result on its call and on the next chat."""
 
 
 def _texts(conversation: Conversation) -> Iterator[str]:
@@ -116,23 +116,23 @@ def value_text(text: str | None) -> str | None:
     """Return an identifying value, masked and cut but otherwise as it is, or None when it is blank."""
     if not text or text.isspace():
         return None
-    return _identifying(text, VALUE_CHARS)
+    return _cached_text(text, VALUE_CHARS)
 
 
-def _identifying(text: str, limit: int) -> str:
-    """Mask and cut a text that is mostly short, and that comes again with the next step or run."""
-    return (_short if len(text) <= VALUE_CHARS else masked_and_cut)(text, limit)
+def _cached_text(text: str, limit: int) -> str:
+    """Mask and cut a text that is mostly short and that occurs again in the next step or run."""
+    return (_cached_short if len(text) <= VALUE_CHARS else masked_and_cut)(text, limit)
 
 
 @lru_cache(maxsize=1_024)
-def _short(text: str, limit: int) -> str:
+def _cached_short(text: str, limit: int) -> str:
     return text if _HOST_ID.fullmatch(text) else masked_and_cut(text, limit)
 
 
 _HOST_ID = re.compile(
     r"cron_[0-9a-f]{1,32}_\d{8}_\d{6}|\d{8}_\d{6}_[0-9a-f]{1,16}|(?:call_)?[0-9a-f]{1,32}"
 )
-"""The host's ids. Each run has another one, and no rule of redaction matches them."""
+"""The host's ids. Each run has a different one, and no rule of redaction matches them."""
 
 
 def error_text(text: str | None) -> str | None:
@@ -140,7 +140,7 @@ def error_text(text: str | None) -> str | None:
     stripped = text.strip() if text else ""
     if not stripped:
         return None
-    return _identifying(stripped, ERROR_TEXT_CHARS)
+    return _cached_text(stripped, ERROR_TEXT_CHARS)
 
 
 def masked_and_cut(text: str, limit: int) -> str:
@@ -166,7 +166,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def well_formed(text: str) -> str:
-    """Put U+FFFD for each lone surrogate: JSON can hold them, UTF-8 and so OTLP cannot."""
+    """Replace each lone surrogate by U+FFFD: JSON can hold them, UTF-8 and so OTLP cannot."""
     if text.isascii():
         return text
     return _SURROGATE.sub("\ufffd", text)
@@ -222,11 +222,11 @@ def _message(message: Message, budget: _Budget) -> _Json:
         if call_id := value_text(call.call_id):
             request["id"] = call_id
         if call.arguments:
-            request["arguments"] = _object(budget.take(call.arguments))
+            request["arguments"] = _as_object(budget.take(call.arguments))
         parts.append(request)
     shaped: dict[str, _Json] = {"role": name_text(message.role) or "unknown", "parts": parts}
     if message.role == "assistant":
-        # Up to v1.41 the schema wants one on every output message.
+        # Up to v1.41 the schema requires one on every output message.
         reason = name_text(message.finish_reason) or "unknown"
         shaped["finish_reason"] = _FINISH_REASON.get(reason, reason)
     return shaped
@@ -236,13 +236,13 @@ _FINISH_REASON = {"tool_calls": "tool_call"}
 """The host's word (OpenAI's), and the schema's; the others are the same."""
 
 
-def _object(text: str) -> _Json:
-    """Return arguments as an object, as the conventions ask for; as text when they are none, or were cut."""
+def _as_object(text: str) -> _Json:
+    """Return arguments as the object that the conventions ask for, or as text if they are none or cut."""
     if not text.startswith("{"):
         return text
     try:
         found = json.loads(text)
-        # Deeper than it will stand in its message: that is written later, without this check.
+        # It is nested deeper here than in its message, which is written later without this check.
         plain = json.dumps([[[[[[[[found]]]]]]]], ensure_ascii=False, allow_nan=False)
     except (ValueError, RecursionError):
         return text

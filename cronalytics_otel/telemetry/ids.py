@@ -36,7 +36,7 @@ def span_id(profile: str, identity: str, *path: str) -> int:
 
 @lru_cache(maxsize=1_024)
 def span_ids(profile: str, identity: str) -> Callable[[tuple[str, ...]], int]:
-    """Return `span_id` of one run, for many spans: what they have in common is hashed once."""
+    """Return `span_id` for the many spans of one run: their common part is hashed once."""
     common = blake2b(_bytes("span", profile, identity), digest_size=_SPAN_BYTES)
 
     def id_of(path: tuple[str, ...]) -> int:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cronalytics_otel.config import Settings
-from cronalytics_otel.export.traces import trace_of
+from cronalytics_otel.export.traces import preview_trace
 from cronalytics_otel.harvest import harvest
 from cronalytics_otel.harvest import readiness as waiting
 from cronalytics_otel.harvest.job_history import JobsSnapshot
@@ -76,7 +76,7 @@ class Place:
 
     def spans(self, run: Run) -> list[Span]:
         with Journal.open(self.home.journal) as journal:
-            return trace_of(self.home, Settings(destinations=()), journal, run)
+            return preview_trace(self.home, Settings(destinations=()), journal, run)
 
     def latest(self, job_id: str) -> Run:
         with Journal.open(self.home.journal) as journal:

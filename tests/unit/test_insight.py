@@ -17,7 +17,7 @@ from cronalytics_otel.insight.runs import (
     list_runs,
     neighbours,
     short_id,
-    sum_up,
+    totals_of,
 )
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import DUE_JOBS, LAST_SYNC_NS, PROBLEMS, SOURCES
@@ -46,8 +46,10 @@ def test_a_page_says_whether_its_limit_left_runs_out(
 
 
 def test_a_sum_holds_what_is_known_and_counts_what_is_not() -> None:
-    assert sum_up(RUNS) == RunTotals(runs=5, failed=3, known_cost_usd=0.0432 + 1.5, unknown_costs=2)
-    assert sum_up([]) == RunTotals(runs=0, failed=0, known_cost_usd=0.0, unknown_costs=0)
+    assert totals_of(RUNS) == RunTotals(
+        runs=5, failed=3, known_cost_usd=0.0432 + 1.5, unknown_costs=2
+    )
+    assert totals_of([]) == RunTotals(runs=0, failed=0, known_cost_usd=0.0, unknown_costs=0)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a trace tells of a run's texts: nothing unless asked, and never a secret."""
+"""The texts of a run in its trace: none unless switched on, and never a secret."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_in_a_long_trace_what_is_short_stays_whole() -> None:
 
 def test_a_trace_of_usual_length_keeps_the_limit_that_its_owner_set() -> None:
     session = a_long_session("word " * 100, 200)
-    assert FULL.fitted(session) == FULL
+    assert FULL.limited_to(session) == FULL
 
 
 STDERR = "Script exited with code 3\nstderr:\nno disk " + "x" * 500 + "\nstdout:\nhalf"

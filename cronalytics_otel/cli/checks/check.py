@@ -21,7 +21,7 @@ class Check:
     state: State
     detail: str
     fix: str | None = None
-    """What to do; None if all is well."""
+    """The advice on what to do; None if all is well."""
 
 
 def ok(name: str, detail: str) -> Check:

@@ -35,7 +35,7 @@ def check_destinations(home: Home, settings: Settings, version: str | None) -> I
     try:
         instance = read_instance(home.plugin_folder)
     except JournalError:
-        instance = None  # `check_instance` has the fault
+        instance = None  # `check_instance` reports the fault
     resource = current_resource(home, settings, hermes_version=version, instance=instance)
     for destination in settings.destinations:
         yield _check_destination(destination, resource)

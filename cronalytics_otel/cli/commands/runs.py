@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
-    from ...insight.runs import list_runs, short_id, sum_up
+    from ...insight.runs import list_runs, short_id, totals_of
     from ..shapes import run_shape
     from ..views import runs as view
 
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         elif page.runs:
             ids = [short_id(journal, found) for found in page.runs]
             context.terminal.data(*view.table(page.runs, ids, context.terminal.width))
-            context.terminal.data("", *view.summary(page, sum_up(page.runs)))
+            context.terminal.data("", *view.summary(page, totals_of(page.runs)))
         else:
             context.terminal.note(view.nothing(journal.queries.totals()))
     return ExitStatus.OK

@@ -1,4 +1,4 @@
-"""`status`: what is known, from which files, and where each destination stands."""
+"""`status`: what is known, from which files, and the status of each destination."""
 
 from __future__ import annotations
 
@@ -92,23 +92,23 @@ def _destination_json(destination: DestinationOverview, now_ns: int) -> Shape:
     from ..formats import iso
     from ..shapes import record_shape
 
-    progress = destination.progress
-    oldest_ns = progress.oldest_pending_ns
+    status = destination.status
+    oldest_ns = status.oldest_pending_ns
     return {
-        "name": progress.name,
-        "endpoint": progress.endpoint,
-        "active": progress.active,
-        "delivered": progress.delivered,
-        "last_receipt_at": iso(progress.last_receipt_ns),
-        "pending": progress.pending,
+        "name": status.name,
+        "endpoint": status.endpoint,
+        "active": status.active,
+        "delivered": status.delivered,
+        "last_receipt_at": iso(status.last_receipt_ns),
+        "pending": status.pending,
         "oldest_pending_ended_at": iso(oldest_ns),
         "oldest_pending_age_s": None if oldest_ns is None else (now_ns - oldest_ns) / NS,
-        "refused": progress.refused,
+        "refused": status.refused,
         "refusals": [record_shape(refusal) for refusal in destination.refusals],
-        "given_up": progress.given_up,
-        "failures": progress.failures,
-        "failing_since": iso(progress.failing_since_ns),
-        "last_error": progress.last_error,
-        "next_attempt_at": iso(progress.next_try_ns),
-        "asked_to_wait": progress.asked_to_wait,
+        "given_up": status.given_up,
+        "failures": status.failures,
+        "failing_since": iso(status.failing_since_ns),
+        "last_error": status.last_error,
+        "next_attempt_at": iso(status.next_try_ns),
+        "asked_to_wait": status.asked_to_wait,
     }

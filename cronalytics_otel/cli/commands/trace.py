@@ -36,13 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
-    from ...export.traces import trace_of
+    from ...export.traces import preview_trace
     from ...insight.runs import neighbours
     from ..views import trace as view
 
     with context.journal() as journal:
         found = _find(journal, args.reference)
-        spans = trace_of(context.home, context.settings(), journal, found)
+        spans = preview_trace(context.home, context.settings(), journal, found)
         if context.as_json:
             context.terminal.json(to_json(found, spans))
             return ExitStatus.OK

@@ -10,12 +10,12 @@ from rich.text import Text
 from .. import formats
 from ..checks.check import Check, State
 
-_MARKS = {State.OK: ("✓", "good"), State.WARNING: ("!", "warning"), State.FAILED: ("✗", "bad")}
+_ICONS = {State.OK: ("✓", "good"), State.WARNING: ("!", "warning"), State.FAILED: ("✗", "bad")}
 
 
 def lines(check: Check) -> Iterator[Text]:
     yield Text.assemble(
-        _MARKS[check.state], " ", (f"{check.name:<12}", "heading"), " ", check.detail
+        _ICONS[check.state], " ", (f"{check.name:<12}", "heading"), " ", check.detail
     )
     if check.fix is not None:
         yield Text(f"{'':<14} fix: {check.fix}")

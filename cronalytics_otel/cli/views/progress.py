@@ -23,7 +23,7 @@ from ...sync import ProgressDisplay
 from ..terminal import Terminal
 
 _LINE_EVERY = 10_000
-"""Runs between two lines of progress, where nothing can be drawn over."""
+"""Runs between two lines of progress, where lines cannot be redrawn."""
 
 
 class ShownProgress(ProgressDisplay, AbstractContextManager["ShownProgress"], Protocol):

@@ -43,7 +43,7 @@ _COLUMNS: tuple[tuple[Column, Callable[[Run], Cell]], ...] = (
 """Each column with the cell that a run has in it."""
 
 _WHY = Column(title="WHY")
-"""What failed, or why nothing was done."""
+"""The part that failed, or the reason why nothing was done."""
 
 
 def table(runs: Sequence[Run], ids: Sequence[str], width: int | None) -> list[Text]:
@@ -98,7 +98,7 @@ def nothing(totals: Totals) -> str:
 
 
 def skip_text(run: Run) -> str:
-    """Return how the gate said no; empty if it did not, or nobody knows how."""
+    """Return how the gate skipped the run; empty if it did not, or if that is unknown."""
     return _SKIPPED[run.skip_reason] if run.skip_reason is not None else ""
 
 

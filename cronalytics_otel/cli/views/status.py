@@ -21,7 +21,7 @@ _CONTENT = {
     "full": "full: what was said in all runs is sent",
 }
 
-_MARKS = {"good": "✓", "bad": "✗", "warning": "!", "muted": formats.UNKNOWN}
+_ICONS = {"good": "✓", "bad": "✗", "warning": "!", "muted": formats.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ def _line(mark: str, label: str, value: str) -> Text:
     A mark without a label stands right before its text. A line without both continues the one above.
     """
     column = "" if mark and not label else f"{label:<10} "
-    return Text.assemble((_MARKS.get(mark, " "), mark or "none"), " ", (column, "muted"), value)
+    return Text.assemble((_ICONS.get(mark, " "), mark or "none"), " ", (column, "muted"), value)
 
 
 def _hermes(status: Status) -> Iterator[Text]:
@@ -142,50 +142,52 @@ def _destinations(status: Status) -> Iterator[Text]:
     elif not settings.destinations:
         yield _line("warning", "", "none: runs are kept in the journal and sent nowhere")
     for destination in status.overview.destinations:
-        yield from _destination(destination, status)
-    known = {destination.progress.name for destination in status.overview.destinations}
+        yield from _destination(destination, settings, status.now_ns)
+    known = {destination.status.name for destination in status.overview.destinations}
     for new in () if settings.disabled else settings.destinations:
         if new.name not in known:
             yield _line("muted", new.name, new.safe_endpoint)
             yield _line("", "", "new: gets the whole history at the next sync")
 
 
-def _destination(destination: DestinationOverview, status: Status) -> Iterator[Text]:
-    progress, now_ns = destination.progress, status.now_ns
-    yield _line(_mark(destination), progress.name, progress.endpoint)
-    if not progress.active:
-        why = _why_inactive(progress, status.settings)
+def _destination(
+    destination: DestinationOverview, settings: Settings, now_ns: int
+) -> Iterator[Text]:
+    status = destination.status
+    yield _line(_mark(destination), status.name, status.endpoint)
+    if not status.active:
+        why = _why_inactive(status, settings)
         yield _line("", "", f"{why}; it keeps what it lacked")
-    receipt = _when(progress.last_receipt_ns, now_ns)
-    yield _line("", "delivered", f"{progress.delivered:,}, last receipt {receipt}")
+    receipt = _when(status.last_receipt_ns, now_ns)
+    yield _line("", "delivered", f"{status.delivered:,}, last receipt {receipt}")
     oldest = (
-        f", the oldest ended {formats.ago(progress.oldest_pending_ns, now_ns)}"
-        if progress.oldest_pending_ns is not None
+        f", the oldest ended {formats.ago(status.oldest_pending_ns, now_ns)}"
+        if status.oldest_pending_ns is not None
         else ""
     )
-    yield _line("", "pending", f"{progress.pending:,}{oldest}")
-    yield from _failure(progress, now_ns)
-    if progress.refused:
-        yield _line("", "refused", f"{progress.refused:,}; `sync --retry-refused` sends them again")
+    yield _line("", "pending", f"{status.pending:,}{oldest}")
+    yield from _failure(status, now_ns)
+    if status.refused:
+        yield _line("", "refused", f"{status.refused:,}; `sync --retry-refused` sends them again")
         for refusal in destination.refusals:
             yield _line("", "", f"{refusal.runs:,} x {refusal.reason}")
-    if progress.given_up:
-        yield _line("", "given up", f"{progress.given_up:,}, which had waited too long")
+    if status.given_up:
+        yield _line("", "given up", f"{status.given_up:,}, which had waited too long")
 
 
-def _failure(progress: DestinationStatus, now_ns: int) -> Iterator[Text]:
-    if not progress.failures or progress.failing_since_ns is None:
+def _failure(status: DestinationStatus, now_ns: int) -> Iterator[Text]:
+    if not status.failures or status.failing_since_ns is None:
         return
-    yield _line("", "failing", f"since {_when(progress.failing_since_ns, now_ns)}")
-    yield _line("", "", f"{progress.last_error}")
-    if progress.next_try_ns is not None and progress.active:
-        asked = ", as the server asked" if progress.asked_to_wait else ""
-        yield _line("", "next try", f"{_when(progress.next_try_ns, now_ns)}{asked}")
+    yield _line("", "failing", f"since {_when(status.failing_since_ns, now_ns)}")
+    yield _line("", "", f"{status.last_error}")
+    if status.next_try_ns is not None and status.active:
+        asked = ", as the server asked" if status.asked_to_wait else ""
+        yield _line("", "next try", f"{_when(status.next_try_ns, now_ns)}{asked}")
 
 
-def _why_inactive(progress: DestinationStatus, settings: Settings) -> str:
+def _why_inactive(status: DestinationStatus, settings: Settings) -> str:
     """Return why it was not in use at the last sync. The settings may have changed since."""
-    if all(destination.name != progress.name for destination in settings.destinations):
+    if all(destination.name != status.name for destination in settings.destinations):
         return "no longer in the settings"
     if settings.disabled:
         return "sending is switched off by OTEL_SDK_DISABLED"
@@ -195,5 +197,5 @@ def _why_inactive(progress: DestinationStatus, settings: Settings) -> str:
 def _mark(destination: DestinationOverview) -> str:
     if destination.fails:
         return "bad"
-    progress = destination.progress
-    return "warning" if progress.refused or not progress.active else "good"
+    status = destination.status
+    return "warning" if status.refused or not status.active else "good"

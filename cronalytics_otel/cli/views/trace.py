@@ -131,7 +131,7 @@ def _listing(*parts: str | None) -> str:
 
 
 def _time(root: Span) -> str:
-    """Return how much of the run's time went where, unless all of it went to one place."""
+    """Return the parts of the run's time, unless one part is all of it."""
     known = ((word, root.attributes.get(name)) for word, name in _TIMES)
     parts = [f"{word} {formats.duration(s)}" for word, s in known if isinstance(s, float) and s]
     return ", ".join(parts) if len(parts) > 1 else ""

@@ -1,4 +1,4 @@
-"""The kinds of spans and of span events, and what carries an attribute."""
+"""The kinds of spans and of span events, and the carriers of attributes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EVENT_TOOL_APPROVAL: Final = "hermes.cron.tool_approval"
 
 
 class Where(StrEnum):
-    """What carries an attribute: the resource, one of the spans, a link, or an event."""
+    """A carrier of attributes: the resource, one of the spans, a link, or an event."""
 
     RESOURCE = "resource"
     ROOT = SPAN_CRON
@@ -115,7 +115,7 @@ SPANS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventForm:
-    """One kind of span event: its name, and its meaning with the spans that it stands on and its time."""
+    """One kind of span event: its name, and and its meaning, which includes its spans and its time."""
 
     where: Where
     meaning: str

@@ -18,10 +18,7 @@ from .steps import Step, TraceContext, named, step_attributes, within
 from .timeline import Timeline
 
 _CHILD_SLACK_NS = 1_000_000_000
-"""How much later than its delegating call a subagent's session may seem to end."""
-
-_DELEGATION = f"{sc.SPAN_EXECUTE_TOOL} delegate"
-"""The beginning of the name of each step that may start a subagent."""
+"""The longest time by which a subagent's session may seem to end after its delegating call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +30,20 @@ class Agent:
     answered: bool
     """Whether it ends with an answer of the model that asks for no tool."""
     at_turn_limit: bool
-    """Whether the host had to ask it to come to an end."""
+    """Whether the host had to ask it to finish."""
 
 
-def build_agent(conversation: Conversation, window: Step, context: TraceContext) -> Agent:
-    """Return the step of an agent within `window`, with everything below it."""
-    sessions = _continued(conversation, context)
+def build_agent(conversation: Conversation, parent: Step, context: TraceContext) -> Agent:
+    """Return the step of an agent within the time of `parent`, with everything below it."""
+    sessions = _take_continuations(conversation, context)
     agent_name = sc.AGENT_SUBAGENT if conversation.is_subagent else sc.AGENT_HERMES
-    start_ns = window.clamp(conversation.started_ns)
+    start_ns = parent.clamp(conversation.started_ns)
     step = Step(
         path=(sc.SPAN_INVOKE_AGENT, conversation.session_id),
         name=named(sc.SPAN_INVOKE_AGENT, agent_name),
         kind=SpanKind.INTERNAL,
         start_ns=start_ns,
-        end_ns=within(start_ns, window.end_ns, _end_ns(sessions, window)),
+        end_ns=within(start_ns, parent.end_ns, _end_ns(sessions, parent)),
         attributes=step_attributes(sc.SPAN_INVOKE_AGENT, conversation),
     )
     step.attributes[sc.GEN_AI_AGENT_NAME] = agent_name
@@ -56,7 +53,7 @@ def build_agent(conversation: Conversation, window: Step, context: TraceContext)
     timeline.close()
     if context.content is not None:
         step.attributes |= _prompt_and_answer(sessions, context.content.max_chars)
-    _add_subagents(sessions, step, context, timed=not timeline.is_untimed)
+    _add_subagents(sessions, step, context, times_are_known=timeline.times_are_known)
     return Agent(
         step=step,
         turns=timeline.turns,
@@ -67,7 +64,7 @@ def build_agent(conversation: Conversation, window: Step, context: TraceContext)
 
 
 def _prompt_and_answer(sessions: list[Conversation], max_chars: int) -> Attributes:
-    """Return what the agent was given, and its last answer."""
+    """Return the attributes of the agent's prompt and of its last answer."""
     prompt = list(takewhile(lambda message: message.role != "assistant", sessions[0].messages))
     answer = sessions[-1].messages[-1:] if _answered(sessions[-1]) else ()
     texts = {
@@ -77,8 +74,11 @@ def _prompt_and_answer(sessions: list[Conversation], max_chars: int) -> Attribut
     return {name: text for name, text in texts.items() if text is not None}
 
 
-def _continued(conversation: Conversation, context: TraceContext) -> list[Conversation]:
-    """Return the session and those that the host continued it under after compressing it, in order."""
+def _take_continuations(conversation: Conversation, context: TraceContext) -> list[Conversation]:
+    """Return the session and its continuations in order, and count them as in the trace.
+
+    Hermes continues a session under a new id after it compressed the history.
+    """
     context.session_ids.add(conversation.session_id)
     found = [conversation]
     for session in found:
@@ -92,26 +92,26 @@ def _continued(conversation: Conversation, context: TraceContext) -> list[Conver
 # --- its end ------------------------------------------------------------------------------------
 
 
-def _end_ns(sessions: list[Conversation], window: Step) -> int:
-    """Return when an agent ended: the written end, or its last message if that is later.
+def _end_ns(sessions: list[Conversation], parent: Step) -> int:
+    """Return when an agent ended: the recorded end, or its last message if that is later.
 
-    A subagent without a written end (hosts before 0.17, a process that died) ends with its last
-    sign of work or that of an agent below it; a run's own agent ends with the run.
+    A subagent without a recorded end (hosts before 0.17, a process that died) ends with its last
+    activity or that of an agent below it. A run's own agent ends with the run.
     """
     last_ns = max((m.timestamp_ns for s in sessions for m in s.messages), default=None)
     ended_ns = sessions[-1].ended_ns
     if ended_ns is None:
         if not sessions[0].is_subagent:
-            ended_ns = window.end_ns
+            ended_ns = parent.end_ns
         else:
             below = (_last_ns(child) for session in sessions for child in session.children)
             ended_ns = max(below, default=None)
     known = [time_ns for time_ns in (last_ns, ended_ns) if time_ns is not None]
-    return max(known, default=window.end_ns)
+    return max(known, default=parent.end_ns)
 
 
 def _last_ns(conversation: Conversation) -> int:
-    """Return when a session, or one below it, is last known to have been at work."""
+    """Return the time of the last known activity of a session or of one below it."""
     times = [conversation.ended_ns or conversation.started_ns]
     times += (message.timestamp_ns for message in conversation.messages)
     return max(times + [_last_ns(child) for child in conversation.children])
@@ -128,13 +128,13 @@ def _answered(session: Conversation) -> bool:
 
 
 def _add_subagents(
-    sessions: list[Conversation], agent: Step, context: TraceContext, *, timed: bool
+    sessions: list[Conversation], agent: Step, context: TraceContext, *, times_are_known: bool
 ) -> None:
-    """Put each subagent below the call that started it, or below the agent where none is known."""
-    delegations = [step for step in agent.children if step.name.startswith(_DELEGATION)]
+    """Add each subagent to the call that started it, or to the agent if that call is not known."""
+    delegations = [step for step in agent.children if step.may_delegate]
     for child in _subagents(sessions, context):
-        if timed:
-            parent = _delegating(child, delegations) or agent
+        if times_are_known:
+            parent = _parent_call(child, delegations) or agent
         else:
             parent = _untimed_delegation(child, delegations, agent)
         parent.children.append(build_agent(child, parent, context).step)
@@ -143,17 +143,18 @@ def _add_subagents(
 
 
 def _subagents(sessions: list[Conversation], context: TraceContext) -> Iterator[Conversation]:
-    """Yield the subagents that are not in the trace yet: one at a time, as they are added to it."""
+    """Yield the subagents that are not in the trace yet. The caller adds each one before the next is sought."""
     for session in sessions:
         for child in session.children:
             if child.is_subagent and child.session_id not in context.session_ids:
                 yield child
 
 
-def _delegating(child: Conversation, delegations: list[Step]) -> Step | None:
-    """Return the call that holds the child's time: the shortest, and of those the least taken.
+def _parent_call(child: Conversation, delegations: list[Step]) -> Step | None:
+    """Return the call whose time contains the child's, or None if there is no such call.
 
-    A child that outlives the call was started in the background, and belongs beside it.
+    Of several, it is the shortest, and of equals the one with fewest children. A child that outlives
+    the call was started in the background, so that call is not its parent.
     """
     end_ns = child.started_ns if child.ended_ns is None else child.ended_ns - _CHILD_SLACK_NS
     holding = [
@@ -161,21 +162,21 @@ def _delegating(child: Conversation, delegations: list[Step]) -> Step | None:
         for call in delegations
         if call.start_ns <= child.started_ns <= call.end_ns and end_ns <= call.end_ns
     ]
-    return min(holding, key=_tightness, default=None)
+    return min(holding, key=_duration_then_children, default=None)
 
 
 _START = attrgetter("start_ns")
 
 
-def _tightness(call: Step) -> tuple[int, int]:
+def _duration_then_children(call: Step) -> tuple[int, int]:
     return (call.end_ns - call.start_ns, len(call.children))
 
 
 def _untimed_delegation(child: Conversation, delegations: list[Step], agent: Step) -> Step:
-    """Return the parent of a subagent where the times of the calls are not known.
+    """Return the parent of a subagent if the times of the calls are not known.
 
-    An only call is the parent: it took at least as long as the child, and what came before it was
-    over by then. Of several calls nobody knows which one it was.
+    If there is just one call, it is the parent. It lasted at least as long as the child, and
+    everything before it was over by then. With several calls, the parent cannot be known.
     """
     if len(delegations) != 1:
         return agent

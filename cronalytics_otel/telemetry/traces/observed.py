@@ -1,6 +1,6 @@
-"""What hooks observed of a session, laid beside its messages: each answer's calls, each tool's own time.
+"""Matches a session's observations to its messages: each answer's calls, each tool's own time.
 
-Pure. The messages make the tree; the observations make its times, usage and errors exact.
+Pure. The tree comes from the messages; the observations make its times, usage and errors exact.
 """
 
 from __future__ import annotations
@@ -25,15 +25,24 @@ from ..content import error_text, name_text, value_text
 
 Attributes = dict[str, AttributeValue]
 
+_CUT = "length"
+"""The finish reason of an answer that was cut."""
+
+_TOOL_ERRORS = {
+    "tool_error": ErrorType.TOOL_ERROR,
+    "tool_timeout": ErrorType.TIMEOUT,
+    "keyboard_interrupt": ErrorType.INTERRUPTED,
+}
+
 
 @dataclass(slots=True)
-class Attempts:
-    """The calls of models for one answer: failed ones, rejected answers, and the answer that was taken."""
+class ModelAttempts:
+    """The model calls for one answer: failed ones, rejected ones, and the one whose answer was taken."""
 
     start_ns: int | None = None
     """The start of the first attempt; None when no attempt was observed."""
-    last_ns: int = 0
-    """The end of the last attempt."""
+    end_ns: int = 0
+    """The end of the last attempt; 0 when no attempt was observed."""
     calls: list[ModelCall] = field(default_factory=list)
     """The attempts that were answered."""
     events: list[SpanEvent] = field(default_factory=list)
@@ -46,8 +55,8 @@ class Attempts:
         known = [call.usage for call in self.calls if call.usage is not None]
         return Usage.sum(known) if known and len(known) == len(self.calls) else None
 
-    def describe(self, attributes: Attributes) -> None:
-        """Add what is known of the answer that was taken, and the tokens of all calls."""
+    def put_attributes(self, attributes: Attributes) -> None:
+        """Add the models and the provider of the answer that was taken, and the tokens of all calls."""
         if not self.calls:
             return
         call = self.calls[-1]
@@ -64,7 +73,7 @@ class Attempts:
 
 
 def put_usage(attributes: Attributes, usage: Usage) -> None:
-    """Add the tokens of one call, or of the calls that stand on one span."""
+    """Add the tokens of one call, or of all calls of one span."""
     attributes[sc.GEN_AI_USAGE_INPUT_TOKENS] = usage.input_tokens
     attributes[sc.GEN_AI_USAGE_OUTPUT_TOKENS] = usage.output_tokens
     attributes[sc.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS] = usage.cache_read_tokens
@@ -72,7 +81,8 @@ def put_usage(attributes: Attributes, usage: Usage) -> None:
     attributes[sc.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS] = usage.reasoning_tokens
 
 
-_NO_ATTEMPTS = Attempts()
+_NO_ATTEMPTS = ModelAttempts()
+"""Shared by all answers without attempts: nobody may change it."""
 
 
 class ObservedSession:
@@ -82,48 +92,53 @@ class ObservedSession:
         """`answers` are the messages of the session that a model gave, as far as is known."""
         self._attempts = deque(observations.attempts)
         calls = observations.calls
-        # As many calls as answers: each answer has its own, whatever the clocks did. Answers that
-        # were cut are not observed.
+        # If there are as many calls as answers, each answer has its own, whatever the clocks did.
+        # Answers that were cut are not observed.
         unobserved = sum(map(_is_cut, answers)) - sum(map(_is_cut, calls))
-        self._in_order = bool(calls) and 0 <= unobserved == len(answers) - len(calls)
+        missing_calls = len(answers) - len(calls)
+        self._calls_match_answers = bool(calls) and unobserved >= 0 and missing_calls == unobserved
         self._tools = _by_call_id(observations.tools)
         self._model: tuple[str | None, str | None] | None = None
 
-    def answered_ns(self, message: Message) -> int:
-        """Return when a message was there.
+    def answer_ready_ns(self, message: Message) -> int:
+        """Return when the answer was complete.
 
-        The host writes an answer that was cut together with the one that goes on where it ends: it
-        was there before the call for that one.
+        Hermes writes a cut answer together with its continuation, so a cut one ends before the
+        continuation's call starts.
         """
         if message.finish_reason != _CUT or not self._is_unobserved(message):
             return message.timestamp_ns
         call = self._next_call()
         return message.timestamp_ns if call is None else min(message.timestamp_ns, call.started_ns)
 
-    def attempts_for(self, answer: Message) -> Attempts:
-        """Take the attempts that led to this answer; for answers in their order."""
+    def attempts_for(self, answer: Message) -> ModelAttempts:
+        """Take the attempts that led to this answer. Answers must be asked for in their order."""
         attempts = self._attempts
         if not attempts:
             return _NO_ATTEMPTS
         if answer.finish_reason == _CUT and self._is_unobserved(answer):
-            return self._take(self._errors_before(self.answered_ns(answer)))
-        if not self._in_order:
+            return self._take(self._errors_before(self.answer_ready_ns(answer)))
+        if not self._calls_match_answers:
             return self._take(self._started_until(answer.timestamp_ns))
         if not answer.finish_reason:
             return _NO_ATTEMPTS
         return self._take(self._up_to_next_call())
 
-    def unanswered(self) -> Attempts:
+    def pop_rest(self) -> ModelAttempts:
         """Take all attempts that are left: they led to no answer."""
         return self._take(len(self._attempts)) if self._attempts else _NO_ATTEMPTS
 
-    def tool(self, call_id: str) -> ToolResult | None:
+    def pop_tool(self, call_id: str) -> ToolResult | None:
         """Take the observation of the tool call with this id."""
         results = self._tools.get(call_id)
         return results.popleft() if results else None
 
     def _is_unobserved(self, message: Message) -> bool:
-        """Hooks (0.13 to 0.19) observe no answer that was cut; where one does, it is as any other."""
+        """Return whether this is a cut answer that no hook observed.
+
+        Hooks (0.13 to 0.19) do not observe cut answers; if a hook did observe one, it is treated like
+        any other.
+        """
         return _is_cut(message) and not ((call := self._next_call()) and _is_cut(call))
 
     def _next_call(self) -> ModelCall | None:
@@ -147,15 +162,15 @@ class ObservedSession:
                 return number
         return len(self._attempts)
 
-    def _take(self, count: int) -> Attempts:
-        taken = Attempts()
+    def _take(self, count: int) -> ModelAttempts:
+        taken = ModelAttempts()
         for _ in range(count):
             attempt = self._attempts.popleft()
             # The host dates all attempts of an answer at the first one's start.
-            failed_ns = attempt.started_ns if taken.start_ns is None else taken.last_ns
+            failed_ns = attempt.started_ns if taken.start_ns is None else taken.end_ns
             if taken.start_ns is None:
                 taken.start_ns = attempt.started_ns
-            taken.last_ns = attempt.ended_ns
+            taken.end_ns = attempt.ended_ns
             if (change := self._fallback(attempt, failed_ns)) is not None:
                 taken.events.append(change)
             if isinstance(attempt, ApiError):
@@ -165,9 +180,10 @@ class ObservedSession:
         return taken
 
     def _fallback(self, attempt: ModelCall | ApiError, failed_ns: int) -> SpanEvent | None:
-        """Return the change of model before this attempt; `failed_ns` is when the last one failed.
+        """Return the event of a change of model before this attempt, or None if there was none.
 
-        The host goes on with another model when one does not answer.
+        Hermes falls back to another model when one does not answer. `failed_ns` is when the attempt
+        before this one failed.
         """
         now = (attempt.model, attempt.provider)
         before, self._model = self._model, now
@@ -182,10 +198,6 @@ class ObservedSession:
         return _event(sc.EVENT_MODEL_FALLBACK, max(attempt.started_ns, failed_ns), values)
 
 
-_CUT = "length"
-"""The finish reason of an answer that was cut."""
-
-
 def _is_cut(answer: Message | ModelCall) -> bool:
     return answer.finish_reason == _CUT
 
@@ -195,21 +207,22 @@ def with_observed_times(
 ) -> list[Message] | None:
     """Return messages whose times are not known, with the times that hooks observed.
 
-    None when too little of one of them was observed.
+    Return None when the time of one of them cannot be found in the observations.
     """
     if not observations.calls:
         return None
     answers = sum(message.role == "assistant" and not message.is_copy for message in messages)
-    # As many calls as answers: each has its own. Otherwise some were rejected, and tools show when.
+    # If there are as many calls as answers, each has its own. Otherwise some answers were rejected,
+    # and the start of an answer's first tool is its time.
     calls = deque(observations.calls if len(observations.calls) == answers else ())
-    asked_for = _by_call_id(observations.tools)
-    ended = _by_call_id(observations.tools)
+    # An answer takes the start of a tool, and a result its end: each has a queue of its own.
+    to_start, to_end = _by_call_id(observations.tools), _by_call_id(observations.tools)
     timed: list[Message] = []
     at_ns: int | None = min(attempt.started_ns for attempt in observations.calls)
     for message in messages:
         if message.role == "assistant" and not message.is_copy:
             answers -= 1
-            tools_began_ns = _first_start_ns(message, asked_for)
+            tools_began_ns = _first_start_ns(message, to_start)
             if calls:
                 at_ns = calls.popleft().ended_ns
             elif not answers:
@@ -217,7 +230,7 @@ def with_observed_times(
             else:
                 at_ns = tools_began_ns
         elif message.role == "tool":
-            if results := ended.get(message.tool_call_id or ""):
+            if results := to_end.get(message.tool_call_id or ""):
                 at_ns = results.popleft().ended_ns
             else:
                 at_ns = calls[0].started_ns if calls else None
@@ -227,18 +240,18 @@ def with_observed_times(
     return timed
 
 
-def _first_start_ns(answer: Message, asked_for: Mapping[str, deque[ToolResult]]) -> int | None:
+def _first_start_ns(answer: Message, to_start: Mapping[str, deque[ToolResult]]) -> int | None:
     """Take the tool calls that an answer asks for, and return when the first of them began."""
     began = [
         results.popleft().started_ns
         for call in answer.tool_calls
-        if (results := asked_for.get(call.call_id))
+        if (results := to_start.get(call.call_id))
     ]
     return min(began, default=None)
 
 
 def _by_call_id(tools: Sequence[ToolResult]) -> dict[str, deque[ToolResult]]:
-    """Group results by call id, in their order: a model may give an id twice."""
+    """Group results by call id, in their order, since a model may give an id twice."""
     found: dict[str, deque[ToolResult]] = {}
     for tool in tools:
         if (known := found.get(tool.call_id)) is not None:
@@ -272,7 +285,7 @@ def _exception(error: ApiError, failed_ns: int) -> SpanEvent:
 
 
 def approval_event(result: ToolResult) -> SpanEvent | None:
-    """Return the event of a consent: who was asked whether the tool may run, and the answer."""
+    """Return the event of an approval: who was asked whether the tool may run, and the answer."""
     approval = result.approval
     if approval is None:
         return None
@@ -288,18 +301,11 @@ def approval_event(result: ToolResult) -> SpanEvent | None:
 
 
 def tool_error_type(result: ToolResult) -> ErrorType:
-    """Return whether a tool failed, was stopped or never ran: the host has many words for these."""
+    """Return the class of a tool's error. The host has several names for each class."""
     host_type = result.error_type or ""
     if host_type.endswith("_block"):
         return ErrorType.TOOL_BLOCKED
     return _TOOL_ERRORS.get(host_type, ErrorType.OTHER)
-
-
-_TOOL_ERRORS = {
-    "tool_error": ErrorType.TOOL_ERROR,
-    "tool_timeout": ErrorType.TIMEOUT,
-    "keyboard_interrupt": ErrorType.INTERRUPTED,
-}
 
 
 def _event(name: str, time_ns: int, values: Mapping[str, AttributeValue | None]) -> SpanEvent:
@@ -308,4 +314,4 @@ def _event(name: str, time_ns: int, values: Mapping[str, AttributeValue | None])
 
 
 NOT_OBSERVED = ObservedSession(Observations(), ())
-"""A session that no hook observed."""
+"""A session that no hook observed. It is shared: it has nothing to take, so that it never changes."""

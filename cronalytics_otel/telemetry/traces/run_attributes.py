@@ -15,7 +15,7 @@ from .observed import Attributes
 
 
 def run_attributes(run: Run) -> Attributes:
-    """Return all that is known of a run; what is unknown is absent."""
+    """Return the attributes of all that is known of a run. Unknown values are absent."""
     run_id, session_id = value_text(run.run_id), value_text(run.session_id)
     job_name = job_label(run)
     values: dict[str, AttributeValue | None] = {

@@ -1,4 +1,4 @@
-"""The steps beside the agent: the script before it or in its place, and the delivery after it."""
+"""The steps beside the agent: the script before it or instead of it, and the delivery after it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .steps import Step, named
 def script_step(run: Run, root: Step, content: ContentPolicy | None) -> Step | None:
     """Return the step of a run's script; None when it had none.
 
-    A script job's script, or the gate that skipped an agent's run, has all of the run's time. The
-    script before an agent ends when it was done.
+    The script of a script job, and the gate that skipped an agent's run, take the whole time of the
+    run. A script before an agent ends when the host recorded its end.
     """
     is_all = run.mode is Mode.SCRIPT or run.outcome is Outcome.SKIPPED
     ended_ns = run.script_ended_ns
@@ -46,7 +46,7 @@ def _put_script_error(attributes: Attributes, run: Run, root: Step, *, is_all: b
         if (failure := error_type(run)) is not None:
             attributes[sc.ERROR_TYPE] = failure
         return root.error
-    if run.script_exit_code:  # the run then failed for something else
+    if run.script_exit_code:  # the run then failed for another reason
         attributes[sc.ERROR_TYPE] = str(ErrorType.SCRIPT_FAILED)
         return f"Script exited with code {run.script_exit_code}"
     return None
@@ -55,7 +55,7 @@ def _put_script_error(attributes: Attributes, run: Run, root: Step, *, is_all: b
 def delivery_step(run: Run, after: Step, root: Step) -> Step | None:
     """Return the step of a delivery; None when nothing was delivered.
 
-    The host delivers after the session's end and before the run's: no closer time is written.
+    The host delivers between the end of the session and that of the run. It records no closer time.
     """
     outcome = run.delivery_outcome
     if outcome not in (DeliveryOutcome.DELIVERED, DeliveryOutcome.FAILED):
@@ -79,7 +79,7 @@ def delivery_step(run: Run, after: Step, root: Step) -> Step | None:
 
 
 def _platforms(target: str | None) -> str | None:
-    """Return `telegram` of `telegram:-100123`; several are joined. A chat's id is in no span name."""
+    """Return `telegram` of `telegram:-100123`; several are joined. Span names contain no chat id."""
     names = (part.partition(":")[0].strip() for part in (target or "").split(","))
     plain = dict.fromkeys(name for name in names if _PLATFORM.fullmatch(name))
     return name_text(",".join(plain))

@@ -1,11 +1,11 @@
-"""A step of a trace: a span in the making, and what the builders of one trace share."""
+"""A step of a trace (a span in the making), and the state that the builders of one trace share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ...model import AttributeValue, Conversation, Observations, Span, SpanEvent, SpanKind
+from ...model import AttributeValue, Conversation, Observations, SpanEvent, SpanKind
 from .. import semconv as sc
 from ..content import ContentPolicy, value_text
 from .observed import Attributes
@@ -22,6 +22,8 @@ class Step:
     end_ns: int
     attributes: Attributes
     error: str | None = None
+    may_delegate: bool = False
+    """Whether it is a tool call that may start a subagent."""
     events: tuple[SpanEvent, ...] = ()
     children: list[Step] = field(default_factory=list)
 
@@ -49,25 +51,25 @@ def named(what: str, which: AttributeValue | None) -> str:
 
 @dataclass(slots=True)
 class TraceContext:
-    """What the builders of one trace share: what they may show, and what they gather."""
+    """The state that the builders of one trace share: their inputs, and what they collect."""
 
     content: ContentPolicy | None
-    """None when no content goes along."""
+    """None when no content is sent."""
     observations: Mapping[str, Observations]
     """What hooks observed, by session id."""
     session_ids: set[str] = field(default_factory=set)
-    """The sessions in the trace: a session that came twice would be counted twice."""
+    """The sessions in the trace, so that none is added twice."""
     chats: list[Step] = field(default_factory=list)
     tools: list[Step] = field(default_factory=list)
     unanswered: list[tuple[int, int]] = field(default_factory=list)
     """Start and end of attempts that led to no answer, from the first attempt to the last."""
     skills: list[str] = field(default_factory=list)
     """The skills that agents loaded, in order."""
-    has_untimed_steps: bool = False
-    """Whether the times of some steps are not known."""
+    times_are_known: bool = True
+    """Whether the times of all steps are known."""
 
     def model_and_tool_s(self) -> tuple[float | None, float]:
-        """Return the time under way in models, None if none was asked, and the time in tools alone.
+        """Return the time in models (None if none was called), and the time in tools but not in models.
 
         Times that overlap count once. A subagent's chats lie within the call that started it: their
         time is the model's, not the tool's.
@@ -82,8 +84,8 @@ class TraceContext:
         return model_s, (_covered_ns(asked) - model_ns) / 1e9
 
 
-def tokens_on(steps: Iterable[Step | Span]) -> int:
-    """Return how many tokens stand on these steps."""
+def tokens_on(steps: Iterable[Step]) -> int:
+    """Return the sum of the tokens in the attributes of these steps."""
     total = 0
     for step in steps:
         for name in _COUNTED:
@@ -97,7 +99,7 @@ _COUNTED = (sc.GEN_AI_USAGE_INPUT_TOKENS, sc.GEN_AI_USAGE_OUTPUT_TOKENS)
 
 
 def _covered_ns(times: list[tuple[int, int]]) -> int:
-    """Return the time in which at least one of these was under way."""
+    """Return the length of the union of these intervals, each a start and an end."""
     covered, until = 0, -1
     for start, end in sorted(times):
         if end > until:

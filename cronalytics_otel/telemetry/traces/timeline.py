@@ -24,53 +24,53 @@ from .steps import Step, TraceContext, named, step_attributes, within
 class Timeline:
     """Turns an agent's messages, in the order of the host's rows, into its chats and tool calls.
 
-    Time only goes on: a message that claims to be older than the one before it is taken to be as
+    Time never goes back: a message that claims to be older than the one before it is taken to be as
     old. A chat begins at the prompt or at the last result; messages of the user in between are the
-    host's own nudges, written late, and do not begin anything.
+    host's own nudges, written late, and begin no chat.
     """
 
     def __init__(self, conversation: Conversation, agent: Step, context: TraceContext) -> None:
         self._agent = agent
         self._context = context
-        self._now_ns = agent.start_ns
-        self._open_calls: list[tuple[ToolCall, Step]] = []
-        self._new_to_model: list[Message] = []
+        self._cursor_ns = agent.start_ns
+        self._open_tool_calls: list[tuple[ToolCall, Step]] = []
+        self._next_input: list[Message] = []
         self._chat_attributes = step_attributes(sc.SPAN_CHAT, conversation)
         self._tool_attributes = step_attributes(sc.SPAN_EXECUTE_TOOL, conversation)
         self._observed = NOT_OBSERVED
         self.turns = 0
         self.at_turn_limit = False
-        """Whether the host had to ask the agent to come to an end."""
-        self.is_untimed = False
-        """Whether the times of some steps are not known."""
+        """Whether the host had to ask the agent to finish."""
+        self.times_are_known = True
+        """Whether the times of all steps are known."""
 
     def add(self, session: Conversation) -> None:
         """Add the steps of the agent's next session."""
         self._add_unanswered()
         observations = self._context.observations.get(session.session_id)
-        messages, times_are_known = _timed(session, observations)
+        messages, times_are_known = _with_best_times(session, observations)
         answers = sum(m.role == "assistant" and not m.is_copy for m in messages)
         if not times_are_known and _has_several_steps(messages, answers):
-            self.is_untimed = self._context.has_untimed_steps = True
-            observations = _without_calls(observations)
-        given = [m for m in messages if m.finish_reason and not m.is_copy]
+            self.times_are_known = self._context.times_are_known = False
+            observations = _only_errors(observations)
+        model_answers = [m for m in messages if m.finish_reason and not m.is_copy]
         self._observed = (
-            NOT_OBSERVED if observations is None else ObservedSession(observations, given)
+            NOT_OBSERVED if observations is None else ObservedSession(observations, model_answers)
         )
-        self._walk(
+        self._add_messages(
             session,
             messages,
             chat=_chat_attributes(session, self._chat_attributes, answers),
-            every_call_answered=0 < (session.api_calls or 0) <= len(given),
+            every_call_answered=0 < (session.api_calls or 0) <= len(model_answers),
             times_are_known=times_are_known,
         )
 
     def close(self) -> None:
         """End the steps that no message ended."""
         self._add_unanswered()
-        self._abandon_calls(self._agent.end_ns)
+        self._abandon_tool_calls(self._agent.end_ns)
 
-    def _walk(
+    def _add_messages(
         self,
         session: Conversation,
         messages: Sequence[Message],
@@ -81,54 +81,58 @@ class Timeline:
     ) -> None:
         """Add a step for each answer and each call, and end the calls whose results come.
 
-        An answer without a finish reason, where every call has another answer, is no step: the host
-        wrote it where an agent was interrupted, unless it had asked the agent to end.
+        If every model call already has its answer, an answer without a finish reason is not a step:
+        the host wrote it when the agent was interrupted. After the turn-limit request it does count.
         """
         ordinal = 0
         counts_without_reason = not every_call_answered
         for message in messages:
             if message.at_turn_limit:
                 counts_without_reason = self.at_turn_limit = True
-            at_ns = within(self._now_ns, self._agent.end_ns, self._observed.answered_ns(message))
+            at_ns = within(
+                self._cursor_ns, self._agent.end_ns, self._observed.answer_ready_ns(message)
+            )
             if message.role == "assistant":
                 if not message.is_copy:
                     if message.finish_reason or counts_without_reason:
-                        self._answer(message, at_ns, chat, (session.session_id, str(ordinal)))
+                        self._add_chat(message, at_ns, chat, (session.session_id, str(ordinal)))
                     ordinal += 1
             elif message.role == "tool":
-                self._result(message, at_ns)
+                self._end_tool_call(message, at_ns)
             else:
-                self._other(message)
+                self._keep_as_input(message)
                 if self.turns or not times_are_known:
                     continue
-            self._now_ns = at_ns
+            self._cursor_ns = at_ns
 
-    def _other(self, message: Message) -> None:
-        """Keep what the next answer is given, besides results."""
+    def _keep_as_input(self, message: Message) -> None:
+        """Keep a message that is not a result as input of the next chat."""
         if not message.is_copy:
-            self._new_to_model.append(message)
+            self._next_input.append(message)
 
     def _add_unanswered(self) -> None:
-        """Put attempts that led to no answer on the agent: a server that never answered."""
-        attempts = self._observed.unanswered()
+        """Add attempts that led to no answer to the agent: a server never answered them."""
+        attempts = self._observed.pop_rest()
         if attempts.start_ns is not None:
             first_ns = self._agent.clamp(attempts.start_ns)
-            last_ns = self._agent.clamp(attempts.last_ns)
+            last_ns = self._agent.clamp(attempts.end_ns)
             self._context.unanswered.append((first_ns, max(first_ns, last_ns)))
             self._agent.add_events(attempts.events)
 
-    def _answer(self, answer: Message, at_ns: int, chat: Attributes, path: tuple[str, str]) -> None:
+    def _add_chat(
+        self, answer: Message, at_ns: int, chat: Attributes, path: tuple[str, str]
+    ) -> None:
         """Add the chat that led to an answer, and the calls that the answer asks for."""
-        if self._open_calls:
-            self._abandon_calls(at_ns)
+        if self._open_tool_calls:
+            self._abandon_tool_calls(at_ns)
         self.turns += 1
         attributes = chat.copy()
-        start_ns, end_ns = self._now_ns, at_ns
+        start_ns, end_ns = self._cursor_ns, at_ns
         attempts = self._observed.attempts_for(answer)
         if attempts.start_ns is not None:
-            attempts.describe(attributes)
+            attempts.put_attributes(attributes)
             start_ns = within(start_ns, at_ns, attempts.start_ns)
-        if self.is_untimed:
+        if not self.times_are_known:
             start_ns = at_ns
         elif attempts.calls:
             end_ns = within(start_ns, at_ns, attempts.calls[-1].ended_ns)
@@ -136,7 +140,7 @@ class Timeline:
             attributes[sc.GEN_AI_RESPONSE_FINISH_REASONS] = (reason,)
         if self._context.content is not None:
             self._put_messages(attributes, answer, self._context.content.max_chars)
-        self._new_to_model.clear()
+        self._next_input.clear()
         step = Step(
             (sc.SPAN_CHAT, *path),
             named(sc.SPAN_CHAT, attributes.get(sc.GEN_AI_REQUEST_MODEL)),
@@ -149,28 +153,28 @@ class Timeline:
             step.add_events(attempts.events)
         self._context.chats.append(step)
         self._agent.children.append(step)
-        for index, call in enumerate(answer.tool_calls):
-            self._call(call, at_ns, (sc.SPAN_EXECUTE_TOOL, *path, str(index)))
+        for index, tool_call in enumerate(answer.tool_calls):
+            self._open_tool_call(tool_call, at_ns, (sc.SPAN_EXECUTE_TOOL, *path, str(index)))
 
     def _put_messages(self, attributes: Attributes, answer: Message, max_chars: int) -> None:
-        if asked := messages_json(self._new_to_model, max_chars):
+        if asked := messages_json(self._next_input, max_chars):
             attributes[sc.GEN_AI_INPUT_MESSAGES] = asked
         if answered := messages_json((answer,), max_chars):
             attributes[sc.GEN_AI_OUTPUT_MESSAGES] = answered
 
-    def _call(self, call: ToolCall, at_ns: int, path: tuple[str, ...]) -> None:
+    def _open_tool_call(self, tool_call: ToolCall, at_ns: int, path: tuple[str, ...]) -> None:
         """Add a tool call, open until its result comes."""
-        name = name_text(call.name)
+        name = name_text(tool_call.name)
         attributes = self._tool_attributes.copy()
         if name:
             attributes[sc.GEN_AI_TOOL_NAME] = name
-        if call_id := value_text(call.call_id):
+        if call_id := value_text(tool_call.call_id):
             attributes[sc.GEN_AI_TOOL_CALL_ID] = call_id
-        if (content := self._context.content) is not None and call.arguments:
+        if (content := self._context.content) is not None and tool_call.arguments:
             attributes[sc.GEN_AI_TOOL_CALL_ARGUMENTS] = masked_and_cut(
-                call.arguments, content.max_chars
+                tool_call.arguments, content.max_chars
             )
-        if call.name == _LOADS_SKILL and (skill := _skill(call.arguments)):
+        if tool_call.name == _SKILL_TOOL and (skill := _skill(tool_call.arguments)):
             attributes[sc.HERMES_CRON_SKILL_NAME] = skill
             self._context.skills.append(skill)
         step = Step(
@@ -180,25 +184,26 @@ class Timeline:
             at_ns,
             at_ns,
             attributes,
+            may_delegate=tool_call.name.startswith(_DELEGATION),
         )
         self._context.tools.append(step)
         self._agent.children.append(step)
-        self._open_calls.append((call, step))
+        self._open_tool_calls.append((tool_call, step))
 
-    def _result(self, message: Message, at_ns: int) -> None:
+    def _end_tool_call(self, message: Message, at_ns: int) -> None:
         """End the call with the result's id; a result without an id ends the oldest open call.
 
-        A result that fits no open call is a copy, or its question is gone: it ends nothing.
+        A result that fits no open call is a copy, or its call is gone: it ends nothing.
         """
-        self._new_to_model.append(message)
+        self._next_input.append(message)
         call_id = message.tool_call_id
-        for index, (call, tool) in enumerate(self._open_calls):
-            if call_id is None or call_id == call.call_id:
-                del self._open_calls[index]
+        for index, (tool_call, tool) in enumerate(self._open_tool_calls):
+            if call_id is None or call_id == tool_call.call_id:
+                del self._open_tool_calls[index]
                 tool.end_ns = at_ns
-                if self.is_untimed:
+                if not self.times_are_known:
                     tool.start_ns = at_ns
-                if (result := self._observed.tool(call.call_id)) is not None:
+                if (result := self._observed.pop_tool(tool_call.call_id)) is not None:
                     self._put_result(tool, result, at_ns)
                 if (content := self._context.content) is not None and message.content:
                     tool.attributes[sc.GEN_AI_TOOL_CALL_RESULT] = masked_and_cut(
@@ -207,7 +212,7 @@ class Timeline:
                 return
 
     def _put_result(self, tool: Step, result: ToolResult, at_ns: int) -> None:
-        """Add what the messages do not show: the tool's own time, its error, a consent."""
+        """Add what the messages do not show: the tool's own time, its error, its approval."""
         tool.start_ns = within(tool.start_ns, at_ns, result.started_ns)
         tool.end_ns = within(tool.start_ns, at_ns, result.ended_ns)
         if result.failed:
@@ -218,21 +223,24 @@ class Timeline:
         if (event := approval_event(result)) is not None:
             tool.add_events((event,))
 
-    def _abandon_calls(self, at_ns: int) -> None:
+    def _abandon_tool_calls(self, at_ns: int) -> None:
         """End the calls for which no result was written."""
-        for call, tool in self._open_calls:
+        for tool_call, tool in self._open_tool_calls:
             tool.end_ns = at_ns
-            if (result := self._observed.tool(call.call_id)) is not None:
+            if (result := self._observed.pop_tool(tool_call.call_id)) is not None:
                 self._put_result(tool, result, at_ns)
             else:
                 tool.attributes[sc.HERMES_CRON_STEP_UNFINISHED] = True
-        self._open_calls.clear()
+        self._open_tool_calls.clear()
 
 
-def _timed(
+def _with_best_times(
     session: Conversation, observations: Observations | None
 ) -> tuple[Sequence[Message], bool]:
-    """Return the session's messages, and whether their times are those of the steps."""
+    """Return the session's messages, and whether their times are those of the steps.
+
+    Observed times replace those that the host wrote too late.
+    """
     if session.times_are_known or observations is None:
         return session.messages, session.times_are_known
     timed = with_observed_times(session.messages, observations)
@@ -244,20 +252,23 @@ def _has_several_steps(messages: Sequence[Message], answers: int) -> bool:
     return answers > 1 or any(message.role == "tool" for message in messages)
 
 
-def _without_calls(observations: Observations | None) -> Observations | None:
-    """Leave out the answered calls: without times nobody knows which answer is whose."""
+def _only_errors(observations: Observations | None) -> Observations | None:
+    """Return only the errors: without times, no answered call can be matched to its answer."""
     if observations is None:
         return None
     errors = tuple(a for a in observations.attempts if isinstance(a, ApiError))
     return replace(observations, attempts=errors)
 
 
-_LOADS_SKILL = "skill_view"
-"""The host's tool."""
+_DELEGATION = "delegate"
+"""The beginning of the names of the host's tools that may start a subagent."""
+
+_SKILL_TOOL = "skill_view"
+"""The host's tool that loads a skill."""
 
 
 def _skill(arguments: str | None) -> str | None:
-    """Return the name of the skill that a call loads: the name is no content."""
+    """Return the name of the skill that a call loads. The name does not count as content."""
     if not arguments:
         return None
     try:
@@ -269,7 +280,7 @@ def _skill(arguments: str | None) -> str | None:
 
 
 def _chat_attributes(session: Conversation, attributes: Attributes, answers: int) -> Attributes:
-    """Return what all chats of a session have in common, unless observations know better.
+    """Return what all chats of a session have in common, unless observations show more.
 
     A session's usage is known for its calls only when it is that of its one call.
     """

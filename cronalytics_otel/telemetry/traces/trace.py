@@ -1,7 +1,7 @@
 """One run, one trace: the root from the run's facts, the steps from the times of its messages.
 
-Pure functions of what they are given: the same run gives the same spans, ids included, wherever
-and however often it is built. Whatever the clocks did, every span lies within its parent, siblings
+Pure functions: the same arguments give the same spans, ids included, wherever and however often a trace
+is built. Whatever the clocks did, every span lies within its parent, siblings
 are ordered by start, and no duration is negative: a time outside is moved to the nearest one inside.
 """
 
@@ -28,7 +28,7 @@ from .script_and_delivery import delivery_step, script_step
 from .steps import Step, TraceContext, named, tokens_on, within
 
 MAX_SPANS = 2_000
-"""The most spans of one trace. Later steps are left out, and the root says `truncated`."""
+"""The most spans of one trace. Later steps are left out, and the root is marked `truncated`."""
 
 _LAST_NS = 2**63 - 1
 
@@ -48,10 +48,10 @@ def build_trace(
     `conversation` is the run's session with everything below it; None when there is none (a
     script, a gate) or when it cannot be shown: `partial` then says why. `previous` is the job's
     run before this one and `sources` are those whose outputs it was given, for the links. Without a
-    content policy no content goes along. `observations` are those of the run's sessions, by session
+    content policy no content is sent. `observations` are those of the run's sessions, by session
     id.
     """
-    content = _content_of(run, conversation, content)
+    content = _policy_for(run, conversation, content)
     root = _root(run, content)
     script = script_step(run, root, content)
     if script is not None:
@@ -60,26 +60,29 @@ def build_trace(
     tokens = 0
     if conversation is not None:
         _add_agent(run, conversation, root, context, is_whole=partial is None)
-        tokens = _tokens_on_chats(run, context)
+        tokens = _drop_excess_tokens(run, context)
     if script is not None:
         script_s = (script.end_ns - script.start_ns) / 1e9
         root.attributes[sc.HERMES_CRON_RUN_SCRIPT_TIME] = script_s
     if partial is not None:
         root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] = str(partial)
-    spans = _to_spans(root, run, _links(previous, sources))
-    _put_unattributed(run, root, tokens_on(spans) if len(spans) == MAX_SPANS else tokens)
+    steps, is_cut = _first_steps(root)
+    if is_cut:
+        root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] = str(sc.Partial.TRUNCATED)
+        tokens = tokens_on(step for step, _ in steps)
+    _put_unattributed(run, root, tokens)
     if run.skills or context.skills:
         _put_skills(run, root, context.skills)
-    return spans
+    return _to_spans(steps, run, _links(previous, sources))
 
 
-def _content_of(
+def _policy_for(
     run: Run, conversation: Conversation | None, content: ContentPolicy | None
 ) -> ContentPolicy | None:
-    """Return the policy for this run's content, with a limit that fits; None when none goes along."""
+    """Return the policy for this run's content, with a limit that fits; None when no content is sent."""
     if content is None or not content.includes(run):
         return None
-    return content if conversation is None else content.fitted(conversation)
+    return content if conversation is None else content.limited_to(conversation)
 
 
 # --- the root -----------------------------------------------------------------------------------
@@ -105,7 +108,7 @@ def _error_description(run: Run, content: ContentPolicy | None) -> str:
 
 
 def _put_unattributed(run: Run, root: Step, tokens: int) -> None:
-    """Add how many of the run's tokens stand on no chat."""
+    """Add the number of the run's tokens that are on no chat."""
     if run.usage is not None and run.usage.total_tokens > tokens:
         unattributed = run.usage.total_tokens - tokens
         root.attributes[sc.HERMES_CRON_USAGE_UNATTRIBUTED_TOKENS] = unattributed
@@ -124,7 +127,7 @@ def _put_skills(run: Run, root: Step, loaded: list[str]) -> None:
 def _add_agent(
     run: Run, conversation: Conversation, root: Step, context: TraceContext, *, is_whole: bool
 ) -> None:
-    """Add the run's agent, its delivery, and to the root what they show of the run's time."""
+    """Add the run's agent and its delivery, and to the root the times and counts that follow from them."""
     agent = build_agent(conversation, root, context)
     ready_ns = root.start_ns
     for script in root.children:
@@ -150,7 +153,7 @@ def _add_agent(
 
 def _put_times(root: Step, context: TraceContext) -> None:
     """Add the time in models and in tools, where the steps have times."""
-    if context.has_untimed_steps:
+    if not context.times_are_known:
         root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] = str(sc.Partial.UNTIMED)
         return
     model_s, tool_s = context.model_and_tool_s()
@@ -159,10 +162,10 @@ def _put_times(root: Step, context: TraceContext) -> None:
         root.attributes[sc.HERMES_CRON_RUN_MODEL_TIME] = model_s
 
 
-def _tokens_on_chats(run: Run, context: TraceContext) -> int:
-    """Return how many tokens stand on chats; take them all off when the host counted fewer.
+def _drop_excess_tokens(run: Run, context: TraceContext) -> int:
+    """Return how many tokens are on chats, after removing them all if they exceed the run's total.
 
-    The run's sum is the host's, and parts that exceed it are no parts of it.
+    The total is the host's own count: parts that exceed it are not parts of it.
     """
     tokens = tokens_on(context.chats)
     if run.usage is None or tokens <= run.usage.total_tokens:
@@ -176,35 +179,43 @@ def _tokens_on_chats(run: Run, context: TraceContext) -> int:
 # --- spans --------------------------------------------------------------------------------------
 
 
-def _to_spans(root: Step, run: Run, links: tuple[SpanLink, ...]) -> list[Span]:
-    """Return the spans depth first, so that a cut at `MAX_SPANS` leaves no span without its parent."""
+def _first_steps(root: Step) -> tuple[list[tuple[Step, int]], bool]:
+    """Return the first `MAX_SPANS` steps, each with its parent's place in the list, and whether more follow.
+
+    They are in depth-first order, so that no step is without its parent. The root's own place is 0.
+    """
+    steps: list[tuple[Step, int]] = []
+    stack = [(root, 0)]
+    while stack and len(steps) < MAX_SPANS:
+        step, _ = placed = stack.pop()
+        if step.children:
+            place = len(steps)
+            stack.extend([(child, place) for child in reversed(step.children)])
+        steps.append(placed)
+    return steps, bool(stack)
+
+
+def _to_spans(steps: list[tuple[Step, int]], run: Run, links: tuple[SpanLink, ...]) -> list[Span]:
+    """Return a span for each step, given with its parent's place in the list. The links are the root's."""
     trace_id = ids.trace_id(run.profile, run.identity)
     id_of = ids.span_ids(run.profile, run.identity)
-    spans: list[Span] = []
-    ahead: list[tuple[Step, int | None]] = [(root, None)]
-    while ahead and len(spans) < MAX_SPANS:
-        step, parent_id = ahead.pop()
-        span_id = id_of(step.path)
-        spans.append(
-            Span(
-                trace_id,
-                span_id,
-                parent_id,
-                step.name,
-                step.kind,
-                step.start_ns,
-                step.end_ns,
-                step.attributes,
-                step.error,
-                links if parent_id is None else (),
-                step.events,
-            )
+    span_ids = [id_of(step.path) for step, _ in steps]
+    return [
+        Span(
+            trace_id,
+            span_id,
+            span_ids[parent] if step.path else None,
+            step.name,
+            step.kind,
+            step.start_ns,
+            step.end_ns,
+            step.attributes,
+            step.error,
+            () if step.path else links,
+            step.events,
         )
-        if step.children:
-            ahead.extend((child, span_id) for child in reversed(step.children))
-    if ahead:
-        root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] = str(sc.Partial.TRUNCATED)
-    return spans
+        for span_id, (step, parent) in zip(span_ids, steps, strict=True)
+    ]
 
 
 def _links(previous: Run | RunKey | None, sources: Sequence[Run | RunKey]) -> tuple[SpanLink, ...]:
