@@ -135,9 +135,7 @@ class _Sync:
         """Give the journal the settings' destinations, and the resource of this process."""
         now_ns = self.options.clock.now_ns()
         if not self.options.dry_run:  # it may make the file of the instance
-            journal.runs.resource_factory = partial(
-                _resource, self.home, self.settings, journal, now_ns
-            )
+            journal.runs.resource_factory = partial(_resource, self.home, journal, now_ns)
         destinations = () if self.settings.disabled else self.settings.destinations
         with journal.atomic():
             journal.outbox.set_destinations({d.name: d.safe_endpoint for d in destinations}, now_ns)
@@ -188,11 +186,10 @@ class _Sync:
         )
 
 
-def _resource(home: Home, settings: Settings, journal: Journal, now_ns: int) -> Resource:
+def _resource(home: Home, journal: Journal, now_ns: int) -> Resource:
     """Return the resource that runs become final with in this process."""
     return current_resource(
         home,
-        settings,
         hermes_version=installed_hermes() or journal.facts.get(HERMES_VERSION),
         instance=instance_of(home.plugin_folder, now_ns=now_ns),
     )

@@ -19,6 +19,7 @@ from .backoff import next_try_ns
 from .exporter import DestinationExporter
 from .otlp.sender import MissingExporterError, Sender, open_sender
 from .report import DestinationReport, merged
+from .resource import resource_as_sent
 from .sync_options import SyncOptions
 from .threads import DestinationThreads
 from .traces import trace_builder
@@ -153,6 +154,7 @@ class DestinationsExport:
             options,
             max_age_ns=round(self.settings.max_age_days * 86_400 * NS),
             build_without_content=trace_builder(self.home, settings_without_content, journal),
+            resource_of=resource_as_sent(self.settings),
             on_sent=self.on_sent,
         )
         try:

@@ -52,10 +52,12 @@ class DestinationExporter:
         *,
         max_age_ns: int,
         build_without_content: BuildTraces | None = None,
+        resource_of: Callable[[Resource | None], Resource | None] = lambda resource: resource,
         on_sent: Callable[[str, int], None] = lambda _name, _sent: None,
     ) -> None:
         """`build_without_content` builds traces without content, for those that are too large with it.
 
+        `resource_of` gives the resource that is sent for the one that a run became final with.
         `max_age_ns` is the age at which the entries of a failing destination are given up.
         """
         self._journal = journal
@@ -64,6 +66,7 @@ class DestinationExporter:
         self._open_sender = open_sender
         self._build = build
         self._build_without_content = build_without_content
+        self._resource_of = resource_of
         self._options = options
         self._max_age_ns = max_age_ns
         self._on_sent = on_sent
@@ -151,7 +154,11 @@ class DestinationExporter:
 
     def _request(self, batch: Batch, *, without_content: bool = False) -> bool:
         """Make one request, and others if it must be divided. Return whether to go on."""
-        spans = [span for entry, trace in batch for span in _with_resource(trace, entry.resource)]
+        spans = [
+            span
+            for entry, trace in batch
+            for span in _with_resource(trace, self._resource_of(entry.resource))
+        ]
         receipt = self._open_sender().send(spans, timeout_s=self._timeout_s())
         if receipt.verdict is Verdict.BAD_REQUEST:
             self._bad_requests_in_a_row += 1
@@ -289,5 +296,5 @@ class DestinationExporter:
 
 
 def _with_resource(trace: list[Span], resource: Resource | None) -> list[Span]:
-    """Return the trace with the resource of its run on the root: the resource that it became final with."""
+    """Return the trace with the resource of its run on the root."""
     return [trace[0]._replace(resource=resource), *trace[1:]]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ..config import Settings
@@ -14,15 +16,26 @@ if TYPE_CHECKING:
 
 
 def current_resource(
-    home: Home, settings: Settings, *, hermes_version: str | None, instance: Instance | None
+    home: Home, *, hermes_version: str | None, instance: Instance | None
 ) -> Resource:
     """Return the resource of this process; a home that was never synced has no instance id yet."""
     from ..telemetry.resource import build_resource
 
     return build_resource(
-        settings,
         profile=home.profile,
         hermes_version=hermes_version,
         hostname=socket.gethostname(),
         instance_id=instance.id if instance is not None else None,
     )
+
+
+def resource_as_sent(settings: Settings) -> Callable[[Resource | None], Resource]:
+    """Return a function from the resource that a run became final with to the one that is sent."""
+    from ..model import Resource
+    from ..telemetry.resource import with_settings
+
+    @cache
+    def as_sent(resource: Resource | None) -> Resource:
+        return with_settings(resource or Resource(), settings)
+
+    return as_sent

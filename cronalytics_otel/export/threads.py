@@ -82,15 +82,19 @@ class DestinationThreads:
     def collect(self) -> dict[str, DestinationReport]:
         """Return the reports of the tasks that have ended since the last call, by destination.
 
-        Raises what one of them raised.
+        Raises the first error of a task. What came after it is collected by the next call.
         """
-        with self._changed:
-            ended, self._ended = self._ended, []
         reports: dict[str, DestinationReport] = {}
-        for name, end in ended:
-            if isinstance(end, BaseException):
-                raise end
-            reports = merged(reports, {name: end})
+        with self._changed:
+            while self._ended:
+                name, end = self._ended[0]
+                if isinstance(end, BaseException):
+                    if reports:
+                        break  # these first: the next call raises it
+                    del self._ended[0]
+                    raise end
+                del self._ended[0]
+                reports = merged(reports, {name: end})
         return reports
 
     def _run(self, name: str, work: _DestinationWork) -> None:

@@ -179,6 +179,7 @@ class _Harvester:
             except sqlite3.DatabaseError as error:
                 state.go_without(error)
                 builder.go_without_sessions()
+                matching.forget_sessions()
             self._process_unmatched(earlier, changes, state, matching, builder)
             if self._can_identify_unattributed_outputs(state, capability_history):
                 self._process_outputs(builder)
@@ -217,6 +218,7 @@ class _Harvester:
             self._make_final(built)
             if watermark is not None:
                 self._journal.facts.set(SESSION_WATERMARK, watermark)
+        matching.written()
 
     def _process_unmatched(
         self,

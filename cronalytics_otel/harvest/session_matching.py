@@ -49,6 +49,8 @@ class SessionMatching:
         self.unmatched = dict(changes.executions)
         """The executions, by id, that no session was found for."""
         self._postponed: list[Session] = []
+        self._unwritten: list[Execution] = []
+        """The executions of the sessions at hand, which are not in the journal yet."""
 
     def by_start(self, sessions: Iterable[Session]) -> Matches:
         """Match sessions with the executions that were running when they began.
@@ -56,6 +58,7 @@ class SessionMatching:
         A session that is in the ledger's times and matches none is postponed: see `by_end`.
         """
         matches = Matches()
+        self._unwritten = []
         for session in sessions:
             execution = self.matcher.by_start(session)
             if execution is not None:
@@ -68,6 +71,16 @@ class SessionMatching:
             else:
                 matches.open.append(session.session_id)
         return matches
+
+    def forget_sessions(self) -> None:
+        """Go on without the sessions, which cannot be read any more: the executions of those at hand
+        count as unmatched."""
+        self.unmatched |= {execution.execution_id: execution for execution in self._unwritten}
+        self.written()
+
+    def written(self) -> None:
+        """Note that the runs of the sessions at hand are in the journal."""
+        self._unwritten = []
 
     def by_end(self) -> Matches:
         """Match the sessions that were postponed with the executions that ended with them.
@@ -90,6 +103,7 @@ class SessionMatching:
     def _add(self, matches: Matches, execution: Execution, session: Session) -> None:
         if execution.execution_id in self._ended:
             matches.ready.append(Match(execution, session))
+            self._unwritten.append(execution)
             del self.unmatched[execution.execution_id]
         else:
             matches.open.append(session.session_id)

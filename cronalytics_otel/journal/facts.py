@@ -159,10 +159,19 @@ class Facts:
     def set(self, fact: Fact[T], value: T) -> None:
         self._connection.execute(
             "INSERT INTO fact VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            (fact.name, json.dumps(fact.encode(value), sort_keys=True)),
+            (fact.name, _encoded(fact, value)),
         )
 
     def update(self, known: FactValues, fact: Fact[T], value: T) -> None:
-        """Write a fact unless `known` has this value: a sync with nothing new writes nothing."""
-        if known.get(fact) != value:
+        """Write a fact unless `known` has this value: a sync with nothing new writes nothing.
+
+        A value that cannot be read is replaced.
+        """
+        if known.texts.get(fact.name) != _encoded(fact, value) and (
+            value != fact.default or fact.name in known.texts
+        ):
             self.set(fact, value)
+
+
+def _encoded(fact: Fact[T], value: T) -> str:
+    return json.dumps(fact.encode(value), sort_keys=True)

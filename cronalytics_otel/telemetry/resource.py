@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.version import __version__ as sdk_version
@@ -16,19 +17,10 @@ if TYPE_CHECKING:
 
 
 def build_resource(
-    settings: Settings,
-    *,
-    profile: str,
-    hermes_version: str | None,
-    hostname: str,
-    instance_id: str | None,
+    *, profile: str, hermes_version: str | None, hostname: str, instance_id: str | None
 ) -> Resource:
-    """Return the resource of this process.
-
-    OTEL_RESOURCE_ATTRIBUTES wins over our attributes, and OTEL_SERVICE_NAME over both. What the user
-    has put there is meant to be sent, and goes as it is.
-    """
-    ours: dict[str, AttributeValue] = {
+    """Return the resource of this process: what a run keeps when it becomes final."""
+    attributes: dict[str, AttributeValue] = {
         semconv.SERVICE_VERSION: __version__,
         semconv.HOST_NAME: value_text(hostname) or "unknown",
         semconv.HERMES_PROFILE_NAME: value_text(profile) or "unknown",
@@ -37,12 +29,21 @@ def build_resource(
         semconv.TELEMETRY_SDK_VERSION: sdk_version,
     }
     if instance_id is not None:
-        ours[semconv.SERVICE_INSTANCE_ID] = instance_id
+        attributes[semconv.SERVICE_INSTANCE_ID] = instance_id
     if hermes_version is not None:
-        ours[semconv.HERMES_VERSION] = hermes_version
-    all_of_them = {
-        **ours,
+        attributes[semconv.HERMES_VERSION] = hermes_version
+    return Resource(attributes=tuple(sorted(attributes.items())), scope_version=__version__)
+
+
+def with_settings(resource: Resource, settings: Settings) -> Resource:
+    """Return the resource as it is sent.
+
+    OTEL_RESOURCE_ATTRIBUTES wins over our attributes, and OTEL_SERVICE_NAME over both. What the user
+    has put there is meant to be sent, and goes as it is. It applies to all that is sent from then on.
+    """
+    attributes = {
+        **dict(resource.attributes),
         **settings.resource_attributes,
         semconv.SERVICE_NAME: settings.service_name,
     }
-    return Resource(attributes=tuple(sorted(all_of_them.items())), scope_version=__version__)
+    return replace(resource, attributes=tuple(sorted(attributes.items())))

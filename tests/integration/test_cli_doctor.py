@@ -334,8 +334,10 @@ def test_json(cli: Cli) -> None:
 
 
 def test_a_home_from_another_machine_is_told_until_it_has_an_instance_of_its_own(
-    cli: Cli,
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for module in ("journal.instance", "cli.checks.files"):
+        monkeypatch.setattr(f"cronalytics_otel.{module}.machine_hash", lambda: "here")
     instance_of(cli.home.plugin_folder, now_ns=NOW_NS - HOUR)
     assert "instance" not in checks(cli)
 

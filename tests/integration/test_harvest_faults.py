@@ -13,6 +13,7 @@ import pytest
 from cronalytics_otel.harvest import HarvestReport, harvest
 from cronalytics_otel.harvest import readiness as waiting
 from cronalytics_otel.host.home import Home
+from cronalytics_otel.host.state_db import StateReader
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import Outcome, Run
@@ -124,6 +125,27 @@ def test_damage_in_the_midst_of_state_db_does_not_hold_the_ledger_s_runs_back(
 
     assert any("damaged" in problem for problem in result.problems)
     assert len(runs(host)) == 31
+
+
+def test_damage_that_shows_while_a_session_is_read_does_not_lose_its_run(
+    host: HomeBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session is matched with its execution by then, and the ledger is not read again."""
+    nightly(host, 3)
+
+    def damaged(*_: object) -> None:
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StateReader, "usage_rows", damaged)
+        result = look(host)
+    assert result.new_runs == 3
+    assert {run.session_id for run in runs(host)} == {None}
+    assert all(run.execution_id for run in runs(host))
+
+    assert look(host, full=True).new_runs == 0
 
 
 def test_a_locked_state_db_makes_everything_wait_and_nothing_is_lost(host: HomeBuilder) -> None:

@@ -55,10 +55,30 @@ def test_a_copy_that_is_sent_after_an_upgrade_is_the_same_span(
     collector.clear()
 
     upgrade(monkeypatch)
-    send(home, collector, name="another", OTEL_SERVICE_NAME="renamed")
+    send(
+        home,
+        collector,
+        name="another",
+        OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=prod",
+    )
 
     assert before
     assert by_span(collector.spans) == before
+
+
+def test_names_that_the_user_gives_apply_to_all_that_is_sent_from_then_on(
+    home: HomeBuilder, collector: FaultyCollector
+) -> None:
+    """Whoever sets up a backend after the first sync finds the history under the right name."""
+    digest = home.job("digest", every_minutes=30)
+    home.agent_run(digest, NOON)
+    send(home, None)
+    send(home, collector, OTEL_SERVICE_NAME="billing", OTEL_RESOURCE_ATTRIBUTES="team=blue")
+
+    assert collector.spans
+    for span in collector.spans:
+        assert span["resource"]["service.name"] == "billing"
+        assert span["resource"]["team"] == "blue"
 
 
 def test_runs_of_before_and_after_an_upgrade_go_in_one_request_each_with_its_own(

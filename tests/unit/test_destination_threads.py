@@ -105,6 +105,25 @@ def test_one_that_is_not_in_the_settings_any_more_ends_after_what_it_is_at(
     assert not next_one.begun.is_set()
 
 
+def test_an_error_takes_no_report_of_another_destination_with_it(
+    threads: DestinationThreads,
+) -> None:
+    for name, end in (
+        ("a", report("a", sent=1)),
+        ("b", RuntimeError("journal")),
+        ("c", report("c", sent=2)),
+    ):
+        step = Step(end)
+        step.end.set()
+        threads.start(name, step)
+        threads.wait([name], never)
+
+    assert threads.collect() == {"a": report("a", sent=1)}
+    with pytest.raises(RuntimeError):
+        threads.collect()
+    assert threads.collect() == {"c": report("c", sent=2)}
+
+
 @pytest.mark.parametrize("error", [RuntimeError("journal"), SystemExit(3)])
 def test_what_a_task_raises_is_raised_where_it_is_collected(
     threads: DestinationThreads, error: BaseException

@@ -93,28 +93,44 @@ def test_a_write_that_fails_leaves_the_old_file(
 # The machine.
 
 
-def test_the_machine_is_told_by_its_id_and_the_id_is_not_written_down(tmp_path: Path) -> None:
+def test_the_machine_is_known_by_its_id_and_the_id_is_not_written_down(tmp_path: Path) -> None:
     ids = {}
     for name in ("0123456789abcdef" * 2, "fedcba9876543210" * 2):
         file = tmp_path / name
         file.write_text(f"{name}\n")
-        ids[name] = machine_hash([file])
+        ids[name] = machine_hash([file]) or ""
 
     assert len(set(ids.values())) == 2
-    assert all(name not in known for name, known in ids.items())
+    assert all(known and name not in known for name, known in ids.items())
     assert len(set(map(len, ids.values()))) == 1
 
 
 @pytest.mark.parametrize("content", [None, "", "\n", "uninitialized\n"])
-def test_a_machine_without_an_id_is_told_by_its_host_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
-) -> None:
-    """A container often has none."""
+def test_a_machine_without_an_id_of_its_own_is_unknown(tmp_path: Path, content: str | None) -> None:
+    """A container often has none, and its host name is another each time."""
     file = tmp_path / "machine-id"
     if content is not None:
         file.write_text(content)
-    found = set()
-    for name in ("laptop", "server", "laptop"):
-        monkeypatch.setattr("socket.gethostname", lambda name=name: name)
-        found.add(machine_hash([file]))
-    assert len(found) == 2
+
+    assert machine_hash([file]) is None
+
+
+def test_an_unknown_machine_is_not_taken_for_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = instance_of(tmp_path, now_ns=1, machine="laptop")
+    monkeypatch.setattr("cronalytics_otel.journal.instance.machine_hash", lambda: None)
+
+    assert instance_of(tmp_path, now_ns=2) == known
+
+
+def test_a_machine_that_comes_back_has_its_own_id_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As two machines that share a home do, in turn."""
+    laptop = instance_of(tmp_path, now_ns=1, machine="laptop")
+    server = instance_of(tmp_path, now_ns=2, machine="server")
+
+    assert instance_of(tmp_path, now_ns=3, machine="laptop").id == laptop.id
+    assert instance_of(tmp_path, now_ns=4, machine="server").id == server.id
+    assert len(caplog.records) == 1

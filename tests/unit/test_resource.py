@@ -11,7 +11,7 @@ from opentelemetry.sdk.version import __version__ as sdk_version
 from cronalytics_otel.about import __version__
 from cronalytics_otel.config import Settings, load_settings
 from cronalytics_otel.model import AttributeValue, Resource
-from cronalytics_otel.telemetry.resource import build_resource
+from cronalytics_otel.telemetry.resource import build_resource, with_settings
 
 INSTANCE = "8f7c3c56-6d7e-4e0c-9a55-0f4f3f0f3c11"
 
@@ -22,13 +22,13 @@ def resource_of(
     hermes_version: str | None = "0.19.0",
     instance_id: str | None = INSTANCE,
 ) -> Resource:
-    return build_resource(
-        settings or Settings(destinations=()),
+    resource = build_resource(
         profile="default",
         hermes_version=hermes_version,
         hostname=hostname,
         instance_id=instance_id,
     )
+    return with_settings(resource, settings or Settings(destinations=()))
 
 
 def attributes_of(

@@ -42,7 +42,7 @@ from cronalytics_otel.telemetry.content import (
     name_text,
     value_text,
 )
-from cronalytics_otel.telemetry.resource import build_resource
+from cronalytics_otel.telemetry.resource import build_resource, with_settings
 from cronalytics_otel.telemetry.traces.trace import build_trace
 from tests.support.filled import filled, filled_arguments
 from tests.support.secrets import SECRETS, Secret
@@ -211,9 +211,8 @@ def test_names_of_machine_and_profile_are_masked_and_the_owners_own_attributes_a
     settings = replace(
         load_settings(tmp_path, {}), resource_attributes={"team": secret}, service_name="cron"
     )
-    resource = build_resource(
-        settings, profile=secret, hermes_version=None, hostname=secret, instance_id=None
-    )
+    built = build_resource(profile=secret, hermes_version=None, hostname=secret, instance_id=None)
+    resource = with_settings(built, settings)
     assert {name for name, value in resource.attributes if secret in str(value)} == {"team"}
 
 

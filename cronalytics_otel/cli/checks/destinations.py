@@ -6,11 +6,11 @@ import secrets
 import sys
 from collections.abc import Iterator
 
-from ...about import __version__
+from ...about import GRPC_PACKAGE, __version__
 from ...clock import SYSTEM_CLOCK
 from ...config import Destination, Settings
 from ...export.acknowledgement import Receipt, Verdict
-from ...export.resource import current_resource
+from ...export.resource import current_resource, resource_as_sent
 from ...host.home import Home
 from ...journal import JournalError
 from ...journal.instance import read_instance
@@ -36,7 +36,9 @@ def check_destinations(home: Home, settings: Settings, version: str | None) -> I
         instance = read_instance(home.plugin_folder)
     except JournalError:
         instance = None  # `check_instance` reports the fault
-    resource = current_resource(home, settings, hermes_version=version, instance=instance)
+    resource = resource_as_sent(settings)(
+        current_resource(home, hermes_version=version, instance=instance)
+    )
     for destination in settings.destinations:
         yield _check_destination(destination, resource)
 
@@ -48,7 +50,7 @@ def _check_destination(destination: Destination, resource: Resource) -> Check:
     try:
         sender = open_sender(destination, dict(resource.attributes), scope_version=__version__)
     except MissingExporterError as error:
-        return failed(name, str(error), f"{sys.executable} -m pip install 'cronalytics-otel[grpc]'")
+        return failed(name, str(error), f"{sys.executable} -m pip install '{GRPC_PACKAGE}'")
     started_s = SYSTEM_CLOCK.monotonic_s()
     try:
         receipt = sender.send([probe_span(SYSTEM_CLOCK.now_ns())])

@@ -9,7 +9,7 @@ from ...host.home import Home
 from ...host.inspection import inspect_sources
 from ...insight.overview import Overview
 from ...journal import JournalError
-from ...journal.instance import FILE_NAME, machine_hash, read_instance
+from ...journal.instance import FILE_NAME, is_elsewhere, machine_hash, read_instance
 from ...lock import SyncBusyError, sync_lock
 from ...model.times import NS
 from .. import formats
@@ -53,13 +53,13 @@ def check_clock(overview: Overview, now_ns: int) -> Check:
 
 
 def check_instance(home: Home) -> Iterator[Check]:
-    """Check whether the home was moved or cloned from another machine: then its id is another."""
+    """Check whether the home was moved or cloned from another machine: then it gets another id."""
     try:
         instance = read_instance(home.plugin_folder)
     except JournalError as error:
         yield failed("instance", str(error), "see the message")
         return
-    if instance is not None and instance.machine != machine_hash():
+    if instance is not None and is_elsewhere(instance, machine_hash()):
         yield warning(
             "instance",
             "this home was moved or cloned from another machine",
