@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import Enum
 from operator import attrgetter
 from types import NoneType, UnionType
@@ -15,30 +15,12 @@ from . import documents
 from .database import UNREADABLE_REMEDY, JournalError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """A column of the table of runs. It follows from the type of its field."""
-
-    name: str
-    type: str
-    """SQLite's: TEXT, INTEGER or REAL."""
-    required: bool
-    """NOT NULL: the field is never unknown."""
-
-
-_SQL_TYPES: Final = {str: "TEXT", int: "INTEGER", bool: "INTEGER", float: "REAL"}
-
-
 def _known_type(hint: Any) -> Any:
     """Return the type of a field whose value may be unknown, without the None."""
     if not isinstance(hint, UnionType):
         return hint
     (inner,) = (option for option in get_args(hint) if option is not NoneType)
     return inner
-
-
-def _sql_type(known: Any) -> str:
-    return _SQL_TYPES.get(known, "TEXT")  # an enum, or a list as JSON
 
 
 _HINTS: Final = get_type_hints(Run)
@@ -50,21 +32,8 @@ _TUPLES: Final = tuple(name for name in _FIELDS if get_origin(_HINTS[name]) is t
 _SCALARS: Final = tuple(name for name in _FIELDS if name not in _TUPLES)
 _USAGE_FIELDS: Final = tuple(field.name for field in fields(Usage))
 
-COLUMNS: Final = (
-    *(
-        Column(
-            name=name,
-            type=_sql_type(_known_type(_HINTS[name])),
-            required=not isinstance(_HINTS[name], UnionType),
-        )
-        for name in _SCALARS
-    ),
-    *(Column(name=name, type="INTEGER", required=False) for name in _USAGE_FIELDS),
-    *(Column(name=name, type="TEXT", required=False) for name in _TUPLES),
-)
-"""In the order of the values of a row."""
-
-COLUMN_NAMES: Final = tuple(column.name for column in COLUMNS)
+COLUMN_NAMES: Final = (*_SCALARS, *_USAGE_FIELDS, *_TUPLES)
+"""The columns of the table of runs, in the order of the values of a row."""
 
 
 def _scalar_decoder(known: Any) -> Callable[[Any], Any] | None:
@@ -91,7 +60,7 @@ _DECODERS: Final = (
 )
 _STORED: Final = (*_SCALARS, *_TUPLES)
 _USAGE_AT: Final = slice(len(_SCALARS), len(_SCALARS) + len(_USAGE_FIELDS))
-_TUPLES_AT: Final = slice(_USAGE_AT.stop, len(COLUMNS))
+_TUPLES_AT: Final = slice(_USAGE_AT.stop, len(COLUMN_NAMES))
 _ENUMS_AT: Final = tuple(
     at for at, name in enumerate(_SCALARS) if issubclass(_known_type(_HINTS[name]), Enum)
 )
@@ -104,7 +73,7 @@ _NO_TUPLES: Final = (None,) * len(_TUPLES)
 
 
 def run_to_row(run: Run) -> list[object]:
-    """Return the values of a run's row, in the order of `COLUMNS`."""
+    """Return the values of a run's row, in the order of `COLUMN_NAMES`."""
     values = [*_scalars_of(run)]
     # sqlite3 takes a third of a microsecond longer for each enum than for text.
     for at in _ENUMS_AT:

@@ -70,6 +70,17 @@ def test_every_import_is_one_that_the_table_of_rooms_allows() -> None:
     assert wrong == []
 
 
+def test_all_imports_within_the_package_are_relative() -> None:
+    """A git checkout is loaded under another name; and only these are held against the table."""
+    assert [
+        str(module)
+        for module, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Import) and any(PACKAGE.name in a.name for a in node.names))
+        or (isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE.name))
+    ] == []
+
+
 def test_imports_go_down_the_table() -> None:
     order = list(allowed())
 
