@@ -66,16 +66,16 @@ def record_sources(
             journal.facts.update(known, DUE_JOBS, due_jobs)
 
 
-def _due_jobs(home: Home, zone: tzinfo) -> tuple[DueJob, ...]:
-    """Return when each job is due next; nothing if the file cannot be read, because its source has the
-    fault.
+def _due_jobs(home: Home, zone: tzinfo) -> tuple[DueJob, ...] | None:
+    """Return when each job is due next. None if the file cannot be read: what was known stays, and its
+    source has the fault.
 
     The file is read again here, because a harvest with nothing to read has no definitions in memory.
     """
     try:
         jobs = jobs_file.parse(jobs_file.read_text(home.jobs) or "{}", home.jobs, zone)
     except HostDataError:
-        return ()
+        return None
     return tuple(
         DueJob(job_id=job.job_id, job_name=job.name, due_ns=job.next_run_ns)
         for job in jobs
