@@ -12,7 +12,10 @@ A home that was upgraded has rows of several versions: `CapabilityHistory` gives
 version that wrote a row. To add
 
 - a rule: a field of `Capabilities`, and its value for each version below;
-- a version: a record below, with the columns by which a `state.db` shows it, and its place in `VERSIONS`.
+- a version: a record below, with the columns by which a `state.db` shows it, and its place in `VERSIONS`;
+- a version whose rules differ from those of 0.19: also the border from which on its rows begin, in
+  `CapabilityHistory.for_run`. The only border that is known today is that of 0.18, because 0.18 and 0.19
+  have the same rules for the same rows.
 """
 
 from __future__ import annotations
@@ -116,7 +119,7 @@ class CapabilityHistory:
     def for_run(self, ended_ns: int, *, in_ledger: bool) -> Capabilities:
         """Return the capabilities of the version that wrote a run which ended at this time.
 
-        The versions that keep a ledger wrote all that stands in it.
+        The versions that keep a ledger wrote all that is in it.
         """
         if in_ledger:
             return self.newest if self.newest.keeps_ledger else _FIRST_WITH_LEDGER
