@@ -21,7 +21,7 @@ from .host.home import Home
 from .host.version import installed_hermes
 from .host.zone import home_zone
 from .journal import Journal, JournalError, Repair, move_aside
-from .journal.facts import HERMES_VERSION, LAST_SYNC_NS, PROBLEMS
+from .journal.facts import HERMES_VERSION, LAST_SYNC_NS, PROBLEMS, FactValues
 from .journal.folder_lock import folder_lock
 from .journal.instance import instance_of
 from .lock import SyncBusyError
@@ -190,9 +190,14 @@ def _resource(home: Home, journal: Journal, now_ns: int) -> Resource:
     """Return the resource that runs become final with in this process."""
     return current_resource(
         home,
-        hermes_version=installed_hermes() or journal.facts.get(HERMES_VERSION),
+        hermes_version=_hermes_version(journal.facts.read()),
         instance=instance_of(home.plugin_folder, now_ns=now_ns),
     )
+
+
+def _hermes_version(facts: FactValues) -> str | None:
+    """Return the version of the Hermes in this environment, else the one in which the plugin last ran."""
+    return installed_hermes() or facts.get(HERMES_VERSION)
 
 
 def _remember(journal: Journal, harvested: HarvestReport, now_ns: int) -> None:
@@ -202,7 +207,7 @@ def _remember(journal: Journal, harvested: HarvestReport, now_ns: int) -> None:
     """
     known = journal.facts.read()
     journal.facts.update(known, PROBLEMS, tuple(harvested.problems))
-    journal.facts.update(known, HERMES_VERSION, installed_hermes() or known.get(HERMES_VERSION))
+    journal.facts.update(known, HERMES_VERSION, _hermes_version(known))
     last_ns = known.get(LAST_SYNC_NS)
     if harvested.new_runs or last_ns is None or not 0 <= now_ns - last_ns <= 60 * NS:
         journal.facts.set(LAST_SYNC_NS, now_ns)

@@ -69,7 +69,7 @@ _CLASSES: tuple[tuple[re.Pattern[str], ErrorType], ...] = tuple(
         (r"^TimeoutError:\s+idle for \d+s \(limit", ErrorType.TIMEOUT),
         (r"Skipped to prevent unintended spend", ErrorType.INVALID_CONFIG),
         (
-            # The host's own list of what means that there is no money left (error_classifier.py).
+            # The host's own list of texts for an exhausted budget (error_classifier.py).
             (
                 r"budget (was )?exceeded|exceeded .{0,40}budget|\bHTTP 402\b|error code: 402\b"
                 r"|payment required|insufficient[ _](credits|quota|balance)|credit balance"
@@ -182,7 +182,7 @@ def stderr_of(error: str | None) -> str | None:
 
 
 def without_stdout(error: str | None) -> str | None:
-    """Return the host's text of a script's error without what the script printed, which is no error."""
+    """Return the host's text of a script's error without what the script printed, which is not an error."""
     if error is None or exit_code(error) is None:
         return error
     return error.partition("\nstdout:\n")[0]

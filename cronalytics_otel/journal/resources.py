@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ..model import AttributeValue, Resource
-from .database import Connection, JournalError
+from .database import UNREADABLE_REMEDY, Connection, JournalError
 
 
 class Resources:
@@ -48,8 +48,8 @@ class Resources:
             )
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise JournalError(
-                f"the journal holds a resource that this version cannot read ({error}): update it,"
-                " or move the file away and sync"
+                f"the journal holds a resource that this version cannot read ({error}):"
+                f" {UNREADABLE_REMEDY}"
             ) from error
 
 

@@ -118,7 +118,7 @@ def _media_type(answer: HttpResponse) -> str:
 def _parse_json(body: bytes, response: ExportTraceServiceResponse) -> None:
     """Fill `response` from JSON, in which some backends answer protobuf, most of them `{}`.
 
-    Unknown keys are ignored, as OTLP asks for. An `error` under a 200 is no acceptance: it raises
+    Unknown keys are ignored, as OTLP asks for. An `error` under a 200 does not accept the spans: it raises
     ValueError.
     """
     content = json.loads(body)
