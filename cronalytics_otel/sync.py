@@ -21,7 +21,7 @@ from .host.home import Home
 from .host.version import installed_hermes
 from .host.zone import home_zone
 from .journal import Journal, JournalError, Repair, move_aside
-from .journal.facts import HERMES_VERSION, LAST_SYNC_NS, PROBLEMS, FactValues
+from .journal.facts import HERMES_VERSION, LAST_SYNC_NS, PROBLEMS, Facts, FactValues
 from .journal.folder_lock import folder_lock
 from .journal.instance import instance_of
 from .lock import SyncBusyError
@@ -190,12 +190,12 @@ def _resource(home: Home, journal: Journal, now_ns: int) -> Resource:
     """Return the resource that runs become final with in this process."""
     return current_resource(
         home,
-        hermes_version=_hermes_version(journal.facts.read()),
+        hermes_version=_hermes_version(journal.facts),
         instance=instance_of(home.plugin_folder, now_ns=now_ns),
     )
 
 
-def _hermes_version(facts: FactValues) -> str | None:
+def _hermes_version(facts: Facts | FactValues) -> str | None:
     """Return the version of the Hermes in this environment, else the one in which the plugin last ran."""
     return installed_hermes() or facts.get(HERMES_VERSION)
 
