@@ -97,6 +97,15 @@ def output_folder(job_id: str) -> Fact[FolderReadUpTo]:
     )
 
 
+# The figures.
+
+FIGURES_ZONE: Final[Fact[str]] = Fact("figures.zone", "UTC", str)
+"""The zone whose days the day tables have: an IANA name, or an offset in seconds with its sign."""
+
+FIRST_DAY_WITH_RUNS: Final[Fact[int | None]] = Fact("figures.first_day", None, _identity)
+"""The first day whose runs are all there, as days since 1970-01-01; None while no run was ever deleted."""
+
+
 # What `status` shows of the last harvest and sync.
 
 SOURCES: Final[Fact[tuple[Source, ...]]] = Fact("sources", (), _records(Source), documents.plain)

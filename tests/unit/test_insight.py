@@ -21,7 +21,7 @@ from cronalytics_otel.insight.runs import (
 )
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import DUE_JOBS, LAST_SYNC_NS, PROBLEMS, SOURCES
-from cronalytics_otel.journal.queries import RunFilter
+from cronalytics_otel.journal.filters import RunFilter
 from cronalytics_otel.model import DueJob, Run, Source
 from tests.support.cli import DIGEST, HOUR, LOST, MINUTE, NO_KEY, NOW_NS, OLD_HOST, RUNS, SCRIPT
 

@@ -11,7 +11,9 @@ import pytest
 from cronalytics_otel.journal import Journal, JournalError, facts
 from cronalytics_otel.journal.facts import (
     DUE_JOBS,
+    FIGURES_ZONE,
     FINGERPRINTS,
+    FIRST_DAY_WITH_RUNS,
     HERMES_VERSION,
     LAST_SYNC_NS,
     LEDGER_FIRST_NS,
@@ -39,6 +41,8 @@ VALUES: list[tuple[Fact[Any], Any]] = [
     (OLD_OUTPUTS_READ, True),
     (OVERDUE_SEEN, {"a1": (OverdueRow(1, 2, None, None), OverdueRow(3, 4, 5, 0))}),
     (OBSERVATIONS_LOST, 2),
+    (FIGURES_ZONE, "Europe/Berlin"),
+    (FIRST_DAY_WITH_RUNS, 20_000),
     (output_folder("é job"), FolderReadUpTo(0, 12)),
     (
         SOURCES,
