@@ -5,6 +5,7 @@ Units: `*_ns` is epoch nanoseconds, `*_s` seconds, `*_usd` US dollars. `None` me
 
 from __future__ import annotations
 
+from .budget import Budget, Budgets
 from .conversation import Conversation, Message, ToolCall
 from .host_records import (
     OPEN,
@@ -48,6 +49,8 @@ __all__ = [
     "ApiError",
     "Approval",
     "AttributeValue",
+    "Budget",
+    "Budgets",
     "Conversation",
     "CostStatus",
     "DeliveryOutcome",
