@@ -15,6 +15,8 @@ from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ..config import Settings
+    from ..insight.health import HealthInput
+    from ..model import RunningRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,25 @@ class Context:
                 f"{self.home.path} is no Hermes home: there is no config.yaml, state.db or cron/",
                 "Name it with --home or HERMES_HOME.",
             )
+
+    def health_input(self, settings: Settings) -> HealthInput:
+        """Return what `insight.health` has to know beside the journal."""
+        from ..host.running import read_running
+        from ..host.sqlite import HostDataError
+        from ..insight.health import HealthInput
+
+        running: tuple[RunningRun, ...] = ()
+        fault = None
+        try:
+            running = read_running(self.home)
+        except HostDataError as error:
+            fault = str(error)
+        return HealthInput(
+            now_ns=self.now_ns,
+            running=running,
+            ledger_fault=fault,
+            config_problems=settings.problems,
+        )
 
     @contextmanager
     def journal(self) -> Iterator[Journal]:
