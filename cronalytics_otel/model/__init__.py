@@ -5,6 +5,7 @@ Units: `*_ns` is epoch nanoseconds, `*_s` seconds, `*_usd` US dollars. `None` me
 
 from __future__ import annotations
 
+from .budget import Budget, Budgets
 from .conversation import Conversation, Message, ToolCall
 from .figures import Amounts, ModelAmounts
 from .host_records import (
@@ -49,6 +50,8 @@ __all__ = [
     "ApiError",
     "Approval",
     "AttributeValue",
+    "Budget",
+    "Budgets",
     "Conversation",
     "CostStatus",
     "DeliveryOutcome",

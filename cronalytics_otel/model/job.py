@@ -38,6 +38,11 @@ class Job:
     mode: Mode
     schedule: Schedule | None
     skills: tuple[str, ...] = ()
+    model: str | None = None
+    """The model that its owner asked for; None for the host's default."""
+    provider: str | None = None
+    prompt_hash: str | None = None
+    """What tells one prompt from another without its text; None without a prompt."""
     deliver: str | None = None
     """jobs.json `deliver`: `local`, or platforms with an optional chat; `origin` for a job that was
     made on no platform."""
