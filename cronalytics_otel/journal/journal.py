@@ -10,6 +10,7 @@ from .attention import Attention
 from .database import Connection, Repair, open_database, open_for_reading
 from .facts import Facts
 from .figures import Figures
+from .job_runs import JobRuns
 from .jobs import Jobs
 from .observations import ObservationTable
 from .open_rows import OpenRows
@@ -37,6 +38,7 @@ class Journal:
         self.runs = Runs(connection, self.resources, self.outbox, self.figures)
         self.queries = Queries(connection)
         self.attention = Attention(connection)
+        self.job_runs = JobRuns(connection, self.facts, self.figures)
 
     @classmethod
     def open(cls, path: Path, *, replace_damaged: bool = True) -> Self:

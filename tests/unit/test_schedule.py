@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from cronalytics_otel.domain.occurrences import occurrences
 from cronalytics_otel.domain.schedule import (
     grace_s,
-    occurrences,
     previous_occurrence_ns,
     scheduled_ns,
     trigger_of,
