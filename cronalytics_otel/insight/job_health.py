@@ -11,6 +11,7 @@ from ..journal.facts import CURRENT_JOBS, FactValues
 from ..model import DeliveryOutcome, Job, Mode, Outcome, Run, RunningRun, Trigger
 from ..model.times import NS
 from .findings import Finding, FindingKind
+from .run_figures import FAILED_RUNS
 from .runs import short_id
 from .usual import is_hung, usual_duration_s
 from .wording import counted, duration, one_line, usd
@@ -66,15 +67,18 @@ class JobHealth:
             run = self._journal.attention.latest(job.job_id, skipped=False)
         if run is None or not run.failed:
             return
-        streak = self._journal.attention.failure_streak(job.job_id)
-        is_row = streak.runs >= FAILURES_IN_A_ROW
-        times = "failed" if streak.runs == 1 else f"failed {streak.runs:,} times in a row"
+        success = self._journal.job_runs.last(job.job_id, {Outcome.SUCCESS})
+        after_ns = None if success is None else success.started_ns
+        failures = self._journal.job_runs.count_after(job.job_id, after_ns, FAILED_RUNS)
+        since_ns = self._journal.attention.first_failure_end(job.job_id, after_ns)
+        is_row = failures >= FAILURES_IN_A_ROW
+        times = "failed" if failures == 1 else f"failed {failures:,} times in a row"
         yield Finding(
             kind=FindingKind.FAILING_IN_A_ROW if is_row else FindingKind.FAILING,
             job_id=job.job_id,
             subject=job.name,
-            since_ns=streak.first_ended_ns,
-            episode=str(streak.first_ended_ns),
+            since_ns=since_ns,
+            episode=str(since_ns),
             text=f"{times}: {_reason(run)}",
             advice=self._trace(run, "shows where"),
         )

@@ -12,14 +12,6 @@ _COLUMNS = ", ".join(run_rows.COLUMN_NAMES)
 _FAILED = ", ".join(f"'{outcome}'" for outcome in sorted(FAILED_OUTCOMES - {Outcome.MISSED}))
 
 
-class FailureStreak(NamedTuple):
-    """The failed runs of a job since its last success. Skipped and missed runs neither count nor end it."""
-
-    runs: int
-    first_ended_ns: int | None
-    """When the first of them ended; None without a failure."""
-
-
 class MissedTimes(NamedTuple):
     """The missed runs of a job in some time."""
 
@@ -56,16 +48,14 @@ class Attention:
         ).fetchone()
         return None if row is None else run_rows.run_from_row(row)
 
-    def failure_streak(self, job_id: str) -> FailureStreak:
-        """Return the job's failures since its last success, or since its first run."""
-        runs, first_ns = self._connection.execute(
-            "SELECT count(*), min(ended_ns) FROM run WHERE job_id = ?1 AND started_ns > coalesce("  # noqa: S608
-            "(SELECT started_ns FROM run WHERE job_id = ?1 AND outcome = 'success' "
-            "ORDER BY started_ns DESC LIMIT 1), -9e18) "
-            f"AND outcome IN ({_FAILED})",
-            (job_id,),
+    def first_failure_end(self, job_id: str, after_ns: int | None) -> int | None:
+        """Return when the job's first failed run that began after this time ended."""
+        row = self._connection.execute(
+            "SELECT ended_ns FROM run WHERE job_id = ? AND started_ns > coalesce(?, -9e18) "  # noqa: S608
+            f"AND outcome IN ({_FAILED}) ORDER BY started_ns LIMIT 1",
+            (job_id, after_ns),
         ).fetchone()
-        return FailureStreak(runs, first_ns)
+        return None if row is None else int(row[0])
 
     def missed(self, since_ns: int) -> dict[str, MissedTimes]:
         """Return by job id what was missed since then."""
