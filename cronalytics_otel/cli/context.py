@@ -43,17 +43,35 @@ class Context:
                 "Name it with --home or HERMES_HOME.",
             )
 
+    def running(self) -> tuple[RunningRun, ...]:
+        """Return the open rows of the ledger; none, with a warning, if this user cannot read it now.
+
+        Raises `HostCorruptError` for a damaged ledger.
+        """
+        from ..host.running import read_running
+        from ..host.sqlite import HostCorruptError, HostDataError
+
+        try:
+            return read_running(self.home)
+        except HostCorruptError:
+            raise
+        except HostDataError as error:
+            fault = str(error)
+        except OSError as error:
+            fault = str(file_fault(error))
+        self.terminal.warn(f"runs that are going on are not known: {fault}")
+        return ()
+
     def health_input(self, settings: Settings) -> HealthInput:
         """Return what `insight.health` has to know beside the journal."""
-        from ..host.running import read_running
-        from ..host.sqlite import HostDataError
+        from ..host.sqlite import HostCorruptError
         from ..insight.health import HealthInput
 
         running: tuple[RunningRun, ...] = ()
         fault = None
         try:
-            running = read_running(self.home)
-        except HostDataError as error:
+            running = self.running()
+        except HostCorruptError as error:
             fault = str(error)
         return HealthInput(
             now_ns=self.now_ns,

@@ -45,7 +45,7 @@ class HealthInput:
     """The open rows of the ledger."""
     config_problems: Sequence[str] = ()
     ledger_fault: str | None = None
-    """Why the open rows could not be read."""
+    """What is wrong with the ledger, if it is damaged."""
 
 
 def read_health(journal: Journal, given: HealthInput) -> tuple[Finding, ...]:
