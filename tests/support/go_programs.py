@@ -55,7 +55,7 @@ def _prometheus() -> Path:
 
 
 def _build_prometheus(folder: Path) -> None:
-    """Compile both programs into `folder`/bin: four minutes on two idle cores, and 3 GB meanwhile.
+    """Compile both programs into `folder`/bin: four minutes on two idle cores, and 2.3 GB meanwhile.
 
     What Go downloads and compiles lies in the folder until the end, so that an interrupted build goes
     on where it was, and nothing stays in the user's own Go caches.
