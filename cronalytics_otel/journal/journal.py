@@ -9,6 +9,7 @@ from typing import Self
 from .database import Connection, Repair, open_database, open_for_reading
 from .facts import Facts
 from .figures import Figures
+from .job_runs import JobRuns
 from .jobs import Jobs
 from .observations import ObservationTable
 from .open_rows import OpenRows
@@ -35,6 +36,7 @@ class Journal:
         self.figures = Figures(connection, self.facts)
         self.runs = Runs(connection, self.resources, self.outbox, self.figures)
         self.queries = Queries(connection)
+        self.job_runs = JobRuns(connection, self.facts, self.figures)
 
     @classmethod
     def open(cls, path: Path, *, replace_damaged: bool = True) -> Self:
