@@ -47,3 +47,5 @@ class HarvestContext:
     now_ns: int
     clock: Clock
     problems: Problems
+    budgets: Budgets
+    """What a run may cost."""
