@@ -11,6 +11,7 @@ from typing import Final
 _EVERY_MINUTE: Final = (1 << 60) - 1
 _EVERY_HOUR: Final = (1 << 24) - 1
 _RANGES: Final = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6), (0, 59))
+_MOST_DAYS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _FIELD_COUNTS: Final = (5, 6, 7)
 _EARLY_MARCH: Final = 1 << 1 | 1 << 2
 _DAY_29: Final = 1 << 29
@@ -111,7 +112,7 @@ def _highest(mask: int) -> int:
 
 @lru_cache(maxsize=1024)
 def read_cron(expression: str) -> Cron | None:
-    """Return the expression; None for an invalid one.
+    """Return the expression; None for one that is invalid or never due.
 
     The common forms are read here, because croniter needs 0.1 to 0.7 ms for one.
     """
@@ -207,7 +208,9 @@ def _cron(
     weekdays: int | None,
     seconds: int | None,
     is_special: bool,
-) -> Cron:
+) -> Cron | None:
+    if days is not None and not is_special and _never_comes(days, months):
+        return None
     every_second = 1 if seconds is None else seconds
     return Cron(
         minutes=minutes,
@@ -221,6 +224,15 @@ def _cron(
         if is_special or _skips_early_march(days)
         else None,
     )
+
+
+def _never_comes(days: int, months: int | None) -> bool:
+    """Return whether no month has such a day (30 February). croniter then gives up, even where a weekday
+    is named beside the day."""
+    longest = max(
+        most for month, most in enumerate(_MOST_DAYS, 1) if months is None or months >> month & 1
+    )
+    return _lowest(days) > longest
 
 
 def _skips_early_march(days: int | None) -> bool:
