@@ -15,6 +15,8 @@ from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ..config import Settings
+    from ..insight.health import HealthInput
+    from ..model import RunningRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,43 @@ class Context:
                 f"{self.home.path} is no Hermes home: there is no config.yaml, state.db or cron/",
                 "Name it with --home or HERMES_HOME.",
             )
+
+    def running(self) -> tuple[RunningRun, ...]:
+        """Return the open rows of the ledger; none, with a warning, if this user cannot read it now.
+
+        Raises `HostCorruptError` for a damaged ledger.
+        """
+        from ..host.running import read_running
+        from ..host.sqlite import HostCorruptError, HostDataError
+
+        try:
+            return read_running(self.home)
+        except HostCorruptError:
+            raise
+        except HostDataError as error:
+            fault = str(error)
+        except OSError as error:
+            fault = str(file_fault(error))
+        self.terminal.warn(f"runs that are going on are not known: {fault}")
+        return ()
+
+    def health_input(self, settings: Settings) -> HealthInput:
+        """Return what `insight.health` has to know beside the journal."""
+        from ..host.sqlite import HostCorruptError
+        from ..insight.health import HealthInput
+
+        running: tuple[RunningRun, ...] = ()
+        fault = None
+        try:
+            running = self.running()
+        except HostCorruptError as error:
+            fault = str(error)
+        return HealthInput(
+            now_ns=self.now_ns,
+            running=running,
+            ledger_fault=fault,
+            config_problems=settings.problems,
+        )
 
     @contextmanager
     def journal(self) -> Iterator[Journal]:
