@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,11 +37,7 @@ class Context:
 
         Raises `OSError` if the folder cannot be read.
         """
-        if not self.home.looks_like_hermes:
-            raise CommandError(
-                f"{self.home.path} is no Hermes home: there is no config.yaml, state.db or cron/",
-                "Name it with --home or HERMES_HOME.",
-            )
+        require_home(self.home)
 
     def running(self) -> tuple[RunningRun, ...]:
         """Return the open rows of the ledger; none, with a warning, if this user cannot read it now.
@@ -80,20 +76,33 @@ class Context:
             config_problems=settings.problems,
         )
 
-    @contextmanager
-    def journal(self) -> Iterator[Journal]:
+    def journal(self) -> AbstractContextManager[Journal]:
         """Open the home's journal for reading. Raises `CommandError` if there is none, or it is faulty."""
-        if not self.home.journal.exists():
-            self.require_home()
+        return self.journal_of(self.home)
+
+    @contextmanager
+    def journal_of(self, home: Home) -> Iterator[Journal]:
+        """Open the journal of this or of another home, as `journal` does."""
+        if not home.journal.exists():
+            require_home(home)
             raise CommandError(
-                f"There is no journal yet: {self.home.journal} does not exist.",
+                f"There is no journal yet: {home.journal} does not exist.",
                 f"Run `{command('sync')}`: it reads the history that Hermes still has.",
             )
         try:
-            with Journal.open_for_reading(self.home.journal) as journal:
+            with Journal.open_for_reading(home.journal) as journal:
                 yield journal
         except JournalError as error:
-            raise journal_fault(self.home, error) from error
+            raise journal_fault(home, error) from error
+
+
+def require_home(home: Home) -> None:
+    """See `Context.require_home`."""
+    if not home.looks_like_hermes:
+        raise CommandError(
+            f"{home.path} is no Hermes home: there is no config.yaml, state.db or cron/",
+            "Name it with --home or HERMES_HOME.",
+        )
 
 
 def journal_fault(home: Home, error: JournalError) -> CommandError:

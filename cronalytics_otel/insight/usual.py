@@ -44,5 +44,6 @@ def usual_duration_s(journal: Journal, job_id: str, now_ns: int) -> float | None
         since_ns=now_ns - USUAL_DAYS * 86_400 * NS,
         outcomes=frozenset(Outcome) - _SAY_NOTHING,
     )
-    durations = journal.job_runs.durations_s(wanted).get(job_id, [])
-    return percentile(durations, 95) if len(durations) >= USUAL_LEAST_RUNS else None
+    durations_ns = journal.job_runs.durations_ns(wanted).get(job_id, [])
+    usual_ns = percentile(durations_ns, 95) if len(durations_ns) >= USUAL_LEAST_RUNS else None
+    return None if usual_ns is None else usual_ns / NS
