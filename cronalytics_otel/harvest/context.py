@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ..clock import Clock
 from ..host.home import Home
 from ..journal import Journal
-from ..model import SourceName
+from ..model import Budgets, SourceName
 from ..model.times import Zone
 
 
