@@ -62,6 +62,20 @@ class Job:
     runs_left: int | None = None
     """Of a job that ends after a number of runs (host `repeat`)."""
 
+    @property
+    def is_one_shot(self) -> bool:
+        return self.schedule is not None and self.schedule.kind is ScheduleKind.ONCE
+
+    @property
+    def due(self) -> DueJob | None:
+        """When it is due next; None for a job that is not enabled or that does not recur.
+
+        A one-shot stays due for its time while it runs, so that time proves nothing.
+        """
+        if self.next_run_ns is None or not self.enabled or self.is_one_shot:
+            return None
+        return DueJob(job_id=self.job_id, job_name=self.name, due_ns=self.next_run_ns)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueJob:

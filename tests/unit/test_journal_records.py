@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cronalytics_otel.journal import Journal, JournalError
+from cronalytics_otel.journal.filters import RunFilter
 from cronalytics_otel.journal.jobs import definition_from_json, definition_to_json
-from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.journal.run_rows import COLUMN_NAMES, run_from_row, run_to_row
 from cronalytics_otel.model import Job, Mode, Run, Schedule, ScheduleKind, Usage
 from tests.strategies import names, runs, texts
