@@ -58,6 +58,7 @@ def projected(
     days: float | None = 30,
     expected: int | None = 30,
     runs: int = 30,
+    goes_on: bool = True,
 ) -> Projection:
     """A job that is due once a day, if nothing else is said."""
     return project(
@@ -67,6 +68,7 @@ def projected(
         observed_s=None if days is None else days * DAY_S,
         expected_runs=expected,
         upcoming={Horizon.DAYS_30: runs, Horizon.DAYS_365: runs * 12},
+        goes_on=goes_on,
         now_ns=NOW_NS,
         ends_ns=ENDS_NS,
     )
@@ -357,11 +359,18 @@ def test_a_window_without_runs_says_nothing_of_the_future() -> None:
 
 
 def test_a_job_that_will_not_run_again_costs_nothing_and_has_no_trend() -> None:
-    found = projected(sample(1, 1, 1), runs=0)
+    found = projected(sample(1, 1, 1), runs=0, goes_on=False)
     month = found.outlook[Horizon.DAYS_30]
 
     assert (month.scheduled_runs, month.nominal, month.trend.usd) == (0, NOTHING, None)
     assert found.pace is None
+
+
+def test_a_job_with_two_runs_left_costs_those_two_and_has_no_trend() -> None:
+    found = projected(sample(*[1.0] * 30), runs=2, goes_on=False)
+    month = found.outlook[Horizon.DAYS_30]
+
+    assert (month.nominal.usd, month.trend.usd, found.pace) == (2, None, None)
 
 
 def test_wasted_is_what_failed_runs_cost() -> None:
@@ -377,7 +386,7 @@ def test_jobs_together_have_the_sum_of_their_nominal_costs_and_the_trend_of_all_
     """One job of $1 a day, and a one-shot that cost $6 and is gone: others will follow."""
     daily, gone = sample(*[1.0] * 30), sample(6)
     found = project_all(
-        [projected(daily), projected(gone, runs=0)],
+        [projected(daily), projected(gone, runs=0, goes_on=False)],
         spent=daily + gone,
         scheduled=daily + gone,
         failed=gone,
