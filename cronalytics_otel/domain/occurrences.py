@@ -230,6 +230,13 @@ def scheduled_runs(
     return counts if left is None else tuple(min(count, left) for count in counts)
 
 
+def goes_on(job: Job | None) -> bool:
+    """Return whether a job will run on and on: it is scheduled, recurs, and has no number of repeats."""
+    if job is None or not job.enabled or job.schedule is None or job.runs_left is not None:
+        return False
+    return job.schedule.kind is not ScheduleKind.ONCE
+
+
 def expected_occurrences(
     history: Sequence[tuple[int, Job]],
     after_ns: int,

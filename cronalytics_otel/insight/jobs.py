@@ -8,7 +8,7 @@ from datetime import tzinfo
 from itertools import takewhile
 
 from ..domain.job_state import JobState, state_of
-from ..domain.occurrences import expected_occurrences, scheduled_runs
+from ..domain.occurrences import expected_occurrences, goes_on, scheduled_runs
 from ..domain.percentiles import rank_of
 from ..domain.projections import (
     Horizon,
@@ -250,6 +250,7 @@ def _one_job(
             observed_s=seen_s,
             expected_runs=expected,
             upcoming=dict(zip(ends_ns, counts, strict=True)),
+            goes_on=goes_on(job.current),
             now_ns=time.now_ns,
             ends_ns=ends_ns,
         ),
