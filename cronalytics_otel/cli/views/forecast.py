@@ -261,31 +261,23 @@ def _outlooks_json(each: JobForecast) -> Shape:
     return {str(horizon): record_shape(outlook[horizon]) for horizon in HORIZONS}
 
 
-def csv_rows(shown: Shown) -> Iterator[Sequence[object]]:
-    yield (
-        "profile", "job_id", "job_name", "schedule",
-        *(
-            f"{name}_{horizon}"
-            for horizon in HORIZONS
-            for name in ("scheduled_runs", "nominal_usd", "low_usd", "high_usd", "trend_usd")
-        ),
-        "month_usd", "is_lower_bound",
-    )  # fmt: skip
+def csv_rows(shown: Shown) -> Iterator[Shape]:
     for each in shown.jobs:
-        outlook = each.job.projection.outlook
-        yield (
-            each.job.profile, each.job.job_id, each.job.name, each.job.schedule,
-            *(
-                value
-                for horizon in HORIZONS
-                for value in (
-                    outlook[horizon].scheduled_runs,
-                    outlook[horizon].nominal.usd,
-                    outlook[horizon].nominal.low_usd,
-                    outlook[horizon].nominal.high_usd,
-                    outlook[horizon].trend.usd,
-                )
-            ),
-            each.month_usd.usd,
-            outlook[Horizon.DAYS_30].nominal.is_lower_bound,
-        )  # fmt: skip
+        row: Shape = {
+            "profile": each.job.profile,
+            "job_id": each.job.job_id,
+            "job_name": each.job.name,
+            "schedule": each.job.schedule,
+        }
+        for horizon in HORIZONS:
+            outlook = each.job.projection.outlook[horizon]
+            row |= {
+                f"scheduled_runs_{horizon}": outlook.scheduled_runs,
+                f"nominal_usd_{horizon}": outlook.nominal.usd,
+                f"low_usd_{horizon}": outlook.nominal.low_usd,
+                f"high_usd_{horizon}": outlook.nominal.high_usd,
+                f"trend_usd_{horizon}": outlook.trend.usd,
+            }
+        row["month_usd"] = each.month_usd.usd
+        row["is_lower_bound"] = outlook.nominal.is_lower_bound
+        yield row
