@@ -72,6 +72,7 @@ def assemble(evidence: Evidence, zone: tzinfo, zone_name: str | None) -> Run:
         error_message=end.error_message,
         model=model,
         provider=provider,
+        declared_model=job.model if job else None,
         usage=usage,
         cost_usd=cost_usd,
         cost_status=cost_status,

@@ -67,6 +67,7 @@ def _job(raw: Mapping[str, object], zone: tzinfo | None) -> Job | None:
         skills=_skills(raw),
         deliver=_deliver(raw.get("deliver"), raw.get("origin")),
         has_script=bool(raw.get("script")),
+        model=_text(raw.get("model")),
         context_from=_context_from(raw.get("context_from")),
         enabled=bool(raw.get("enabled", True)) and raw.get("state") != "paused",
         paused_ns=iso_to_ns(raw.get("paused_at"), zone),

@@ -63,6 +63,7 @@ CREATE TABLE run (               -- one row per final run; never changed
   error_message TEXT,
   model TEXT,
   provider TEXT,
+  declared_model TEXT,
   input_tokens INTEGER,          -- the five token counts are all known or all unknown
   output_tokens INTEGER,
   cache_read_tokens INTEGER,
@@ -82,6 +83,7 @@ CREATE TABLE run (               -- one row per final run; never changed
   skip_reason TEXT,
   fed_by TEXT,                   -- JSON list of Feed
   missed_count INTEGER,
+  over_budget INTEGER,
   scheduler_down INTEGER
 );
 CREATE UNIQUE INDEX run_by_execution ON run (execution_id) WHERE execution_id IS NOT NULL;

@@ -42,6 +42,8 @@ class Job:
     """jobs.json `deliver`: `local`, or platforms with an optional chat; `origin` for a job that was
     made on no platform."""
     has_script: bool = False
+    model: str | None = None
+    """The model that the job asks for; None for Hermes's own default."""
     context_from: tuple[str, ...] = ()
     """Ids of the jobs whose newest output the agent is given."""
     enabled: bool = True

@@ -135,6 +135,8 @@ class Run:
     error_message: str | None = None
     model: str | None = None
     provider: str | None = None
+    declared_model: str | None = None
+    """The model that the job asked for (`Job.model`)."""
     usage: Usage | None = None
     cost_usd: float | None = None
     cost_status: CostStatus | None = None
@@ -155,6 +157,8 @@ class Run:
     """The outputs of other jobs that the run was given."""
     missed_count: int | None = None
     """For a missed run: how many times in a row the job should have run."""
+    over_budget: bool | None = None
+    """Whether it cost more than the budget for one run of its job; None without such a budget."""
     scheduler_down: bool | None = None
     """For a missed run: whether the scheduler started nothing at all in that time."""
 

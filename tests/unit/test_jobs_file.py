@@ -74,7 +74,7 @@ def test_a_record_of_the_host_becomes_a_job() -> None:
     )  # fmt: skip
     assert job == Job(
         job_id="abc", name="digest", mode=Mode.AGENT, skills=("news", "mail"),
-        deliver="telegram:7", has_script=True, created_ns=NINE_NS, next_run_ns=NINE_NS,
+        deliver="telegram:7", has_script=True, model="small", created_ns=NINE_NS, next_run_ns=NINE_NS,
         last_run_ns=NINE_NS, last_status="error", last_error="boom",
         last_delivery_error="no chat",
         schedule=Schedule(
