@@ -384,6 +384,7 @@ def test_json_has_every_fact_with_null_for_unknown(cli: Cli) -> None:
             "error_message": None,
             "model": "claude-sonnet-4",
             "provider": "anthropic",
+            "declared_model": None,
             "input_tokens": 11000,
             "output_tokens": 1345,
             "cache_read_tokens": 2000,
@@ -404,6 +405,7 @@ def test_json_has_every_fact_with_null_for_unknown(cli: Cli) -> None:
             "skip_reason": None,
             "fed_by": [],
             "missed_count": None,
+            "over_budget": None,
             "scheduler_down": None,
         }
     ]

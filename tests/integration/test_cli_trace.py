@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from cronalytics_otel.cli import formats
 from cronalytics_otel.model import CostStatus, Outcome, OutcomeSource, Run, Trigger
 from tests.support.cli import (
     DAY,
@@ -418,7 +419,13 @@ def test_a_missed_run_tells_when_it_was_due_and_which_runs_it_lies_between(empty
     assert "2 h 00 m late" in shown["after"]
     assert shown["missed"].endswith("4 times")
     assert found[-1] == expected[-1]
-    assert result.lines[-1].split() == ["✗", "missed", "nightly", "digest", "–"]  # without a bar
+    assert result.lines[-1].split() == [
+        "✗",
+        "missed",
+        "nightly",
+        "digest",
+        formats.UNKNOWN,
+    ]  # without a bar
     assert result.status == 0
 
 

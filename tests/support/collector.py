@@ -501,7 +501,7 @@ def decode_spans(request: ExportTraceServiceRequest) -> list[SpanDict]:
             **_span(span),
             "resource": _attributes(group.resource.attributes),
             "scope": {"name": scoped.scope.name, "version": scoped.scope.version},
-            "schema_urls": {group.schema_url, scoped.schema_url},
+            "schema_urls": [group.schema_url, scoped.schema_url],
         }
         for group in request.resource_spans
         for scoped in group.scope_spans
