@@ -21,8 +21,8 @@ from cronalytics_otel.export.otlp.spans import span_converter
 from cronalytics_otel.export.traces import trace_builder
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
+from cronalytics_otel.journal.filters import RunFilter
 from cronalytics_otel.journal.outbox import Entry
-from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import Span
 from cronalytics_otel.sync import sync
 from tests.support.large_homes import Size, large_home

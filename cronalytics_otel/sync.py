@@ -137,6 +137,7 @@ class _Sync:
         if not self.options.dry_run:  # it may make the file of the instance
             journal.runs.resource_factory = partial(_resource, self.home, journal, now_ns)
         destinations = () if self.settings.disabled else self.settings.destinations
+        journal.figures.use_zone(home_zone(self.settings.timezone, now_ns), now_ns)
         with journal.atomic():
             journal.outbox.set_destinations({d.name: d.safe_endpoint for d in destinations}, now_ns)
             if self.options.retry_refused:

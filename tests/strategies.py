@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar
 
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from cronalytics_otel.model import (
     Message,
     Mode,
     ModelCall,
+    ModelUsage,
     Observations,
     Outcome,
     OutcomeSource,
@@ -162,6 +164,16 @@ observations = st.dictionaries(
 )
 """What hooks told, by session."""
 
+model_usages = st.builds(
+    ModelUsage,
+    model=_optional(names),
+    provider=_optional(names),
+    usage=usages,
+    api_calls=_optional(counts),
+    cost_usd=_optional(st.floats(0, 100)),
+    cost_status=_optional(st.sampled_from(CostStatus)),
+)
+
 runs = st.builds(
     Run,
     profile=texts,
@@ -208,6 +220,71 @@ runs = st.builds(
     skip_reason=_optional(st.sampled_from(SkipReason)),
     fed_by=st.lists(st.builds(Feed, job_id=names, saved_ns=times), max_size=2).map(tuple),
     missed_count=_optional(counts),
-    over_budget=_optional(st.booleans()),
     scheduler_down=_optional(st.booleans()),
+    model_usage=st.lists(model_usages, max_size=2).map(tuple),
+    over_budget=_optional(st.booleans()),
 )
+
+HISTORY_BEGAN_NS = 1_792_540_800_000_000_000
+"""2026-10-21T00:00:00Z: in the weeks after it, clocks are set back in Europe and in America."""
+
+
+@st.composite
+def _history_runs(draw: st.DrawFn) -> Run:
+    """A run as the harvest could make it; its execution id is not unique."""
+    started_ns = HISTORY_BEGAN_NS + draw(st.integers(0, 60 * 24 * 40)) * 60_000_000_000
+    cost = st.none() | st.sampled_from([0.0, 0.25, 1.5])
+    status = st.none() | st.sampled_from(CostStatus)
+    parts = draw(st.lists(st.tuples(st.sampled_from(["small", "large"]), cost, status), max_size=2))
+    usage = draw(
+        _optional(
+            st.builds(Usage, input_tokens=st.integers(0, 99), output_tokens=st.integers(0, 9))
+        )
+    )
+    outcome = draw(st.sampled_from(Outcome))
+    execution_id = draw(st.sampled_from(["output_a", "0f"]))
+    # The start of a run that left an output file alone is not known: the file's time stands for both.
+    took_s = 0 if execution_id == "output_a" else draw(st.integers(0, 3600))
+    return Run(
+        profile="default",
+        job_id=draw(st.sampled_from(["a", "b", "c"])),
+        job_name=draw(st.sampled_from(["first", "second"])),
+        mode=draw(_optional(st.sampled_from(Mode))),
+        started_ns=started_ns,
+        ended_ns=started_ns + took_s * 1_000_000_000,
+        outcome=outcome,
+        outcome_source=draw(st.sampled_from(OutcomeSource)),
+        execution_id=execution_id,
+        session_id=None,
+        trigger=draw(_optional(st.sampled_from(Trigger))),
+        skills=tuple(draw(st.lists(st.sampled_from(["web", "mail"]), unique=True))),
+        scheduled_ns=draw(_optional(st.just(started_ns - 7_000_000_000))),
+        error_type=draw(_optional(st.sampled_from(["timeout", "auth_failed"]))),
+        model=draw(_optional(st.sampled_from(["small", "large"]))),
+        provider=draw(_optional(st.just("openai"))),
+        usage=usage,
+        cost_usd=draw(cost),
+        cost_status=draw(status),
+        api_calls=draw(_optional(st.integers(0, 3))),
+        model_usage=tuple(
+            ModelUsage(
+                model=model,
+                provider=None,
+                usage=Usage(input_tokens=5, output_tokens=1),
+                api_calls=1,
+                cost_usd=cost_usd,
+                cost_status=cost_status,
+            )
+            for model, cost_usd, cost_status in parts
+        ),
+        delivery_outcome=draw(_optional(st.sampled_from(DeliveryOutcome))),
+        missed_count=draw(st.integers(1, 9)) if outcome is Outcome.MISSED else None,
+    )
+
+
+histories = st.lists(_history_runs(), max_size=12).map(
+    lambda found: [
+        replace(run, execution_id=f"{run.execution_id}_{n}") for n, run in enumerate(found)
+    ]
+)
+"""Lists of runs of three jobs in forty days, each with an execution id of its own."""

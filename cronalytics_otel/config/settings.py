@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast
 
+from ..model import Budgets
+from .budgets import read_budgets
 from .destinations import MAX_SECONDS, Destination, read_destinations, safe_url
 from .values import (
     VARIABLE,
@@ -50,6 +52,7 @@ _KEYS: Final = (
     "content",
     "content_jobs",
     "content_max_chars",
+    "budgets",
 )
 _HOST_KEYS: Final = frozenset({"llm", "allow_tool_override"})
 """The keys beside ours that Hermes itself reads (hermes_cli/plugins.py, agent/plugin_llm.py 0.19)."""
@@ -78,6 +81,7 @@ class Settings:
     content_jobs: dict[str, Content] = field(default_factory=dict)
     """Overrides `content` for single jobs, by id or name. The id wins over the name."""
     content_max_chars: int = 4096
+    budgets: Budgets = field(default_factory=Budgets)
     timezone: str | None = None
     problems: tuple[str, ...] = ()
 
@@ -118,6 +122,7 @@ def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
         content=content,
         content_jobs=content_jobs,
         content_max_chars=or_default(options("content_max_chars"), _characters, 4096, problems),
+        budgets=read_budgets(options("budgets"), problems),
         timezone=_timezone(config, env, problems),
         problems=tuple(problems),
     )

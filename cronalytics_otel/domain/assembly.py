@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import tzinfo
 
 from ..model import (
@@ -25,7 +24,7 @@ from .delivery import delivery_of, platforms
 from .evidence import Evidence
 from .matching import SLACK_NS
 from .sessions import recorded_times
-from .spending import main_model, spent
+from .spending import main_model, spent, sum_known
 
 JOB_SLACK_NS = 60 * NS
 """From a session's end to jobs.json `last_run_at`: the answer is delivered in between."""
@@ -47,7 +46,7 @@ def assemble(evidence: Evidence, zone: tzinfo, zone_name: str | None) -> Run:
     kind, expression = _schedule_shown(evidence)
     due_ns, trigger = _origin(evidence, zone)
     model, provider = main_model(evidence)
-    usage, cost_usd, cost_status = spent(evidence)
+    spending = spent(evidence)
     delivery, delivery_error = delivery_of(evidence, end, latest, silent=silent)
     job, session, execution = evidence.definition, evidence.session, evidence.execution
     return Run(
@@ -73,11 +72,12 @@ def assemble(evidence: Evidence, zone: tzinfo, zone_name: str | None) -> Run:
         model=model,
         provider=provider,
         declared_model=job.model if job else None,
-        usage=usage,
-        cost_usd=cost_usd,
-        cost_status=cost_status,
-        api_calls=_sum_known(s.model_usage.api_calls for s in evidence.sessions),
-        tool_calls=_sum_known(
+        usage=spending.usage,
+        cost_usd=spending.cost_usd,
+        cost_status=spending.cost_status,
+        model_usage=spending.parts,
+        api_calls=sum_known(s.model_usage.api_calls for s in evidence.sessions),
+        tool_calls=sum_known(
             evidence.tool_calls.get(s.session_id, s.tool_calls) for s in evidence.sessions
         ),
         subagents=sum(s.is_subagent for s in evidence.descendants) if session else None,
@@ -227,9 +227,3 @@ def _schedule_shown(evidence: Evidence) -> tuple[ScheduleKind | None, str | None
         return None, None
     kinds = {"once": ScheduleKind.ONCE, "every": ScheduleKind.INTERVAL}
     return kinds.get(shown.split(maxsplit=1)[0], ScheduleKind.CRON), shown
-
-
-def _sum_known(counts: Iterable[int | None]) -> int | None:
-    """Return the sum of what is known, None where nothing is: that is not 0."""
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None

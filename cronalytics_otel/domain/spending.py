@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from ..model import CostStatus, ModelUsage, Session, Usage
 from .evidence import Evidence, UsageRows
 
+T = TypeVar("T", int, float)
 
-def spent(evidence: Evidence) -> tuple[Usage | None, float | None, CostStatus | None]:
-    """Return usage, cost in US dollars and cost status of the run's sessions and auxiliary calls.
+
+class Spent(NamedTuple):
+    """What a run spent in its sessions and auxiliary calls. None means unknown."""
+
+    usage: Usage | None
+    cost_usd: float | None
+    cost_status: CostStatus | None
+    parts: tuple[ModelUsage, ...]
+    """One for each model, provider and cost status; none where there is just one part."""
+
+
+def spent(evidence: Evidence) -> Spent:
+    """Return what the run's sessions and auxiliary calls spent.
 
     A session's own row has the sum of its tokens. Where several models had a part in it, its usage rows
     know more of the cost: the session's own cost status is that of the last call alone.
     """
     if evidence.session is None:
-        return None, None, None
+        return Spent(None, None, None, ())
     usages: list[Usage] = []
     priced: list[ModelUsage] = []
     for session in evidence.sessions:
@@ -28,7 +41,7 @@ def spent(evidence: Evidence) -> tuple[Usage | None, float | None, CostStatus | 
     cost_usd, status = total_cost(priced)
     if cost_usd is not None and any(map(_is_unwritten, evidence.descendants)):
         status = CostStatus.PARTIAL
-    return Usage.sum(usages), cost_usd, status
+    return Spent(Usage.sum(usages), cost_usd, status, _merged(priced) if len(priced) > 1 else ())
 
 
 def _add_rows(
@@ -42,6 +55,30 @@ def _add_rows(
     auxiliary = [usage for task, usage in rows if task]
     usages += [part.usage for part in auxiliary]
     priced += [*(own if len(own) > 1 else [whole]), *auxiliary]
+
+
+def _merged(parts: Sequence[ModelUsage]) -> tuple[ModelUsage, ...]:
+    """Return the parts with those of one model, provider and cost status added up, in their order."""
+    groups: dict[tuple[str | None, str | None, CostStatus | None], list[ModelUsage]] = {}
+    for part in parts:
+        groups.setdefault((part.model, part.provider, part.cost_status), []).append(part)
+    return tuple(
+        ModelUsage(
+            model=model,
+            provider=provider,
+            usage=Usage.sum([part.usage for part in group]),
+            api_calls=sum_known(part.api_calls for part in group),
+            cost_usd=sum_known(part.cost_usd for part in group),
+            cost_status=status,
+        )
+        for (model, provider, status), group in groups.items()
+    )
+
+
+def sum_known(values: Iterable[T | None]) -> T | None:
+    """Return the sum of what is known, None where nothing is: that is not 0."""
+    known = [value for value in values if value is not None]
+    return sum(known[1:], known[0]) if known else None
 
 
 def main_model(evidence: Evidence) -> tuple[str | None, str | None]:

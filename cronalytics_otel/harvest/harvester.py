@@ -71,7 +71,7 @@ def harvest(
         problems=Problems(result.problems),
     )
     harvester = _Harvester(context, result, between_chunks, progress)
-    with recording_sources(home, journal, zone.info):
+    with recording_sources(home, journal, zone.info, now_ns):
         harvester.run(full=full, snapshots=snapshots)
     return result
 

@@ -1,11 +1,11 @@
-"""What a harvest leaves for the views: the state of the host's files, and when each job is due next.
+"""What a harvest leaves for the views: the state of the host's files, and the jobs as they are now.
 
 Views read these facts, so that they never open a file of the host.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import tzinfo
 
@@ -14,12 +14,16 @@ from ..host.home import Home
 from ..host.inspection import has_changed, inspect_sources
 from ..host.sqlite import HostDataError
 from ..journal import Journal
-from ..journal.facts import DUE_JOBS, FINGERPRINTS, SOURCES
-from ..model import DueJob, Job, ScheduleKind, SourceName
+from ..journal.facts import CURRENT_JOBS, FINGERPRINTS, GONE_JOBS, SOURCES
+from ..model import Job, SourceName
+from ..model.times import NS
+
+GONE_JOBS_KEPT_NS = 30 * 86_400 * NS
+"""How long it is known since when a job is gone."""
 
 
 @contextmanager
-def recording_sources(home: Home, journal: Journal, zone: tzinfo) -> Iterator[None]:
+def recording_sources(home: Home, journal: Journal, zone: tzinfo, now_ns: int) -> Iterator[None]:
     """Record the sources after a harvest, unless all are as they were recorded last.
 
     `zone` is that of the host's times without an offset. A source with a fault is looked at again by
@@ -29,7 +33,7 @@ def recording_sources(home: Home, journal: Journal, zone: tzinfo) -> Iterator[No
     try:
         yield
     except OSError:  # a folder that this user may not enter
-        record_sources(home, journal, zone)
+        record_sources(home, journal, zone, now_ns=now_ns)
         raise
     known, fingerprints = before.get(SOURCES), journal.facts.get(FINGERPRINTS)
     had_fault = any(source.fault is not None for source in known)
@@ -39,9 +43,9 @@ def recording_sources(home: Home, journal: Journal, zone: tzinfo) -> Iterator[No
         same_jobs = fingerprints.get(SourceName.JOBS) == before.get(FINGERPRINTS).get(
             SourceName.JOBS
         )
-        record_sources(home, journal, zone, just_read=sound, same_jobs=same_jobs)
+        record_sources(home, journal, zone, now_ns=now_ns, just_read=sound, same_jobs=same_jobs)
     elif had_fault or has_changed(home, known):
-        record_sources(home, journal, zone)
+        record_sources(home, journal, zone, now_ns=now_ns)
 
 
 def record_sources(
@@ -49,41 +53,46 @@ def record_sources(
     journal: Journal,
     zone: tzinfo,
     *,
+    now_ns: int,
     just_read: Container[str] = (),
     same_jobs: bool = False,
 ) -> None:
-    """Write the state of the sources, and when each job is due next unless the jobs are the same.
+    """Write the state of the sources, and the jobs as they are now unless they are the same.
 
     The sources in `just_read` are known to be without a fault. Raises `JournalError`, and never for
     a fault of the host's files.
     """
     sources = inspect_sources(home, just_read=just_read)
-    due_jobs = None if same_jobs else _due_jobs(home, zone)
+    jobs = None if same_jobs else _current_jobs(home, zone)
     known = journal.facts.read()
     with journal.atomic():
         journal.facts.update(known, SOURCES, sources)
-        if due_jobs is not None:
-            journal.facts.update(known, DUE_JOBS, due_jobs)
+        if jobs is not None:
+            gone = _gone(known.get(CURRENT_JOBS), jobs, known.get(GONE_JOBS), now_ns)
+            journal.facts.update(known, CURRENT_JOBS, jobs)
+            journal.facts.update(known, GONE_JOBS, gone)
 
 
-def _due_jobs(home: Home, zone: tzinfo) -> tuple[DueJob, ...] | None:
-    """Return when each job is due next. None if the file cannot be read: what was known stays, and its
+def _current_jobs(home: Home, zone: tzinfo) -> tuple[Job, ...] | None:
+    """Return the jobs as they are now. None if the file cannot be read: what was known stays, and its
     source has the fault.
 
     The file is read again here, because a harvest with nothing to read has no definitions in memory.
     """
     try:
-        jobs = jobs_file.parse(jobs_file.read_text(home.jobs) or "{}", home.jobs, zone)
+        return tuple(jobs_file.parse(jobs_file.read_text(home.jobs) or "{}", home.jobs, zone))
     except HostDataError:
         return None
-    return tuple(
-        DueJob(job_id=job.job_id, job_name=job.name, due_ns=job.next_run_ns)
-        for job in jobs
-        if job.next_run_ns is not None and job.enabled and not _is_one_shot(job)
-    )
 
 
-def _is_one_shot(job: Job) -> bool:
-    """Return whether it is a one-shot: it stays due for its time while it runs, so that time proves
-    nothing."""
-    return job.schedule is not None and job.schedule.kind is ScheduleKind.ONCE
+def _gone(
+    before: tuple[Job, ...], now: tuple[Job, ...], known: Mapping[str, int], now_ns: int
+) -> dict[str, int]:
+    """Return since when each job is gone, for those that have not been gone for long."""
+    present = {job.job_id for job in now}
+    gone = {job.job_id: now_ns for job in before} | dict(known)
+    return {
+        job_id: since_ns
+        for job_id, since_ns in gone.items()
+        if job_id not in present and now_ns - since_ns < GONE_JOBS_KEPT_NS
+    }

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import tzinfo
+from hashlib import sha256
 from pathlib import Path
 
 from ..model import Job, Mode, Schedule, ScheduleKind
@@ -65,9 +66,11 @@ def _job(raw: Mapping[str, object], zone: tzinfo | None) -> Job | None:
         mode=Mode.SCRIPT if raw.get("no_agent") else Mode.AGENT,
         schedule=_schedule(raw, zone),
         skills=_skills(raw),
+        model=_text(raw.get("model")),
+        provider=_text(raw.get("provider")),
+        prompt_hash=_prompt_hash(raw.get("prompt")),
         deliver=_deliver(raw.get("deliver"), raw.get("origin")),
         has_script=bool(raw.get("script")),
-        model=_text(raw.get("model")),
         context_from=_context_from(raw.get("context_from")),
         enabled=bool(raw.get("enabled", True)) and raw.get("state") != "paused",
         paused_ns=iso_to_ns(raw.get("paused_at"), zone),
@@ -79,6 +82,16 @@ def _job(raw: Mapping[str, object], zone: tzinfo | None) -> Job | None:
         last_delivery_error=_without_chats(_text(raw.get("last_delivery_error"))),
         runs_left=_runs_left(raw.get("repeat")),
     )
+
+
+_HASH_CHARS = 12
+
+
+def _prompt_hash(prompt: object) -> str | None:
+    """Return the beginning of the prompt's SHA-256: enough to see that it changed."""
+    if not isinstance(prompt, str) or not prompt.strip():
+        return None
+    return sha256(prompt.encode("utf-8", "replace")).hexdigest()[:_HASH_CHARS]
 
 
 _BORROWED_CHARS = 50

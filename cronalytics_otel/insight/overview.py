@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..domain.schedule import MAX_LATE_WHEN_UP_NS
 from ..journal import Journal
 from ..journal.facts import (
-    DUE_JOBS,
+    CURRENT_JOBS,
     HERMES_VERSION,
     LAST_SYNC_NS,
     LEDGER_LOST,
@@ -106,9 +106,10 @@ def read_overview(
 
 def _overdue(facts: FactValues, now_ns: int) -> Iterator[OverdueJob]:
     last_sync_ns = facts.get(LAST_SYNC_NS) or 0
-    for job in facts.get(DUE_JOBS):
-        if now_ns - job.due_ns > MAX_LATE_WHEN_UP_NS:
-            yield OverdueJob(job=job, is_current=last_sync_ns - job.due_ns > MAX_LATE_WHEN_UP_NS)
+    for job in facts.get(CURRENT_JOBS):
+        due = job.due
+        if due is not None and now_ns - due.due_ns > MAX_LATE_WHEN_UP_NS:
+            yield OverdueJob(job=due, is_current=last_sync_ns - due.due_ns > MAX_LATE_WHEN_UP_NS)
 
 
 def pending_runs(journal: Journal, destination: str) -> int:

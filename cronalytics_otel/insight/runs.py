@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..journal import Journal
-from ..journal.queries import MAX_FOUND, RunFilter
+from ..journal.filters import RunFilter
+from ..journal.queries import MAX_FOUND
 from ..model import Outcome, Run
 
 LATEST = "latest"

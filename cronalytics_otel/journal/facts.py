@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from ..model import DueJob, Source, Watermark
+from ..model import Job, Source, Watermark
 from . import documents
 from .database import UNREADABLE_REMEDY, Connection, JournalError
 
@@ -97,13 +97,27 @@ def output_folder(job_id: str) -> Fact[FolderReadUpTo]:
     )
 
 
+# The figures.
+
+FIGURES_ZONE: Final[Fact[str]] = Fact("figures.zone", "UTC", str)
+"""The zone whose days the day tables have: an IANA name, or an offset in seconds with its sign."""
+
+FIRST_DAY_WITH_RUNS: Final[Fact[int | None]] = Fact("figures.first_day", None, _identity)
+"""The first day whose runs are all there, as days since 1970-01-01; None while no run was ever deleted."""
+
+
 # What `status` shows of the last harvest and sync.
 
 SOURCES: Final[Fact[tuple[Source, ...]]] = Fact("sources", (), _records(Source), documents.plain)
 """The host's files as the last harvest found them."""
 
-DUE_JOBS: Final[Fact[tuple[DueJob, ...]]] = Fact("jobs.due", (), _records(DueJob), documents.plain)
-"""When each job is due next, as the last harvest read it: those that are long past are overdue."""
+CURRENT_JOBS: Final[Fact[tuple[Job, ...]]] = Fact("jobs.now", (), _records(Job), documents.plain)
+"""The jobs as the last harvest read them, with their state: when each is due next, and how its last run
+ended."""
+
+GONE_JOBS: Final[Fact[Mapping[str, int]]] = Fact("jobs.gone", {}, dict)
+"""By job id, since when a job that was once in `CURRENT_JOBS` is not in jobs.json any more (epoch ns). After thirty days
+it is forgotten."""
 
 PROBLEMS: Final[Fact[tuple[str, ...]]] = Fact("problems", (), tuple)
 """What the last harvest could not read, as readable messages."""

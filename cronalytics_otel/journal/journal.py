@@ -8,6 +8,8 @@ from typing import Self
 
 from .database import Connection, Repair, open_database, open_for_reading
 from .facts import Facts
+from .figures import Figures
+from .job_runs import JobRuns
 from .jobs import Jobs
 from .observations import ObservationTable
 from .open_rows import OpenRows
@@ -31,8 +33,10 @@ class Journal:
         self.observations = ObservationTable(connection, self.facts)
         self.resources = Resources(connection)
         self.outbox = Outbox(connection, self.resources)
-        self.runs = Runs(connection, self.resources, self.outbox)
+        self.figures = Figures(connection, self.facts)
+        self.runs = Runs(connection, self.resources, self.outbox, self.figures)
         self.queries = Queries(connection)
+        self.job_runs = JobRuns(connection, self.facts, self.figures)
 
     @classmethod
     def open(cls, path: Path, *, replace_damaged: bool = True) -> Self:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..model import Mode, Outcome, Run, RunKey
+from ..model import Run, RunKey
 from . import run_rows
 from .database import Connection
+from .filters import RunFilter, run_conditions
 from .open_rows import OpenKind
 
 _SECOND_NS = 1_000_000_000
@@ -19,19 +19,6 @@ MAX_FOUND = 10
 _RUNS_PER_QUERY = 400
 """Runs in one statement: each takes two parameters, of the 999 that an old SQLite allows."""
 _COLUMNS = ", ".join(run_rows.COLUMN_NAMES)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFilter:
-    """The filter of a query for runs. None means any."""
-
-    job: str | None = None
-    """The job's id, or its name in any case."""
-    since_ns: int | None = None
-    """The earliest end."""
-    outcomes: frozenset[Outcome] | None = None
-    mode: Mode | None = None
-    limit: int | None = None
 
 
 class Totals(NamedTuple):
@@ -52,19 +39,7 @@ class Queries:
 
     def runs(self, wanted: RunFilter) -> list[Run]:
         """Return the runs that pass every part of the filter, newest end first."""
-        clauses, values = ["1"], list[object]()
-        if wanted.job is not None:
-            clauses.append("(job_id = ? OR casefold(job_name) = ?)")
-            values += [wanted.job, wanted.job.casefold()]
-        if wanted.since_ns is not None:
-            clauses.append("ended_ns >= ?")
-            values.append(wanted.since_ns)
-        if wanted.outcomes is not None:
-            clauses.append(f"outcome IN ({','.join('?' * len(wanted.outcomes))})")
-            values += sorted(wanted.outcomes)
-        if wanted.mode is not None:
-            clauses.append("mode = ?")
-            values.append(wanted.mode)
+        clauses, values = run_conditions(wanted)
         values.append(-1 if wanted.limit is None else wanted.limit)
         rows = self._connection.execute(
             f"SELECT {_COLUMNS} FROM run WHERE {' AND '.join(clauses)} "  # noqa: S608

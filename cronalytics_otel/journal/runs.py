@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from ..model import OUTPUT_ID, Resource, Run
 from . import run_rows
 from .database import Connection
+from .figures import Figures
 from .outbox import Outbox
 from .resources import Resources
 
@@ -24,16 +25,20 @@ _INSERT = (
 class Runs:
     """The table of runs. A row is never changed."""
 
-    def __init__(self, connection: Connection, resources: Resources, outbox: Outbox) -> None:
+    def __init__(
+        self, connection: Connection, resources: Resources, outbox: Outbox, figures: Figures
+    ) -> None:
         self._connection = connection
         self._resources = resources
         self._outbox = outbox
+        self._figures = figures
         self.resource_factory: Callable[[], Resource] | None = None
         """Returns the resource that runs become final with in this process. It is called when there are
         runs. Without it, their resource is unknown."""
 
     def add(self, runs: Sequence[Run], now_ns: int) -> None:
-        """Make runs final and put them in every destination's outbox; call it in `atomic()`.
+        """Make runs final, add them to the figures, and put them in every destination's outbox; call it in
+        `atomic()`.
 
         Raises `JournalError` when one of them is final already: a run becomes final once.
         """
@@ -50,6 +55,7 @@ class Runs:
                 for n, run in enumerate(runs, start=1)
             ),
         )
+        self._figures.add(last)
         self._outbox.enqueue(now_ns)
 
     def known_executions(self, execution_ids: Sequence[str]) -> set[str]:

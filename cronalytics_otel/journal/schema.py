@@ -82,15 +82,58 @@ CREATE TABLE run (               -- one row per final run; never changed
   script_ended_ns INTEGER,
   skip_reason TEXT,
   fed_by TEXT,                   -- JSON list of Feed
+  model_usage TEXT,              -- JSON list of ModelUsage, where several models had a part
   missed_count INTEGER,
-  over_budget INTEGER,
-  scheduler_down INTEGER
+  scheduler_down INTEGER,
+  over_budget INTEGER
 );
 CREATE UNIQUE INDEX run_by_execution ON run (execution_id) WHERE execution_id IS NOT NULL;
 CREATE UNIQUE INDEX run_by_session ON run (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX run_by_job ON run (job_id, started_ns);
 CREATE INDEX run_without_session ON run (job_id, started_ns) WHERE session_id IS NULL;
 CREATE INDEX run_by_end ON run (ended_ns);
+
+CREATE TABLE day_runs (          -- sums of `run` by the day of the end; figures.py computes them
+  day INTEGER NOT NULL,          -- days since 1970-01-01 on the calendar of the home's zone
+  job_id TEXT NOT NULL,
+  mode TEXT NOT NULL,            -- '' means unknown, here and in the next two
+  outcome TEXT NOT NULL,
+  trigger TEXT NOT NULL,
+  runs INTEGER NOT NULL,
+  occurrences INTEGER NOT NULL,  -- a missed run stands for several
+  timed_runs INTEGER NOT NULL,   -- with a known duration
+  duration_s REAL NOT NULL,
+  priced_runs INTEGER NOT NULL,  -- with a known cost, or certainly without any
+  cost_usd REAL NOT NULL,
+  cost_usd_squared REAL NOT NULL, -- the sum of the squares, for the spread
+  unpriced_runs INTEGER NOT NULL, -- with a cost that is unknown
+  partial_runs INTEGER NOT NULL, -- with a cost that is a lower bound
+  input_tokens INTEGER NOT NULL,
+  output_tokens INTEGER NOT NULL,
+  cache_read_tokens INTEGER NOT NULL,
+  cache_write_tokens INTEGER NOT NULL,
+  reasoning_tokens INTEGER NOT NULL,
+  PRIMARY KEY (day, job_id, mode, outcome, trigger)
+) WITHOUT ROWID;
+CREATE INDEX day_runs_by_job ON day_runs (job_id, day);
+
+CREATE TABLE day_usage (         -- sums of the models' parts in the runs, by the day of the run's end
+  day INTEGER NOT NULL,
+  job_id TEXT NOT NULL,
+  model TEXT NOT NULL,           -- '' means unknown, here and in the next two
+  provider TEXT NOT NULL,
+  cost_status TEXT NOT NULL,
+  runs INTEGER NOT NULL,         -- a run counts once for each of its models
+  api_calls INTEGER NOT NULL,
+  cost_usd REAL NOT NULL,
+  input_tokens INTEGER NOT NULL,
+  output_tokens INTEGER NOT NULL,
+  cache_read_tokens INTEGER NOT NULL,
+  cache_write_tokens INTEGER NOT NULL,
+  reasoning_tokens INTEGER NOT NULL,
+  PRIMARY KEY (day, job_id, model, provider, cost_status)
+) WITHOUT ROWID;
+CREATE INDEX day_usage_by_job ON day_usage (job_id, day);
 
 CREATE TABLE observation (       -- what hooks saw of the calls of a run
   id INTEGER PRIMARY KEY,
@@ -157,7 +200,7 @@ def is_of_development(connection: sqlite3.Connection) -> bool:
         name
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     }
-    if "migration" not in names or "resource" in names:
+    if "migration" not in names or "day_runs" in names:
         return False
     return _is_applied(connection, m0001_first.__name__)
 

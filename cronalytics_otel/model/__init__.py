@@ -5,14 +5,15 @@ Units: `*_ns` is epoch nanoseconds, `*_s` seconds, `*_usd` US dollars. `None` me
 
 from __future__ import annotations
 
+from .budget import Budget, Budgets
 from .conversation import Conversation, Message, ToolCall
+from .figures import Amounts, ModelAmounts
 from .host_records import (
     OPEN,
     TERMINAL,
     Execution,
     FedOutput,
     LastMessage,
-    ModelUsage,
     Output,
     OutputFile,
     OutputStatus,
@@ -38,16 +39,19 @@ from .run import (
 )
 from .source import Source, SourceName
 from .span import Span, SpanEvent, SpanKind, SpanLink
-from .usage import CostStatus, Usage, known_cost_usd
+from .usage import CostStatus, ModelUsage, Usage, known_cost_usd
 
 __all__ = [
     "FAILED_OUTCOMES",
     "OPEN",
     "OUTPUT_ID",
     "TERMINAL",
+    "Amounts",
     "ApiError",
     "Approval",
     "AttributeValue",
+    "Budget",
+    "Budgets",
     "Conversation",
     "CostStatus",
     "DeliveryOutcome",
@@ -59,6 +63,7 @@ __all__ = [
     "LastMessage",
     "Message",
     "Mode",
+    "ModelAmounts",
     "ModelCall",
     "ModelUsage",
     "Observation",

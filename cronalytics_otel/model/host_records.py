@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .run import OUTPUT_ID, DeliveryOutcome
 from .times import wall_clock_ns
-from .usage import CostStatus, Usage
+from .usage import ModelUsage
 
 TERMINAL = frozenset({"completed", "failed", "unknown"})
 OPEN = frozenset({"claimed", "running"})
@@ -66,22 +66,6 @@ class Execution:
     @property
     def began_ns(self) -> int:
         return self.started_ns if self.started_ns is not None else self.claimed_ns
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelUsage:
-    """The tokens and cost of one session, or of one auxiliary use of a model.
-
-    `cost_usd` is None where the host knows no price, `cost_status` where it made no call.
-    """
-
-    model: str | None
-    provider: str | None
-    usage: Usage
-    api_calls: int | None
-    """None where the host does not count them."""
-    cost_usd: float | None
-    cost_status: CostStatus | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

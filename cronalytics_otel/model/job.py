@@ -38,12 +38,15 @@ class Job:
     mode: Mode
     schedule: Schedule | None
     skills: tuple[str, ...] = ()
+    model: str | None = None
+    """The model that its owner asked for; None for the host's default."""
+    provider: str | None = None
+    prompt_hash: str | None = None
+    """What tells one prompt from another without its text; None without a prompt."""
     deliver: str | None = None
     """jobs.json `deliver`: `local`, or platforms with an optional chat; `origin` for a job that was
     made on no platform."""
     has_script: bool = False
-    model: str | None = None
-    """The model that the job asks for; None for Hermes's own default."""
     context_from: tuple[str, ...] = ()
     """Ids of the jobs whose newest output the agent is given."""
     enabled: bool = True
@@ -58,6 +61,20 @@ class Job:
     last_delivery_error: str | None = None
     runs_left: int | None = None
     """Of a job that ends after a number of runs (host `repeat`)."""
+
+    @property
+    def is_one_shot(self) -> bool:
+        return self.schedule is not None and self.schedule.kind is ScheduleKind.ONCE
+
+    @property
+    def due(self) -> DueJob | None:
+        """When it is due next; None for a job that is not enabled or that does not recur.
+
+        A one-shot stays due for its time while it runs, so that time proves nothing.
+        """
+        if self.next_run_ns is None or not self.enabled or self.is_one_shot:
+            return None
+        return DueJob(job_id=self.job_id, job_name=self.name, due_ns=self.next_run_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from .job import Mode, ScheduleKind
-from .usage import CostStatus, Usage, known_cost_usd
+from .usage import CostStatus, ModelUsage, Usage, known_cost_usd
 
 
 class Outcome(StrEnum):
@@ -140,6 +140,9 @@ class Run:
     usage: Usage | None = None
     cost_usd: float | None = None
     cost_status: CostStatus | None = None
+    model_usage: tuple[ModelUsage, ...] = ()
+    """What each model, provider and cost status had a part in. Empty where the totals say all of it; see
+    `usage_by_model`."""
     api_calls: int | None = None
     tool_calls: int | None = None
     subagents: int | None = None
@@ -157,10 +160,10 @@ class Run:
     """The outputs of other jobs that the run was given."""
     missed_count: int | None = None
     """For a missed run: how many times in a row the job should have run."""
-    over_budget: bool | None = None
-    """Whether it cost more than the budget for one run of its job; None without such a budget."""
     scheduler_down: bool | None = None
     """For a missed run: whether the scheduler started nothing at all in that time."""
+    over_budget: bool | None = None
+    """Whether it cost more than the budget of a run. None without a budget, or where the cost is not known."""
 
     @property
     def run_id(self) -> str:
@@ -232,6 +235,21 @@ class Run:
             or self.outcome in (Outcome.SKIPPED, Outcome.MISSED)
             or self.api_calls == 0
         )
+
+    @property
+    def usage_by_model(self) -> tuple[ModelUsage, ...]:
+        """Each model's part in the run; empty where no usage is known."""
+        if self.model_usage or self.usage is None:
+            return self.model_usage
+        whole = ModelUsage(
+            model=self.model,
+            provider=self.provider,
+            usage=self.usage,
+            api_calls=self.api_calls,
+            cost_usd=self.cost_usd,
+            cost_status=self.cost_status,
+        )
+        return (whole,)
 
     @property
     def known_cost_usd(self) -> float | None:

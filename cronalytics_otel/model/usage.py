@@ -53,3 +53,24 @@ class Usage:
             cache_write_tokens=sum(u.cache_write_tokens for u in usages),
             reasoning_tokens=sum(u.reasoning_tokens for u in usages),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelUsage:
+    """The tokens and cost of one use of a model: by a session, by an auxiliary call, or by a whole run.
+
+    `cost_usd` is None where the host knows no price, `cost_status` where it made no call.
+    """
+
+    model: str | None
+    provider: str | None
+    usage: Usage
+    api_calls: int | None
+    """None where the host does not count them."""
+    cost_usd: float | None
+    cost_status: CostStatus | None
+
+    @property
+    def known_cost_usd(self) -> float | None:
+        """The cost, or the known part of it; None if nobody wrote it down."""
+        return known_cost_usd(self.cost_usd, self.cost_status)

@@ -393,6 +393,7 @@ def test_json_has_every_fact_with_null_for_unknown(cli: Cli) -> None:
             "total_tokens": 12345,
             "cost_usd": 0.0432,
             "cost_status": "estimated",
+            "model_usage": [],
             "api_calls": 3,
             "tool_calls": 2,
             "subagents": 0,
@@ -405,8 +406,8 @@ def test_json_has_every_fact_with_null_for_unknown(cli: Cli) -> None:
             "skip_reason": None,
             "fed_by": [],
             "missed_count": None,
-            "over_budget": None,
             "scheduler_down": None,
+            "over_budget": None,
         }
     ]
     assert script[0].keys() == first[0].keys()

@@ -18,7 +18,7 @@ from cronalytics_otel.host.home import Home
 from cronalytics_otel.host.ledger import ExecutionColumns
 from cronalytics_otel.host.session_rows import SessionColumns
 from cronalytics_otel.journal import Journal, OpenKind
-from cronalytics_otel.journal.queries import RunFilter
+from cronalytics_otel.journal.filters import RunFilter
 from cronalytics_otel.model import (
     CostStatus,
     DeliveryOutcome,

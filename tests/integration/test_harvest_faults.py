@@ -15,7 +15,7 @@ from cronalytics_otel.harvest import readiness as waiting
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.host.state_db import StateReader
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.queries import RunFilter
+from cronalytics_otel.journal.filters import RunFilter
 from cronalytics_otel.model import Outcome, Run
 from cronalytics_otel.model.times import Zone
 from tests.support.home_facts import Row

@@ -21,7 +21,7 @@ from cronalytics_otel.harvest import readiness as waiting
 from cronalytics_otel.harvest.job_history import JobsSnapshot
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.queries import RunFilter
+from cronalytics_otel.journal.filters import RunFilter
 from cronalytics_otel.model import Outcome, Run
 from cronalytics_otel.model.times import Zone
 from tests.support.homes import BuiltRun, HomeBuilder, Stage, Subagent, epoch_ns

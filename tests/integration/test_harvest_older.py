@@ -14,7 +14,7 @@ from cronalytics_otel.domain.outcome import ANSWER_FOR_ERROR
 from cronalytics_otel.harvest import HarvestReport, harvest
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.queries import RunFilter
+from cronalytics_otel.journal.filters import RunFilter
 from cronalytics_otel.model import DeliveryOutcome, Outcome, OutcomeSource, Run
 from cronalytics_otel.model.times import Zone
 from tests.support.homes import HomeBuilder, epoch_ns

@@ -15,7 +15,7 @@ from cronalytics_otel.host.capabilities import SINCE_0_18, Capabilities
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.host.outputs import Outputs
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.queries import RunFilter
+from cronalytics_otel.journal.filters import RunFilter
 from cronalytics_otel.model import (
     DeliveryOutcome,
     Mode,

@@ -15,7 +15,7 @@ import pytest
 from cronalytics_otel.harvest import harvest
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.facts import DUE_JOBS, SOURCES
+from cronalytics_otel.journal.facts import CURRENT_JOBS, GONE_JOBS, SOURCES
 from cronalytics_otel.model import Source
 from cronalytics_otel.model.times import Zone
 from tests.support.homes import HomeBuilder
@@ -42,7 +42,7 @@ class Place:
         return {source.name: source for source in self.journal.facts.get(SOURCES)}
 
     def due(self) -> list[str]:
-        return [job.job_name for job in self.journal.facts.get(DUE_JOBS)]
+        return [job.name for job in self.journal.facts.get(CURRENT_JOBS) if job.due is not None]
 
 
 @pytest.fixture
@@ -134,3 +134,18 @@ def test_what_is_known_of_due_jobs_stays_while_the_definitions_cannot_be_read(pl
     assert faulty.fault is not None
     assert "is no valid JSON" in faulty.fault
     assert place.due() == ["digest"]
+
+
+def test_a_job_is_gone_since_the_harvest_that_did_not_find_it_until_it_is_back(
+    place: Place,
+) -> None:
+    place.harvest()
+    text = place.home.jobs.read_text()
+    place.home.jobs.write_text('{"jobs": []}')
+    place.harvest()
+    gone = place.journal.facts.get(GONE_JOBS)
+    place.home.jobs.write_text(text)
+    place.harvest()
+
+    assert gone == {place.job_id: NOW_NS}
+    assert place.journal.facts.get(GONE_JOBS) == {}

@@ -17,7 +17,7 @@ from cronalytics_otel.harvest.job_history import JobsSnapshot
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import OVERDUE_SEEN
-from cronalytics_otel.journal.queries import RunFilter
+from cronalytics_otel.journal.filters import RunFilter
 from cronalytics_otel.model import Outcome, Run, Span, Trigger
 from cronalytics_otel.model.times import Zone
 from cronalytics_otel.telemetry import ids

@@ -104,7 +104,7 @@ def fill(home: Home, *runs: Run, facts: Mapping[Fact[Any], object] = MappingProx
         for fact, value in facts.items():
             journal.facts.set(fact, value)
         journal.runs.add(runs, NOW_NS)
-        record_sources(home, journal, UTC)
+        record_sources(home, journal, UTC, now_ns=NOW_NS)
 
 
 # Runs, newest first, one of each kind that looks different.

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
+from cronalytics_otel.journal.filters import RunFilter
 from cronalytics_otel.journal.outbox import DestinationStatus
-from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.model import Run
 from cronalytics_otel.telemetry import ids
 from tests.support.collector import SpanDict

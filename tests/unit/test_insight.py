@@ -20,9 +20,9 @@ from cronalytics_otel.insight.runs import (
     totals_of,
 )
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.facts import DUE_JOBS, LAST_SYNC_NS, PROBLEMS, SOURCES
-from cronalytics_otel.journal.queries import RunFilter
-from cronalytics_otel.model import DueJob, Run, Source
+from cronalytics_otel.journal.facts import CURRENT_JOBS, LAST_SYNC_NS, PROBLEMS, SOURCES
+from cronalytics_otel.journal.filters import RunFilter
+from cronalytics_otel.model import Job, Mode, Run, Schedule, ScheduleKind, Source
 from tests.support.cli import DIGEST, HOUR, LOST, MINUTE, NO_KEY, NOW_NS, OLD_HOST, RUNS, SCRIPT
 
 
@@ -110,8 +110,14 @@ def test_neighbours_are_the_runs_of_the_job_before_and_after(journal: Journal) -
     assert neighbours(journal, LOST).following == DIGEST
 
 
-def job_due(age_ns: int) -> DueJob:
-    return DueJob(job_id="j", job_name="backup", due_ns=NOW_NS - age_ns)
+def job_due(age_ns: int) -> Job:
+    return Job(
+        job_id="j",
+        name="backup",
+        mode=Mode.AGENT,
+        schedule=Schedule(kind=ScheduleKind.CRON, expression="0 * * * *", cron="0 * * * *"),
+        next_run_ns=NOW_NS - age_ns,
+    )
 
 
 @pytest.mark.parametrize(
@@ -120,7 +126,7 @@ def job_due(age_ns: int) -> DueJob:
 def test_a_job_is_overdue_when_a_scheduler_at_work_would_have_started_it(
     journal: Journal, age_ns: int, overdue: bool
 ) -> None:
-    journal.facts.set(DUE_JOBS, (job_due(age_ns),))
+    journal.facts.set(CURRENT_JOBS, (job_due(age_ns),))
 
     assert bool(read_overview(journal, now_ns=NOW_NS).overdue) is overdue
 
@@ -132,7 +138,7 @@ def test_a_job_is_overdue_when_a_scheduler_at_work_would_have_started_it(
 def test_an_overdue_job_is_current_if_a_sync_has_read_it_since(
     journal: Journal, last_sync_ns: int | None, is_current: bool
 ) -> None:
-    journal.facts.set(DUE_JOBS, (job_due(HOUR),))
+    journal.facts.set(CURRENT_JOBS, (job_due(HOUR),))
     journal.facts.set(LAST_SYNC_NS, last_sync_ns)
 
     (overdue,) = read_overview(journal, now_ns=NOW_NS).overdue

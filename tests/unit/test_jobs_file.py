@@ -74,13 +74,30 @@ def test_a_record_of_the_host_becomes_a_job() -> None:
     )  # fmt: skip
     assert job == Job(
         job_id="abc", name="digest", mode=Mode.AGENT, skills=("news", "mail"),
-        deliver="telegram:7", has_script=True, model="small", created_ns=NINE_NS, next_run_ns=NINE_NS,
+        model="small", provider="acme", deliver="telegram:7", has_script=True, created_ns=NINE_NS, next_run_ns=NINE_NS,
         last_run_ns=NINE_NS, last_status="error", last_error="boom",
         last_delivery_error="no chat",
         schedule=Schedule(
             kind=ScheduleKind.INTERVAL, expression="every 30m", interval_s=1800.0
         ),
     )  # fmt: skip
+
+
+def test_a_prompt_is_known_by_a_hash_and_its_text_is_kept_nowhere() -> None:
+    job = one(prompt="Ask Ann about the offer")
+
+    assert job.prompt_hash == one(prompt="Ask Ann about the offer").prompt_hash
+    assert job.prompt_hash != one(prompt="Ask Ann about the offers").prompt_hash
+    assert "Ann" not in repr(job)
+    assert [one(prompt=empty).prompt_hash for empty in (None, "", "  ", 7)] == [None] * 4
+    assert one(prompt="half a pair \ud800").prompt_hash
+
+
+def test_a_job_without_a_model_of_its_own_runs_with_the_host_s() -> None:
+    """The snapshots are what the default was when the job was made: nobody asked for them."""
+    job = one(model=None, provider=" ", model_snapshot="large", provider_snapshot="acme")
+
+    assert (job.model, job.provider) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from cronalytics_otel.journal import Journal, JournalError, OpenKind
 from cronalytics_otel.journal.facts import Fact
-from cronalytics_otel.journal.queries import RunFilter
+from cronalytics_otel.journal.filters import RunFilter
 from cronalytics_otel.model import Job, Mode, Run, Schedule, ScheduleKind
 from tests.support.cli import DIGEST
 

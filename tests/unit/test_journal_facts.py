@@ -10,8 +10,11 @@ import pytest
 
 from cronalytics_otel.journal import Journal, JournalError, facts
 from cronalytics_otel.journal.facts import (
-    DUE_JOBS,
+    CURRENT_JOBS,
+    FIGURES_ZONE,
     FINGERPRINTS,
+    FIRST_DAY_WITH_RUNS,
+    GONE_JOBS,
     HERMES_VERSION,
     LAST_SYNC_NS,
     LEDGER_FIRST_NS,
@@ -28,7 +31,7 @@ from cronalytics_otel.journal.facts import (
     OverdueRow,
     output_folder,
 )
-from cronalytics_otel.model import DueJob, Source, Watermark
+from cronalytics_otel.model import Job, Mode, Source, Watermark
 
 VALUES: list[tuple[Fact[Any], Any]] = [
     (LEDGER_WATERMARK, Watermark(7, "e7")),
@@ -39,6 +42,8 @@ VALUES: list[tuple[Fact[Any], Any]] = [
     (OLD_OUTPUTS_READ, True),
     (OVERDUE_SEEN, {"a1": (OverdueRow(1, 2, None, None), OverdueRow(3, 4, 5, 0))}),
     (OBSERVATIONS_LOST, 2),
+    (FIGURES_ZONE, "Europe/Berlin"),
+    (FIRST_DAY_WITH_RUNS, 20_000),
     (output_folder("é job"), FolderReadUpTo(0, 12)),
     (
         SOURCES,
@@ -47,7 +52,11 @@ VALUES: list[tuple[Fact[Any], Any]] = [
             Source(name="ledger", path="/h", exists=False, fault="locked", changed_ns=None),
         ),
     ),
-    (DUE_JOBS, (DueJob(job_id="a1", job_name="digest", due_ns=5),)),
+    (
+        CURRENT_JOBS,
+        (Job(job_id="a1", name="digest", mode=Mode.AGENT, schedule=None, next_run_ns=5),),
+    ),
+    (GONE_JOBS, {"a1": 5}),
     (PROBLEMS, ("one", "two\nlines")),
     (LAST_SYNC_NS, 5),
     (HERMES_VERSION, "0.19.0"),

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cronalytics_otel.journal import Journal, JournalError
+from cronalytics_otel.journal.filters import RunFilter
 from cronalytics_otel.journal.jobs import definition_from_json, definition_to_json
-from cronalytics_otel.journal.queries import RunFilter
 from cronalytics_otel.journal.run_rows import COLUMN_NAMES, run_from_row, run_to_row
 from cronalytics_otel.model import Job, Mode, Run, Schedule, ScheduleKind, Usage
 from tests.strategies import names, runs, texts
@@ -119,7 +119,7 @@ def test_a_definition_is_the_same_after_its_json(job: Job) -> None:
 @given(job=jobs)
 def test_keys_of_another_version_are_passed_over(job: Job) -> None:
     record = json.loads(definition_to_json(job))
-    record |= {"colour": "red", "provider": None}
+    record |= {"colour": "blue", "size": None, "enabled": True}
     if "schedule" in record:
         record["schedule"]["surprise"] = 1
     assert definition_from_json(json.dumps(record)) == job

@@ -15,15 +15,16 @@ import time_machine
 
 from cronalytics_otel.journal import Journal, JournalError, OpenKind, move_aside, schema
 from cronalytics_otel.journal.facts import Fact
-from cronalytics_otel.journal.queries import RunFilter
+from cronalytics_otel.journal.figures import Dimension
+from cronalytics_otel.journal.filters import RunFilter
 from cronalytics_otel.journal.schema import m0001_first, migrate
 from cronalytics_otel.model import Outcome
-from tests.support.cli import DIGEST
+from tests.support.cli import DAY, DIGEST, HOUR, NOW_NS
 
 PAGE = 4096
 A_FACT = Fact("a", "", str)
 TABLES = {
-    "destination", "due", "fact", "job", "migration", "observation", "open_row", "outbox", "refused",
+    "day_runs", "day_usage", "destination", "due", "fact", "job", "migration", "observation", "open_row", "outbox", "refused",
     "resource", "run",
 }  # fmt: skip
 
@@ -378,8 +379,6 @@ HOT: dict[str, tuple[Callable[[Journal], object], set[str]]] = {
     "a receipt": (
         lambda j: j.outbox.accepted(1, j.outbox.take(1, 1, fresh_since_ns=0), 0),
         {KEY, "INTEGER PRIMARY KEY"}),
-    "what is new for the outbox": (
-        lambda j: j.runs.add([replace(DIGEST, ended_ns=5)], 0), {"INTEGER PRIMARY KEY"}),
     "the newest runs": (lambda j: j.queries.runs(RunFilter(limit=9)), {"run_by_end"}),
     "the newest runs of a kind": (
         lambda j: j.queries.runs(
@@ -402,6 +401,32 @@ def test_a_hot_query_goes_by_its_index(journal: Journal, name: str) -> None:
     assert [step for step in scans if step.split()[1] not in ("d", "destination")] == []
     if name != "a run by its id":  # at most ten rows of two indexes, each once
         assert "TEMP B-TREE" not in whole
+
+
+def test_new_runs_go_to_the_outbox_and_to_the_figures_without_a_look_at_others(
+    journal: Journal,
+) -> None:
+    plan = plan_of(journal, lambda j: j.runs.add([replace(DIGEST, ended_ns=5)], 0))
+
+    assert plan.count("SEARCH run USING INTEGER PRIMARY KEY (rowid>?)") >= 3
+    assert not any(step.startswith("SCAN run") for step in plan)
+
+
+def test_sums_of_a_month_read_its_days_and_the_runs_of_its_edges(journal: Journal) -> None:
+    month = RunFilter(since_ns=NOW_NS - 30 * DAY - HOUR, until_ns=NOW_NS)
+    plan = plan_of(journal, lambda j: j.figures.runs(month, by=[Dimension.JOB]))
+
+    assert "SEARCH day_runs USING PRIMARY KEY (day>? AND day<?)" in plan
+    of_runs = {step for step in plan if step.split()[1:2] == ["run"]}
+    assert of_runs == {"SEARCH run USING INDEX run_by_end (ended_ns>? AND ended_ns<?)"}
+    assert not any(step.startswith("SCAN day") for step in plan)
+
+
+def test_sums_of_one_job_read_the_days_of_that_job_alone(journal: Journal) -> None:
+    month = RunFilter(since_ns=NOW_NS - 30 * DAY, until_ns=NOW_NS, jobs=frozenset({"a"}))
+    plan = plan_of(journal, lambda j: j.figures.runs(month))
+
+    assert any("day_runs USING INDEX day_runs_by_job" in step for step in plan)
 
 
 def test_the_runs_before_a_batch_of_runs_are_found_by_their_job(journal: Journal) -> None:

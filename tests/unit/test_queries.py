@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cronalytics_otel.journal import Journal, OpenKind
-from cronalytics_otel.journal.queries import RunFilter
+from cronalytics_otel.journal.filters import RunFilter
 from cronalytics_otel.model import Feed, Mode, Outcome, Run, RunKey
 from tests.support.cli import (
     DAY,

@@ -11,7 +11,7 @@ from .. import arguments
 from ..errors import ExitStatus
 
 if TYPE_CHECKING:
-    from ...journal.queries import RunFilter
+    from ...journal.filters import RunFilter
     from ..context import Context
 
 NAME: Final = "runs"
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
 
 
 def _wanted(args: argparse.Namespace, now_ns: int) -> RunFilter:
-    from ...journal.queries import RunFilter
+    from ...journal.filters import RunFilter
 
     names: list[str] | None = args.outcome
     outcomes: set[Outcome] = set()

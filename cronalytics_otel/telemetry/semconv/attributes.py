@@ -239,7 +239,7 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_RUN_TURN_LIMIT_REACHED, ValueType.BOOLEAN, "", "Whether the agent had no turn left, and was asked for its summary; the run is a success all the same. Absent when there are no messages to tell.", "the host's request among the messages"),
     _row(HERMES_CRON_RUN_SILENT, ValueType.BOOLEAN, "", "It answered, and asked not to be delivered.", "the last message"),
     _row(HERMES_CRON_RUN_SKIP_REASON, _STRING, "", 'Which no the gate gave: `{"wakeAgent": false}`, or nothing printed at all. The host keeps nothing else that a gate prints. Absent when the output file is gone.', "output file", values=SkipReason),
-    _row(HERMES_CRON_RUN_OVER_BUDGET, ValueType.BOOLEAN, "", "Whether it cost more than the budget for one run of its job. Absent without such a budget, or where the cost is unknown.", "the cost, configuration"),
+    _row(HERMES_CRON_RUN_OVER_BUDGET, ValueType.BOOLEAN, "", "Whether it cost more than the budget of a run. Absent without a budget, or where the cost is not known.", "the cost, configuration"),
     _row(HERMES_CRON_RUN_MISSED_SINCE, _STRING, "", "The first time that was missed, ISO 8601 in UTC; the span stands at the last.", "the schedule", _MISSED),
     _row(HERMES_CRON_RUN_MISSED_COUNT, _INT, "{run}", "How many runs one outage cost this job.", "the schedule", _MISSED),
     _row(HERMES_CRON_RUN_SCHEDULER_DOWN, ValueType.BOOLEAN, "", "Whether the scheduler started no job at all in that time.", "ledger `claimed_at`, `source`", _MISSED),

@@ -1,0 +1,374 @@
+"""Sums over runs, by day and by the runs themselves: the answers to how many, how long and how much.
+
+The two day tables hold what the runs of each day took together. They follow from the table of runs, in
+the transaction that makes a run final, and may be rebuilt at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from enum import StrEnum
+from typing import Any, Final, NamedTuple, TypeAlias
+from zoneinfo import ZoneInfo
+
+from ..model import Amounts, CostStatus, Mode, ModelAmounts, Outcome, Usage
+from ..model.figures import AMOUNT_NAMES
+from ..model.run import OUTPUT_ID
+from ..model.times import NS, Zone, ns_of, to_datetime
+from .database import Connection
+from .facts import FIGURES_ZONE, FIRST_DAY_WITH_RUNS, Facts
+from .filters import Conditions, RunFilter, conditions, job_conditions, run_conditions
+
+Key: TypeAlias = tuple[Any, ...]
+"""The values of the dimensions of a group, in the order in which they were asked for. The day is a
+number of days since 1970-01-01; '' stands for an unknown text."""
+
+
+class Dimension(StrEnum):
+    """What sums can be grouped by."""
+
+    DAY = "day"
+    JOB = "job_id"
+    MODE = "mode"
+    """Of runs only."""
+    OUTCOME = "outcome"
+    """Of runs only."""
+    TRIGGER = "trigger"
+    """Of runs only."""
+    MODEL = "model"
+    """Of usage only, as the next two."""
+    PROVIDER = "provider"
+    COST_STATUS = "cost_status"
+
+
+_USAGE_NAMES: Final = tuple(field.name for field in fields(Usage))
+_MODEL_NAMES: Final = ("runs", "api_calls", "cost_usd")
+
+_HAS_RUN: Final = f"outcome <> '{Outcome.MISSED}'"
+_LEFT_OUTPUT_ONLY: Final = (
+    f"(session_id IS NULL AND substr(execution_id, 1, {len(OUTPUT_ID)}) IS '{OUTPUT_ID}')"
+)
+_KNOWN_COST: Final = f"CASE WHEN cost_status IS '{CostStatus.UNKNOWN}' THEN NULL ELSE cost_usd END"
+_CALLED_NO_MODEL: Final = (
+    f"(mode IS '{Mode.SCRIPT}' OR outcome IN ('{Outcome.SKIPPED}', '{Outcome.MISSED}')"
+    " OR api_calls IS 0)"
+)
+_COST_IS_UNKNOWN: Final = (
+    f"({_KNOWN_COST} IS NULL AND (coalesce(cost_status, '') IN ('{CostStatus.UNKNOWN}',"
+    f" '{CostStatus.PARTIAL}')"
+    f" OR (cost_status IS NOT '{CostStatus.INCLUDED}' AND NOT {_CALLED_NO_MODEL})))"
+)
+_AMOUNTS: Final = {
+    "runs": "1",
+    "occurrences": "coalesce(missed_count, 1)",
+    "timed_runs": f"{_HAS_RUN} AND NOT {_LEFT_OUTPUT_ONLY}",
+    "duration_s": f"CASE WHEN {_HAS_RUN} AND NOT {_LEFT_OUTPUT_ONLY}"
+    " THEN (ended_ns - started_ns) / 1e9 ELSE 0.0 END",
+    "priced_runs": f"{_HAS_RUN} AND NOT {_COST_IS_UNKNOWN}",
+    "cost_usd": f"coalesce({_KNOWN_COST}, 0.0)",
+    "cost_usd_squared": f"coalesce(({_KNOWN_COST}) * ({_KNOWN_COST}), 0.0)",
+    "unpriced_runs": f"{_HAS_RUN} AND {_COST_IS_UNKNOWN}",
+    "partial_runs": f"{_HAS_RUN} AND cost_status IS '{CostStatus.PARTIAL}' AND cost_usd IS NOT NULL",
+    **{name: f"coalesce({name}, 0)" for name in _USAGE_NAMES},
+}
+"""Each number of a row of `day_runs` as an expression on a row of `run`. The same rules are properties of
+`Run`; a test holds the two equal."""
+
+_RUN_DIMENSIONS: Final = {
+    Dimension.DAY: "local_day(ended_ns)",
+    Dimension.JOB: "job_id",
+    Dimension.MODE: "coalesce(mode, '')",
+    Dimension.OUTCOME: "outcome",
+    Dimension.TRIGGER: "coalesce(trigger, '')",
+}
+_USAGE_DIMENSIONS: Final = {
+    Dimension.DAY: "day",
+    Dimension.JOB: "job_id",
+    Dimension.MODEL: "model",
+    Dimension.PROVIDER: "provider",
+    Dimension.COST_STATUS: "cost_status",
+}
+
+
+class _Table(NamedTuple):
+    """A day table, and how its rows follow from the runs."""
+
+    name: str
+    dimensions: dict[Dimension, str]
+    """By dimension, its expression on a row of the source."""
+    sums: dict[str, str]
+    """By column, the expression of the number that is summed."""
+    source: Callable[[str], str]
+    """Returns the FROM clause for the runs that a condition holds for. The parameters of the condition
+    occur `repeats` times."""
+    repeats: int
+
+
+def _usage_source(where: str) -> str:
+    """Return each model's part in the runs as rows: from the run where it had one model alone, else from
+    the list of parts."""
+    tokens = ", ".join(
+        f"coalesce(json_extract(value, '$.usage.{name}'), 0) AS {name}" for name in _USAGE_NAMES
+    )
+    return (
+        "(SELECT local_day(ended_ns) AS day, job_id, coalesce(model, '') AS model, "  # noqa: S608
+        "coalesce(provider, '') AS provider, coalesce(cost_status, '') AS cost_status, "
+        f"coalesce(api_calls, 0) AS api_calls, coalesce({_KNOWN_COST}, 0.0) AS cost_usd, "
+        f"{', '.join(_USAGE_NAMES)} FROM run "
+        f"WHERE {where} AND model_usage IS NULL AND input_tokens IS NOT NULL "
+        "UNION ALL SELECT local_day(ended_ns), job_id, coalesce(json_extract(value, '$.model'), ''), "
+        "coalesce(json_extract(value, '$.provider'), ''), "
+        "coalesce(json_extract(value, '$.cost_status'), ''), "
+        "coalesce(json_extract(value, '$.api_calls'), 0), "
+        f"CASE WHEN json_extract(value, '$.cost_status') IS '{CostStatus.UNKNOWN}' THEN 0.0 "
+        f"ELSE coalesce(json_extract(value, '$.cost_usd'), 0.0) END, {tokens} "
+        f"FROM run, json_each(model_usage) WHERE {where} AND model_usage IS NOT NULL)"
+    )
+
+
+_RUNS: Final = _Table(
+    "day_runs", _RUN_DIMENSIONS, _AMOUNTS, lambda where: f"run WHERE {where}", repeats=1
+)
+_USAGE: Final = _Table(
+    "day_usage",
+    _USAGE_DIMENSIONS,
+    {"runs": "1", **{name: name for name in (*_MODEL_NAMES[1:], *_USAGE_NAMES)}},
+    _usage_source,
+    repeats=2,
+)
+
+
+class Figures:
+    """The sums. A window is half open: a run belongs to it by its end."""
+
+    def __init__(self, connection: Connection, facts: Facts) -> None:
+        self._connection = connection
+        self._facts = facts
+        self._zone_name: str | None = None
+        self._zone: tzinfo = UTC
+
+    # Keeping the day tables.
+
+    def add(self, after_id: int) -> None:
+        """Add the runs with a greater id to the day tables; call it in the transaction that adds them."""
+        self._use_stored_zone()
+        for table in (_RUNS, _USAGE):
+            self._fold(table, "run.id > ?", [after_id])
+
+    def use_zone(self, zone: Zone, now_ns: int) -> None:
+        """Use the home's zone for the days. Another zone than before rebuilds the day tables."""
+        name = _zone_text(zone, now_ns)
+        if name != self._facts.get(FIGURES_ZONE):
+            with self._connection.atomic():
+                self._facts.set(FIGURES_ZONE, name)
+                self.rebuild()
+
+    def rebuild(self) -> None:
+        """Compute the day tables anew. Days whose runs were deleted stay as they are."""
+        self._use_stored_zone()
+        first_day = self._facts.get(FIRST_DAY_WITH_RUNS)
+        with self._connection.atomic():
+            for table in (_RUNS, _USAGE):
+                self._connection.execute(
+                    f"DELETE FROM {table.name} WHERE day >= coalesce(?, day)",  # noqa: S608
+                    (first_day,),
+                )
+                self._fold(table, "local_day(ended_ns) >= coalesce(?, -1e9)", [first_day])
+
+    def _fold(self, table: _Table, where: str, values: Sequence[object]) -> None:
+        columns = (*table.dimensions, *table.sums)
+        self._connection.execute(
+            f"INSERT INTO {table.name} ({', '.join(columns)}) "  # noqa: S608 - our own names
+            f"SELECT {', '.join(table.dimensions.values())}, "
+            f"{', '.join(f'sum({expression})' for expression in table.sums.values())} "
+            f"FROM {table.source(where)} "
+            f"GROUP BY {', '.join(str(n + 1) for n in range(len(table.dimensions)))} "
+            f"ON CONFLICT ({', '.join(table.dimensions)}) DO UPDATE SET "
+            f"{', '.join(f'{name} = {name} + excluded.{name}' for name in table.sums)}",
+            [*values] * table.repeats,
+        )
+
+    # Days.
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone of the home's calendar."""
+        self._use_stored_zone()
+        return self._zone
+
+    def day_of(self, at_ns: int) -> int:
+        """Return the day of a time on the home's calendar, as days since 1970-01-01."""
+        return to_datetime(at_ns, self.zone).date().toordinal() - _EPOCH_DAY
+
+    def midnight_ns(self, day: int, *, fold: int = 0) -> int:
+        """Return when a day begins; the later time of two (`fold` 1) where the clocks go back over it."""
+        midnight = datetime.combine(
+            date.fromordinal(day + _EPOCH_DAY), time(fold=fold), tzinfo=self.zone
+        )
+        return ns_of(midnight.astimezone(UTC))
+
+    def _use_stored_zone(self) -> None:
+        name = self._facts.get(FIGURES_ZONE)
+        if name == self._zone_name:
+            return
+        self._zone_name = name
+        self._zone = _zone_of(name)
+        self._connection.create_function("local_day", 1, _local_day(self._zone), deterministic=True)
+
+    # Questions.
+
+    def runs(self, wanted: RunFilter, *, by: Sequence[Dimension] = ()) -> dict[Key, Amounts]:
+        """Return what the runs that match took, by group; no group for none."""
+        found = self._sums(
+            _RUNS, wanted, by, from_runs=wanted.needs_runs, day_conditions=conditions(wanted)
+        )
+        numbers = len(AMOUNT_NAMES)
+        return {
+            key: Amounts(
+                usage=Usage(**dict(zip(_USAGE_NAMES, sums[numbers:], strict=True))),
+                **dict(zip(AMOUNT_NAMES, sums[:numbers], strict=True)),
+            )
+            for key, sums in found
+        }
+
+    def usage(self, wanted: RunFilter, *, by: Sequence[Dimension] = ()) -> dict[Key, ModelAmounts]:
+        """Return what the models took in the runs that match, by group; no group for none."""
+        found = self._sums(
+            _USAGE,
+            wanted,
+            by,
+            from_runs=wanted.needs_runs or wanted.asks_how_it_ran,
+            day_conditions=job_conditions(wanted),
+        )
+        numbers = len(_MODEL_NAMES)
+        return {
+            key: ModelAmounts(
+                usage=Usage(**dict(zip(_USAGE_NAMES, sums[numbers:], strict=True))),
+                **dict(zip(_MODEL_NAMES, sums[:numbers], strict=True)),
+            )
+            for key, sums in found
+        }
+
+    def _sums(
+        self,
+        table: _Table,
+        wanted: RunFilter,
+        by: Sequence[Dimension],
+        *,
+        from_runs: bool,
+        day_conditions: Conditions,
+    ) -> list[tuple[Key, Key]]:
+        """Return group and sums, from the days that lie wholly in the window and the runs of its edges."""
+        if wanted.job is not None:
+            raise ValueError("sums are asked for by the ids of jobs, not by their names")
+        self._use_stored_zone()
+        selects, values = list[str](), list[object]()
+        if from_runs:
+            self._add_runs(table, by, run_conditions(wanted), selects, values)
+        else:
+            self._add_days(table, wanted, by, day_conditions, selects, values)
+        sums = ", ".join(f"sum({name})" for name in table.sums)
+        groups = ", ".join(by)
+        rows = self._connection.execute(
+            f"SELECT {groups}{', ' if by else ''}{sums} FROM ({' UNION ALL '.join(selects)}) "  # noqa: S608
+            + (f"GROUP BY {groups}" if by else "HAVING count(*) > 0"),
+            values,
+        ).fetchall()
+        return [(row[: len(by)], row[len(by) :]) for row in rows]
+
+    def _add_days(
+        self,
+        table: _Table,
+        wanted: RunFilter,
+        by: Sequence[Dimension],
+        day_conditions: Conditions,
+        selects: list[str],
+        values: list[object],
+    ) -> None:
+        clauses, of_clauses = list(day_conditions[0]), list(day_conditions[1])
+        first, last = self._whole_days(wanted)
+        edges = run_conditions(wanted)
+        if first is not None and last is not None and first >= last:  # no whole day
+            self._add_runs(table, by, edges, selects, values)
+            return
+        if first is not None:
+            clauses.append("day >= ?")
+            of_clauses.append(first)
+            before = ["ended_ns < ?", "local_day(ended_ns) < ?"]
+            limits = [self.midnight_ns(first, fold=1), first]
+            edge = ([*edges[0], *before], [*edges[1], *limits])
+            self._add_runs(table, by, edge, selects, values)
+        if last is not None:
+            clauses.append("day < ?")
+            of_clauses.append(last)
+            after = ["ended_ns >= ?", "local_day(ended_ns) >= ?"]
+            edge = ([*edges[0], *after], [*edges[1], self.midnight_ns(last), last])
+            self._add_runs(table, by, edge, selects, values)
+        columns = ", ".join((*by, *table.sums))
+        selects.append(f"SELECT {columns} FROM {table.name} WHERE {' AND '.join(clauses)}")  # noqa: S608
+        values += of_clauses
+
+    def _whole_days(self, wanted: RunFilter) -> tuple[int | None, int | None]:
+        """Return the first day that lies wholly in the window, and the day after the last one."""
+        first = last = None
+        if wanted.since_ns is not None:
+            first = self.day_of(wanted.since_ns)
+            if self.midnight_ns(first) < wanted.since_ns:
+                first += 1
+        if wanted.until_ns is not None:
+            last = self.day_of(wanted.until_ns)
+        return first, last
+
+    def _add_runs(
+        self,
+        table: _Table,
+        by: Sequence[Dimension],
+        where: Conditions,
+        selects: list[str],
+        values: list[object],
+    ) -> None:
+        columns = [f"{table.dimensions[dimension]} AS {dimension}" for dimension in by]
+        columns += [f"{expression} AS {name}" for name, expression in table.sums.items()]
+        source = table.source(" AND ".join(where[0]))
+        selects.append(f"SELECT {', '.join(columns)} FROM {source}")  # noqa: S608
+        values += [*where[1]] * table.repeats
+
+
+_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
+_QUARTER_NS: Final = 900 * NS
+
+
+def _local_day(zone: tzinfo) -> Callable[[int], int]:
+    """Return the function `local_day` of SQL. It remembers the day of each quarter of an hour."""
+    known: dict[int, int] = {}
+
+    def day_at(at_ns: int) -> int:
+        return to_datetime(at_ns, zone).date().toordinal() - _EPOCH_DAY
+
+    def local_day(at_ns: int) -> int:
+        quarter = at_ns // _QUARTER_NS
+        day = known.get(quarter)
+        if day is None:
+            day = day_at(at_ns)
+            if day_at(quarter * _QUARTER_NS) == day_at((quarter + 1) * _QUARTER_NS - 1000):
+                known[quarter] = day
+        return day
+
+    return local_day
+
+
+def _zone_text(zone: Zone, now_ns: int) -> str:
+    """Return a zone's IANA name; the offset in seconds of a zone that has none."""
+    if zone.name is not None:
+        return zone.name
+    offset = to_datetime(now_ns, zone.info).utcoffset() or timedelta()
+    return f"{round(offset.total_seconds()):+d}"
+
+
+def _zone_of(text: str) -> tzinfo:
+    """Return the zone of `_zone_text`."""
+    if text[:1] in ("+", "-"):
+        return timezone(timedelta(seconds=int(text)))
+    return ZoneInfo(text)
