@@ -338,9 +338,11 @@ def test_json_has_the_run_and_its_spans_as_they_would_be_sent(with_steps: Cli) -
         "error": None,
         "attributes": {
             "gen_ai.operation.name": "chat",
+            "gen_ai.agent.name": "hermes",
             "gen_ai.conversation.id": shape["run"]["session_id"],
             "gen_ai.request.model": "fake-model",
             "gen_ai.provider.name": "custom",
+            "server.address": "127.0.0.1",
             "gen_ai.response.finish_reasons": ["tool_calls"],
         },
         "links": [],
