@@ -32,10 +32,11 @@ from .run_figures import (
     Group,
     JobKey,
     RunFigures,
+    WindowSums,
     changes,
     figures_of,
-    groups_by_job,
     samples_of,
+    window_sums,
 )
 from .windows import Window
 
@@ -116,18 +117,18 @@ def job_figures(
     now_ns: int,
     *,
     jobs: Sequence[KnownJob] | None = None,
+    sums: WindowSums | None = None,
     percentiles: bool = True,
 ) -> list[JobFigures]:
     """Return the figures of each job, in the order of their names.
 
     These are the jobs that the host has now and those with a matching run in the window. A filter for
     runs (outcome, mode, trigger, model, skill) leaves only jobs with a matching run. `jobs` are the known
-    jobs, if they were read before. Without `percentiles` there are no `durations`: they alone need the
+    jobs and `sums` the sums of the same filter and window, if they were read before. Without `percentiles` there are no `durations`: they alone need the
     runs themselves.
     """
     known = known_jobs(profiles) if jobs is None else jobs
-    now = groups_by_job(profiles, wanted, window)
-    prior = None if window.prior is None else groups_by_job(profiles, wanted, window.prior)
+    now, prior = window_sums(profiles, wanted, window) if sums is None else sums
     selected = [job for job in known if _is_selected(job, wanted, now)]
     recent = _recent(profiles, selected)
     durations = _durations(profiles, wanted, window) if percentiles else {}
@@ -141,7 +142,7 @@ def job_figures(
             now=now.get(_key(job), []),
             prior=None if prior is None else prior.get(_key(job), []),
             recent=recent.get(_key(job), _NOTHING_YET),
-            durations_s=durations.get(_key(job), []),
+            durations_ns=durations.get(_key(job), []),
         )
         for job in selected
     ]
@@ -160,7 +161,7 @@ class _Time:
             name: horizon_ends(now_ns, zone) for name, zone in self.zones.items()
         }
         self.known_since_ns: dict[str, int | None] = {
-            name: journal.queries.totals().oldest_ns for name, journal in profiles
+            name: journal.queries.oldest_end_ns() for name, journal in profiles
         }
 
 
@@ -187,7 +188,7 @@ def _one_job(
     now: Sequence[Group],
     prior: Sequence[Group] | None,
     recent: tuple[Recent, list[RecentRun]],
-    durations_s: Sequence[float],
+    durations_ns: Sequence[int],
 ) -> JobFigures:
     latest = job.latest
     figures = figures_of(now)
@@ -239,7 +240,7 @@ def _one_job(
         figures=figures,
         prior=before,
         changes=changes(figures, before, is_comparable=comparable),
-        durations=durations_of(durations_s),
+        durations=durations_of(durations_ns),
         expected_runs=expected,
         observed_s=seen_s,
         projection=project(
@@ -320,20 +321,20 @@ def _recent_of(journal: Journal, job_id: str, runs: Sequence[RecentRun]) -> Rece
     )
 
 
-def _durations(profiles: Profiles, wanted: RunFilter, window: Window) -> dict[JobKey, list[float]]:
+def _durations(profiles: Profiles, wanted: RunFilter, window: Window) -> dict[JobKey, list[int]]:
     filter_ = window.for_percentiles.of_runs(wanted)
     return {
-        (profile, job_id): durations_s
+        (profile, job_id): durations_ns
         for profile, journal in profiles
-        for job_id, durations_s in journal.job_runs.durations_s(filter_).items()
+        for job_id, durations_ns in journal.job_runs.durations_ns(filter_).items()
     }
 
 
-def durations_of(ascending_s: Sequence[float]) -> Durations:
+def durations_of(ascending_ns: Sequence[int]) -> Durations:
     """Return the percentiles of durations that are in ascending order."""
-    count = len(ascending_s)
+    count = len(ascending_ns)
     return Durations(
         runs=count,
-        p50_s=ascending_s[rank_of(count, 50) - 1] if count else None,
-        p95_s=ascending_s[rank_of(count, 95) - 1] if count else None,
+        p50_s=ascending_ns[rank_of(count, 50) - 1] / NS if count else None,
+        p95_s=ascending_ns[rank_of(count, 95) - 1] / NS if count else None,
     )

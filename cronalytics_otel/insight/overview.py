@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..domain.schedule import MAX_LATE_WHEN_UP_NS
@@ -68,26 +68,13 @@ class Overview:
     last_sync_ns: int | None
     problems: tuple[str, ...]
     """The faults that kept the last harvest from reading something."""
-    config_problems: tuple[str, ...]
     hermes_version: str | None
     """The version of the Hermes in which the plugin last ran."""
     destinations: tuple[DestinationOverview, ...]
     overdue: tuple[OverdueJob, ...]
 
-    @property
-    def healthy(self) -> bool:
-        return (
-            all(source.fault is None for source in self.sources)
-            and not self.problems
-            and not self.config_problems
-            and not any(destination.fails for destination in self.destinations)
-        )
 
-
-def read_overview(
-    journal: Journal, *, now_ns: int, config_problems: Sequence[str] = ()
-) -> Overview:
-    """Return the overview. `config_problems` are the faults of the settings, which count as well."""
+def read_overview(journal: Journal, *, now_ns: int) -> Overview:
     facts = journal.facts.read()
     return Overview(
         sources=facts.get(SOURCES),
@@ -97,14 +84,14 @@ def read_overview(
         lost_observations=facts.get(OBSERVATIONS_LOST),
         last_sync_ns=facts.get(LAST_SYNC_NS),
         problems=facts.get(PROBLEMS),
-        config_problems=tuple(config_problems),
         hermes_version=facts.get(HERMES_VERSION),
         destinations=tuple(_destinations(journal)),
-        overdue=tuple(_overdue(facts, now_ns)),
+        overdue=tuple(overdue_jobs(facts, now_ns)),
     )
 
 
-def _overdue(facts: FactValues, now_ns: int) -> Iterator[OverdueJob]:
+def overdue_jobs(facts: FactValues, now_ns: int) -> Iterator[OverdueJob]:
+    """Yield the jobs that a scheduler at work would have started by now."""
     last_sync_ns = facts.get(LAST_SYNC_NS) or 0
     for job in facts.get(CURRENT_JOBS):
         due = job.due

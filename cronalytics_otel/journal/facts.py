@@ -125,6 +125,9 @@ PROBLEMS: Final[Fact[tuple[str, ...]]] = Fact("problems", (), tuple)
 LAST_SYNC_NS: Final[Fact[int | None]] = Fact("sync.last_ns", None, _identity)
 """When the last sync ended. It is written at most once a minute unless there are new runs."""
 
+FINDINGS_SHOWN: Final[Fact[tuple[str, ...]]] = Fact("health.shown", (), tuple)
+"""The ids of the findings that `health --since-last` has shown, and that were still there the last time."""
+
 HERMES_VERSION: Final[Fact[str | None]] = Fact("hermes.version", None, _identity)
 """The version of the Hermes in which the plugin last ran."""
 

@@ -11,6 +11,7 @@ from .database import Connection
 from .facts import FIRST_DAY_WITH_RUNS, Facts
 from .figures import Figures
 from .filters import RunFilter, run_conditions
+from .runs import MAX_RUN_NS
 
 
 class Lifetime(NamedTuple):
@@ -97,21 +98,20 @@ class JobRuns:
         ).fetchone()
         return int(count)
 
-    def durations_s(self, wanted: RunFilter) -> dict[str, list[float]]:
+    def durations_ns(self, wanted: RunFilter) -> dict[str, list[int]]:
         """Return by job the known durations of the runs that match, in ascending order."""
         clauses, values = run_conditions(wanted)
+        if wanted.since_ns is not None:
+            clauses.append("started_ns >= ?")  # the index on jobs has the start before the end
+            values.append(wanted.since_ns - MAX_RUN_NS)
+        ids = self.lifetimes() if wanted.jobs is None else wanted.jobs
+        # One text per job comes out of SQLite twice as fast as a row per run.
         rows = self._connection.execute(
-            "SELECT job_id, ended_ns - started_ns FROM run "  # noqa: S608
-            f"WHERE {' AND '.join(clauses)} AND outcome <> '{Outcome.MISSED}' "
+            "SELECT value, (SELECT group_concat(ended_ns - started_ns) FROM run "  # noqa: S608
+            f"WHERE job_id = value AND {' AND '.join(clauses)} AND outcome <> '{Outcome.MISSED}' "
             # A run that left an output file alone has no known start: the file's time stands for both.
             "AND NOT (started_ns = ended_ns AND session_id IS NULL "
-            f"AND substr(execution_id, 1, {len(OUTPUT_ID)}) IS '{OUTPUT_ID}')",
-            values,
+            f"AND substr(execution_id, 1, {len(OUTPUT_ID)}) IS '{OUTPUT_ID}')) FROM json_each(?)",
+            [*values, json.dumps(sorted(ids))],
         )
-        found: dict[str, list[int]] = {}
-        for job_id, duration_ns in rows:
-            if job_id in found:
-                found[job_id].append(duration_ns)
-            else:
-                found[job_id] = [duration_ns]
-        return {job_id: [ns / 1e9 for ns in sorted(all_ns)] for job_id, all_ns in found.items()}
+        return {job_id: sorted(map(int, text.split(","))) for job_id, text in rows if text}

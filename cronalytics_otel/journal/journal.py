@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
+from .attention import Attention
 from .database import Connection, Repair, open_database, open_for_reading
 from .facts import Facts
 from .figures import Figures
@@ -36,6 +37,7 @@ class Journal:
         self.figures = Figures(connection, self.facts)
         self.runs = Runs(connection, self.resources, self.outbox, self.figures)
         self.queries = Queries(connection)
+        self.attention = Attention(connection)
         self.job_runs = JobRuns(connection, self.facts, self.figures)
 
     @classmethod

@@ -18,6 +18,7 @@ from .host_records import (
     OutputFile,
     OutputStatus,
     Prompt,
+    RunningRun,
     Session,
     Watermark,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "Resource",
     "Run",
     "RunKey",
+    "RunningRun",
     "Schedule",
     "ScheduleKind",
     "Session",

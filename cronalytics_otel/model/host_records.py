@@ -69,6 +69,15 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunningRun:
+    """An open row of the ledger: a run that is going on, or one whose process has died."""
+
+    execution: Execution
+    process_is_gone: bool
+    """True only on proof."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LastMessage:
     """The newest message of a session: whether it is an answer, and what the host makes of it."""
 
