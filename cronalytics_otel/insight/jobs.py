@@ -215,7 +215,7 @@ def _one_job(
         else scheduled_runs(
             job.current,
             time.now_ns,
-            tuple(ends_ns.values()),
+            _last_due_times(ends_ns),
             time.zones[job.profile],
             due_to_end_s=due_to_end_s,
         )
@@ -255,6 +255,14 @@ def _one_job(
             ends_ns=ends_ns,
         ),
         groups=tuple(now),
+    )
+
+
+def _last_due_times(ends_ns: Mapping[Horizon, int]) -> tuple[int, ...]:
+    """Return up to when runs that are due count. One that is due at midnight ends on the next day."""
+    until_midnight = (Horizon.DAY, Horizon.MONTH)
+    return tuple(
+        end_ns - 1 if horizon in until_midnight else end_ns for horizon, end_ns in ends_ns.items()
     )
 
 
