@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from ..about import __version__
 from ..clock import SYSTEM_CLOCK
 from .arguments import Parser, add_common, add_common_to_command
-from .commands import doctor, export, forecast, health, runs, status, sync, trace
+from .commands import doctor, export, forecast, health, runs, status, sync, trace, watch
 from .errors import CommandError, ExitStatus
 
 if TYPE_CHECKING:
@@ -41,7 +41,17 @@ class Command(Protocol):
         ...
 
 
-COMMANDS: Final[tuple[Command, ...]] = (forecast, status, health, doctor, sync, runs, trace, export)
+COMMANDS: Final[tuple[Command, ...]] = (
+    status,
+    health,
+    doctor,
+    sync,
+    runs,
+    trace,
+    watch,
+    forecast,
+    export,
+)
 """All commands, in the order of `--help`."""
 
 _COMMAND_DEST = "cronalytics_command"

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, TextIO
 
@@ -95,6 +95,28 @@ class Terminal:
             for line in lines:
                 self._print(self._out, line)
             self._out.file.flush()
+
+    @property
+    def draws(self) -> bool:
+        """Whether stdout is a terminal on which lines can be drawn over."""
+        return self._out.is_terminal and not self._out.is_dumb_terminal
+
+    @contextmanager
+    def drawing(self) -> Iterator[Callable[[Sequence[Text]], None]]:
+        """Give a function that draws lines in place of those before. The last ones stay in the end."""
+        from rich.live import Live
+
+        with Live(console=self._out, auto_refresh=False, vertical_overflow="crop") as live:
+            yield lambda lines: live.update(self._drawn(lines), refresh=True)
+
+    def _drawn(self, lines: Sequence[Text]) -> Text:
+        plain = [line.copy() for line in lines]
+        for line in plain:
+            line.no_wrap = True
+            line.overflow = "ellipsis"
+            if not self._unicode:
+                line.plain = line.plain.translate(_ASCII)
+        return Text("\n").join(plain)
 
     def json(self, value: object) -> None:
         """Print the answer as JSON in ASCII, which every encoding has.
