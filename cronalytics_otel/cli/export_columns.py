@@ -37,6 +37,7 @@ COLUMNS: Final[Mapping[str, Callable[[Run], object]]] = {
     "model": lambda run: run.model,
     "provider": lambda run: run.provider,
     "models": lambda run: sorted({u.model for u in run.usage_by_model if u.model}),
+    "declared_model": lambda run: run.declared_model,
     "input_tokens": lambda run: run.usage and run.usage.input_tokens,
     "output_tokens": lambda run: run.usage and run.usage.output_tokens,
     "cache_read_tokens": lambda run: run.usage and run.usage.cache_read_tokens,
