@@ -15,7 +15,20 @@ from typing import TYPE_CHECKING, Final, Protocol
 from ..about import __version__
 from ..clock import SYSTEM_CLOCK
 from .arguments import Parser, add_common, add_common_to_command
-from .commands import doctor, health, runs, status, sync, trace
+from .commands import (
+    doctor,
+    health,
+    job,
+    jobs,
+    models,
+    runs,
+    skills,
+    status,
+    summary,
+    sync,
+    trace,
+    trends,
+)
 from .errors import CommandError, ExitStatus
 
 if TYPE_CHECKING:
@@ -41,7 +54,20 @@ class Command(Protocol):
         ...
 
 
-COMMANDS: Final[tuple[Command, ...]] = (status, health, doctor, sync, runs, trace)
+COMMANDS: Final[tuple[Command, ...]] = (
+    summary,
+    jobs,
+    job,
+    runs,
+    trace,
+    models,
+    skills,
+    trends,
+    status,
+    health,
+    doctor,
+    sync,
+)
 """All commands, in the order of `--help`."""
 
 _COMMAND_DEST = "cronalytics_command"

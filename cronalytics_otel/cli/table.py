@@ -26,8 +26,9 @@ class Column:
     least: int | None = None
     """The width to which it may be cut; None if it must never be cut."""
     rank: int = 0
-    """Columns get their room in the order of their ranks. A column of rank 0 is always shown, and one
-    in which nothing is known comes last."""
+    """Columns get their room in the order of their ranks, and the first one without room ends it: a wider
+    terminal shows more columns and never others. A column of rank 0 is always shown, and one in which
+    nothing is known comes last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,9 @@ def _with_room(contents: Sequence[_Content], width: int) -> list[_Content]:
     shown = {n for n, content in enumerate(contents) if not content.column.rank}
     others = (n for n, content in enumerate(contents) if content.column.rank)
     for n in sorted(others, key=lambda n: (contents[n].is_unknown, contents[n].column.rank)):
-        if _line_width([contents[m].least for m in (*shown, n)]) <= width:
-            shown.add(n)
+        if _line_width([contents[m].least for m in (*shown, n)]) > width:
+            break
+        shown.add(n)
     return [contents[n] for n in sorted(shown)]
 
 

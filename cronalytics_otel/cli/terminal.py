@@ -6,12 +6,13 @@ Markup, emoji codes and numbers in the text are printed as they are, because a j
 from __future__ import annotations
 
 import codecs
+import csv
 import io
 import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, TextIO
 
@@ -47,7 +48,18 @@ _ASCII: Final = str.maketrans(
         "▐": "#",
         "│": "|",
         "├": "|",
+        "→": ">",
+        "÷": "/",
         "└": "`",
+        "○": "o",
+        "±": "~",
+        "▁": "_",
+        "▂": "_",
+        "▃": "-",
+        "▄": "-",
+        "▅": "=",
+        "▆": "=",
+        "▇": "#",
     }
 )
 """What replaces our own characters if the stream's encoding lacks them. One replaces one, so that
@@ -102,6 +114,21 @@ class Terminal:
         """
         with _answer_errors():
             print(json.dumps(value, indent=2), flush=True)
+
+    def csv(self, rows: Iterable[Mapping[str, object]]) -> None:
+        """Print rows as CSV in UTF-8, with the keys of the first one as the heading; nothing for no rows.
+
+        Raises `CommandError` if they cannot be written.
+        """
+        with _answer_errors():
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            columns: list[str] | None = None
+            for row in rows:
+                if columns is None:
+                    columns = [*row]
+                    writer.writerow(columns)
+                writer.writerow([row.get(column) for column in columns])
+            sys.stdout.flush()
 
     def note(self, message: str = "") -> None:
         self._message(message)
