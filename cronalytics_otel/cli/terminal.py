@@ -151,15 +151,18 @@ class Terminal:
             discard(sys.stderr)
 
     def _print(self, console: Console, line: str | Text) -> None:
-        text = line.copy() if isinstance(line, Text) else Text(line)
-        text.rstrip()
+        plain = (line.plain if isinstance(line, Text) else line).rstrip()
         # A job's name or an error may hold escape sequences, which must not reach the terminal.
-        plain = "".join(char if char.isprintable() else " " for char in text.plain)
-        text.plain = plain if self._unicode else plain.translate(_ASCII)
-        if console.is_terminal:
-            console.print(text, soft_wrap=True)
-        else:  # the same result, and much faster for a long table
-            console.file.write(f"{text.plain}\n")
+        if not plain.isprintable():
+            plain = "".join(char if char.isprintable() else " " for char in plain)
+        if not self._unicode:
+            plain = plain.translate(_ASCII)
+        if not console.is_terminal:  # the same result, and much faster for a long table
+            console.file.write(f"{plain}\n")
+            return
+        text = line.copy() if isinstance(line, Text) else Text()
+        text.plain = plain
+        console.print(text, soft_wrap=True)
 
     def _console(self, *, stderr: bool) -> Console:
         return _Console(

@@ -39,11 +39,16 @@ def outcome_style(outcome: Outcome | None) -> str:
 _MARKS = {Outcome.SUCCESS: "✓", Outcome.SKIPPED: formats.UNKNOWN, Outcome.MISSED: "○"}
 
 
-def strip(outcomes: Iterable[Outcome]) -> Text:
+def marks(outcomes: Iterable[Outcome]) -> str:
     """Return a mark for each outcome: ✓ success, ✗ a failure, a dash for skipped, ○ missed."""
+    return "".join(_MARKS.get(outcome, "✗") for outcome in outcomes)
+
+
+def strip(outcomes: Iterable[Outcome]) -> Text:
+    """Return the marks in colour."""
     text = Text()
     for outcome in outcomes:
-        text.append(_MARKS.get(outcome, "✗"), outcome_style(outcome))
+        text.append(marks([outcome]), outcome_style(outcome))
     return text
 
 

@@ -13,10 +13,10 @@ from ..table import Cell, Column, lay_out
 from .figures import (
     STATE_STYLES,
     cost_cell,
+    marks,
     outcome_style,
     pace_cell,
     rate_cell,
-    strip,
 )
 
 Columns = Sequence[tuple[Column, Callable[[JobFigures], Cell]]]
@@ -106,7 +106,7 @@ def table(
 ) -> list[Text]:
     """Return the lines of the table; without a width with all columns, and the ids of the jobs."""
     columns = list(_columns(now_ns))
-    columns.append((_STRIP, lambda job: Cell(strip(job.recent.outcomes).plain)))
+    columns.append((_STRIP, lambda job: Cell(marks(job.recent.outcomes))))
     if with_profile:
         columns.insert(0, (_PROFILE, lambda job: Cell(job.profile, "muted")))
     if width is None:
