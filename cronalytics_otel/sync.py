@@ -128,6 +128,10 @@ class _Sync:
             self._set_up(journal)
             harvested = self._harvest(journal)
             reports = {} if dry_run else self._export(journal)
+            if self.settings.journal_days is not None and not dry_run:
+                journal.retention.delete_old(
+                    self.settings.journal_days, self.options.clock.now_ns()
+                )
             _remember(journal, harvested, self.options.clock.now_ns())
             return self._report(journal, harvested, reports)
 
@@ -152,6 +156,7 @@ class _Sync:
             clock=self.options.clock,
             full=self.options.full,
             snapshots=self.snapshots,
+            budgets=self.settings.budgets,
             between_chunks=self.options.between_chunks,
             progress=self.progress.harvested if self.progress else lambda _: None,
         )

@@ -17,6 +17,7 @@ from ..clock import SYSTEM_CLOCK
 from .arguments import Parser, add_common, add_common_to_command
 from .commands import (
     doctor,
+    forecast,
     health,
     job,
     jobs,
@@ -63,6 +64,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     models,
     skills,
     trends,
+    forecast,
     status,
     health,
     doctor,

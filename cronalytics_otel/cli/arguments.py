@@ -98,6 +98,17 @@ def whole_number(text: str) -> int:
     return min(int(text), _MAX_RUNS)
 
 
+def usd(text: str) -> float:
+    """The type of an amount of US dollars, from 0 on; a dollar sign may stand before it."""
+    try:
+        amount = float(text.strip().removeprefix("$"))
+    except ValueError:
+        amount = math.nan
+    if not 0 <= amount < 1e12:
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount of US dollars")
+    return amount
+
+
 def name(text: str) -> str:
     """The type of a name or id, which must be text that SQLite can hold."""
     try:

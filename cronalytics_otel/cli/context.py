@@ -74,6 +74,7 @@ class Context:
             running=running,
             ledger_fault=fault,
             config_problems=settings.problems,
+            budgets=settings.budgets,
         )
 
     def journal(self) -> AbstractContextManager[Journal]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 
 from ..domain.averages import Average
@@ -211,3 +211,13 @@ def models_total_shape(models: Sequence[ModelFigures]) -> Shape:
         "cost_is_lower_bound": any(model.cost_is_lower_bound for model in models),
         **usage_shape(Usage.sum([model.usage for model in models])),
     }
+
+
+def csv_rows(shapes: Iterable[Shape]) -> Iterator[list[object]]:
+    """Give the head, which is the keys of the first shape, and a row for each shape; nothing for none."""
+    columns: list[str] | None = None
+    for row in map(flat, shapes):
+        if columns is None:
+            columns = [*row]
+            yield [*columns]
+        yield [row.get(column) for column in columns]

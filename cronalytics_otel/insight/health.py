@@ -11,17 +11,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ..domain.budgets import period_start_ns
 from ..domain.schedule import MAX_LATE_WHEN_UP_NS
 from ..journal import Journal
 from ..journal.facts import LAST_SYNC_NS, PROBLEMS, SOURCES, FactValues
 from ..journal.filters import RunFilter
 from ..journal.outbox import DestinationStatus
-from ..model import Outcome, RunningRun, Trigger
+from ..model import Budgets, Outcome, RunningRun, Trigger
 from ..model.times import NS
+from .budgets import read_budget_states
 from .findings import Finding, FindingKind, in_order
 from .job_health import JobHealth
 from .overview import OverdueJob, overdue_jobs
-from .wording import counted, duration, one_line
+from .profiles import Profile
+from .wording import counted, duration, one_line, usd
 
 DEAD_AFTER_NS: Final = 600 * NS
 """If for so long no job has started although one was due, the scheduler is down."""
@@ -36,6 +39,9 @@ PENDING_NS: Final = 3600 * NS
 """A run that a destination has not taken for so long is stuck. Normally it takes seconds."""
 
 
+NO_BUDGETS: Final = Budgets()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthInput:
     """What is known beside the journal."""
@@ -44,6 +50,7 @@ class HealthInput:
     running: Sequence[RunningRun] = ()
     """The open rows of the ledger."""
     config_problems: Sequence[str] = ()
+    budgets: Budgets = NO_BUDGETS
     ledger_fault: str | None = None
     """What is wrong with the ledger, if it is damaged."""
 
@@ -67,6 +74,7 @@ class _Check:
         yield from self._of_scheduler()
         yield from self._of_sources()
         yield from self._jobs.findings()
+        yield from self._over_budget()
         yield from self._of_destinations()
         for problem in self._given.config_problems:
             yield Finding(
@@ -162,6 +170,23 @@ class _Check:
                 text=one_line(line),
                 advice="`doctor` looks at each file",
                 episode=line,
+            )
+
+    def _over_budget(self) -> Iterator[Finding]:
+        profile = Profile("", self._journal)
+        zone = self._journal.figures.zone
+        for state in read_budget_states(profile, self._given.budgets, self._now_ns):
+            if not state.over:
+                continue
+            start_ns = period_start_ns(state.period, self._now_ns, zone)
+            yield Finding(
+                kind=FindingKind.OVER_BUDGET,
+                job_id=state.job_id,
+                subject="all jobs" if state.job_name is None else state.job_name,
+                episode=f"{state.period} {start_ns}",
+                text=f"cost {usd(state.used_usd)} this {state.period}, more than the budget of"
+                f" {usd(state.limit_usd)}",
+                advice="`forecast` shows what is still to come; pause a job, or raise `budgets`",
             )
 
     # --- destinations -------------------------------------------------------------------------------

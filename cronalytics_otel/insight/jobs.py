@@ -8,7 +8,7 @@ from datetime import tzinfo
 from itertools import takewhile
 
 from ..domain.job_state import JobState, state_of
-from ..domain.occurrences import expected_occurrences, scheduled_runs
+from ..domain.occurrences import expected_occurrences, goes_on, scheduled_runs
 from ..domain.percentiles import rank_of
 from ..domain.projections import (
     Horizon,
@@ -220,7 +220,7 @@ def _one_job(
         else scheduled_runs(
             job.current,
             time.now_ns,
-            tuple(ends_ns.values()),
+            _last_due_times(ends_ns),
             time.zones[job.profile],
             due_to_end_s=due_to_end_s,
         )
@@ -255,10 +255,19 @@ def _one_job(
             observed_s=seen_s,
             expected_runs=expected,
             upcoming=dict(zip(ends_ns, counts, strict=True)),
+            goes_on=goes_on(job.current),
             now_ns=time.now_ns,
             ends_ns=ends_ns,
         ),
         groups=tuple(now),
+    )
+
+
+def _last_due_times(ends_ns: Mapping[Horizon, int]) -> tuple[int, ...]:
+    """Return up to when runs that are due count. One that is due at midnight ends on the next day."""
+    until_midnight = (Horizon.DAY, Horizon.MONTH)
+    return tuple(
+        end_ns - 1 if horizon in until_midnight else end_ns for horizon, end_ns in ends_ns.items()
     )
 
 

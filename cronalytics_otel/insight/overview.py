@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from ..domain.schedule import MAX_LATE_WHEN_UP_NS
 from ..journal import Journal
 from ..journal.facts import (
     CURRENT_JOBS,
+    FIRST_DAY_WITH_RUNS,
     HERMES_VERSION,
     LAST_SYNC_NS,
     LEDGER_LOST,
     OBSERVATIONS_LOST,
     PROBLEMS,
+    RUNS_PASSED_OVER,
     SOURCES,
     FactValues,
 )
 from ..journal.outbox import DestinationStatus
 from ..journal.queries import Totals
 from ..model import DueJob, Source
+
+EPOCH_DAY = date(1970, 1, 1)
 
 _MAX_REASONS = 5
 
@@ -65,6 +70,10 @@ class Overview:
     """Rows of the ledger that the host deleted before they were read."""
     lost_observations: int
     """Observations of hooks that could not be written down."""
+    complete_since: date | None
+    """The first day whose runs are all there; None while no run was ever deleted."""
+    passed_over: int
+    """Runs from before that day that the last harvest met and did not read again."""
     last_sync_ns: int | None
     problems: tuple[str, ...]
     """The faults that kept the last harvest from reading something."""
@@ -76,12 +85,15 @@ class Overview:
 
 def read_overview(journal: Journal, *, now_ns: int) -> Overview:
     facts = journal.facts.read()
+    first_day = facts.get(FIRST_DAY_WITH_RUNS)
     return Overview(
         sources=facts.get(SOURCES),
         totals=journal.queries.totals(),
         open_runs=journal.queries.open_count(),
         lost_rows=facts.get(LEDGER_LOST),
         lost_observations=facts.get(OBSERVATIONS_LOST),
+        complete_since=None if first_day is None else EPOCH_DAY + timedelta(first_day),
+        passed_over=facts.get(RUNS_PASSED_OVER),
         last_sync_ns=facts.get(LAST_SYNC_NS),
         problems=facts.get(PROBLEMS),
         hermes_version=facts.get(HERMES_VERSION),

@@ -17,6 +17,7 @@ from .open_rows import OpenRows
 from .outbox import Outbox
 from .queries import Queries
 from .resources import Resources
+from .retention import Retention
 from .runs import Runs
 
 
@@ -37,6 +38,7 @@ class Journal:
         self.figures = Figures(connection, self.facts)
         self.runs = Runs(connection, self.resources, self.outbox, self.figures)
         self.queries = Queries(connection)
+        self.retention = Retention(connection, self.facts, self.figures)
         self.attention = Attention(connection)
         self.job_runs = JobRuns(connection, self.facts, self.figures)
 

@@ -63,6 +63,7 @@ CREATE TABLE run (               -- one row per final run; never changed
   error_message TEXT,
   model TEXT,
   provider TEXT,
+  declared_model TEXT,
   input_tokens INTEGER,          -- the five token counts are all known or all unknown
   output_tokens INTEGER,
   cache_read_tokens INTEGER,

@@ -114,6 +114,8 @@ class Session:
     tool_calls: int | None
     """None where the host does not count them."""
     model_usage: ModelUsage
+    base_url: str | None = None
+    """The provider's, as the host has it."""
     last_message: LastMessage | None = None
     compressed: bool = False
     """It ended because its history was compressed; another session continues it."""

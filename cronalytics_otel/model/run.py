@@ -135,6 +135,8 @@ class Run:
     error_message: str | None = None
     model: str | None = None
     provider: str | None = None
+    declared_model: str | None = None
+    """The model that the job asked for (`Job.model`)."""
     usage: Usage | None = None
     cost_usd: float | None = None
     cost_status: CostStatus | None = None

@@ -323,6 +323,8 @@ def test_json_has_the_same_facts(cli: Cli) -> None:
             "runs": 4,
             "open_runs": 0,
             "lost_rows": 0,
+            "complete_since": None,
+            "passed_over": 0,
             "lost_details": 0,
             "oldest_ended_at": "2026-01-30T07:00:00.000000Z",
             "newest_ended_at": "2026-01-31T06:03:09.000000Z",

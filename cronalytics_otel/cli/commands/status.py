@@ -75,6 +75,10 @@ def to_json(status: Status) -> Shape:
             "runs": overview.totals.runs,
             "open_runs": overview.open_runs,
             "lost_rows": overview.lost_rows,
+            "complete_since": None
+            if overview.complete_since is None
+            else overview.complete_since.isoformat(),
+            "passed_over": overview.passed_over,
             "lost_details": overview.lost_observations,
             "oldest_ended_at": iso(overview.totals.oldest_ns),
             "newest_ended_at": iso(overview.totals.newest_ns),

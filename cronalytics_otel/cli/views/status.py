@@ -104,6 +104,14 @@ def _journal(status: Status) -> Iterator[Text]:
     size = formats.size(status.journal_size_bytes)
     yield _line("", "file", f"{status.home.journal}, {size}")
     yield _line("", "runs", _runs(overview))
+    if overview.complete_since is not None:
+        older = (
+            f"; {formats.counted(overview.passed_over, 'run')} from before"
+            f" {'was' if overview.passed_over == 1 else 'were'} not read again"
+            if overview.passed_over
+            else ""
+        )
+        yield _line("", "", f"complete since {overview.complete_since}{older}")
     yield _line("", "last sync", _when(overview.last_sync_ns, now_ns))
 
 
