@@ -15,7 +15,23 @@ from typing import TYPE_CHECKING, Final, Protocol
 from ..about import __version__
 from ..clock import SYSTEM_CLOCK
 from .arguments import Parser, add_common, add_common_to_command
-from .commands import doctor, export, forecast, health, runs, status, sync, trace, watch
+from .commands import (
+    doctor,
+    export,
+    forecast,
+    health,
+    job,
+    jobs,
+    models,
+    runs,
+    skills,
+    status,
+    summary,
+    sync,
+    trace,
+    trends,
+    watch,
+)
 from .errors import CommandError, ExitStatus
 
 if TYPE_CHECKING:
@@ -42,15 +58,21 @@ class Command(Protocol):
 
 
 COMMANDS: Final[tuple[Command, ...]] = (
+    summary,
+    jobs,
+    job,
+    runs,
+    trace,
+    watch,
+    models,
+    skills,
+    trends,
+    forecast,
+    export,
     status,
     health,
     doctor,
     sync,
-    runs,
-    trace,
-    watch,
-    forecast,
-    export,
 )
 """All commands, in the order of `--help`."""
 

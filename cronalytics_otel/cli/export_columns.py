@@ -71,12 +71,7 @@ def row(run: Run) -> Shape:
     return {name: value(run) for name, value in COLUMNS.items()}
 
 
-def csv_row(run: Run) -> Shape:
-    """Return the row for CSV: yes and no are `true` and `false`, and a list is joined by commas."""
-    return {name: _cell(value(run)) for name, value in COLUMNS.items()}
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return ",".join(value) if isinstance(value, list) else value
+def csv_row(run: Run) -> list[object]:
+    """Return the values for CSV: a list is joined by commas."""
+    values = (value(run) for value in COLUMNS.values())
+    return [",".join(each) if isinstance(each, list) else each for each in values]

@@ -34,26 +34,16 @@ def add_filters(
     *,
     days: float | None = DEFAULT_DAYS,
     jobs: bool = True,
+    window: bool = True,
     running: bool = False,
 ) -> None:
     """Add the options that choose the runs. `days` None is no limit by default; without `jobs` the
-    command is about one job that it names itself."""
+    command is about one job that it names itself; without `window` about a time that is fixed."""
     group = parser.add_argument_group("which runs")
-    group.add_argument(
-        "--days",
-        metavar="N",
-        type=arguments.days,
-        help=f"that ended in the last N days (default: {'0' if days is None else f'{days:.0f}'}; 0: all)",
-    )
-    group.add_argument(
-        "--since",
-        metavar="WHEN",
-        type=arguments.since,
-        help="that ended at or after this time: 24h, 7d, 2026-01-31, 2026-01-31T09:00",
-    )
-    group.add_argument(
-        "--until", metavar="WHEN", type=arguments.since, help="that ended before this time"
-    )
+    if window:
+        _add_window(group, days)
+    else:
+        parser.set_defaults(days=None, since=None, until=None)
     if jobs:
         group.add_argument(
             "--job",
@@ -101,6 +91,24 @@ def add_filters(
     )
     group.add_argument("--all-profiles", action="store_true", help="of every profile of Hermes")
     parser.set_defaults(default_days=days)
+
+
+def _add_window(group: argparse._ArgumentGroup, days: float | None) -> None:
+    group.add_argument(
+        "--days",
+        metavar="N",
+        type=arguments.days,
+        help=f"that ended in the last N days (default: {'0' if days is None else f'{days:.0f}'}; 0: all)",
+    )
+    group.add_argument(
+        "--since",
+        metavar="WHEN",
+        type=arguments.since,
+        help="that ended at or after this time: 24h, 7d, 2026-01-31, 2026-01-31T09:00",
+    )
+    group.add_argument(
+        "--until", metavar="WHEN", type=arguments.since, help="that ended before this time"
+    )
 
 
 def add_rows(parser: argparse.ArgumentParser, *, limit: int, sort: Sequence[str] = ()) -> None:

@@ -87,3 +87,55 @@ def content_by_job(jobs: Mapping[str, str]) -> str:
     if len(named) > _MAX_JOBS:
         named[_MAX_JOBS:] = [f"{len(named) - _MAX_JOBS} more"]
     return f"; by job: {', '.join(named)}" if named else ""
+
+
+def bounded_usd(amount_usd: float | None, *, is_lower_bound: bool) -> str:
+    """`≥$12.30` for a sum in which some costs are missing."""
+    return f"{'≥' if is_lower_bound and amount_usd is not None else ''}{usd(amount_usd)}"
+
+
+def percent(part: float | None) -> str:
+    """`96 %`; `99.9 %` and `0.1 %` near the ends, so that only all is 100 % and only nothing is 0 %."""
+    if part is None:
+        return UNKNOWN
+    number = part * 100
+    if 99 < number < 100:
+        return f"{min(number, 99.9):.1f} %"
+    if 0 < number < 1:
+        return f"{max(number, 0.1):.1f} %"
+    return f"{number:.0f} %"
+
+
+def change(part: float | None) -> str:
+    """`+12 %`, `-3 %`, `±0 %`; `x25` for much more."""
+    if part is None:
+        return UNKNOWN
+    if part >= 10:
+        return f"x{part + 1:,.0f}"
+    number = round(part * 100)
+    return f"{number:+d} %" if number else "±0 %"
+
+
+def ratio(number: float | None) -> str:
+    """`1.04`; of a ratio of two figures."""
+    return UNKNOWN if number is None else f"{number:.2f}" if number < 100 else f"{number:,.0f}"
+
+
+def mean(number: float | None) -> str:
+    """`1,234`; a mean of whole numbers."""
+    return UNKNOWN if number is None else f"{number:,.0f}"
+
+
+_UNITS_S = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+def distance(then_ns: int | None, now_ns: int) -> str:
+    """`3 h ago`, `in 5 m`, `now`: in one unit, for tables."""
+    if then_ns is None:
+        return UNKNOWN
+    seconds = abs(now_ns - then_ns) // NS
+    for unit, unit_s in _UNITS_S:
+        if seconds >= 2 * unit_s or (seconds >= unit_s and unit in ("m", "s")):
+            text = f"{seconds // unit_s:,} {unit}"
+            return f"in {text}" if then_ns > now_ns else f"{text} ago"
+    return "now"

@@ -48,7 +48,18 @@ _ASCII: Final = str.maketrans(
         "▐": "#",
         "│": "|",
         "├": "|",
+        "→": ">",
+        "÷": "/",
         "└": "`",
+        "○": "o",
+        "±": "~",
+        "▁": "_",
+        "▂": "_",
+        "▃": "-",
+        "▄": "-",
+        "▅": "=",
+        "▆": "=",
+        "▇": "#",
     }
 )
 """What replaces our own characters if the stream's encoding lacks them. One replaces one, so that
@@ -136,19 +147,14 @@ class Terminal:
                 sys.stdout.write(f"{json.dumps(value)}\n")
             sys.stdout.flush()
 
-    def csv(self, rows: Iterable[Mapping[str, object]]) -> None:
-        """Print rows as CSV in UTF-8, with the keys of the first one as the heading; nothing for no rows.
+    def csv(self, rows: Iterable[Sequence[object]]) -> None:
+        """Print rows as CSV, the head first, as they come. Unknown is empty, and yes and no are true and false.
 
         Raises `CommandError` if they cannot be written.
         """
         with _answer_errors():
             writer = csv.writer(sys.stdout, lineterminator="\n")
-            columns: list[str] | None = None
-            for row in rows:
-                if columns is None:
-                    columns = [*row]
-                    writer.writerow(columns)
-                writer.writerow([row.get(column) for column in columns])
+            writer.writerows(map(_csv_cells, rows))
             sys.stdout.flush()
 
     def note(self, message: str = "") -> None:
@@ -172,15 +178,18 @@ class Terminal:
             discard(sys.stderr)
 
     def _print(self, console: Console, line: str | Text) -> None:
-        text = line.copy() if isinstance(line, Text) else Text(line)
-        text.rstrip()
+        plain = (line.plain if isinstance(line, Text) else line).rstrip()
         # A job's name or an error may hold escape sequences, which must not reach the terminal.
-        plain = "".join(char if char.isprintable() else " " for char in text.plain)
-        text.plain = plain if self._unicode else plain.translate(_ASCII)
-        if console.is_terminal:
-            console.print(text, soft_wrap=True)
-        else:  # the same result, and much faster for a long table
-            console.file.write(f"{text.plain}\n")
+        if not plain.isprintable():
+            plain = "".join(char if char.isprintable() else " " for char in plain)
+        if not self._unicode:
+            plain = plain.translate(_ASCII)
+        if not console.is_terminal:  # the same result, and much faster for a long table
+            console.file.write(f"{plain}\n")
+            return
+        text = line.copy() if isinstance(line, Text) else Text()
+        text.plain = plain
+        console.print(text, soft_wrap=True)
 
     def _console(self, *, stderr: bool) -> Console:
         return _Console(
@@ -197,6 +206,10 @@ class Terminal:
                 if name not in ("COLUMNS", "LINES") or _WIDTH.fullmatch(value)
             },
         )
+
+
+def _csv_cells(row: Sequence[object]) -> list[object]:
+    return [str(cell).lower() if isinstance(cell, bool) else cell for cell in row]
 
 
 @contextmanager

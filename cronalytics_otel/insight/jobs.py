@@ -50,8 +50,11 @@ class Durations:
 
     runs: int
     """How many durations are known."""
-    p50_s: float | None
-    p95_s: float | None
+    p50_s: float | None = None
+    p90_s: float | None = None
+    p95_s: float | None = None
+    p99_s: float | None = None
+    max_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,18 +121,20 @@ def job_figures(
     *,
     jobs: Sequence[KnownJob] | None = None,
     sums: WindowSums | None = None,
+    all_jobs: bool = False,
     percentiles: bool = True,
 ) -> list[JobFigures]:
     """Return the figures of each job, in the order of their names.
 
     These are the jobs that the host has now and those with a matching run in the window. A filter for
-    runs (outcome, mode, trigger, model, skill) leaves only jobs with a matching run. `jobs` are the known
+    runs (outcome, mode, trigger, model, skill) leaves only jobs with a matching run; with `all_jobs` these
+    are all jobs that are known. `jobs` are the known
     jobs and `sums` the sums of the same filter and window, if they were read before. Without `percentiles` there are no `durations`: they alone need the
     runs themselves.
     """
     known = known_jobs(profiles) if jobs is None else jobs
     now, prior = window_sums(profiles, wanted, window) if sums is None else sums
-    selected = [job for job in known if _is_selected(job, wanted, now)]
+    selected = [job for job in known if all_jobs or _is_selected(job, wanted, now)]
     recent = _recent(profiles, selected)
     durations = _durations(profiles, wanted, window) if percentiles else {}
     time = _Time(profiles, now_ns)
@@ -341,8 +346,10 @@ def _durations(profiles: Profiles, wanted: RunFilter, window: Window) -> dict[Jo
 def durations_of(ascending_ns: Sequence[int]) -> Durations:
     """Return the percentiles of durations that are in ascending order."""
     count = len(ascending_ns)
-    return Durations(
-        runs=count,
-        p50_s=ascending_ns[rank_of(count, 50) - 1] / NS if count else None,
-        p95_s=ascending_ns[rank_of(count, 95) - 1] / NS if count else None,
-    )
+    if not count:
+        return Durations(runs=0)
+    p50, p90, p95, p99, most = (ascending_ns[rank_of(count, n) - 1] / NS for n in _PERCENTS)
+    return Durations(runs=count, p50_s=p50, p90_s=p90, p95_s=p95, p99_s=p99, max_s=most)
+
+
+_PERCENTS = (50, 90, 95, 99, 100)

@@ -60,6 +60,14 @@ _COST_IS_UNKNOWN: Final = (
     f" '{CostStatus.PARTIAL}')"
     f" OR (cost_status IS NOT '{CostStatus.INCLUDED}' AND NOT {_CALLED_NO_MODEL})))"
 )
+COST_OF_RUN: Final = f"CASE WHEN NOT {_COST_IS_UNKNOWN} THEN coalesce({_KNOWN_COST}, 0.0) END"
+"""The cost of a row of `run`: NULL where nothing is known of it, 0 for a run that called no model."""
+
+DURATION_OF_RUN: Final = (
+    f"CASE WHEN {_HAS_RUN} AND NOT {_LEFT_OUTPUT_ONLY} THEN ended_ns - started_ns END"
+)
+"""In nanoseconds; NULL where it is unknown."""
+
 _AMOUNTS: Final = {
     "runs": "1",
     "occurrences": "coalesce(missed_count, 1)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from os.path import commonprefix
 from typing import NamedTuple
 
 from ..model import Run, RunKey
@@ -80,6 +81,21 @@ class Queries:
             (reference, high, reference, high, MAX_FOUND),
         )
         return [run_rows.run_from_row(row) for row in rows]
+
+    def shared_chars(self, execution_id: str) -> int:
+        """Return how many first characters this id shares with another execution or session id."""
+        rows = self._connection.execute(
+            "SELECT max(execution_id) FROM run WHERE execution_id < ?1 "
+            "UNION ALL SELECT min(execution_id) FROM run WHERE execution_id > ?1 "
+            "UNION ALL SELECT max(session_id) FROM run WHERE session_id < ?1 "
+            "UNION ALL SELECT min(session_id) FROM run WHERE session_id > ?1",
+            (execution_id,),
+        ).fetchall()
+        neighbours = [other for (other,) in rows if other is not None]
+        return max(
+            (len(commonprefix((execution_id, other))) for other in neighbours),  # noqa: RUF071 - no paths
+            default=0,
+        )
 
     def latest_of(self, job: str) -> Run | None:
         """Return the newest run of the job with this id or name."""

@@ -73,7 +73,8 @@ def test_every_option_is_documented_where_its_command_is() -> None:
     (subparsers,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
 
     assert list(subparsers.choices) == [
-        "status", "health", "doctor", "sync", "runs", "trace", "watch", "forecast", "export",
+        "summary", "jobs", "job", "runs", "trace", "watch", "models", "skills", "trends",
+        "forecast", "export", "status", "health", "doctor", "sync",
     ]  # fmt: skip
     for name, command in subparsers.choices.items():
         for action in command._actions:

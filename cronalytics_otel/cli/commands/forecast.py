@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ...insight.forecast import WhatIf, read_forecast
+    from ..figure_shapes import csv_rows
     from ..views import forecast as view
 
     with asking(args, context) as question:
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     if context.as_json:
         context.terminal.json(view.to_json(shown))
     elif args.csv:
-        context.terminal.csv(view.csv_rows(shown))
+        context.terminal.csv(csv_rows(view.csv_shapes(shown)))
     elif forecast.jobs:
         context.terminal.data(*view.lines(shown, context.terminal.width))
     else:
