@@ -6,7 +6,7 @@ A column may be added at the end. None is renamed, and none changes its meaning.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, cast
 
 from ..model import Run
 from . import formats
@@ -66,6 +66,10 @@ COLUMNS: Final[Mapping[str, Callable[[Run], object]]] = {
 """By name, its value: unknown is None."""
 
 
+_VALUES: Final = tuple(COLUMNS.values())
+_LISTS_AT: Final = tuple(list(COLUMNS).index(name) for name in ("skills", "models"))
+
+
 def row(run: Run) -> Shape:
     """Return the row for JSON."""
     return {name: value(run) for name, value in COLUMNS.items()}
@@ -73,5 +77,7 @@ def row(run: Run) -> Shape:
 
 def csv_row(run: Run) -> list[object]:
     """Return the values for CSV: a list is joined by commas."""
-    values = (value(run) for value in COLUMNS.values())
-    return [",".join(each) if isinstance(each, list) else each for each in values]
+    values = [value(run) for value in _VALUES]
+    for at in _LISTS_AT:
+        values[at] = ",".join(cast("list[str]", values[at]))
+    return values

@@ -19,7 +19,7 @@ from ..journal.filters import RunFilter
 from ..journal.outbox import DestinationStatus
 from ..model import Budgets, Outcome, RunningRun, Trigger
 from ..model.times import NS
-from .budgets import read_budget_states
+from .budgets import exceeded_budgets
 from .findings import Finding, FindingKind, in_order
 from .job_health import JobHealth
 from .overview import OverdueJob, overdue_jobs
@@ -175,9 +175,7 @@ class _Check:
     def _over_budget(self) -> Iterator[Finding]:
         profile = Profile("", self._journal)
         zone = self._journal.figures.zone
-        for state in read_budget_states(profile, self._given.budgets, self._now_ns):
-            if not state.over:
-                continue
+        for state in exceeded_budgets(profile, self._given.budgets, self._now_ns):
             start_ns = period_start_ns(state.period, self._now_ns, zone)
             yield Finding(
                 kind=FindingKind.OVER_BUDGET,
