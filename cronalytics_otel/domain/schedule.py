@@ -58,6 +58,12 @@ def _in(value: int, allowed: frozenset[int] | None) -> bool:
     return allowed is None or value in allowed
 
 
+def is_overdue(due_ns: int, now_ns: int) -> bool:
+    """Return whether a job that is due for this time is further past it than a scheduler at work would
+    let it be."""
+    return now_ns - due_ns > MAX_LATE_WHEN_UP_NS
+
+
 @lru_cache(maxsize=512)
 def _plain_fields(expression: str) -> _Fields | None:
     """Return None for what sets cannot express (`L`, `#`, years) and for an invalid expression."""

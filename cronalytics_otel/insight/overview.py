@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..domain.schedule import MAX_LATE_WHEN_UP_NS
+from ..domain.schedule import is_overdue
 from ..journal import Journal
 from ..journal.facts import (
     CURRENT_JOBS,
@@ -17,6 +17,7 @@ from ..journal.facts import (
     SOURCES,
     FactValues,
 )
+from ..journal.notices import NoticeTargetStatus
 from ..journal.outbox import DestinationStatus
 from ..journal.queries import Totals
 from ..model import DueJob, Source
@@ -73,6 +74,8 @@ class Overview:
     """The version of the Hermes in which the plugin last ran."""
     destinations: tuple[DestinationOverview, ...]
     overdue: tuple[OverdueJob, ...]
+    notices: tuple[NoticeTargetStatus, ...] = ()
+    """The targets of `notify`."""
 
     @property
     def healthy(self) -> bool:
@@ -81,6 +84,7 @@ class Overview:
             and not self.problems
             and not self.config_problems
             and not any(destination.fails for destination in self.destinations)
+            and not any(target.fails for target in self.notices)
         )
 
 
@@ -101,6 +105,7 @@ def read_overview(
         hermes_version=facts.get(HERMES_VERSION),
         destinations=tuple(_destinations(journal)),
         overdue=tuple(_overdue(facts, now_ns)),
+        notices=tuple(journal.notices.states()),
     )
 
 
@@ -108,8 +113,8 @@ def _overdue(facts: FactValues, now_ns: int) -> Iterator[OverdueJob]:
     last_sync_ns = facts.get(LAST_SYNC_NS) or 0
     for job in facts.get(CURRENT_JOBS):
         due = job.due
-        if due is not None and now_ns - due.due_ns > MAX_LATE_WHEN_UP_NS:
-            yield OverdueJob(job=due, is_current=last_sync_ns - due.due_ns > MAX_LATE_WHEN_UP_NS)
+        if due is not None and is_overdue(due.due_ns, now_ns):
+            yield OverdueJob(job=due, is_current=is_overdue(due.due_ns, last_sync_ns))
 
 
 def pending_runs(journal: Journal, destination: str) -> int:

@@ -10,6 +10,7 @@ from .database import Connection, Repair, open_database, open_for_reading
 from .facts import Facts
 from .figures import Figures
 from .jobs import Jobs
+from .notices import Notices
 from .observations import ObservationTable
 from .open_rows import OpenRows
 from .outbox import Outbox
@@ -33,7 +34,8 @@ class Journal:
         self.resources = Resources(connection)
         self.outbox = Outbox(connection, self.resources)
         self.figures = Figures(connection, self.facts)
-        self.runs = Runs(connection, self.resources, self.outbox, self.figures)
+        self.notices = Notices(connection)
+        self.runs = Runs(connection, self.resources, self.outbox, self.figures, self.notices)
         self.queries = Queries(connection)
 
     @classmethod

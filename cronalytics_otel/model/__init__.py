@@ -22,6 +22,7 @@ from .host_records import (
     Watermark,
 )
 from .job import DueJob, Job, Mode, Schedule, ScheduleKind
+from .notice import MESSAGE_EVENTS, PING_EVENTS, JobPast, Notice, NoticeEvent
 from .observation import ApiError, Approval, ModelCall, Observation, Observations, ToolResult
 from .resource import AttributeValue, Resource
 from .run import (
@@ -43,8 +44,10 @@ from .usage import CostStatus, ModelUsage, Usage, known_cost_usd
 
 __all__ = [
     "FAILED_OUTCOMES",
+    "MESSAGE_EVENTS",
     "OPEN",
     "OUTPUT_ID",
+    "PING_EVENTS",
     "TERMINAL",
     "Amounts",
     "ApiError",
@@ -60,12 +63,15 @@ __all__ = [
     "FedOutput",
     "Feed",
     "Job",
+    "JobPast",
     "LastMessage",
     "Message",
     "Mode",
     "ModelAmounts",
     "ModelCall",
     "ModelUsage",
+    "Notice",
+    "NoticeEvent",
     "Observation",
     "Observations",
     "Outcome",

@@ -22,16 +22,18 @@ def lines(report: SyncReport, now_ns: int, *, dry_run: bool) -> Iterator[Text]:
     yield Text(f"{found}, {report.open_runs:,} still open")
     for destination in report.destinations:
         yield from _destination_lines(destination, now_ns, dry_run=dry_run)
+    for target in report.notices:
+        yield from _destination_lines(target, now_ns, dry_run=dry_run, what=" notices")
     if dry_run:
         yield Text("Dry run: nothing was written, nothing was sent.")
 
 
 def _destination_lines(
-    destination: DestinationReport, now_ns: int, *, dry_run: bool
+    destination: DestinationReport, now_ns: int, *, dry_run: bool, what: str = ""
 ) -> Iterator[Text]:
-    counts = [f"{destination.pending:,} {'to send' if dry_run else 'pending'}"]
+    counts = [f"{destination.pending:,}{what} {'to send' if dry_run else 'pending'}"]
     if not dry_run:
-        counts.insert(0, f"{destination.sent:,} sent")
+        counts.insert(0, f"{destination.sent:,}{what} sent")
     if destination.refused:
         counts.append(f"{destination.refused:,} refused")
     if destination.given_up:
