@@ -20,7 +20,7 @@ rich; it installs nothing for a plugin."""
 
 GRPC_PACKAGE = "opentelemetry-exporter-otlp-proto-grpc>=1.30,<2"
 
-APPRISE_PACKAGE = "apprise>=1.9,<3"
+APPRISE_PACKAGE = "apprise>=2,<3"
 """What sends notices as messages."""
 
 

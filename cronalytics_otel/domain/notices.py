@@ -12,6 +12,7 @@ from itertools import takewhile
 from ..model import DueJob, Execution, Outcome, Run
 from ..model.notice import RUN_FAILURES, JobPast, Notice, NoticeEvent
 from ..model.times import to_datetime
+from .errors import stderr_of, without_stdout
 
 MAX_LINES = 10
 """So many notices have a line each in a message. Of more, only counts by job are shown."""
@@ -92,9 +93,13 @@ def _reported_after(rules: NoticeRules) -> int:
 
 
 def _reason(run: Run) -> str:
-    """Return the first line of the error, as the end of a sentence."""
-    lines = (run.error_message or "").strip().splitlines()
-    reason = lines[0].strip() if lines else run.error_type
+    """Return the first line of the error as the end of a sentence; of a script also the last line of its
+    stderr, and nothing of its stdout, which is content."""
+    text = without_stdout(run.error_message) or ""
+    shown = [line.strip() for line in text.splitlines() if line.strip()][:1]
+    if (stderr := stderr_of(run.error_message)) is not None:
+        shown.append(stderr.splitlines()[-1].strip())
+    reason = ": ".join(shown) or run.error_type
     return f": {reason}" if reason else ""
 
 

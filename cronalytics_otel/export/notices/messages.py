@@ -51,7 +51,8 @@ def send_message(target: NotifyTarget, message: NoticeMessage, *, timeout_s: flo
     with captured_log() as warnings:
         import apprise
 
-        asset = apprise.AppriseAsset(async_mode=False, app_id="cronalytics-otel")
+        # With a time limit of its own, Apprise sends in a thread that the host would wait for at its exit.
+        asset = apprise.AppriseAsset(async_mode=False, service_timeout=0, app_id="cronalytics-otel")
         service = apprise.Apprise.instantiate(target.url, asset=asset)
         if service is None:
             reason = f"{_UNKNOWN_URL}{_details(target, warnings)}"
