@@ -136,6 +136,10 @@ class _Sync:
                 journal, self.settings.notify, harvested.running, self.options.clock.now_ns()
             )
             reports, notices = ({}, ()) if dry_run else self._export(journal)
+            if self.settings.journal_days is not None and not dry_run:
+                journal.retention.delete_old(
+                    self.settings.journal_days, self.options.clock.now_ns()
+                )
             _remember(journal, harvested, self.options.clock.now_ns())
             return replace(self._report(journal, harvested, reports), notices=notices)
 
@@ -161,6 +165,7 @@ class _Sync:
             clock=self.options.clock,
             full=self.options.full,
             snapshots=self.snapshots,
+            budgets=self.settings.budgets,
             between_chunks=self.options.between_chunks,
             progress=self.progress.harvested if self.progress else lambda _: None,
         )

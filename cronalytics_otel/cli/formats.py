@@ -8,28 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from ..insight.wording import UNKNOWN, counted, duration, one_line, usd
 from ..model import CostStatus, known_cost_usd
 from ..model.times import NS, to_datetime
 
-UNKNOWN = "\N{EN DASH}"
-
-
-def duration(seconds: float | None) -> str:
-    """`40 ms`, `1.2 s`, `3 m 05 s`, `2 h 05 m`, `3 d 04 h`."""
-    if seconds is None:
-        return UNKNOWN
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest_s = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} m {rest_s:02} s"
-    hours, rest_m = divmod(round(seconds / 60), 60)
-    if hours < 24:
-        return f"{hours} h {rest_m:02} m"
-    days, rest_h = divmod(round(seconds / 3600), 24)
-    return f"{days} d {rest_h:02} h"
+__all__ = ["UNKNOWN", "counted", "duration", "one_line", "usd"]
 
 
 def ago(then_ns: int, now_ns: int) -> str:
@@ -39,19 +22,6 @@ def ago(then_ns: int, now_ns: int) -> str:
     if then_ns > now_ns:
         return f"in {duration((then_ns - now_ns) / NS)}"
     return f"{duration((now_ns - then_ns) / NS)} ago"
-
-
-def usd(amount: float | None) -> str:
-    """`$0.0043`, `$12.34`, `$1,234`, and `<$0.0001`. `$0` is known to be nothing."""
-    if amount is None:
-        return UNKNOWN
-    if amount == 0:
-        return "$0"
-    if 0 < amount < 0.00005:
-        return "<$0.0001"
-    if amount < 1:
-        return f"${amount:.4f}"
-    return f"${amount:,.2f}" if amount < 1000 else f"${amount:,.0f}"
 
 
 def cost(amount_usd: float | None, status: CostStatus | str | None) -> str:
@@ -66,11 +36,6 @@ def cost(amount_usd: float | None, status: CostStatus | str | None) -> str:
 def count(number: int | None) -> str:
     """`1,234`."""
     return UNKNOWN if number is None else f"{number:,}"
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 run`, `2 runs`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def size(octets: int) -> str:
@@ -103,19 +68,6 @@ def iso(ns: int | None) -> str | None:
     if ns is None:
         return None
     return to_datetime(ns).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-
-
-def one_line(text: str) -> str:
-    """Return the first line that is not empty, made safe for a terminal.
-
-    Every character that cannot be printed becomes a blank: escape sequences, carriage returns, and
-    marks that turn the direction of the text.
-    """
-    for line in text.splitlines():
-        words = "".join(char if char.isprintable() else " " for char in line).split()
-        if words:
-            return " ".join(words)
-    return ""
 
 
 def lines(text: str) -> list[str]:

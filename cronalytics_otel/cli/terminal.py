@@ -6,12 +6,13 @@ Markup, emoji codes and numbers in the text are printed as they are, because a j
 from __future__ import annotations
 
 import codecs
+import csv
 import io
 import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, TextIO
 
@@ -103,6 +104,16 @@ class Terminal:
         with _answer_errors():
             print(json.dumps(value, indent=2), flush=True)
 
+    def csv(self, rows: Iterable[Sequence[object]]) -> None:
+        """Print rows as CSV, the head first, as they come. Unknown is empty, and yes and no are true and false.
+
+        Raises `CommandError` if they cannot be written.
+        """
+        with _answer_errors():
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerows(map(_csv_cells, rows))
+            sys.stdout.flush()
+
     def note(self, message: str = "") -> None:
         self._message(message)
 
@@ -149,6 +160,10 @@ class Terminal:
                 if name not in ("COLUMNS", "LINES") or _WIDTH.fullmatch(value)
             },
         )
+
+
+def _csv_cells(row: Sequence[object]) -> list[object]:
+    return [str(cell).lower() if isinstance(cell, bool) else cell for cell in row]
 
 
 @contextmanager

@@ -9,8 +9,7 @@ from datetime import tzinfo
 from enum import StrEnum
 from itertools import takewhile
 
-from ..model import DueJob, Execution, Outcome, Run
-from ..model.notice import RUN_FAILURES, JobPast, Notice, NoticeEvent
+from ..model import FAILED_RUNS, DueJob, Execution, JobPast, Notice, NoticeEvent, Outcome, Run
 from ..model.times import to_datetime
 from .errors import stderr_of, without_stdout
 
@@ -67,10 +66,10 @@ def notices_of_run(run: Run, past: JobPast, rules: NoticeRules) -> list[Notice]:
 def _events_of_run(
     run: Run, past: JobPast, rules: NoticeRules
 ) -> Iterator[tuple[NoticeEvent, str]]:
-    failures = len(list(takewhile(RUN_FAILURES.__contains__, past.outcomes)))
+    failures = len(list(takewhile(FAILED_RUNS.__contains__, past.outcomes)))
     if run.outcome is Outcome.MISSED:
         yield NoticeEvent.MISSED, _missed_text(run)
-    elif run.outcome in RUN_FAILURES:
+    elif run.outcome in FAILED_RUNS:
         yield NoticeEvent.FAILED, f"{_FAILED_WORDS[run.outcome]}{_reason(run)}"
         if failures + 1 == rules.failing_after:
             yield NoticeEvent.FAILING, f"failed {failures + 1} times in a row{_reason(run)}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ..clock import Clock
 from ..host.home import Home
 from ..journal import Journal
-from ..model import Execution, SourceName
+from ..model import Budgets, Execution, SourceName
 from ..model.times import Zone
 
 
@@ -49,3 +49,5 @@ class HarvestContext:
     now_ns: int
     clock: Clock
     problems: Problems
+    budgets: Budgets
+    """What a run may cost."""

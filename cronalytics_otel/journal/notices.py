@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from ..model import JobPast, Notice, NoticeEvent, Outcome, Run
-from ..model.notice import MAX_FAILING_AFTER, RUN_FAILURES
+from ..model import FAILED_RUNS, JobPast, Notice, NoticeEvent, Outcome, Run
+from ..model.notice import MAX_FAILING_AFTER
 from . import run_rows
 from .database import Connection
 from .outbox import SET_ANSWERING, DestinationProgress
@@ -19,7 +19,7 @@ _KEPT_NS: Final = 30 * 86_400 * 1_000_000_000
 """How long a notice that was sent is kept, where another one would follow without it."""
 
 _COLUMNS: Final = ", ".join(run_rows.COLUMN_NAMES)
-_DECIDED: Final = (Outcome.SUCCESS, *sorted(RUN_FAILURES))
+_DECIDED: Final = (Outcome.SUCCESS, *sorted(FAILED_RUNS))
 """The outcomes that count for a row of failures."""
 _DECIDED_MARKS: Final = ",".join("?" * len(_DECIDED))
 _STAYING: Final = (NoticeEvent.STARTED, NoticeEvent.OVERDUE)

@@ -42,6 +42,8 @@ class DestinationStatus:
     pending: int
     oldest_pending_ns: int | None
     """When the oldest pending run ended."""
+    waiting_since_ns: int | None
+    """Since when a pending run waits, at the longest: from its end, or from when it was put there."""
     refused: int
 
 
@@ -127,6 +129,7 @@ class Outbox:
             "d.asked_to_wait, d.last_error, "
             "(SELECT count(*) FROM outbox WHERE destination_id = d.id), "
             "(SELECT min(ended_ns) FROM outbox WHERE destination_id = d.id), "
+            "(SELECT min(max(enqueued_ns, ended_ns)) FROM outbox WHERE destination_id = d.id), "
             "(SELECT count(*) FROM refused WHERE destination_id = d.id) "
             "FROM destination d ORDER BY d.name"
         )
@@ -135,7 +138,7 @@ class Outbox:
                 id=r[0], name=r[1], endpoint=r[2], active=bool(r[3]), delivered=r[4],
                 given_up=r[5], last_receipt_ns=r[6], failures=r[7], failing_since_ns=r[8],
                 next_try_ns=r[9], asked_to_wait=bool(r[10]), last_error=r[11], pending=r[12],
-                oldest_pending_ns=r[13], refused=r[14],
+                oldest_pending_ns=r[13], waiting_since_ns=r[14], refused=r[15],
             )
             for r in rows
         ]  # fmt: skip

@@ -118,10 +118,17 @@ class Queries:
         return None if row is None else run_rows.run_from_row(row)
 
     def totals(self) -> Totals:
+        # In one SELECT together, SQLite would walk through all runs for each of the three.
         count, oldest, newest = self._connection.execute(
-            "SELECT count(*), min(ended_ns), max(ended_ns) FROM run"
+            "SELECT (SELECT count(*) FROM run), (SELECT min(ended_ns) FROM run), "
+            "(SELECT max(ended_ns) FROM run)"
         ).fetchone()
         return Totals(count, oldest, newest)
+
+    def oldest_end_ns(self) -> int | None:
+        """Return when the oldest known run ended; None without runs."""
+        (oldest_ns,) = self._connection.execute("SELECT min(ended_ns) FROM run").fetchone()
+        return None if oldest_ns is None else int(oldest_ns)
 
     def open_count(self) -> int:
         """Return how many executions of the host are not final yet."""

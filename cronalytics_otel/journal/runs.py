@@ -14,7 +14,7 @@ from .resources import Resources
 
 _IDS_PER_QUERY = 500
 
-_MAX_RUN_NS = 7 * 86_400 * 1_000_000_000
+MAX_RUN_NS = 7 * 86_400 * 1_000_000_000
 """The longest time that a run can have taken, when runs are looked up by their end."""
 
 _INSERT = (
@@ -107,7 +107,7 @@ class Runs:
             "SELECT ended_ns FROM run WHERE job_id = ? AND started_ns BETWEEN ? AND ? "
             "AND ended_ns >= ? "
             "AND (session_id IS NOT NULL OR substr(execution_id, 1, ?) <> ?) ORDER BY ended_ns",
-            (job_id, from_ns - _MAX_RUN_NS, to_ns, from_ns, len(OUTPUT_ID), OUTPUT_ID),
+            (job_id, from_ns - MAX_RUN_NS, to_ns, from_ns, len(OUTPUT_ID), OUTPUT_ID),
         )
         return [int(ended_ns) for (ended_ns,) in rows]
 

@@ -18,6 +18,7 @@ from .host_records import (
     OutputFile,
     OutputStatus,
     Prompt,
+    RunningRun,
     Session,
     Watermark,
 )
@@ -27,6 +28,7 @@ from .observation import ApiError, Approval, ModelCall, Observation, Observation
 from .resource import AttributeValue, Resource
 from .run import (
     FAILED_OUTCOMES,
+    FAILED_RUNS,
     OUTPUT_ID,
     DeliveryOutcome,
     Feed,
@@ -44,6 +46,7 @@ from .usage import CostStatus, ModelUsage, Usage, known_cost_usd
 
 __all__ = [
     "FAILED_OUTCOMES",
+    "FAILED_RUNS",
     "MESSAGE_EVENTS",
     "OPEN",
     "OUTPUT_ID",
@@ -83,6 +86,7 @@ __all__ = [
     "Resource",
     "Run",
     "RunKey",
+    "RunningRun",
     "Schedule",
     "ScheduleKind",
     "Session",

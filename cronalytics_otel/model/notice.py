@@ -69,14 +69,3 @@ class JobPast:
 
 MAX_FAILING_AFTER = 20
 """The most failures in a row that can be waited for."""
-
-RUN_FAILURES = frozenset(
-    {
-        Outcome.FAILURE,
-        Outcome.TIMEOUT,
-        Outcome.CANCELLED,
-        Outcome.BUDGET_EXCEEDED,
-        Outcome.ABANDONED,
-    }
-)
-"""The outcomes of runs that failed. A missed run is none: nothing ran. Nor is a skipped one."""

@@ -20,6 +20,7 @@ from cronalytics_otel.domain.notices import (
     notices_of_run,
 )
 from cronalytics_otel.model import (
+    FAILED_RUNS,
     MESSAGE_EVENTS,
     PING_EVENTS,
     DueJob,
@@ -29,7 +30,6 @@ from cronalytics_otel.model import (
     NoticeEvent,
     Outcome,
 )
-from cronalytics_otel.model.notice import RUN_FAILURES
 from tests.support.traces import a_run
 
 ALL = NoticeRules(events=frozenset(MESSAGE_EVENTS))
@@ -62,7 +62,7 @@ def test_a_success_after_successes_is_no_news() -> None:
     assert told(OK, OK, OK) == {}
 
 
-@pytest.mark.parametrize("outcome", sorted(RUN_FAILURES))
+@pytest.mark.parametrize("outcome", sorted(FAILED_RUNS))
 def test_each_way_to_fail_is_told(outcome: Outcome) -> None:
     assert list(told(outcome, OK)) == ["failed"]
 
@@ -146,7 +146,7 @@ def test_pings_say_how_each_run_ended_and_leave_missed_runs_to_the_check() -> No
     ends = {outcome: list(told(outcome, rules=PINGS)) for outcome in Outcome}
 
     assert ends == (
-        {outcome: ["failed"] for outcome in RUN_FAILURES}
+        {outcome: ["failed"] for outcome in FAILED_RUNS}
         | {OK: ["succeeded"], Outcome.SKIPPED: ["succeeded"], Outcome.MISSED: []}
     )
 

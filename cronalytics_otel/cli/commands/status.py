@@ -28,25 +28,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(_args: argparse.Namespace, context: Context) -> ExitStatus:
+    from ...insight.health import read_health
     from ...insight.overview import read_overview
     from ..views.status import Status, lines
 
     context.require_home()
     settings = context.settings()
     with context.journal() as journal:
-        overview = read_overview(journal, now_ns=context.now_ns, config_problems=settings.problems)
+        overview = read_overview(journal, now_ns=context.now_ns)
+        findings = read_health(journal, context.health_input(settings))
     status = Status(
         home=context.home,
         now_ns=context.now_ns,
         settings=settings,
         overview=overview,
+        findings=findings,
         journal_size_bytes=_size_bytes(context.home.journal),
     )
     if context.as_json:
         context.terminal.json(to_json(status))
     else:
         context.terminal.data(*lines(status))
-    return ExitStatus.OK if overview.healthy else ExitStatus.FAILED
+    return ExitStatus.FAILED if findings else ExitStatus.OK
 
 
 def _size_bytes(journal: Path) -> int:
@@ -56,11 +59,12 @@ def _size_bytes(journal: Path) -> int:
 
 def to_json(status: Status) -> Shape:
     from ..formats import iso
-    from ..shapes import record_shape
+    from ..shapes import finding_shape, record_shape
 
     overview = status.overview
     return {
-        "healthy": overview.healthy,
+        "healthy": not status.findings,
+        "findings": [finding_shape(finding) for finding in status.findings],
         "home": str(status.home.path),
         "profile": status.home.profile,
         "hermes_version": overview.hermes_version,
@@ -72,6 +76,10 @@ def to_json(status: Status) -> Shape:
             "runs": overview.totals.runs,
             "open_runs": overview.open_runs,
             "lost_rows": overview.lost_rows,
+            "complete_since": None
+            if overview.complete_since is None
+            else overview.complete_since.isoformat(),
+            "passed_over": overview.passed_over,
             "lost_details": overview.lost_observations,
             "oldest_ended_at": iso(overview.totals.oldest_ns),
             "newest_ended_at": iso(overview.totals.newest_ns),
@@ -86,7 +94,7 @@ def to_json(status: Status) -> Shape:
         "disabled": status.settings.disabled,
         "content": status.settings.content,
         "content_jobs": status.settings.content_jobs,
-        "config_problems": list(overview.config_problems),
+        "config_problems": list(status.settings.problems),
     }
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
 
 from ...config import Settings
 from ...host.home import Home
-from ...insight.overview import DestinationOverview, OverdueJob, Overview
+from ...insight.findings import Finding
+from ...insight.overview import DestinationOverview, Overview
 from ...journal.notices import NoticeTargetStatus
 from ...journal.outbox import DestinationStatus
 from ...model import Source
 from .. import formats
 from ..sources import ABSENCE
+from .health import findings
 
 _CONTENT = {
     "off": "off: of what was said in a run, error texts alone are sent, masked",
@@ -33,12 +35,18 @@ class Status:
     now_ns: int
     settings: Settings
     overview: Overview
+    findings: Sequence[Finding]
     journal_size_bytes: int
     """With its write-ahead log."""
 
 
 def lines(status: Status) -> Iterator[Text]:
     yield from _hermes(status)
+    yield Text()
+    yield _title("Health")
+    yield from findings(status.findings, status.now_ns)
+    if not status.findings:
+        yield _line("good", "", "nothing is wrong")
     yield Text()
     yield _title("Sources")
     yield from _sources(status.overview)
@@ -52,11 +60,6 @@ def lines(status: Status) -> Iterator[Text]:
         yield Text()
         yield _title("Notices")
         yield from _notices(status)
-    if status.overview.config_problems:
-        yield Text()
-        yield _title("Configuration")
-        for problem in status.overview.config_problems:
-            yield _line("bad", "", problem)
 
 
 def _title(text: str) -> Text:
@@ -106,11 +109,15 @@ def _journal(status: Status) -> Iterator[Text]:
     size = formats.size(status.journal_size_bytes)
     yield _line("", "file", f"{status.home.journal}, {size}")
     yield _line("", "runs", _runs(overview))
+    if overview.complete_since is not None:
+        older = (
+            f"; {formats.counted(overview.passed_over, 'run')} from before"
+            f" {'was' if overview.passed_over == 1 else 'were'} not read again"
+            if overview.passed_over
+            else ""
+        )
+        yield _line("", "", f"complete since {overview.complete_since}{older}")
     yield _line("", "last sync", _when(overview.last_sync_ns, now_ns))
-    for problem in overview.problems:
-        yield _line("bad", "problem", problem)
-    for overdue in overview.overdue:
-        yield _line("warning", "overdue", _overdue(overdue, now_ns))
 
 
 def _runs(overview: Overview) -> str:
@@ -125,13 +132,6 @@ def _runs(overview: Overview) -> str:
     if overview.lost_observations:
         text += f"; {formats.counted(overview.lost_observations, 'detail')} of calls not kept"
     return text
-
-
-def _overdue(overdue: OverdueJob, now_ns: int) -> str:
-    name = formats.one_line(overdue.job.job_name)
-    due = f"{name} was due {_when(overdue.job.due_ns, now_ns)}"
-    unread = "" if overdue.is_current else ", and nothing was read since"
-    return f"{due}{unread}: is the scheduler running?"
 
 
 def _when(then_ns: int | None, now_ns: int) -> str:
