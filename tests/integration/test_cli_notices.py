@@ -164,6 +164,59 @@ def test_without_notify_status_does_not_speak_of_notices(cli: Cli) -> None:
     assert "Notices" not in cli("status").lines
 
 
+# --- health -------------------------------------------------------------------------------------
+
+
+def found_wrong(cli: Cli) -> list[tuple[str, str, str]]:
+    """Kind, subject and text of what `health` says of targets."""
+    findings = cli("health", "--json").json["findings"]
+    return [(f["kind"], f["subject"], f["text"]) for f in findings if "notice" in f["text"]]
+
+
+def test_health_names_a_target_that_fails(cli: Cli, webhook: Webhook) -> None:
+    notify(cli, {"phone": {"url": webhook.apprise_url}})
+    fail_since(cli)
+    webhook.status = 500
+    cli("sync")
+
+    ((kind, subject, text),) = found_wrong(cli)
+
+    assert (kind, subject) == ("pending", "phone")
+    assert text.startswith("does not take notices: ")
+    assert text.endswith("; 1 notice pending")
+
+
+def test_health_names_a_check_that_refuses_its_pings(cli: Cli, webhook: Webhook) -> None:
+    notify(cli, {"hc": {"ping": f"{webhook.url}/{{job}}"}})
+    fail_since(cli)
+    webhook.status = 404
+    cli("sync")
+
+    assert found_wrong(cli) == [("refused", "hc", "refused 1 notice: HTTP 404")]
+
+
+def test_health_names_notices_that_wait_for_apprise(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notify(cli, {"phone": {"url": "json://localhost/"}})
+    fail_since(cli)
+    monkeypatch.setattr(messages, "find_spec", lambda _name: None)
+    with time_machine.travel(NOW.timestamp() + 3600, tick=False):
+        cli("sync")
+        ((kind, subject, text),) = found_wrong(cli)
+
+    assert (kind, subject) == ("pending", "phone")
+    assert text.startswith("was not sent 1 notice for 1 h")
+
+
+def test_health_is_silent_about_a_target_that_takes_everything(cli: Cli, webhook: Webhook) -> None:
+    notify(cli, {"phone": {"url": webhook.apprise_url}})
+    fail_since(cli)
+    cli("sync")
+
+    assert found_wrong(cli) == []
+
+
 # --- doctor -------------------------------------------------------------------------------------
 
 
