@@ -76,6 +76,7 @@ class _Check:
         yield from self._jobs.findings()
         yield from self._over_budget()
         yield from self._of_destinations()
+        yield from self._of_notices()
         for problem in self._given.config_problems:
             yield Finding(
                 kind=FindingKind.SETTINGS,
@@ -229,3 +230,37 @@ class _Check:
             text=f"refused {counted(status.refused, 'run')}{why}",
             advice="mend the cause, then `sync --retry-refused` sends them again",
         )
+
+    # --- notices ------------------------------------------------------------------------------------
+
+    def _of_notices(self) -> Iterator[Finding]:
+        for target in self._journal.notices.states():
+            if not target.active:
+                continue
+            waiting = counted(target.pending, "notice")
+            oldest_ns = target.oldest_pending_ns
+            if target.failures:
+                yield Finding(
+                    kind=FindingKind.PENDING,
+                    subject=target.name,
+                    since_ns=target.failing_since_ns,
+                    episode=str(target.failing_since_ns),
+                    text=f"does not take notices: {one_line(target.last_error or '')}; {waiting} pending",
+                    advice="`doctor --notify` sends a test; nothing is lost meanwhile",
+                )
+            elif target.last_error is not None:
+                yield Finding(
+                    kind=FindingKind.REFUSED,
+                    subject=target.name,
+                    episode=str(target.refused),
+                    text=f"refused {counted(target.refused, 'notice')}: {one_line(target.last_error)}",
+                    advice="correct its URL in `notify`; `doctor --notify` sends a test",
+                )
+            elif oldest_ns is not None and self._now_ns - oldest_ns > PENDING_NS:
+                yield Finding(
+                    kind=FindingKind.PENDING,
+                    subject=target.name,
+                    since_ns=oldest_ns,
+                    text=f"was not sent {waiting} for {duration((self._now_ns - oldest_ns) / NS)}",
+                    advice="run `sync`: it says why",
+                )
