@@ -17,6 +17,7 @@ from ..clock import SYSTEM_CLOCK
 from .arguments import Parser, add_common, add_common_to_command
 from .commands import (
     doctor,
+    export,
     forecast,
     health,
     job,
@@ -69,6 +70,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     health,
     doctor,
     sync,
+    export,
 )
 """All commands, in the order of `--help`."""
 

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, TextIO
 
@@ -115,14 +115,29 @@ class Terminal:
         with _answer_errors():
             print(json.dumps(value, indent=2), flush=True)
 
-    def csv(self, rows: Iterable[Sequence[object]]) -> None:
-        """Print rows as CSV, the head first, as they come. Unknown is empty, and yes and no are true and false.
+    def json_lines(self, values: Iterable[object]) -> None:
+        """Print each value as JSON on a line of its own, as they come.
+
+        Raises `CommandError` if they cannot be written.
+        """
+        with _answer_errors():
+            for value in values:
+                sys.stdout.write(f"{json.dumps(value)}\n")
+            sys.stdout.flush()
+
+    def csv(self, rows: Iterable[Mapping[str, object]]) -> None:
+        """Print rows as CSV in UTF-8, with the keys of the first one as the heading; nothing for no rows.
 
         Raises `CommandError` if they cannot be written.
         """
         with _answer_errors():
             writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerows(map(_csv_cells, rows))
+            columns: list[str] | None = None
+            for row in rows:
+                if columns is None:
+                    columns = [*row]
+                    writer.writerow(columns)
+                writer.writerow([row.get(column) for column in columns])
             sys.stdout.flush()
 
     def note(self, message: str = "") -> None:
@@ -174,10 +189,6 @@ class Terminal:
                 if name not in ("COLUMNS", "LINES") or _WIDTH.fullmatch(value)
             },
         )
-
-
-def _csv_cells(row: Sequence[object]) -> list[object]:
-    return [str(cell).lower() if isinstance(cell, bool) else cell for cell in row]
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from os.path import commonprefix
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ MAX_FOUND = 10
 """The most runs that `Queries.find` returns."""
 _RUNS_PER_QUERY = 400
 """Runs in one statement: each takes two parameters, of the 999 that an old SQLite allows."""
+_RUNS_PER_PAGE = 500
 _COLUMNS = ", ".join(run_rows.COLUMN_NAMES)
 
 
@@ -48,6 +50,26 @@ class Queries:
             values,
         )
         return [run_rows.run_from_row(row) for row in rows]
+
+    def each(self, wanted: RunFilter) -> Iterator[Run]:
+        """Yield the runs that pass every part of the filter, oldest end first, without its limit.
+
+        It holds some hundred runs in memory, and reads no further while the caller is not ready: nothing is
+        locked meanwhile.
+        """
+        # The earliest end is where the first page begins: as a condition it would be where each one begins.
+        clauses, values = run_conditions(replace(wanted, since_ns=None))
+        after = (-(2**63) if wanted.since_ns is None else wanted.since_ns, -1)
+        query = (
+            f"SELECT id, {_COLUMNS} FROM run INDEXED BY run_by_end "  # noqa: S608
+            f"WHERE {' AND '.join(clauses)} AND (ended_ns, id) > (?, ?) "
+            f"ORDER BY ended_ns, id LIMIT {_RUNS_PER_PAGE}"
+        )
+        while rows := self._connection.execute(query, (*values, *after)).fetchall():
+            for row in rows:
+                run = run_rows.run_from_row(row[1:])
+                yield run
+            after = (run.ended_ns, rows[-1][0])
 
     def find(self, reference: str) -> list[Run]:
         """Return the newest runs whose execution or session id begins with the reference, at most `MAX_FOUND`."""

@@ -399,6 +399,7 @@ def test_sync_draws_a_bar_on_a_terminal_and_wipes_it(
     assert "sending to default" in shown
     assert "300/300" in shown
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
+    assert re.search(r"sending to default .* 300/300 \d:\d\d:\d\d left: 0:00:00", plain)
     assert plain.endswith("300 new runs, 0 still open\n✓ default: 300 sent, 0 pending\n")
 
 

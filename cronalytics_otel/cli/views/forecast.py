@@ -35,7 +35,9 @@ class Shown:
 
 
 def usd(estimate: CostEstimate) -> str:
-    """`$1.23`, `≥$1.23` for a lower bound."""
+    """`$1.23`, `≥$1.23` for a lower bound. At least nothing is unknown."""
+    if estimate.is_lower_bound and not estimate.usd:
+        return formats.UNKNOWN
     bound = "≥" if estimate.is_lower_bound and estimate.usd is not None else ""
     return f"{bound}{formats.usd(estimate.usd)}"
 
@@ -121,7 +123,7 @@ def _name(each: JobForecast, shown: Shown) -> str:
 def _summary(shown: Shown) -> Iterator[str]:
     total = len(shown.forecast.jobs)
     if len(shown.jobs) < total:
-        yield f"{len(shown.jobs):,} of {total:,} jobs shown: --limit 0 shows all."
+        yield f"{len(shown.jobs):,} of {formats.counted(total, 'job')} shown; --limit 0 shows all"
     if shown.before is not None:
         yield from _difference(shown.forecast, shown.before)
     yield (
@@ -139,7 +141,7 @@ def _difference(now: Forecast, before: Forecast) -> Iterator[str]:
             yield f"In {words}: {usd(new)} instead of {usd(old)}."
             continue
         change = new.usd - old.usd
-        share = f" ({change / old.usd:+.0%})" if old.usd else ""
+        share = f" ({change / old.usd * 100:+.0f} %)" if old.usd else ""
         sign = "-" if change < 0 else "+"
         yield (
             f"In {words}: {usd(new)} instead of {usd(old)},"
@@ -203,7 +205,7 @@ def _budget(state: BudgetState) -> Text:
 def _used(amount_usd: float | None, share: float | None, *, exact: bool) -> str:
     if amount_usd is None or share is None:
         return formats.UNKNOWN
-    return f"{'' if exact else '≥'}{formats.usd(amount_usd)} ({share:.0%})"
+    return f"{'' if exact else '≥'}{formats.usd(amount_usd)} ({share * 100:.0f} %)"
 
 
 # --- for programs -------------------------------------------------------------------------------
@@ -261,31 +263,23 @@ def _outlooks_json(each: JobForecast) -> Shape:
     return {str(horizon): record_shape(outlook[horizon]) for horizon in HORIZONS}
 
 
-def csv_rows(shown: Shown) -> Iterator[Sequence[object]]:
-    yield (
-        "profile", "job_id", "job_name", "schedule",
-        *(
-            f"{name}_{horizon}"
-            for horizon in HORIZONS
-            for name in ("scheduled_runs", "nominal_usd", "low_usd", "high_usd", "trend_usd")
-        ),
-        "month_usd", "is_lower_bound",
-    )  # fmt: skip
+def csv_rows(shown: Shown) -> Iterator[Shape]:
     for each in shown.jobs:
-        outlook = each.job.projection.outlook
-        yield (
-            each.job.profile, each.job.job_id, each.job.name, each.job.schedule,
-            *(
-                value
-                for horizon in HORIZONS
-                for value in (
-                    outlook[horizon].scheduled_runs,
-                    outlook[horizon].nominal.usd,
-                    outlook[horizon].nominal.low_usd,
-                    outlook[horizon].nominal.high_usd,
-                    outlook[horizon].trend.usd,
-                )
-            ),
-            each.month_usd.usd,
-            outlook[Horizon.DAYS_30].nominal.is_lower_bound,
-        )  # fmt: skip
+        row: Shape = {
+            "profile": each.job.profile,
+            "job_id": each.job.job_id,
+            "job_name": each.job.name,
+            "schedule": each.job.schedule,
+        }
+        for horizon in HORIZONS:
+            outlook = each.job.projection.outlook[horizon]
+            row |= {
+                f"scheduled_runs_{horizon}": outlook.scheduled_runs,
+                f"nominal_usd_{horizon}": outlook.nominal.usd,
+                f"low_usd_{horizon}": outlook.nominal.low_usd,
+                f"high_usd_{horizon}": outlook.nominal.high_usd,
+                f"trend_usd_{horizon}": outlook.trend.usd,
+            }
+        row["month_usd"] = each.month_usd.usd
+        row["is_lower_bound"] = outlook.nominal.is_lower_bound
+        yield row
