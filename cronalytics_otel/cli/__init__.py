@@ -30,6 +30,7 @@ from .commands import (
     sync,
     trace,
     trends,
+    watch,
 )
 from .errors import CommandError, ExitStatus
 
@@ -62,10 +63,12 @@ COMMANDS: Final[tuple[Command, ...]] = (
     job,
     runs,
     trace,
+    watch,
     models,
     skills,
     trends,
     forecast,
+    export,
     status,
     health,
     doctor,

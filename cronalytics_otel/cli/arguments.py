@@ -98,6 +98,17 @@ def whole_number(text: str) -> int:
     return min(int(text), _MAX_RUNS)
 
 
+def interval(text: str) -> float:
+    """The type of the seconds between two looks: from a tenth to a day."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0.1 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.1 to 86400")
+    return seconds
+
+
 def usd(text: str) -> float:
     """The type of an amount of US dollars, from 0 on; a dollar sign may stand before it."""
     try:

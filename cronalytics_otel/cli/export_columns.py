@@ -6,7 +6,7 @@ A column may be added at the end. None is renamed, and none changes its meaning.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, cast
 
 from ..model import Run
 from . import formats
@@ -37,6 +37,7 @@ COLUMNS: Final[Mapping[str, Callable[[Run], object]]] = {
     "model": lambda run: run.model,
     "provider": lambda run: run.provider,
     "models": lambda run: sorted({u.model for u in run.usage_by_model if u.model}),
+    "declared_model": lambda run: run.declared_model,
     "input_tokens": lambda run: run.usage and run.usage.input_tokens,
     "output_tokens": lambda run: run.usage and run.usage.output_tokens,
     "cache_read_tokens": lambda run: run.usage and run.usage.cache_read_tokens,
@@ -65,17 +66,18 @@ COLUMNS: Final[Mapping[str, Callable[[Run], object]]] = {
 """By name, its value: unknown is None."""
 
 
+_VALUES: Final = tuple(COLUMNS.values())
+_LISTS_AT: Final = tuple(list(COLUMNS).index(name) for name in ("skills", "models"))
+
+
 def row(run: Run) -> Shape:
     """Return the row for JSON."""
     return {name: value(run) for name, value in COLUMNS.items()}
 
 
-def csv_row(run: Run) -> Shape:
-    """Return the row for CSV: yes and no are `true` and `false`, and a list is joined by commas."""
-    return {name: _cell(value(run)) for name, value in COLUMNS.items()}
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return ",".join(value) if isinstance(value, list) else value
+def csv_row(run: Run) -> list[object]:
+    """Return the values for CSV: a list is joined by commas."""
+    values = [value(run) for value in _VALUES]
+    for at in _LISTS_AT:
+        values[at] = ",".join(cast("list[str]", values[at]))
+    return values

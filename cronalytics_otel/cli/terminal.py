@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, TextIO
 
@@ -107,6 +107,28 @@ class Terminal:
                 self._print(self._out, line)
             self._out.file.flush()
 
+    @property
+    def draws(self) -> bool:
+        """Whether stdout is a terminal on which lines can be drawn over."""
+        return self._out.is_terminal and not self._out.is_dumb_terminal
+
+    @contextmanager
+    def drawing(self) -> Iterator[Callable[[Sequence[Text]], None]]:
+        """Give a function that draws lines in place of those before. The last ones stay in the end."""
+        from rich.live import Live
+
+        with Live(console=self._out, auto_refresh=False, vertical_overflow="crop") as live:
+            yield lambda lines: live.update(self._drawn(lines), refresh=True)
+
+    def _drawn(self, lines: Sequence[Text]) -> Text:
+        plain = [line.copy() for line in lines]
+        for line in plain:
+            line.no_wrap = True
+            line.overflow = "ellipsis"
+            if not self._unicode:
+                line.plain = line.plain.translate(_ASCII)
+        return Text("\n").join(plain)
+
     def json(self, value: object) -> None:
         """Print the answer as JSON in ASCII, which every encoding has.
 
@@ -125,19 +147,14 @@ class Terminal:
                 sys.stdout.write(f"{json.dumps(value)}\n")
             sys.stdout.flush()
 
-    def csv(self, rows: Iterable[Mapping[str, object]]) -> None:
-        """Print rows as CSV in UTF-8, with the keys of the first one as the heading; nothing for no rows.
+    def csv(self, rows: Iterable[Sequence[object]]) -> None:
+        """Print rows as CSV, the head first, as they come. Unknown is empty, and yes and no are true and false.
 
         Raises `CommandError` if they cannot be written.
         """
         with _answer_errors():
             writer = csv.writer(sys.stdout, lineterminator="\n")
-            columns: list[str] | None = None
-            for row in rows:
-                if columns is None:
-                    columns = [*row]
-                    writer.writerow(columns)
-                writer.writerow([row.get(column) for column in columns])
+            writer.writerows(map(_csv_cells, rows))
             sys.stdout.flush()
 
     def note(self, message: str = "") -> None:
@@ -189,6 +206,10 @@ class Terminal:
                 if name not in ("COLUMNS", "LINES") or _WIDTH.fullmatch(value)
             },
         )
+
+
+def _csv_cells(row: Sequence[object]) -> list[object]:
+    return [str(cell).lower() if isinstance(cell, bool) else cell for cell in row]
 
 
 @contextmanager

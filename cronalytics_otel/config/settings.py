@@ -21,6 +21,7 @@ from typing import Final, Literal, TypeAlias, cast
 from ..model import Budgets
 from .budgets import read_budgets
 from .destinations import MAX_SECONDS, Destination, read_destinations, safe_url
+from .notify import NotifyTarget, read_notify
 from .values import (
     VARIABLE,
     FieldReader,
@@ -56,6 +57,7 @@ _KEYS: Final = (
     "content_jobs",
     "content_max_chars",
     "budgets",
+    "notify",
 )
 _HOST_KEYS: Final = frozenset({"llm", "allow_tool_override"})
 """The keys beside ours that Hermes itself reads (hermes_cli/plugins.py, agent/plugin_llm.py 0.19)."""
@@ -87,6 +89,8 @@ class Settings:
     """Overrides `content` for single jobs, by id or name. The id wins over the name."""
     content_max_chars: int = 4096
     budgets: Budgets = field(default_factory=Budgets)
+    notify: tuple[NotifyTarget, ...] = ()
+    """The targets of notices."""
     timezone: str | None = None
     problems: tuple[str, ...] = ()
 
@@ -133,6 +137,7 @@ def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
             options("content_max_chars"), partial(_whole, unit="characters"), 4096, problems
         ),
         budgets=read_budgets(options("budgets"), problems),
+        notify=read_notify(options("notify"), env, problems),
         timezone=_timezone(config, env, problems),
         problems=tuple(problems),
     )

@@ -124,6 +124,7 @@ class _Harvester:
             self._update_jobs()
             # 3. The ledger before the sessions: the session of an ended execution is complete by then.
             changes = read_ledger(self._context, earlier, full=full)
+            self._result.running = changes.running
             # 4. The output files before the sessions, for the same reason.
             self._list_outputs(earlier, changes, full=full)
             # 5. The definitions again: the host writes `last_status` before it ends the execution, so

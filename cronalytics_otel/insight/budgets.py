@@ -12,12 +12,14 @@ from ..domain.budgets import (
     budget_states,
     period_start_ns,
 )
-from ..domain.projections import CostSample, sum_of_estimates
+from ..domain.projections import CostEstimate, CostSample, sum_of_estimates
+from ..journal.facts import CURRENT_JOBS
 from ..journal.filters import RunFilter
 from ..model import Budgets
 from .jobs import JobFigures, job_figures
-from .profiles import Profile
-from .run_figures import groups_by_job, samples_of
+from .known_jobs import KnownJob
+from .profiles import Profile, Profiles
+from .run_figures import WindowSums, groups_by_job, samples_of
 from .windows import Window
 
 FORECAST_DAYS = 30
@@ -45,8 +47,7 @@ def read_budget_states(
     if not periods:
         return []
     if jobs is None:
-        window = Window.of_days(FORECAST_DAYS, now_ns)
-        jobs = job_figures([profile], RunFilter(), window, now_ns, percentiles=False)
+        jobs = figures_for_forecast([profile], RunFilter(), now_ns)
     spent = {period: spent_in(profile, period, now_ns) for period in periods}
     return budget_states(
         budgets,
@@ -63,6 +64,45 @@ def read_budget_states(
     )
 
 
+def exceeded_budgets(profile: Profile, budgets: Budgets, now_ns: int) -> list[BudgetState]:
+    """Return the limits per day or month that are exceeded already, of the home and of the jobs that it has
+    now. Their forecasts are not computed, and unknown."""
+    spent = {period: spent_in(profile, period, now_ns) for period in _limited_periods(budgets)}
+    states = budget_states(
+        budgets,
+        home={period: _so_far(sum(of.values(), _NO_RUNS)) for period, of in spent.items()},
+        jobs=[
+            JobSpending(
+                job_id=job.job_id,
+                job_name=job.name,
+                by_period={
+                    period: _so_far(of.get(job.job_id, _NO_RUNS)) for period, of in spent.items()
+                },
+            )
+            for job in profile.journal.facts.get(CURRENT_JOBS)
+        ],
+    )
+    return [state for state in states if state.over]
+
+
+def _so_far(sample: CostSample) -> Spending:
+    return Spending(so_far=sample, rest=CostEstimate(usd=None))
+
+
+def figures_for_forecast(
+    profiles: Profiles,
+    wanted: RunFilter,
+    now_ns: int,
+    *,
+    window: Window | None = None,
+    jobs: Sequence[KnownJob] | None = None,
+) -> list[JobFigures]:
+    """Return the figures of each job without percentiles and without the window before."""
+    window = window or Window.of_days(FORECAST_DAYS, now_ns)
+    sums = WindowSums(now=groups_by_job(profiles, wanted, window), prior=None)
+    return job_figures(profiles, wanted, window, now_ns, jobs=jobs, sums=sums, percentiles=False)
+
+
 def _of_job(job: JobFigures, spent: Mapping[Period, Mapping[str, CostSample]]) -> JobSpending:
     return JobSpending(
         job_id=job.job_id,
@@ -75,6 +115,11 @@ def _of_job(job: JobFigures, spent: Mapping[Period, Mapping[str, CostSample]]) -
             for period, by_job in spent.items()
         },
     )
+
+
+def has_limit_of_a_period(budgets: Budgets) -> bool:
+    """Return whether there is any limit per day or month."""
+    return bool(_limited_periods(budgets))
 
 
 def _limited_periods(budgets: Budgets) -> list[Period]:

@@ -10,11 +10,16 @@ from ..domain.projections import CostEstimate, CostSample, Horizon, Projection, 
 from ..journal.figures import Dimension
 from ..journal.filters import RunFilter
 from ..model import Budgets, Schedule
-from .budgets import read_budget_states, spent_in
+from .budgets import (
+    figures_for_forecast,
+    has_limit_of_a_period,
+    read_budget_states,
+    spent_in,
+)
 from .jobs import JobFigures, job_figures
 from .known_jobs import KnownJob
 from .profiles import Profiles
-from .run_figures import JobKey, WindowSums, window_sums
+from .run_figures import JobKey, WindowSums, groups_by_job
 from .summary import all_jobs
 from .windows import Window
 
@@ -84,9 +89,11 @@ def read_forecast(
     """
     what_if = what_if or WhatIf()
     jobs = [_changed(job, what_if) for job in known]
-    sums = window_sums(profiles, wanted, window)
+    sums = WindowSums(now=groups_by_job(profiles, wanted, window), prior=None)
     figures = job_figures(profiles, wanted, window, now_ns, jobs=jobs, sums=sums, percentiles=False)
-    everything = job_figures(profiles, RunFilter(), window, now_ns, jobs=jobs, percentiles=False)
+    everything = figures
+    if wanted != RunFilter() and any(map(has_limit_of_a_period, budgets.values())):
+        everything = figures_for_forecast(profiles, RunFilter(), now_ns, window=window, jobs=jobs)
     spent = {
         (profile.name, job_id): sample
         for profile in profiles

@@ -19,7 +19,7 @@ from ..journal.filters import RunFilter
 from ..journal.outbox import DestinationStatus
 from ..model import Budgets, Outcome, RunningRun, Trigger
 from ..model.times import NS
-from .budgets import read_budget_states
+from .budgets import exceeded_budgets
 from .findings import Finding, FindingKind, in_order
 from .job_health import JobHealth
 from .overview import OverdueJob, overdue_jobs
@@ -76,6 +76,7 @@ class _Check:
         yield from self._jobs.findings()
         yield from self._over_budget()
         yield from self._of_destinations()
+        yield from self._of_notices()
         for problem in self._given.config_problems:
             yield Finding(
                 kind=FindingKind.SETTINGS,
@@ -175,9 +176,7 @@ class _Check:
     def _over_budget(self) -> Iterator[Finding]:
         profile = Profile("", self._journal)
         zone = self._journal.figures.zone
-        for state in read_budget_states(profile, self._given.budgets, self._now_ns):
-            if not state.over:
-                continue
+        for state in exceeded_budgets(profile, self._given.budgets, self._now_ns):
             start_ns = period_start_ns(state.period, self._now_ns, zone)
             yield Finding(
                 kind=FindingKind.OVER_BUDGET,
@@ -231,3 +230,37 @@ class _Check:
             text=f"refused {counted(status.refused, 'run')}{why}",
             advice="mend the cause, then `sync --retry-refused` sends them again",
         )
+
+    # --- notices ------------------------------------------------------------------------------------
+
+    def _of_notices(self) -> Iterator[Finding]:
+        for target in self._journal.notices.states():
+            if not target.active:
+                continue
+            waiting = counted(target.pending, "notice")
+            oldest_ns = target.oldest_pending_ns
+            if target.failures:
+                yield Finding(
+                    kind=FindingKind.PENDING,
+                    subject=target.name,
+                    since_ns=target.failing_since_ns,
+                    episode=str(target.failing_since_ns),
+                    text=f"does not take notices: {one_line(target.last_error or '')}; {waiting} pending",
+                    advice="`doctor --notify` sends a test; nothing is lost meanwhile",
+                )
+            elif target.last_error is not None:
+                yield Finding(
+                    kind=FindingKind.REFUSED,
+                    subject=target.name,
+                    episode=str(target.refused),
+                    text=f"refused {counted(target.refused, 'notice')}: {one_line(target.last_error)}",
+                    advice="correct its URL in `notify`; `doctor --notify` sends a test",
+                )
+            elif oldest_ns is not None and self._now_ns - oldest_ns > PENDING_NS:
+                yield Finding(
+                    kind=FindingKind.PENDING,
+                    subject=target.name,
+                    since_ns=oldest_ns,
+                    text=f"was not sent {waiting} for {duration((self._now_ns - oldest_ns) / NS)}",
+                    advice="run `sync`: it says why",
+                )

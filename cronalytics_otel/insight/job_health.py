@@ -8,10 +8,9 @@ from typing import Final
 from ..journal import Journal
 from ..journal.attention import MissedTimes, OverBudgetRuns
 from ..journal.facts import CURRENT_JOBS, FactValues
-from ..model import DeliveryOutcome, Job, Mode, Outcome, Run, RunningRun, Trigger
+from ..model import FAILED_RUNS, DeliveryOutcome, Job, Mode, Outcome, Run, RunningRun, Trigger
 from ..model.times import NS
 from .findings import Finding, FindingKind
-from .run_figures import FAILED_RUNS
 from .runs import short_id
 from .usual import is_hung, usual_duration_s
 from .wording import counted, duration, one_line, usd

@@ -21,12 +21,11 @@ from ..domain.projections import (
 from ..journal import Journal
 from ..journal.filters import RunFilter
 from ..journal.job_runs import RecentRun
-from ..model import Mode, Outcome
+from ..model import FAILED_RUNS, Mode, Outcome
 from ..model.times import NS
 from .known_jobs import KnownJob, known_jobs
 from .profiles import Profiles
 from .run_figures import (
-    FAILED_RUNS,
     TOOK_PLACE,
     Changes,
     Group,

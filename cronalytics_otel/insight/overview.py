@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from ..domain.schedule import MAX_LATE_WHEN_UP_NS
+from ..domain.schedule import is_overdue
 from ..journal import Journal
 from ..journal.facts import (
     CURRENT_JOBS,
@@ -20,6 +20,7 @@ from ..journal.facts import (
     SOURCES,
     FactValues,
 )
+from ..journal.notices import NoticeTargetStatus
 from ..journal.outbox import DestinationStatus
 from ..journal.queries import Totals
 from ..model import DueJob, Source
@@ -81,6 +82,8 @@ class Overview:
     """The version of the Hermes in which the plugin last ran."""
     destinations: tuple[DestinationOverview, ...]
     overdue: tuple[OverdueJob, ...]
+    notices: tuple[NoticeTargetStatus, ...] = ()
+    """The targets of `notify`."""
 
 
 def read_overview(journal: Journal, *, now_ns: int) -> Overview:
@@ -99,6 +102,7 @@ def read_overview(journal: Journal, *, now_ns: int) -> Overview:
         hermes_version=facts.get(HERMES_VERSION),
         destinations=tuple(_destinations(journal)),
         overdue=tuple(overdue_jobs(facts, now_ns)),
+        notices=tuple(journal.notices.states()),
     )
 
 
@@ -107,8 +111,8 @@ def overdue_jobs(facts: FactValues, now_ns: int) -> Iterator[OverdueJob]:
     last_sync_ns = facts.get(LAST_SYNC_NS) or 0
     for job in facts.get(CURRENT_JOBS):
         due = job.due
-        if due is not None and now_ns - due.due_ns > MAX_LATE_WHEN_UP_NS:
-            yield OverdueJob(job=due, is_current=last_sync_ns - due.due_ns > MAX_LATE_WHEN_UP_NS)
+        if due is not None and is_overdue(due.due_ns, now_ns):
+            yield OverdueJob(job=due, is_current=is_overdue(due.due_ns, last_sync_ns))
 
 
 def pending_runs(journal: Journal, destination: str) -> int:

@@ -9,12 +9,9 @@ from typing import NamedTuple, TypeAlias
 from ..domain.projections import CostSample, change_against
 from ..journal.figures import Dimension
 from ..journal.filters import RunFilter
-from ..model import FAILED_OUTCOMES, Amounts, Outcome, Trigger, Usage
+from ..model import FAILED_RUNS, Amounts, Outcome, Trigger, Usage
 from .profiles import Profiles
 from .windows import Window
-
-FAILED_RUNS = FAILED_OUTCOMES - {Outcome.MISSED}
-"""The outcomes of runs that took place and failed. A missed run is counted apart."""
 
 TOOK_PLACE = frozenset(Outcome) - {Outcome.MISSED}
 

@@ -12,6 +12,7 @@ from .facts import Facts
 from .figures import Figures
 from .job_runs import JobRuns
 from .jobs import Jobs
+from .notices import Notices
 from .observations import ObservationTable
 from .open_rows import OpenRows
 from .outbox import Outbox
@@ -36,7 +37,8 @@ class Journal:
         self.resources = Resources(connection)
         self.outbox = Outbox(connection, self.resources)
         self.figures = Figures(connection, self.facts)
-        self.runs = Runs(connection, self.resources, self.outbox, self.figures)
+        self.notices = Notices(connection)
+        self.runs = Runs(connection, self.resources, self.outbox, self.figures, self.notices)
         self.queries = Queries(connection)
         self.retention = Retention(connection, self.facts, self.figures)
         self.attention = Attention(connection)

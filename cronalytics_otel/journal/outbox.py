@@ -63,10 +63,11 @@ class DestinationProgress:
     """Whether the last request ended without an answer in time."""
 
 
-_SET_ANSWERING = (
+SET_ANSWERING = (
     "failures = 0, failing_since_ns = NULL, next_try_ns = NULL, asked_to_wait = 0, timed_out = 0, "
     "last_error = NULL"
 )
+"""Sets what is known of a destination that answers; the targets of notices have the same columns."""
 
 _RUN_COLUMNS = ", ".join(f"r.{column}" for column in run_rows.COLUMN_NAMES)
 
@@ -98,7 +99,7 @@ class Outbox:
         )
         # The former server's answers do not bind another one.
         self._connection.executemany(
-            f"UPDATE destination SET endpoint = ?1, {_SET_ANSWERING} "  # noqa: S608 - our own constant
+            f"UPDATE destination SET endpoint = ?1, {SET_ANSWERING} "  # noqa: S608 - our own constant
             "WHERE name = ?2 AND endpoint <> ?1",
             ((endpoint, name) for name, endpoint in endpoints.items()),
         )
@@ -200,7 +201,7 @@ class Outbox:
     def answers(self, destination_id: int) -> None:
         """Record that a destination that was failing answers again."""
         self._connection.execute(
-            f"UPDATE destination SET {_SET_ANSWERING} WHERE id = ?",  # noqa: S608 - our own constant
+            f"UPDATE destination SET {SET_ANSWERING} WHERE id = ?",  # noqa: S608 - our own constant
             (destination_id,),
         )
 

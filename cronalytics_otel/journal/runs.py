@@ -8,6 +8,7 @@ from ..model import OUTPUT_ID, Resource, Run
 from . import run_rows
 from .database import Connection
 from .figures import Figures
+from .notices import Notices
 from .outbox import Outbox
 from .resources import Resources
 
@@ -26,19 +27,25 @@ class Runs:
     """The table of runs. A row is never changed."""
 
     def __init__(
-        self, connection: Connection, resources: Resources, outbox: Outbox, figures: Figures
+        self,
+        connection: Connection,
+        resources: Resources,
+        outbox: Outbox,
+        figures: Figures,
+        notices: Notices,
     ) -> None:
         self._connection = connection
         self._resources = resources
         self._outbox = outbox
         self._figures = figures
+        self._notices = notices
         self.resource_factory: Callable[[], Resource] | None = None
         """Returns the resource that runs become final with in this process. It is called when there are
         runs. Without it, their resource is unknown."""
 
     def add(self, runs: Sequence[Run], now_ns: int) -> None:
-        """Make runs final, add them to the figures, and put them in every destination's outbox; call it in
-        `atomic()`.
+        """Make runs final, add them to the figures, put them in every destination's outbox, and write
+        what is told of them; call it in `atomic()`.
 
         Raises `JournalError` when one of them is final already: a run becomes final once.
         """
@@ -57,6 +64,7 @@ class Runs:
         )
         self._figures.add(last)
         self._outbox.enqueue(now_ns)
+        self._notices.enqueue(now_ns)
 
     def known_executions(self, execution_ids: Sequence[str]) -> set[str]:
         """Return those of these executions whose runs are final already."""

@@ -173,6 +173,40 @@ CREATE TABLE refused (           -- what a destination will never take
   reason TEXT NOT NULL,
   PRIMARY KEY (destination_id, run_id)
 ) WITHOUT ROWID;
+
+CREATE TABLE notice_target (     -- a target of `notify`, by its name in the settings
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  address TEXT NOT NULL,         -- without secrets
+  active INTEGER NOT NULL,       -- still in the settings
+  since_ns INTEGER NOT NULL,     -- runs that ended before are not reported
+  decided_up_to INTEGER NOT NULL, -- of runs with a greater id it is not decided yet what is reported
+  delivered INTEGER NOT NULL DEFAULT 0,
+  refused INTEGER NOT NULL DEFAULT 0,
+  given_up INTEGER NOT NULL DEFAULT 0,
+  found_late INTEGER NOT NULL DEFAULT 0, -- notices that were not sent, because their runs were found too late
+  last_receipt_ns INTEGER,
+  failures INTEGER NOT NULL DEFAULT 0,   -- the rest is as in `destination`
+  failing_since_ns INTEGER,
+  next_try_ns INTEGER,
+  asked_to_wait INTEGER NOT NULL DEFAULT 0,
+  timed_out INTEGER NOT NULL DEFAULT 0,
+  last_error TEXT
+);
+
+CREATE TABLE notice (            -- what a target has not acknowledged yet
+  id INTEGER PRIMARY KEY,
+  target_id INTEGER NOT NULL REFERENCES notice_target (id),
+  event TEXT NOT NULL,           -- NoticeEvent
+  key TEXT NOT NULL,             -- what it is about
+  job_id TEXT NOT NULL,
+  job_name TEXT NOT NULL,        -- masked, as is the text
+  at_ns INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  enqueued_ns INTEGER NOT NULL,
+  sent_ns INTEGER,               -- set where the row must stay, so that no other is written while it lasts
+  UNIQUE (target_id, event, key)
+);
 """
 
 

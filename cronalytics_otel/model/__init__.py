@@ -23,10 +23,12 @@ from .host_records import (
     Watermark,
 )
 from .job import DueJob, Job, Mode, Schedule, ScheduleKind
+from .notice import MESSAGE_EVENTS, PING_EVENTS, JobPast, Notice, NoticeEvent
 from .observation import ApiError, Approval, ModelCall, Observation, Observations, ToolResult
 from .resource import AttributeValue, Resource
 from .run import (
     FAILED_OUTCOMES,
+    FAILED_RUNS,
     OUTPUT_ID,
     DeliveryOutcome,
     Feed,
@@ -44,8 +46,11 @@ from .usage import CostStatus, ModelUsage, Usage, known_cost_usd
 
 __all__ = [
     "FAILED_OUTCOMES",
+    "FAILED_RUNS",
+    "MESSAGE_EVENTS",
     "OPEN",
     "OUTPUT_ID",
+    "PING_EVENTS",
     "TERMINAL",
     "Amounts",
     "ApiError",
@@ -61,12 +66,15 @@ __all__ = [
     "FedOutput",
     "Feed",
     "Job",
+    "JobPast",
     "LastMessage",
     "Message",
     "Mode",
     "ModelAmounts",
     "ModelCall",
     "ModelUsage",
+    "Notice",
+    "NoticeEvent",
     "Observation",
     "Observations",
     "Outcome",

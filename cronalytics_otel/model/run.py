@@ -32,6 +32,9 @@ FAILED_OUTCOMES = frozenset(
 )  # fmt: skip
 """The outcomes that a span shows as errors: all but `success` and `skipped`."""
 
+FAILED_RUNS = FAILED_OUTCOMES - {Outcome.MISSED}
+"""The outcomes of runs that took place and failed. A missed run is counted apart."""
+
 
 class OutcomeSource(StrEnum):
     """Where an outcome was read (`hermes.cron.run.outcome_source`)."""

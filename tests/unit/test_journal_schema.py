@@ -24,7 +24,7 @@ from tests.support.cli import DAY, DIGEST, HOUR, NOW_NS
 PAGE = 4096
 A_FACT = Fact("a", "", str)
 TABLES = {
-    "day_runs", "day_usage", "destination", "due", "fact", "job", "migration", "observation", "open_row", "outbox", "refused",
+    "day_runs", "day_usage", "destination", "due", "fact", "job", "migration", "notice", "notice_target", "observation", "open_row", "outbox", "refused",
     "resource", "run",
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from ..errors import CommandError, ExitStatus
@@ -46,16 +47,8 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         if context.as_json or args.format == "jsonl":
             context.terminal.json_lines(map(row, runs))
             return ExitStatus.OK
-        first = next(runs, None)
-        if first is None:  # a program that reads it wants its columns
-            context.terminal.data(",".join(COLUMNS))
-            return ExitStatus.OK
-
-        def rows() -> Iterator[dict[str, object]]:
-            yield csv_row(first)
-            yield from map(csv_row, runs)
-
-        context.terminal.csv(rows())
+        # Also for no run: a program that reads it wants its columns.
+        context.terminal.csv(chain([list(COLUMNS)], map(csv_row, runs)))
     return ExitStatus.OK
 
 

@@ -58,13 +58,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
+    from ...insight.budgets import has_limit_of_a_period
     from ...insight.forecast import WhatIf, read_forecast
+    from ..figure_shapes import csv_rows
     from ..views import forecast as view
 
     with asking(args, context) as question:
         what_if = _what_if(args, question)
         budgets = _budgets(context, question)
-        if args.fail_over == _BY_BUDGETS and not any(map(_has_limit, budgets.values())):
+        if args.fail_over == _BY_BUDGETS and not any(map(has_limit_of_a_period, budgets.values())):
             raise CommandError(
                 "There is no budget to hold the forecast against.",
                 "Set `budgets` (docs/configuration.md), or name an amount: --fail-over 50",
@@ -94,7 +96,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     if context.as_json:
         context.terminal.json(view.to_json(shown))
     elif args.csv:
-        context.terminal.csv(view.csv_rows(shown))
+        context.terminal.csv(csv_rows(view.csv_shapes(shown)))
     elif forecast.jobs:
         context.terminal.data(*view.lines(shown, context.terminal.width))
     else:
@@ -113,11 +115,6 @@ def _budgets(context: Context, question: Question) -> dict[str, Budgets]:
             if ".budgets" in problem:
                 context.terminal.warn(problem)
     return found
-
-
-def _has_limit(budgets: Budgets) -> bool:
-    limits = (budgets.home, *budgets.jobs.values())
-    return any(limit.day is not None or limit.month is not None for limit in limits)
 
 
 def _is_over(limit_usd: float | None, forecast: Forecast) -> bool:

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ...insight.findings import new_findings
     from ...insight.health import read_health
-    from ...insight.overview import read_overview
+    from ...journal.facts import LAST_SYNC_NS
     from .. import formats
     from ..shapes import finding_shape
     from ..views.health import findings as lines
@@ -45,13 +45,12 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     with context.journal() as journal:
         everything = read_health(journal, context.health_input(settings))
         shown = new_findings(journal, everything) if args.since_last else list(everything)
-        overview = read_overview(journal, now_ns=context.now_ns)
         if context.as_json:
             context.terminal.json(
                 {
                     "healthy": not everything,
                     "since_last": args.since_last,
-                    "last_sync_at": formats.iso(overview.last_sync_ns),
+                    "last_sync_at": formats.iso(journal.facts.get(LAST_SYNC_NS)),
                     "findings": [finding_shape(finding) for finding in shown],
                 }
             )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...insight.overview import DestinationOverview
+    from ...journal.notices import NoticeTargetStatus
     from ..context import Context
     from ..shapes import Shape
     from ..views.status import Status
@@ -88,11 +89,33 @@ def to_json(status: Status) -> Shape:
         "destinations": [
             _destination_json(destination, status.now_ns) for destination in overview.destinations
         ],
+        "notices": [_target_json(target) for target in overview.notices],
         "overdue": [record_shape(overdue.job) for overdue in overview.overdue],
         "disabled": status.settings.disabled,
         "content": status.settings.content,
         "content_jobs": status.settings.content_jobs,
         "config_problems": list(status.settings.problems),
+    }
+
+
+def _target_json(target: NoticeTargetStatus) -> Shape:
+    from ..formats import iso
+
+    return {
+        "name": target.name,
+        "address": target.address,
+        "active": target.active,
+        "delivered": target.delivered,
+        "last_receipt_at": iso(target.last_receipt_ns),
+        "pending": target.pending,
+        "oldest_pending_at": iso(target.oldest_pending_ns),
+        "refused": target.refused,
+        "given_up": target.given_up,
+        "found_late": target.found_late,
+        "failures": target.failures,
+        "failing_since": iso(target.failing_since_ns),
+        "last_error": target.last_error,
+        "next_attempt_at": iso(target.next_try_ns),
     }
 
 

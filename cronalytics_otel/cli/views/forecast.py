@@ -263,7 +263,7 @@ def _outlooks_json(each: JobForecast) -> Shape:
     return {str(horizon): record_shape(outlook[horizon]) for horizon in HORIZONS}
 
 
-def csv_rows(shown: Shown) -> Iterator[Shape]:
+def csv_shapes(shown: Shown) -> Iterator[Shape]:
     for each in shown.jobs:
         row: Shape = {
             "profile": each.job.profile,

@@ -11,6 +11,7 @@ from ...config import Settings
 from ...host.home import Home
 from ...insight.findings import Finding
 from ...insight.overview import DestinationOverview, Overview
+from ...journal.notices import NoticeTargetStatus
 from ...journal.outbox import DestinationStatus
 from ...model import Source
 from .. import formats
@@ -55,6 +56,10 @@ def lines(status: Status) -> Iterator[Text]:
     yield Text()
     yield _title("Destinations")
     yield from _destinations(status)
+    if status.settings.notify or status.overview.notices:
+        yield Text()
+        yield _title("Notices")
+        yield from _notices(status)
 
 
 def _title(text: str) -> Text:
@@ -199,3 +204,42 @@ def _mark(destination: DestinationOverview) -> str:
         return "bad"
     status = destination.status
     return "warning" if status.refused or not status.active else "good"
+
+
+def _notices(status: Status) -> Iterator[Text]:
+    for target in status.overview.notices:
+        yield from _target(target, status.now_ns)
+    known = {target.name for target in status.overview.notices}
+    for new in status.settings.notify:
+        if new.name not in known:
+            yield _line("muted", new.name, new.safe_address)
+            yield _line("", "", "new: is told of what ends after the next sync")
+
+
+def _target(target: NoticeTargetStatus, now_ns: int) -> Iterator[Text]:
+    mark = "bad" if target.fails else "good" if target.active else "warning"
+    yield _line(mark, target.name, target.address)
+    if not target.active:
+        yield _line("", "", "no longer in the settings; what is pending waits")
+    receipt = _when(target.last_receipt_ns, now_ns)
+    yield _line("", "delivered", f"{target.delivered:,}, last receipt {receipt}")
+    oldest = (
+        f", the oldest from {formats.ago(target.oldest_pending_ns, now_ns)}"
+        if target.oldest_pending_ns is not None
+        else ""
+    )
+    yield _line("", "pending", f"{target.pending:,}{oldest}")
+    if target.failing_since_ns is not None:
+        yield _line("", "failing", f"since {_when(target.failing_since_ns, now_ns)}")
+    if target.last_error is not None:
+        yield _line("", "", target.last_error)
+    if target.next_try_ns is not None and target.active:
+        yield _line("", "next try", _when(target.next_try_ns, now_ns))
+    if target.refused:
+        yield _line("", "refused", f"{target.refused:,}, for good")
+    if target.given_up:
+        yield _line("", "given up", f"{target.given_up:,}, which had waited too long")
+    if target.found_late:
+        yield _line(
+            "", "not sent", f"{target.found_late:,}, found more than a day after they ended"
+        )
