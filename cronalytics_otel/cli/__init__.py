@@ -73,7 +73,6 @@ COMMANDS: Final[tuple[Command, ...]] = (
     health,
     doctor,
     sync,
-    export,
 )
 """All commands, in the order of `--help`."""
 
