@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 
 from ..domain.averages import Average
@@ -188,7 +188,7 @@ def error_shape(one: ErrorClass) -> Shape:
 
 def flat(shape: Mapping[str, object], prefix: str = "") -> Shape:
     """Return a shape for CSV: objects within become columns, `change.runs` as `change_runs`, and lists of
-    values one text. Lists of objects are left out, and yes and no are true and false."""
+    values one text. Lists of objects are left out."""
     row: Shape = {}
     for name, value in shape.items():
         key = f"{prefix}{name}"
@@ -197,8 +197,6 @@ def flat(shape: Mapping[str, object], prefix: str = "") -> Shape:
         elif isinstance(value, (list, tuple)):
             if not any(isinstance(item, Mapping) for item in value):
                 row[key] = " ".join(map(str, value))
-        elif isinstance(value, bool):
-            row[key] = str(value).lower()
         else:
             row[key] = value
     return row
@@ -213,3 +211,13 @@ def models_total_shape(models: Sequence[ModelFigures]) -> Shape:
         "cost_is_lower_bound": any(model.cost_is_lower_bound for model in models),
         **usage_shape(Usage.sum([model.usage for model in models])),
     }
+
+
+def csv_rows(shapes: Iterable[Shape]) -> Iterator[list[object]]:
+    """Give the head, which is the keys of the first shape, and a row for each shape; nothing for none."""
+    columns: list[str] | None = None
+    for row in map(flat, shapes):
+        if columns is None:
+            columns = [*row]
+            yield [*columns]
+        yield [row.get(column) for column in columns]

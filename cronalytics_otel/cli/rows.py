@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from . import formats
-from .figure_shapes import flat, window_shape
+from .figure_shapes import csv_rows, window_shape
 from .shapes import Shape
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def show(rows: Rows[T], args: argparse.Namespace, context: Context, question: Qu
             }
         )
     elif args.csv:
-        terminal.csv(flat(rows.shape(row)) for row in shown)
+        terminal.csv(csv_rows(map(rows.shape, shown)))
     elif not rows.all:
         terminal.note(rows.nothing)
     else:

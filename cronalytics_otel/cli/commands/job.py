@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ...insight.job_detail import job_detail
-    from ..figure_shapes import day_shape, detail_shape, flat
+    from ..figure_shapes import csv_rows, day_shape, detail_shape
     from ..views import job as view
 
     with asking(args, context) as question:
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     if context.as_json:
         context.terminal.json(detail_shape(detail))
     elif args.csv:
-        context.terminal.csv(flat(day_shape(day)) for day in detail.days)
+        context.terminal.csv(csv_rows(map(day_shape, detail.days)))
     else:
         context.terminal.data(*view.lines(detail, context.terminal.width, context.now_ns))
     return ExitStatus.OK

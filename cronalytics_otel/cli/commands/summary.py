@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ...insight.summary import summarize
-    from ..figure_shapes import flat, summary_shape, together_shape, window_shape
+    from ..figure_shapes import csv_rows, summary_shape, together_shape, window_shape
     from ..shapes import finding_shape
     from ..views import summary as view
 
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         )
         if args.csv:
             row = {**window_shape(question.window), **together_shape(summary.together)}
-            context.terminal.csv([flat(row)])
+            context.terminal.csv(csv_rows([row]))
             return ExitStatus.OK
         findings = _findings(context, question)
         if context.as_json:
