@@ -112,6 +112,11 @@ class Terminal:
             self._out.file.flush()
 
     @property
+    def styled(self) -> bool:
+        """Whether the answer has colours."""
+        return self._out.is_terminal
+
+    @property
     def draws(self) -> bool:
         """Whether stdout is a terminal on which lines can be drawn over."""
         return self._out.is_terminal and not self._out.is_dumb_terminal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
-from itertools import islice
+from itertools import islice, repeat
 
 from ..journal import Journal
 from ..journal.figures import Dimension
@@ -85,11 +85,11 @@ def in_order(
 ) -> Iterator[tuple[str, Run]]:
     """Yield the runs that match with the names of their profiles, the greatest first, at most `limit`."""
     streams = [
-        ((profile, run) for run in journal.queries.in_order(wanted, order))
+        zip(repeat(profile), journal.queries.in_order(wanted, order))
         for profile, journal in profiles
     ]
     if len(streams) == 1:
-        return iter(streams[0])
+        return streams[0]
     key = _KEYS[order]
     merged = merge(*streams, key=lambda pair: (-(key(pair[1]) or 0.0), -pair[1].ended_ns))
     return islice(merged, wanted.limit)

@@ -68,7 +68,11 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
             if running:
                 context.terminal.data(*view.running(running, context.terminal.width), "")
             if counted.rows:
-                table = view.Table(context.terminal.width, with_profile=question.several_profiles)
+                table = view.Table(
+                    context.terminal.width,
+                    styled=context.terminal.styled,
+                    with_profile=question.several_profiles,
+                )
                 context.terminal.stream(table.lines(_with_ids(question, runs, shown)))
                 context.terminal.data("", *how_many(shown, counted.rows, "run"))
                 context.terminal.data(*view.summary(counted, has_inferred=table.has_inferred))

@@ -61,8 +61,12 @@ class Table:
     reason is on a line of its own below the run.
     """
 
-    def __init__(self, width: int | None, *, with_profile: bool = False) -> None:
+    def __init__(
+        self, width: int | None, *, styled: bool = True, with_profile: bool = False
+    ) -> None:
+        """Without `styled`, lines are plain text, which takes less time."""
         self._width = width
+        self._styled = styled
         self._with_profile = with_profile
         self.has_inferred = False
         """Whether a run that was shown has an outcome that we inferred."""
@@ -80,11 +84,8 @@ class Table:
         yield layout.heading
         later = ((self._cells(*row), row[2]) for row in rows)
         for cells, run in chain(first, later):
-            if self._width is None:
-                yield layout.plain(cells)
-                continue
-            yield layout.line(cells)
-            if (reason := _reason(run)).text:
+            yield layout.line(cells) if self._styled else layout.plain(cells)
+            if self._width is not None and (reason := _reason(run)).text:
                 yield Text(fit(f"  {reason.text}", self._width), style=reason.style)
 
     def _cells(self, profile: str, run_id: str, run: Run) -> list[Cell]:

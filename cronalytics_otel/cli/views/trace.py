@@ -223,7 +223,7 @@ def _error(run: Run) -> Iterator[Text]:
     """Return the class of the error, and the whole text that the host wrote."""
     yield Text.assemble((f"  {'error':<{_LABEL}}", "muted"), (run.error_type or "", "bad"))
     message = run.error_message or ""
-    if stderr_of(message):  # what it wrote last says most
+    if "\n" in (stderr_of(message) or ""):  # the last of many lines says most
         yield Text(f"  {'':<{_LABEL}}{error_line(run)}", style="bad")
     for line in formats.lines(message):
         yield Text(f"  {'':<{_LABEL}}{line}", style="bad")
