@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..model import CostStatus, LastMessage, ModelUsage, Session
@@ -104,10 +105,11 @@ def session_from(row: Row) -> Session | None:
     if started_ns is None or not isinstance(columns.id, str):
         return None
     match = CRON_SESSION.match(columns.id)
+    job_id, *stamp = match.groups() if match else (None,)
     return Session(
         session_id=columns.id,
-        job_id=match["job"] if match else None,
-        wall_clock=match["date"] + match["time"] if match else None,
+        job_id=job_id,
+        wall_clock="".join(stamp) or None,
         parent_id=text(columns.parent_session_id),
         is_subagent=columns.source == SUBAGENT,
         source=text(columns.source),
@@ -151,6 +153,18 @@ def model_usage_from(columns: SessionColumns | UsageColumns) -> ModelUsage:
         api_calls=_count_or_none(columns.api_call_count),
         cost_usd=cost_usd,
         cost_status=status,
+    )
+
+
+def repeats_session(rows: Sequence[UsageColumns], own: ModelUsage) -> bool:
+    """Return whether a session's usage rows show no more than its own row: they are one row, of the
+    conversation itself and of the same model."""
+    (row, *others) = rows
+    return (
+        not others
+        and not row.task
+        and row.model == own.model
+        and row.billing_provider == own.provider
     )
 
 

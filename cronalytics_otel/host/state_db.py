@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from .session_rows import (
     SessionColumns,
     UsageColumns,
     model_usage_from,
+    repeats_session,
     session_from,
 )
 from .sqlite import batched, columns_of, placeholders, select_list
@@ -247,8 +247,7 @@ class StateReader:
         with_marker = self.messages.with_marker(ids) if by_marker else set()
         limited = self.messages.sessions_at_turn_limit(ids) if capabilities.raises_answer else set()
         return {
-            session.session_id: replace(
-                session,
+            session.session_id: session._replace(
                 last_message=_reinterpreted(
                     last,
                     capabilities,
@@ -262,26 +261,31 @@ class StateReader:
 
     # --- usage ----------------------------------------------------------------------------------
 
-    def usage_rows(self, ids: Sequence[str]) -> dict[str, list[tuple[str, ModelUsage]]]:
-        """Return by session id its rows of `session_model_usage` (0.19+) as (task, usage).
+    def usage_rows(self, sessions: Sequence[Session]) -> dict[str, list[tuple[str, ModelUsage]]]:
+        """Return by session id its rows of `session_model_usage` (0.19+) as (task, usage), where they show
+        more than the session's own row.
 
         The task is empty for the conversation itself and names auxiliary calls, which appear nowhere
         else.
         """
-        found: dict[str, list[tuple[str, ModelUsage]]] = {}
+        own = {session.session_id: session.model_usage for session in sessions}
+        rows_of: dict[str, list[UsageColumns]] = {}
         if not {"session_id", "model"} <= self._usage:
-            return found
+            return {}
         columns = ", ".join(c if c in self._usage else f"NULL AS {c}" for c in UsageColumns._fields)
-        for batch in batched(ids):
+        for batch in batched(own):
             rows = self.connection.execute(
                 f"SELECT {columns} FROM session_model_usage "  # noqa: S608
                 f"WHERE session_id IN ({placeholders(len(batch))})",
                 batch,
             )
             for row in map(UsageColumns._make, rows.fetchall()):
-                usage = (str(row.task or ""), model_usage_from(row))
-                found.setdefault(str(row.session_id), []).append(usage)
-        return found
+                rows_of.setdefault(str(row.session_id), []).append(row)
+        return {
+            session_id: [(str(row.task or ""), model_usage_from(row)) for row in of_session]
+            for session_id, of_session in rows_of.items()
+            if not repeats_session(of_session, own[session_id])
+        }
 
     def tool_calls(
         self, roots: Sequence[Session], descendants: Mapping[str, Sequence[Session]]
@@ -291,12 +295,13 @@ class StateReader:
         The host's own count restarts after compression, and includes the calls that were copied over.
         """
         families = {r.session_id: [r, *descendants.get(r.session_id, ())] for r in roots}
-        ids = [s.session_id for family in families.values() for s in family]
-        compressed = self.messages.compressed(ids)
+        all_sessions = [session for family in families.values() for session in family]
+        compressed = self.messages.compressed([s.session_id for s in all_sessions])
+        compressed |= {s.session_id for s in all_sessions if s.compressed}
         counted = [
             root_id
             for root_id, family in families.items()
-            if any(s.compressed or s.session_id in compressed for s in family)
+            if any(s.session_id in compressed for s in family)
         ]
         found: dict[str, int] = {}
         for batch in batched(counted, _COUNTED_AT_ONCE):
@@ -351,8 +356,7 @@ def _reinterpreted(
 ) -> LastMessage:
     """Return a session's last message as the version that wrote it means it."""
     by_marker = capabilities.silence is SilenceRule.ANYWHERE
-    return replace(
-        last,
+    return last._replace(
         asks_for_silence=has_marker if by_marker else last.asks_for_silence,
         ends_run=last.ends_turn and not capabilities.ends_continued_sessions,
         raised_if_failed=capabilities.raises_answer and (last.ends_turn or is_at_limit),
@@ -371,4 +375,4 @@ def _with_relation(child: Session, parent: Session) -> Session:
         and parent.ended_ns is not None
         and child.started_ns >= parent.ended_ns - CONTINUED_NS
     )
-    return replace(child, is_subagent=not continues)
+    return child._replace(is_subagent=not continues)
