@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..model import CostStatus, LastMessage, ModelUsage, Session
@@ -153,18 +152,6 @@ def model_usage_from(columns: SessionColumns | UsageColumns) -> ModelUsage:
         api_calls=_count_or_none(columns.api_call_count),
         cost_usd=cost_usd,
         cost_status=status,
-    )
-
-
-def repeats_session(rows: Sequence[UsageColumns], own: ModelUsage) -> bool:
-    """Return whether a session's usage rows show no more than its own row: they are one row, of the
-    conversation itself and of the same model."""
-    (row, *others) = rows
-    return (
-        not others
-        and not row.task
-        and row.model == own.model
-        and row.billing_provider == own.provider
     )
 
 

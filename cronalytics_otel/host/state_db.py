@@ -29,10 +29,9 @@ from .session_rows import (
     SessionColumns,
     UsageColumns,
     model_usage_from,
-    repeats_session,
     session_from,
 )
-from .sqlite import batched, columns_of, placeholders, select_list
+from .sqlite import Row, batched, columns_of, placeholders, select_list
 
 __all__ = ["CRON_SESSION", "StateReader", "newest_row", "still_holds"]
 
@@ -51,6 +50,9 @@ MAX_DEPTH = 16
 _NEEDED = ("id", "started_at")
 _IS_CRON = "+s.id >= 'cron_' AND +s.id < 'cron`'"
 """`+` keeps the planner on the rowid: the range on the id would read all history."""
+
+_USAGE_KEY = ("session_id", "task", "model", "billing_provider")
+"""What tells the usage rows of a session apart, as far as we read it."""
 
 _PROBED = 100
 """Sessions per probe, in the search for when a home was upgraded."""
@@ -268,24 +270,32 @@ class StateReader:
         The task is empty for the conversation itself and names auxiliary calls, which appear nowhere
         else.
         """
-        own = {session.session_id: session.model_usage for session in sessions}
-        rows_of: dict[str, list[UsageColumns]] = {}
+        found: dict[str, list[tuple[str, ModelUsage]]] = {}
         if not {"session_id", "model"} <= self._usage:
-            return {}
-        columns = ", ".join(c if c in self._usage else f"NULL AS {c}" for c in UsageColumns._fields)
-        for batch in batched(own):
-            rows = self.connection.execute(
+            return found
+        own = {
+            s.session_id: [(s.session_id, "", s.model_usage.model, s.model_usage.provider)]
+            for s in sessions
+        }
+        keys: dict[str, list[Row]] = {}
+        # An index holds the keys: the rows themselves are read for few sessions.
+        for key in self._select_usage(_USAGE_KEY, own):
+            keys.setdefault(str(key[0]), []).append(key)
+        show_more = [session_id for session_id, rows in keys.items() if rows != own.get(session_id)]
+        for row in map(UsageColumns._make, self._select_usage(UsageColumns._fields, show_more)):
+            usage = (str(row.task or ""), model_usage_from(row))
+            found.setdefault(str(row.session_id), []).append(usage)
+        return found
+
+    def _select_usage(self, names: Sequence[str], ids: Iterable[str]) -> Iterator[Row]:
+        """Give these columns of the rows of `session_model_usage` of some sessions."""
+        columns = ", ".join(name if name in self._usage else f"NULL AS {name}" for name in names)
+        for batch in batched(ids):
+            yield from self.connection.execute(
                 f"SELECT {columns} FROM session_model_usage "  # noqa: S608
                 f"WHERE session_id IN ({placeholders(len(batch))})",
                 batch,
-            )
-            for row in map(UsageColumns._make, rows.fetchall()):
-                rows_of.setdefault(str(row.session_id), []).append(row)
-        return {
-            session_id: [(str(row.task or ""), model_usage_from(row)) for row in of_session]
-            for session_id, of_session in rows_of.items()
-            if not repeats_session(of_session, own[session_id])
-        }
+            ).fetchall()
 
     def tool_calls(
         self, roots: Sequence[Session], descendants: Mapping[str, Sequence[Session]]

@@ -337,24 +337,28 @@ class Figures:
 
 
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
-_QUARTER_NS: Final = 900 * NS
+_DAY_NS: Final = 86_400 * NS
 
 
 def _local_day(zone: tzinfo) -> Callable[[int], int]:
-    """Return the function `local_day` of SQL. It remembers the day of each quarter of an hour."""
+    """Return the function `local_day` of SQL.
+
+    It remembers the zone's offset for each UTC day on which the clocks were not changed.
+    """
     known: dict[int, int] = {}
 
-    def day_at(at_ns: int) -> int:
-        return to_datetime(at_ns, zone).date().toordinal() - _EPOCH_DAY
+    def offset_ns_at(at_ns: int) -> int:
+        offset = to_datetime(at_ns, zone).utcoffset() or timedelta()
+        return offset // timedelta(microseconds=1) * 1_000
 
     def local_day(at_ns: int) -> int:
-        quarter = at_ns // _QUARTER_NS
-        day = known.get(quarter)
-        if day is None:
-            day = day_at(at_ns)
-            if day_at(quarter * _QUARTER_NS) == day_at((quarter + 1) * _QUARTER_NS - 1000):
-                known[quarter] = day
-        return day
+        utc_day = at_ns // _DAY_NS
+        offset_ns = known.get(utc_day)
+        if offset_ns is None:
+            offset_ns = offset_ns_at(at_ns)
+            if offset_ns_at(utc_day * _DAY_NS) == offset_ns_at((utc_day + 1) * _DAY_NS):
+                known[utc_day] = offset_ns
+        return (at_ns + offset_ns) // _DAY_NS
 
     return local_day
 
