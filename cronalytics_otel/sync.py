@@ -12,6 +12,8 @@ from typing import Protocol
 
 from .config import Settings
 from .export.delivery import DestinationsExport, Senders
+from .export.notices.delivery import NoticesExport, reports_of
+from .export.notices.rules import use_targets, write_lasting
 from .export.report import DestinationReport
 from .export.resource import current_resource
 from .export.sync_options import SyncOptions
@@ -54,11 +56,14 @@ class SyncReport:
     open_runs: int
     problems: tuple[str, ...]
     destinations: tuple[DestinationReport, ...]
+    notices: tuple[DestinationReport, ...] = ()
+    """What was done for each target of `notify`; counts are notices."""
     repair: Repair | None
 
     @property
     def healthy(self) -> bool:
-        return not self.problems and all(d.error is None for d in self.destinations)
+        places = (*self.destinations, *self.notices)
+        return not self.problems and all(place.error is None for place in places)
 
 
 def sync(
@@ -127,9 +132,16 @@ class _Sync:
                 stack.enter_context(journal.rolled_back())
             self._set_up(journal)
             harvested = self._harvest(journal)
-            reports = {} if dry_run else self._export(journal)
+            write_lasting(
+                journal, self.settings.notify, harvested.running, self.options.clock.now_ns()
+            )
+            reports, notices = ({}, ()) if dry_run else self._export(journal)
+            if self.settings.journal_days is not None and not dry_run:
+                journal.retention.delete_old(
+                    self.settings.journal_days, self.options.clock.now_ns()
+                )
             _remember(journal, harvested, self.options.clock.now_ns())
-            return self._report(journal, harvested, reports)
+            return replace(self._report(journal, harvested, reports), notices=notices)
 
     def _set_up(self, journal: Journal) -> None:
         """Give the journal the settings' destinations, and the resource of this process."""
@@ -140,6 +152,7 @@ class _Sync:
         journal.figures.use_zone(home_zone(self.settings.timezone, now_ns), now_ns)
         with journal.atomic():
             journal.outbox.set_destinations({d.name: d.safe_endpoint for d in destinations}, now_ns)
+            use_targets(journal, self.settings.notify, now_ns)
             if self.options.retry_refused:
                 journal.outbox.retry_refused(now_ns)
 
@@ -152,18 +165,31 @@ class _Sync:
             clock=self.options.clock,
             full=self.options.full,
             snapshots=self.snapshots,
+            budgets=self.settings.budgets,
             between_chunks=self.options.between_chunks,
             progress=self.progress.harvested if self.progress else lambda _: None,
         )
 
-    def _export(self, journal: Journal) -> dict[str, DestinationReport]:
-        return DestinationsExport(
+    def _export(
+        self, journal: Journal
+    ) -> tuple[dict[str, DestinationReport], tuple[DestinationReport, ...]]:
+        """Send what is pending; return the reports of the destinations, and those of the notices, which go
+        out meanwhile."""
+        notices = NoticesExport(
+            home=self.home,
+            settings=self.settings,
+            options=self.options,
+            threads=self.senders.notice_threads,
+        )
+        waiting = notices.start(journal)
+        reports = DestinationsExport(
             home=self.home,
             settings=self.settings,
             options=self.options,
             senders=self.senders,
             on_sent=self.progress.sent if self.progress else lambda _name, _runs: None,
         ).run(journal)
+        return reports, reports_of(self.settings, waiting, notices.finish())
 
     def _report(
         self, journal: Journal, harvested: HarvestReport, reports: Mapping[str, DestinationReport]

@@ -92,7 +92,9 @@ def _conversations(
         ended_ns=_optional(times),
         model=_optional(names),
         provider=_optional(names),
+        server_address=_optional(names),
         usage=_optional(usages),
+        cost_usd=_optional(st.floats(0, 1e6)),
         api_calls=st.integers(0, 4),
         is_subagent=st.booleans(),
         times_are_known=st.booleans(),
@@ -113,6 +115,7 @@ model_calls = st.builds(
     ended_ns=times,
     model=_optional(names),
     provider=_optional(names),
+    server_address=_optional(names),
     response_model=_optional(names),
     finish_reason=_optional(texts),
     usage=_optional(usages),
@@ -123,6 +126,7 @@ api_errors = st.builds(
     ended_ns=times,
     model=_optional(names),
     provider=_optional(names),
+    server_address=_optional(names),
     status_code=_optional(counts),
     attempt=_optional(counts),
     max_attempts=_optional(counts),
@@ -200,6 +204,7 @@ runs = st.builds(
     ),
     model=_optional(names),
     provider=_optional(names),
+    declared_model=_optional(names),
     usage=_optional(usages),
     cost_usd=_optional(st.one_of(st.just(0), st.floats(0, 1e6))),
     cost_status=_optional(st.sampled_from(CostStatus)),
@@ -237,16 +242,19 @@ def _history_runs(draw: st.DrawFn) -> Run:
         )
     )
     outcome = draw(st.sampled_from(Outcome))
+    execution_id = draw(st.sampled_from(["output_a", "0f"]))
+    # The start of a run that left an output file alone is not known: the file's time stands for both.
+    took_s = 0 if execution_id == "output_a" else draw(st.integers(0, 3600))
     return Run(
         profile="default",
         job_id=draw(st.sampled_from(["a", "b", "c"])),
         job_name=draw(st.sampled_from(["first", "second"])),
         mode=draw(_optional(st.sampled_from(Mode))),
         started_ns=started_ns,
-        ended_ns=started_ns + draw(st.integers(0, 3600)) * 1_000_000_000,
+        ended_ns=started_ns + took_s * 1_000_000_000,
         outcome=outcome,
         outcome_source=draw(st.sampled_from(OutcomeSource)),
-        execution_id=draw(st.sampled_from(["output_a", "0f"])),
+        execution_id=execution_id,
         session_id=None,
         trigger=draw(_optional(st.sampled_from(Trigger))),
         skills=tuple(draw(st.lists(st.sampled_from(["web", "mail"]), unique=True))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .destinations import Destination, safe_url
+from .notify import NotifyTarget
 from .settings import Content, Settings, load_settings
 
-__all__ = ["Content", "Destination", "Settings", "load_settings", "safe_url"]
+__all__ = ["Content", "Destination", "NotifyTarget", "Settings", "load_settings", "safe_url"]

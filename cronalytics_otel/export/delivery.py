@@ -31,6 +31,7 @@ class Senders:
     one process."""
 
     threads: DestinationThreads = field(default_factory=DestinationThreads)
+    notice_threads: DestinationThreads = field(default_factory=DestinationThreads)
     _senders: dict[str, tuple[Destination, Sender]] = field(default_factory=dict)
 
     def get(self, destination: Destination) -> Sender:
@@ -48,6 +49,11 @@ class Senders:
             known = (destination, open_sender(destination, {}, scope_version=__version__))
         self._senders[destination.name] = known
         return known[1]
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether a thread that no sync has waited for has a report."""
+        return self.threads.has_reports or self.notice_threads.has_reports
 
     def close(self) -> None:
         """Close all but those that are in use: these end with the process."""

@@ -15,6 +15,8 @@ def log_report(report: SyncReport, log: logging.Logger, once: OncePerKind) -> No
     """Log what began, what ended, and what needs somebody; problems that last are logged once."""
     for destination in report.destinations:
         _log_destination(destination, log, once)
+    for target in report.notices:
+        _log_target(target, log, once)
     for problem in report.problems:
         once.warning(problem)
     if report.repair is not None:
@@ -42,4 +44,14 @@ def _log_destination(
             f"{destination.name} ({destination.endpoint}) refused runs: {destination.error};"
             " `sync --retry-refused` sends them again",
             kind=f"refused by {destination.name}",  # the server's words may differ each time
+        )
+
+
+def _log_target(target: DestinationReport, log: logging.Logger, once: OncePerKind) -> None:
+    if target.recovered:
+        log.info("cronalytics-otel: %s (%s) takes notices again", target.name, target.endpoint)
+    if target.error is not None and (target.began_failing or target.next_try_ns is None):
+        once.warning(
+            f"{target.name} ({target.endpoint}) does not take notices: {target.error}",
+            kind=f"notices for {target.name}",  # the server's words may differ each time
         )

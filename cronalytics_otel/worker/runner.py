@@ -57,7 +57,7 @@ class SyncRunner:
     @property
     def destination_finished(self) -> bool:
         """Whether a destination that the last sync did not wait for has accepted its runs, or failed."""
-        return self._senders is not None and self._senders.threads.has_reports
+        return self._senders is not None and self._senders.has_reports
 
     def remember_jobs(self) -> None:
         """Keep jobs.json as it is before this process runs anything.
@@ -146,7 +146,8 @@ class SyncRunner:
         return [JobsSnapshot(*self._jobs_before)] if self._jobs_before else []
 
     def _next_try_s(self, report: SyncReport) -> float:
-        attempts_ns = [d.next_try_ns for d in report.destinations if d.next_try_ns]
+        places = (*report.destinations, *report.notices)
+        attempts_ns = [place.next_try_ns for place in places if place.next_try_ns]
         if not attempts_ns:
             return NEVER
         wait_s = (min(attempts_ns) - self._clock.now_ns()) / 1e9

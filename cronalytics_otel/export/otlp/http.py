@@ -89,8 +89,8 @@ class HttpSender:
         if result is None:  # the exporter could not encode the spans, or found them too large
             return self._unsent(_encoding_error(readable))
         if isinstance(result, Exception):
-            reason = self._log_text(_explain(result, limit_s))
-            return Receipt(verdict=Verdict.RETRY, reason=reason, timed_out=_is_timeout(result))
+            reason = self._log_text(explain(result, limit_s))
+            return Receipt(verdict=Verdict.RETRY, reason=reason, timed_out=is_timeout(result))
         return receipt_of(
             result, sent=len(spans), log_text=self._log_text, now_s=SYSTEM_CLOCK.now_ns() / 1e9
         )
@@ -218,12 +218,12 @@ def _is_of_another_thread(record: logging.LogRecord) -> bool:
     return record.thread not in _quiet_threads
 
 
-def _explain(error: Exception, limit_s: float) -> str:
+def explain(error: Exception, limit_s: float) -> str:
     """Return an exception of requests in a few words: its own text is long and quotes the URL."""
     cause = _cause(error)
     if isinstance(cause, SSLError):
         return f"TLS: {_tls_fault(cause)}"
-    if _is_timeout(error):
+    if is_timeout(error):
         return f"no answer within {limit_s:g} s"
     for kind, words in _WORDS.items():
         if isinstance(cause, kind):
@@ -246,7 +246,7 @@ def _tls_fault(error: SSLError) -> str:
     return str(error.reason or error)
 
 
-def _is_timeout(error: Exception) -> bool:
+def is_timeout(error: Exception) -> bool:
     return isinstance(_cause(error), TimeoutError) or isinstance(error, requests.Timeout)
 
 
