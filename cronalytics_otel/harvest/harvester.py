@@ -9,9 +9,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from itertools import chain
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..domain.evidence import Evidence
+from ..domain.series import increments, measurements
 from ..host.capabilities import CapabilityHistory
 from ..host.home import Home
 from ..host.outputs import Outputs
@@ -301,6 +303,8 @@ class _Harvester:
     def _add(self, runs: Sequence[Run]) -> None:
         if runs:
             self._journal.runs.add(runs, self._context.now_ns)
+            measured = chain.from_iterable(map(measurements, runs))
+            self._journal.series.add(increments(measured), self._context.now_ns)
             self._result.new_runs += len(runs)
             self._progress(self._result.new_runs)
 

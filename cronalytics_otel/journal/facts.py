@@ -106,6 +106,13 @@ FIRST_DAY_WITH_RUNS: Final[Fact[int | None]] = Fact("figures.first_day", None, _
 """The first day whose runs are all there, as days since 1970-01-01; None while no run was ever deleted."""
 
 
+# The metrics.
+
+METRICS_COLLECTED_NS: Final[Fact[int | None]] = Fact("metrics.collected_ns", None, _identity)
+"""The time of the points of the newest collection, for whichever destination it was. It hardly ever goes
+back, whatever the clock does. None before the first collection."""
+
+
 # What `status` shows of the last harvest and sync.
 
 SOURCES: Final[Fact[tuple[Source, ...]]] = Fact("sources", (), _records(Source), documents.plain)

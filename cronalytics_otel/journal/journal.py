@@ -10,12 +10,14 @@ from .database import Connection, Repair, open_database, open_for_reading
 from .facts import Facts
 from .figures import Figures
 from .jobs import Jobs
+from .metric_destinations import MetricDestinations
 from .observations import ObservationTable
 from .open_rows import OpenRows
 from .outbox import Outbox
 from .queries import Queries
 from .resources import Resources
 from .runs import Runs
+from .series import SeriesTable
 
 
 class Journal:
@@ -34,6 +36,8 @@ class Journal:
         self.outbox = Outbox(connection, self.resources)
         self.figures = Figures(connection, self.facts)
         self.runs = Runs(connection, self.resources, self.outbox, self.figures)
+        self.series = SeriesTable(connection, self.facts)
+        self.metric_destinations = MetricDestinations(connection)
         self.queries = Queries(connection)
 
     @classmethod
