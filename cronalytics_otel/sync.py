@@ -10,10 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from .config import Settings
+from .config import Destination, Settings
 from .export.delivery import DestinationsExport, Senders
+from .export.metrics.delivery import MetricsExport
+from .export.metrics.exporter import MetricsSource
+from .export.metrics.report import MetricsReport
+from .export.metrics.schedule import next_due_ns
 from .export.report import DestinationReport
-from .export.resource import current_resource
+from .export.resource import current_resource, metrics_resource
 from .export.sync_options import SyncOptions
 from .harvest import HarvestReport, harvest
 from .harvest.job_history import JobsSnapshot
@@ -30,6 +34,7 @@ from .model.times import NS
 
 __all__ = [
     "DestinationReport",
+    "MetricsReport",
     "ProgressDisplay",
     "Senders",
     "SyncBusyError",
@@ -54,11 +59,19 @@ class SyncReport:
     open_runs: int
     problems: tuple[str, ...]
     destinations: tuple[DestinationReport, ...]
+    metrics: tuple[MetricsReport, ...] = ()
+    """Of the destinations of metrics for which something was done."""
+    next_metrics_ns: int | None = None
+    """When the next request of metrics is due; None when no destination gets any."""
     repair: Repair | None
 
     @property
     def healthy(self) -> bool:
-        return not self.problems and all(d.error is None for d in self.destinations)
+        return (
+            not self.problems
+            and all(d.error is None for d in self.destinations)
+            and not any(m.fails for m in self.metrics)
+        )
 
 
 def sync(
@@ -128,8 +141,9 @@ class _Sync:
             self._set_up(journal)
             harvested = self._harvest(journal)
             reports = {} if dry_run else self._export(journal)
+            metrics = {} if dry_run else self._export_metrics(journal)
             _remember(journal, harvested, self.options.clock.now_ns())
-            return self._report(journal, harvested, reports)
+            return self._report(journal, harvested, reports, metrics)
 
     def _set_up(self, journal: Journal) -> None:
         """Give the journal the settings' destinations, and the resource of this process."""
@@ -140,8 +154,16 @@ class _Sync:
         journal.figures.use_zone(home_zone(self.settings.timezone, now_ns), now_ns)
         with journal.atomic():
             journal.outbox.set_destinations({d.name: d.safe_endpoint for d in destinations}, now_ns)
+            journal.metric_destinations.set(
+                {d.name: (d.safe_endpoint, d.temporality) for d in self._metric_destinations}
+            )
             if self.options.retry_refused:
                 journal.outbox.retry_refused(now_ns)
+                journal.metric_destinations.ask_again()
+
+    @property
+    def _metric_destinations(self) -> tuple[Destination, ...]:
+        return () if self.settings.disabled else self.settings.metric_destinations
 
     def _harvest(self, journal: Journal) -> HarvestReport:
         return harvest(
@@ -165,8 +187,30 @@ class _Sync:
             on_sent=self.progress.sent if self.progress else lambda _name, _runs: None,
         ).run(journal)
 
+    def _export_metrics(self, journal: Journal) -> dict[str, MetricsReport]:
+        return MetricsExport(
+            home=self.home,
+            settings=replace(self.settings, metric_destinations=self._metric_destinations),
+            options=self.options,
+            senders=self.senders.metrics,
+            make_source=partial(self._metrics_source, journal),
+        ).run(journal)
+
+    def _metrics_source(self, journal: Journal) -> MetricsSource:
+        now_ns = self.options.clock.now_ns()
+        resource = _resource(self.home, journal, now_ns)
+        return MetricsSource(
+            profile=self.home.profile,
+            resource=metrics_resource(resource, self.settings),
+            read_gauges=lambda _journal, _now_ns: (),
+        )
+
     def _report(
-        self, journal: Journal, harvested: HarvestReport, reports: Mapping[str, DestinationReport]
+        self,
+        journal: Journal,
+        harvested: HarvestReport,
+        reports: Mapping[str, DestinationReport],
+        metrics: Mapping[str, MetricsReport],
     ) -> SyncReport:
         destinations = () if self.settings.disabled else self.settings.destinations
         ids = {p.name: p.id for p in journal.outbox.pending_destinations()}
@@ -183,8 +227,16 @@ class _Sync:
             open_runs=harvested.open_runs,
             problems=(*self.settings.problems, *harvested.problems),
             destinations=tuple(completed),
+            metrics=tuple(metrics.values()),
+            next_metrics_ns=self._next_metrics_ns(journal),
             repair=journal.repair,
         )
+
+    def _next_metrics_ns(self, journal: Journal) -> int | None:
+        if not self._metric_destinations:
+            return None
+        interval_ns = round(self.settings.metric_interval_s * NS)
+        return next_due_ns(journal.metric_destinations.active(), interval_ns)
 
 
 def _resource(home: Home, journal: Journal, now_ns: int) -> Resource:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .destinations import Destination, safe_url
+from .destinations import Destination
+from .endpoints import safe_url
 from .settings import Content, Settings, load_settings
 
 __all__ = ["Content", "Destination", "Settings", "load_settings", "safe_url"]

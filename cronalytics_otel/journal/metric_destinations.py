@@ -123,6 +123,14 @@ class MetricDestinations:
         """Return the destinations in the settings."""
         return self._select("active = 1")
 
+    def named(self, name: str) -> MetricDestination | None:
+        """Return the destination with this name."""
+        return next((one for one in self.all() if one.name == name), None)
+
+    def get(self, destination_id: int) -> MetricDestination:
+        """Return the destination with this id."""
+        return next(one for one in self.all() if one.id == destination_id)
+
     def _select(self, where: str) -> list[MetricDestination]:
         rows = self._connection.execute(
             f"SELECT {_COLUMNS} FROM metric_destination WHERE {where} ORDER BY name"  # noqa: S608

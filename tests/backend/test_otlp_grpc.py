@@ -21,7 +21,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from cronalytics_otel.config.destinations import OtlpProtocol
+from cronalytics_otel.config.endpoints import OtlpProtocol
 from cronalytics_otel.export.acknowledgement import Receipt, Verdict
 from cronalytics_otel.export.otlp.sender import MissingExporterError, Sender
 from tests.support.collector import Answer, GrpcCollector, grpc_status, hang, ok, partial
@@ -118,7 +118,7 @@ def test_no_otel_variable_reaches_a_configured_destination(
 
 def test_rejected_spans_are_a_partial_receipt(receipt_for: ReceiptFor) -> None:
     assert receipt_for(partial(2, "too old")) == Receipt(
-        verdict=Verdict.PARTIAL, reason="2 of 3 spans were rejected: too old", rejected_spans=2
+        verdict=Verdict.PARTIAL, reason="2 of 3 spans were rejected: too old", rejected=2
     )
 
 
