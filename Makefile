@@ -1,5 +1,5 @@
-# Everything a contributor runs. Needs Python 3.11 to 3.13, make and git; the rest is brought along:
-# tools into .venv, a real Hermes and a real collector into ~/.cache/cronalytics-otel.
+# Everything a contributor runs. Needs Python 3.11 to 3.13, make and git, and Go for `make test`; the rest is
+# brought along: tools into .venv, a real Hermes, collector and Prometheus into ~/.cache/cronalytics-otel.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ PARALLEL := -n auto --dist loadfile
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup downloads lint format types test test-unit test-host test-hosts golden missed-years search bench demo docs lock clean clean-downloads
+.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts golden missed-years search bench demo docs lock clean clean-downloads
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 downloads: setup ## Fetch the real Hermes and the real collector, once per machine
 	@$(BIN)/python -m tests.support.venvs
 
+backends: setup ## Build the real Prometheus with Go, once per machine (four minutes on two cores)
+	@$(BIN)/python -m tests.support.go_programs
+
 lint: setup ## Check style (ruff)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -47,7 +50,7 @@ format: setup ## Repair style where that can be done by itself
 types: setup ## Check types (mypy --strict)
 	$(BIN)/mypy
 
-test: lint types downloads ## Everything: style, types, and all tests, the oldest and the newest Hermes and a real collector included
+test: lint types downloads backends ## Everything: style, types, and all tests, the oldest and the newest Hermes, a real collector and a real Prometheus included
 	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 test-unit: setup ## The fast tests: no host, no network, no process

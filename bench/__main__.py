@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from bench import arrival, export, hooks, startup, sync, ticks, traces, views
+from bench import arrival, export, hooks, projections, startup, sync, ticks, traces, views
 from bench.lines import Bench, Line, bench, table
 
 GROUPS: dict[str, Callable[[Bench], Iterator[Line]]] = {
@@ -19,6 +19,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Line]]] = {
     "first-sync": sync.first_sync,
     "nothing-new": sync.nothing_new,
     "views": views.lines,
+    "projections": projections.lines,
     "idle-tick": startup.idle_tick,
     "ticks": ticks.lines,
     "arrival": arrival.lines,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ if TYPE_CHECKING:  # the fixtures import these where they are used: most tests n
     from tests.support.collector import FaultyCollector
     from tests.support.fake_llm import FakeModel
     from tests.support.fault_process import SyncProcesses
+    from tests.support.prometheus import Prometheus
 
 pytest.register_assert_rewrite("tests.support.fault_checks")
 
@@ -35,6 +37,13 @@ if not SEARCH:
     pytest.MonkeyPatch().setattr(providers, "_get_local_constants", Constants)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Building Prometheus does not count for a test's time limit, because it takes longer."""
+    for item in items:
+        if "prometheus_programs" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(func_only=True))
+
+
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No OTEL_* or HERMES_* setting of the user, and no proxy between us and loopback."""
@@ -52,6 +61,23 @@ def collector() -> Iterator[FaultyCollector]:
 
     with FaultyCollector() as collector:
         yield collector
+
+
+@pytest.fixture(scope="session")
+def prometheus_programs() -> None:
+    """Prometheus and promtool are on this machine: they are built here unless they were before."""
+    from tests.support.go_programs import prometheus_program
+
+    prometheus_program()
+
+
+@pytest.fixture
+def prometheus_server(prometheus_programs: None, tmp_path: Path) -> Iterator[Prometheus]:
+    """A real Prometheus that receives metrics, and knows none yet."""
+    from tests.support.prometheus import prometheus
+
+    with prometheus(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture

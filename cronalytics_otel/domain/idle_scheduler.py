@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import tzinfo
 
 from ..model import Execution, Job, ScheduleKind
-from . import schedule as schedules
 from .missed import Gap, gap_before, gap_of, is_same_time
+from .occurrences import occurrences
 from .schedule import MAX_LATE_WHEN_UP_NS
 from .scheduler_activity import SchedulerActivity, is_on_time, on_schedule_before
 
@@ -60,7 +60,7 @@ def _due_while_idle(
     previous = on_schedule_before(job.schedule, execution, activity, zone)
     if previous is None or previous.finished_ns is None or not activity.covers(previous.claimed_ns):
         return []
-    times = schedules.occurrences(job.schedule, previous.finished_ns, execution.claimed_ns, zone)
+    times = occurrences(job.schedule, previous.finished_ns, execution.claimed_ns, zone)
     due = list(times)
     if len(due) < 2 or (host_due_ns is not None and not is_same_time(host_due_ns, due[0])):
         return []
@@ -84,7 +84,7 @@ def _was_idle(
     previous = on_schedule_before(schedule, before, activity, zone)
     if previous is None or previous.finished_ns is None or previous.finished_ns > span[1]:
         return False
-    due = schedules.occurrences(schedule, max(previous.finished_ns, span[0] - 1), span[1], zone)
+    due = occurrences(schedule, max(previous.finished_ns, span[0] - 1), span[1], zone)
     return next(due, None) is not None
 
 
@@ -99,5 +99,5 @@ def _is_late(
     previous = on_schedule_before(job.schedule, execution, activity, zone)
     if previous is None or previous.finished_ns is None:
         return False
-    due = schedules.occurrences(job.schedule, previous.finished_ns, execution.claimed_ns, zone)
+    due = occurrences(job.schedule, previous.finished_ns, execution.claimed_ns, zone)
     return next(due, None) is not None

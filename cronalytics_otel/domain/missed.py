@@ -21,6 +21,7 @@ from ..model import Execution, Job, Outcome, OutcomeSource, Run, Schedule, Sched
 from ..model.times import NS, to_datetime
 from . import schedule as schedules
 from .errors import ErrorType
+from .occurrences import occurrences
 from .schedule import MAX_LATE_WHEN_UP_NS, SAME_TIME_NS
 
 
@@ -216,7 +217,7 @@ def _due_times(
         # Whatever the schedule says: a person can make a job due at once.
         yield overdue.due_ns
         from_ns = overdue.due_ns
-    yield from schedules.occurrences(schedule, from_ns, limit_ns, zone)
+    yield from occurrences(schedule, from_ns, limit_ns, zone)
 
 
 def gap_before(execution: Execution, due: list[int], runs_left: int | None) -> Gap | None:

@@ -1,15 +1,13 @@
-"""When a job was due: its occurrences, how late a run was, what started it. Pure functions."""
+"""When a run was due, how late it was, and what started it. Pure functions."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 
 from ..model import Schedule, ScheduleKind, Trigger
 from ..model.times import NS, ns_of, stamp_ns, to_datetime
+from .cron import read_cron
 
 GRACE_MIN_S, GRACE_MAX_S = 120.0, 7200.0
 """The host's bounds on how late a job may be before a run counts as catching up."""
@@ -22,56 +20,9 @@ SAME_TIME_NS = 5 * NS
 differ by less."""
 
 _MINUTE_NS = 60 * NS
-_DAY_NS = 86_400 * NS
 _MINUTES_SEARCHED = 10
 """How many minutes are searched for an occurrence before the calendar is asked: most runs start within a
 minute or two."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Fields:
-    """A plain cron expression as sets; `None` means every value."""
-
-    minutes: frozenset[int] | None
-    hours: frozenset[int] | None
-    days: frozenset[int] | None
-    months: frozenset[int] | None
-    weekdays: frozenset[int] | None
-    seconds: frozenset[int] | None = frozenset((0,))
-
-    def match(self, moment: datetime) -> bool:
-        """Return whether it is due in this minute."""
-        in_day = _in(moment.minute, self.minutes) and _in(moment.hour, self.hours)
-        return in_day and self.match_day(moment)
-
-    def match_day(self, moment: datetime) -> bool:
-        if not _in(moment.month, self.months):
-            return False
-        by_day = _in(moment.day, self.days)
-        by_weekday = _in(moment.isoweekday() % 7, self.weekdays)
-        # Cron's own rule: both given means either.
-        both = self.days is not None and self.weekdays is not None
-        return (by_day or by_weekday) if both else (by_day and by_weekday)
-
-
-def _in(value: int, allowed: frozenset[int] | None) -> bool:
-    return allowed is None or value in allowed
-
-
-@lru_cache(maxsize=512)
-def _plain_fields(expression: str) -> _Fields | None:
-    """Return None for what sets cannot express (`L`, `#`, years) and for an invalid expression."""
-    from croniter import croniter
-    from croniter.croniter import CroniterError
-
-    try:
-        expanded, nth_weekday = croniter.expand(expression)
-    except (CroniterError, ValueError, KeyError, AttributeError):
-        return None
-    if len(expanded) not in (5, 6) or nth_weekday or any("l" in field for field in expanded):
-        return None
-    sets = [None if "*" in f else frozenset(v for v in f if isinstance(v, int)) for f in expanded]
-    return _Fields(*sets)
 
 
 def previous_occurrence_ns(expression: str, at_ns: int, zone: tzinfo) -> int | None:
@@ -83,14 +34,14 @@ def previous_occurrence_ns(expression: str, at_ns: int, zone: tzinfo) -> int | N
     from croniter import croniter
     from croniter.croniter import CroniterError
 
-    fields = _plain_fields(expression)
-    if fields is not None and fields.seconds == frozenset((0,)):
+    cron = read_cron(expression)
+    if cron is not None and cron.days_expression is None and cron.seconds == 1:
         # This counts in epoch time, because local time repeats an hour in autumn.
         minute_ns = at_ns - at_ns % _MINUTE_NS
         for candidate_ns in range(
             minute_ns, minute_ns - _MINUTES_SEARCHED * _MINUTE_NS, -_MINUTE_NS
         ):
-            if fields.match(to_datetime(candidate_ns, zone)):
+            if cron.match(to_datetime(candidate_ns, zone)):
                 return candidate_ns
     try:
         # This counts in wall clock time: with a zone, the host's croniter (6) is an hour off where a change
@@ -115,73 +66,6 @@ def _due_across_a_change_ns(
     if due_ns is None or not 0 <= claimed_ns - due_ns <= MAX_LATE_WHEN_UP_NS:
         return None
     return due_ns
-
-
-def occurrences(schedule: Schedule, after_ns: int, up_to_ns: int, zone: tzinfo) -> Iterator[int]:
-    """Yield the due times in (after, up_to], assuming that runs take no time.
-
-    An interval counts from `after`, as the host counts from a run's end.
-    """
-    if schedule.kind is ScheduleKind.CRON and schedule.cron is not None:
-        yield from _cron_occurrences(schedule.cron, after_ns, up_to_ns, zone)
-    elif schedule.kind is ScheduleKind.INTERVAL and schedule.interval_s:
-        step_ns = max(1, round(schedule.interval_s * NS))
-        yield from range(after_ns + step_ns, up_to_ns + 1, step_ns)
-    elif schedule.once_at_ns is not None and after_ns < schedule.once_at_ns <= up_to_ns:
-        yield schedule.once_at_ns
-
-
-def _cron_occurrences(expression: str, after_ns: int, up_to_ns: int, zone: tzinfo) -> Iterator[int]:
-    """Go day by day: by arithmetic on most days (an outage of a month holds 43,200 minutes), and around a
-    change of the clocks one by one from croniter, as the host asks it."""
-    daily = _times_of_day(expression)
-    while after_ns < up_to_ns:
-        local = to_datetime(after_ns + 1, zone)
-        midnight_ns = _epoch_ns(datetime.combine(local.date() + timedelta(1), time(), zone))
-        if daily is None or not _has_no_clock_change_near(local, zone):
-            found = _next_occurrence_ns(expression, after_ns, zone)
-            if found is None or found > up_to_ns:
-                return
-            yield found
-            after_ns = found
-            continue
-        fields, seconds = daily
-        if fields.match_day(local):
-            day_ns = midnight_ns - _DAY_NS
-            first = bisect_right(seconds, (after_ns - day_ns) / NS)
-            last = bisect_right(seconds, (up_to_ns - day_ns) / NS)
-            yield from (day_ns + second * NS for second in seconds[first:last])
-        after_ns = midnight_ns - 1
-
-
-def _has_no_clock_change_near(local: datetime, zone: tzinfo) -> bool:
-    """Return whether the clocks do not change on this day or on its neighbours."""
-    noon = datetime.combine(local.date(), time(12), zone)
-    days = (-2, -1, 0, 1, 2)
-    try:
-        return len({(noon + timedelta(days=day)).utcoffset() for day in days}) == 1
-    except OverflowError:
-        return False
-
-
-def _epoch_ns(moment: datetime) -> int:
-    return ns_of(moment.astimezone(UTC))
-
-
-@lru_cache(maxsize=64)
-def _times_of_day(expression: str) -> tuple[_Fields, tuple[int, ...]] | None:
-    """Return a plain expression's days, and the seconds after midnight at which it is due on each."""
-    fields = _plain_fields(expression)
-    if fields is None:
-        return None
-    every = range(60)
-    seconds = tuple(
-        (hour * 60 + minute) * 60 + second
-        for hour in sorted(range(24) if fields.hours is None else fields.hours)
-        for minute in sorted(every if fields.minutes is None else fields.minutes)
-        for second in sorted(every if fields.seconds is None else fields.seconds)
-    )
-    return fields, seconds
 
 
 def _next_occurrence_ns(expression: str, after_ns: int, zone: tzinfo) -> int | None:

@@ -9,7 +9,7 @@ from datetime import tzinfo
 from itertools import islice
 
 from ..model import Execution, Schedule, ScheduleKind
-from . import schedule as schedules
+from .occurrences import occurrences
 from .schedule import MAX_LATE_WHEN_UP_NS, SAME_TIME_NS
 
 
@@ -96,7 +96,7 @@ def _follows(schedule: Schedule, earlier: Execution, later: Execution, zone: tzi
     if earlier.finished_ns is None:
         return False
     up_to_ns = later.claimed_ns + SAME_TIME_NS
-    times = schedules.occurrences(schedule, earlier.finished_ns, up_to_ns, zone)
+    times = occurrences(schedule, earlier.finished_ns, up_to_ns, zone)
     due = list(islice(times, 2))
     return len(due) == 1 and later.claimed_ns - due[0] <= MAX_LATE_WHEN_UP_NS
 
@@ -104,7 +104,7 @@ def _follows(schedule: Schedule, earlier: Execution, later: Execution, zone: tzi
 def is_on_time(schedule: Schedule, execution: Execution, zone: tzinfo) -> bool:
     """Return whether a scheduler that was up would have started the run then."""
     after_ns = execution.claimed_ns - MAX_LATE_WHEN_UP_NS
-    return any(True for _ in schedules.occurrences(schedule, after_ns, execution.claimed_ns, zone))
+    return any(True for _ in occurrences(schedule, after_ns, execution.claimed_ns, zone))
 
 
 def _claim(execution: Execution) -> int:

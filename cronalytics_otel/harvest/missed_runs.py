@@ -17,6 +17,7 @@ from ..domain import schedule as schedules
 from ..domain.evidence import Evidence, PreviousRun
 from ..domain.idle_scheduler import missed_by_idle_ledger
 from ..domain.missed import Gap, OverdueSighting
+from ..domain.occurrences import occurrences
 from ..domain.scheduler_activity import SchedulerActivity
 from ..host import ledger as ledger_file
 from ..host.sqlite import reading
@@ -139,7 +140,7 @@ class MissedRuns:
         if job.schedule is None or execution.source == "direct":
             return False
         limit_ns = execution.claimed_ns - schedules.MAX_LATE_WHEN_UP_NS
-        times = schedules.occurrences(
+        times = occurrences(
             job.schedule, previous.counted_from_ns, limit_ns, self._context.zone.info
         )
         return next(times, None) is not None

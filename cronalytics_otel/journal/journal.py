@@ -9,6 +9,7 @@ from typing import Self
 from .database import Connection, Repair, open_database, open_for_reading
 from .facts import Facts
 from .figures import Figures
+from .job_runs import JobRuns
 from .jobs import Jobs
 from .metric_destinations import MetricDestinations
 from .observations import ObservationTable
@@ -39,6 +40,7 @@ class Journal:
         self.series = SeriesTable(connection, self.facts)
         self.metric_destinations = MetricDestinations(connection)
         self.queries = Queries(connection)
+        self.job_runs = JobRuns(connection, self.facts, self.figures)
 
     @classmethod
     def open(cls, path: Path, *, replace_damaged: bool = True) -> Self:

@@ -1,9 +1,4 @@
-"""Virtual environments that tests, benches and the demo need, made once per machine.
-
-They lie outside the checkout, in `$XDG_CACHE_HOME/cronalytics-otel` (default `~/.cache/…`), one
-folder each. A folder counts once it holds `.complete`, which is written last; a lock per folder
-keeps parallel test workers from building the same one twice, and a shared lock, held until this
-process ends, keeps one in use from being pruned.
+"""Virtual environments that tests, benches and the demo need, in the cache of this machine.
 
 A venv is cloned from another with hard links (0.2 s, no space) and only then added to, so that
 every version of the plugin's wheel can have a whole Hermes of its own.
@@ -11,8 +6,6 @@ every version of the plugin's wheel can have a whole Hermes of its own.
 
 from __future__ import annotations
 
-import atexit
-import fcntl
 import hashlib
 import os
 import shutil
@@ -22,7 +15,8 @@ import tempfile
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+
+from tests.support.cache import MARKER, cached, prune
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -32,16 +26,8 @@ OLDER_HERMES_VERSIONS = ("0.13.0", "0.16.0", "0.17.0", "0.18.2")
 ROTEL_VERSION = "0.0.1a15"
 
 _KEPT_PLUGIN_VENVS = 3
+_PROGRAM = "bin/python"
 _PYTHON = f"py{sys.version_info.major}.{sys.version_info.minor}"
-_held: dict[Path, IO[bytes]] = {}
-"""Shared locks of this process, until it ends."""
-
-
-def cache_root() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    root = Path(base) / "cronalytics-otel"
-    root.mkdir(parents=True, exist_ok=True)
-    return root
 
 
 def hermes_venv(version: str = HERMES_VERSION) -> Path:
@@ -69,7 +55,7 @@ def hermes_with_plugin_venv(version: str = HERMES_VERSION) -> Path:
             base=hermes_with_packages_venv(version),
             requirements=["--no-index", "--no-deps", str(wheel)],
         )
-    _prune(prefix, kept=_KEPT_PLUGIN_VENVS)
+    prune(prefix, kept=_KEPT_PLUGIN_VENVS)
     return venv
 
 
@@ -113,7 +99,7 @@ def clone_venv(base: Path, target: Path) -> None:
         target,
         symlinks=True,
         copy_function=_link_or_copy,
-        ignore=shutil.ignore_patterns(_marker(base).name),
+        ignore=shutil.ignore_patterns(MARKER),
     )
     for script in (target / "bin").iterdir():
         if script.is_symlink() or script.is_dir():
@@ -156,22 +142,11 @@ def pip_run(command: Sequence[str | Path]) -> str:
 
 def _cached(name: str, *, requirements: Sequence[str], base: Path | None = None) -> Path:
     """The finished venv `name`, built first if it is not there."""
-    path = cache_root() / name
-    while True:
-        _hold_shared(path)
-        if _is_usable(path):
-            os.utime(_marker(path))  # what was used last is pruned last
-            return path
-        _held.pop(path).close()
-        with _lock(path, fcntl.LOCK_EX):
-            if not _is_usable(path):
-                _build(path, requirements, base)
-                _marker(path).touch()
+    return cached(name, program=_PROGRAM, build=lambda path: _build(path, requirements, base))
 
 
 def _build(path: Path, requirements: Sequence[str], base: Path | None) -> None:
     shutil.rmtree(path, ignore_errors=True)
-    print(f"making {path.name} (once, in {path.parent})", file=sys.stderr, flush=True)
     if base is None:
         pip_run([sys.executable, "-m", "venv", path])
     else:
@@ -179,64 +154,8 @@ def _build(path: Path, requirements: Sequence[str], base: Path | None) -> None:
     pip_install(path, requirements)
 
 
-def _prune(prefix: str, *, kept: int) -> None:
-    """Delete the venvs that were used longest ago and that no process holds."""
-    with _lock(cache_root() / "prune", fcntl.LOCK_EX):
-        markers = cache_root().glob(f"{prefix}*/.complete")
-        for marker in sorted(markers, key=lambda marker: marker.stat().st_mtime)[:-kept]:
-            venv = marker.parent
-            try:
-                lock = _lock(venv, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue  # another test run is using it
-            with lock:
-                marker.unlink()
-                shutil.rmtree(venv)
-                _lock_file(venv).unlink()
-
-
-def _is_usable(path: Path) -> bool:
-    """Finished, and the Python that it was made from is still installed."""
-    return _marker(path).exists() and _python(path).exists()
-
-
-def _marker(path: Path) -> Path:
-    return path / ".complete"
-
-
-def _hold_shared(path: Path) -> None:
-    if path not in _held:
-        _held[path] = _lock(path, fcntl.LOCK_SH)
-        atexit.register(_held[path].close)
-
-
-def _lock(path: Path, operation: int) -> IO[bytes]:
-    """Lock `path`'s lock file; closing what is returned releases it.
-
-    Whoever prunes deletes the lock file too: a lock on a file that is gone by then is no lock.
-    """
-    lock_path = _lock_file(path)
-    while True:
-        file = lock_path.open("ab")
-        try:
-            fcntl.flock(file, operation)
-        except BlockingIOError:
-            file.close()
-            raise
-        try:
-            if os.path.samestat(os.fstat(file.fileno()), lock_path.stat()):
-                return file
-        except FileNotFoundError:
-            pass
-        file.close()
-
-
-def _lock_file(path: Path) -> Path:
-    return path.with_name(f".{path.name}.lock")
-
-
 def _python(venv: Path) -> Path:
-    return venv / "bin" / "python"
+    return venv / _PROGRAM
 
 
 def _digest(content: bytes) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
-from itertools import islice
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,7 +13,6 @@ from hypothesis.strategies import SearchStrategy
 
 from cronalytics_otel.domain.schedule import (
     grace_s,
-    occurrences,
     previous_occurrence_ns,
     scheduled_ns,
     trigger_of,
@@ -336,45 +334,3 @@ def test_a_run_later_than_the_grace_catches_up(late_s: int, expected: Trigger) -
 def test_a_run_that_nothing_tells_a_due_time_of_is_the_schedule_s() -> None:
     assert trigger_of("chronos", every(30), claimed_ns=NINE_NS, due_ns=None) is Trigger.SCHEDULE
     assert trigger_of("builtin", None, claimed_ns=NINE_NS, due_ns=None) is Trigger.SCHEDULE
-
-
-EDGES = [ZoneInfo(n) for n in ("America/Santiago", "Africa/Casablanca", "America/St_Johns")]
-
-
-@given(
-    st.one_of(expressions, st.sampled_from(["0 9 * * 1#2", "0 9 L * *", "* * * * * */20"])),
-    moments,
-    st.integers(0, 40 * 1440),
-    st.sampled_from([*ZONES, *EDGES]),
-)
-def test_occurrences_are_what_the_host_would_ask_croniter_for_one_by_one(
-    expression: str, after_ns: int, minutes: int, zone: ZoneInfo
-) -> None:
-    up_to_ns = after_ns + (minutes if expression[0] != "*" else minutes // 40) * MINUTE_NS
-    last = after_ns
-    expected: list[int] = []
-    while len(expected) < 100:
-        last = ns_of(croniter(expression, to_datetime(last, zone)).get_next(datetime))
-        if last > up_to_ns or (expected and last <= expected[-1]):
-            break
-        expected.append(last)
-
-    schedule = Schedule(kind=ScheduleKind.CRON, expression=expression, cron=expression)
-    found = occurrences(schedule, after_ns, up_to_ns, zone)
-
-    assert list(islice(found, 100)) == expected
-
-
-def test_an_interval_s_occurrences_count_from_where_one_begins() -> None:
-    every = Schedule(kind=ScheduleKind.INTERVAL, expression="every 2m", interval_s=120.0)
-
-    assert list(occurrences(every, 7, 7 + 5 * MINUTE_NS, BERLIN)) == [
-        7 + 2 * MINUTE_NS, 7 + 4 * MINUTE_NS
-    ]  # fmt: skip
-
-
-def test_a_one_shot_occurs_once() -> None:
-    once = Schedule(kind=ScheduleKind.ONCE, expression="once", once_at_ns=50)
-
-    assert list(occurrences(once, 49, 50, BERLIN)) == [50]
-    assert list(occurrences(once, 50, 90, BERLIN)) == []

@@ -1,0 +1,338 @@
+"""Each job with its figures: what was expected of it, what it did and took, and where it is heading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from itertools import takewhile
+
+from ..domain.job_state import JobState, state_of
+from ..domain.occurrences import expected_occurrences, scheduled_runs
+from ..domain.percentiles import rank_of
+from ..domain.projections import (
+    Horizon,
+    Projection,
+    horizon_ends,
+    is_comparable,
+    observed_s,
+    project,
+)
+from ..journal import Journal
+from ..journal.filters import RunFilter
+from ..journal.job_runs import RecentRun
+from ..model import Mode, Outcome
+from ..model.times import NS
+from .known_jobs import KnownJob, known_jobs
+from .profiles import Profiles
+from .run_figures import (
+    FAILED_RUNS,
+    TOOK_PLACE,
+    Changes,
+    Group,
+    JobKey,
+    RunFigures,
+    changes,
+    figures_of,
+    groups_by_job,
+    samples_of,
+)
+from .windows import Window
+
+STRIP_RUNS = 20
+"""The last outcomes of a job that are shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Durations:
+    """Percentiles of the runs' durations in seconds, by nearest rank, over at most 90 days."""
+
+    runs: int
+    """How many durations are known."""
+    p50_s: float | None
+    p95_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """How the job stands now, whatever window was asked for."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    """The last ones, the newest last, missed runs included."""
+    last_outcome: Outcome | None = None
+    """Of the last run that took place."""
+    last_started_ns: int | None = None
+    last_ended_ns: int | None = None
+    last_success_ns: int | None = None
+    """When the last run that succeeded began."""
+    consecutive_failures: int = 0
+    """Failed runs since the last success. Skipped and missed runs neither count nor end the row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFigures:
+    """One job. Figures are of the window and of the runs that match; state and `recent` are as of now."""
+
+    profile: str
+    job_id: str
+    name: str
+    mode: Mode | None
+    state: JobState
+    schedule: str | None
+    """As its owner wrote it."""
+    model: str | None
+    """That its owner asked for; None for the host's default."""
+    skills: tuple[str, ...]
+    next_run_ns: int | None
+    """When it runs next. It may be in the past: then the job is overdue, or runs now."""
+    runs_left: int | None
+    """Of a job that ends after a number of runs."""
+    recent: Recent
+    figures: RunFigures
+    prior: RunFigures | None
+    changes: Changes
+    durations: Durations
+    expected_runs: int | None
+    """How often it was due in the window; None if unknown, or if the filter leaves some of its runs out."""
+    observed_s: float | None
+    """For how much of the window it was there."""
+    projection: Projection
+    groups: tuple[Group, ...]
+    """The sums that the figures are made of."""
+
+    @property
+    def pace(self) -> float | None:
+        return self.projection.pace
+
+    @property
+    def adherence(self) -> float | None:
+        return self.projection.adherence
+
+
+def job_figures(
+    profiles: Profiles,
+    wanted: RunFilter,
+    window: Window,
+    now_ns: int,
+    *,
+    jobs: Sequence[KnownJob] | None = None,
+    percentiles: bool = True,
+) -> list[JobFigures]:
+    """Return the figures of each job, in the order of their names.
+
+    These are the jobs that the host has now and those with a matching run in the window. A filter for
+    runs (outcome, mode, trigger, model, skill) leaves only jobs with a matching run. `jobs` are the known
+    jobs, if they were read before. Without `percentiles` there are no `durations`: they alone need the
+    runs themselves.
+    """
+    known = known_jobs(profiles) if jobs is None else jobs
+    now = groups_by_job(profiles, wanted, window)
+    prior = None if window.prior is None else groups_by_job(profiles, wanted, window.prior)
+    selected = [job for job in known if _is_selected(job, wanted, now)]
+    recent = _recent(profiles, selected)
+    durations = _durations(profiles, wanted, window) if percentiles else {}
+    time = _Time(profiles, now_ns)
+    return [
+        _one_job(
+            job,
+            wanted,
+            window,
+            time,
+            now=now.get(_key(job), []),
+            prior=None if prior is None else prior.get(_key(job), []),
+            recent=recent.get(_key(job), _NOTHING_YET),
+            durations_s=durations.get(_key(job), []),
+        )
+        for job in selected
+    ]
+
+
+_NOTHING_YET: tuple[Recent, list[RecentRun]] = (Recent(), [])
+
+
+class _Time:
+    """Now, the zones of the homes, and the ends of the horizons in each."""
+
+    def __init__(self, profiles: Profiles, now_ns: int) -> None:
+        self.now_ns = now_ns
+        self.zones: dict[str, tzinfo] = {name: journal.figures.zone for name, journal in profiles}
+        self.ends_ns: dict[str, dict[Horizon, int]] = {
+            name: horizon_ends(now_ns, zone) for name, zone in self.zones.items()
+        }
+        self.known_since_ns: dict[str, int | None] = {
+            name: journal.queries.totals().oldest_ns for name, journal in profiles
+        }
+
+
+def _key(job: KnownJob) -> JobKey:
+    return job.profile, job.job_id
+
+
+def _is_selected(job: KnownJob, wanted: RunFilter, now: Mapping[JobKey, object]) -> bool:
+    if wanted.jobs is not None and job.job_id not in wanted.jobs:
+        return False
+    return _key(job) in now or (job.current is not None and not _asks_for_some_runs(wanted))
+
+
+def _asks_for_some_runs(wanted: RunFilter) -> bool:
+    return wanted.needs_runs or wanted.asks_how_it_ran
+
+
+def _one_job(
+    job: KnownJob,
+    wanted: RunFilter,
+    window: Window,
+    time: _Time,
+    *,
+    now: Sequence[Group],
+    prior: Sequence[Group] | None,
+    recent: tuple[Recent, list[RecentRun]],
+    durations_s: Sequence[float],
+) -> JobFigures:
+    latest = job.latest
+    figures = figures_of(now)
+    before = None if prior is None else figures_of(prior)
+    born_ns = _born_ns(job, time.known_since_ns[job.profile])
+    seen_s = observed_s(
+        window.since_ns, window.until_ns, created_ns=born_ns, first_run_ns=job.first_run_ns
+    )
+    due_to_end_s = _due_to_end_s(recent[1])
+    expected = None
+    if not _asks_for_some_runs(wanted) and seen_s is not None and job.definitions:
+        start_ns = window.until_ns - round(seen_s * NS)
+        expected = expected_occurrences(
+            job.definitions,
+            start_ns,
+            window.until_ns,
+            time.zones[job.profile],
+            due_to_end_s=due_to_end_s,
+        )
+    ends_ns = time.ends_ns[job.profile]
+    counts = (
+        (0,) * len(ends_ns)
+        if job.current is None
+        else scheduled_runs(
+            job.current,
+            time.now_ns,
+            tuple(ends_ns.values()),
+            time.zones[job.profile],
+            due_to_end_s=due_to_end_s,
+        )
+    )
+    samples = samples_of(now)
+    starts = [ns for ns in (born_ns, job.first_run_ns) if ns is not None]
+    comparable = window.prior is not None and is_comparable(
+        window.prior.since_ns or 0, min(starts, default=None)
+    )
+    return JobFigures(
+        profile=job.profile,
+        job_id=job.job_id,
+        name=job.name,
+        mode=None if latest is None else latest.mode,
+        state=state_of(job.current),
+        schedule=None if latest is None or latest.schedule is None else latest.schedule.expression,
+        model=None if latest is None else latest.model,
+        skills=() if latest is None else latest.skills,
+        next_run_ns=_next_run_ns(job),
+        runs_left=None if job.current is None else job.current.runs_left,
+        recent=recent[0],
+        figures=figures,
+        prior=before,
+        changes=changes(figures, before, is_comparable=comparable),
+        durations=durations_of(durations_s),
+        expected_runs=expected,
+        observed_s=seen_s,
+        projection=project(
+            spent=samples.spent,
+            scheduled=samples.scheduled,
+            failed=samples.failed,
+            observed_s=seen_s,
+            expected_runs=expected,
+            upcoming=dict(zip(ends_ns, counts, strict=True)),
+            now_ns=time.now_ns,
+            ends_ns=ends_ns,
+        ),
+        groups=tuple(now),
+    )
+
+
+def _born_ns(job: KnownJob, known_since_ns: int | None) -> int | None:
+    """Return since when the job can have been observed: since it was made, and since anything is known of
+    its home."""
+    latest = job.latest
+    created_ns = None if latest is None else latest.created_ns
+    if created_ns is None or known_since_ns is None:
+        return created_ns
+    return max(created_ns, known_since_ns)
+
+
+def _next_run_ns(job: KnownJob) -> int | None:
+    if state_of(job.current) is not JobState.SCHEDULED or job.current is None:
+        return None
+    return job.current.next_run_ns
+
+
+def _due_to_end_s(runs: Iterable[RecentRun]) -> float:
+    """Return the mean time from the due time to the end of a job's last runs; 0 if it is unknown."""
+    known = [
+        run.ended_ns - run.scheduled_ns
+        for run in runs
+        if run.scheduled_ns is not None
+        and run.outcome is not Outcome.MISSED
+        and run.ended_ns >= run.scheduled_ns
+    ]
+    return sum(known) / len(known) / NS if known else 0.0
+
+
+def _recent(
+    profiles: Profiles, jobs: Sequence[KnownJob]
+) -> dict[JobKey, tuple[Recent, list[RecentRun]]]:
+    found = {}
+    for profile, journal in profiles:
+        ids = [job.job_id for job in jobs if job.profile == profile]
+        for job_id, runs in journal.job_runs.recent(ids, STRIP_RUNS).items():
+            found[profile, job_id] = (_recent_of(journal, job_id, runs), runs)
+    return found
+
+
+def _recent_of(journal: Journal, job_id: str, runs: Sequence[RecentRun]) -> Recent:
+    """Return how a job stands, by its last runs, newest first; and by older ones where those say nothing."""
+    may_have_more = len(runs) == STRIP_RUNS
+    last = next((run for run in runs if run.outcome is not Outcome.MISSED), None)
+    if last is None and may_have_more:
+        last = journal.job_runs.last(job_id, TOOK_PLACE)
+    success = next((run for run in runs if run.outcome is Outcome.SUCCESS), None)
+    if success is None and may_have_more:
+        success = journal.job_runs.last(job_id, {Outcome.SUCCESS})
+        after_ns = None if success is None else success.started_ns
+        failures = journal.job_runs.count_after(job_id, after_ns, FAILED_RUNS)
+    else:
+        later = takewhile(lambda run: run is not success, runs)
+        failures = sum(run.outcome in FAILED_RUNS for run in later)
+    return Recent(
+        outcomes=tuple(run.outcome for run in reversed(runs)),
+        last_outcome=None if last is None else last.outcome,
+        last_started_ns=None if last is None else last.started_ns,
+        last_ended_ns=None if last is None else last.ended_ns,
+        last_success_ns=None if success is None else success.started_ns,
+        consecutive_failures=failures,
+    )
+
+
+def _durations(profiles: Profiles, wanted: RunFilter, window: Window) -> dict[JobKey, list[float]]:
+    filter_ = window.for_percentiles.of_runs(wanted)
+    return {
+        (profile, job_id): durations_s
+        for profile, journal in profiles
+        for job_id, durations_s in journal.job_runs.durations_s(filter_).items()
+    }
+
+
+def durations_of(ascending_s: Sequence[float]) -> Durations:
+    """Return the percentiles of durations that are in ascending order."""
+    count = len(ascending_s)
+    return Durations(
+        runs=count,
+        p50_s=ascending_s[rank_of(count, 50) - 1] if count else None,
+        p95_s=ascending_s[rank_of(count, 95) - 1] if count else None,
+    )

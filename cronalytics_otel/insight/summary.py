@@ -1,0 +1,178 @@
+"""All jobs at a glance: totals with their changes, the leaders, and the models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..domain.job_state import JobState
+from ..domain.projections import (
+    Projection,
+    horizon_ends,
+    is_comparable,
+    observed_s,
+    project_all,
+)
+from ..journal.filters import RunFilter
+from .jobs import JobFigures, job_figures
+from .known_jobs import KnownJob
+from .models import ModelFigures, model_figures, share
+from .profiles import Profiles
+from .run_figures import Changes, Group, RunFigures, changes, figures_of, groups_by_job, samples_of
+from .windows import Window
+
+MAX_LEADERS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leader:
+    """A job that leads in something."""
+
+    profile: str
+    job_id: str
+    name: str
+    value: float
+    share: float | None
+    """Of the total of all jobs that match; None for a pace, which does not add up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaders:
+    """The jobs with the most of each, at most five, the first one first."""
+
+    runs: tuple[Leader, ...]
+    cost_usd: tuple[Leader, ...]
+    tokens: tuple[Leader, ...]
+    pace: tuple[Leader, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllJobs:
+    """The figures of all jobs together."""
+
+    figures: RunFigures
+    prior: RunFigures | None
+    changes: Changes
+    observed_s: float | None
+    """For how much of the window anything was there to run."""
+    expected_runs: int | None
+    """The sum over the jobs; None if it is unknown for one that had scheduled runs."""
+    projection: Projection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    window: Window
+    together: AllJobs
+    states: dict[JobState, int]
+    """How many jobs there are in each state. Deleted jobs count only with a run in the window."""
+    jobs: tuple[JobFigures, ...]
+    leaders: Leaders
+    models: tuple[ModelFigures, ...]
+
+
+def summarize(
+    profiles: Profiles,
+    wanted: RunFilter,
+    window: Window,
+    now_ns: int,
+    *,
+    jobs: Sequence[KnownJob] | None = None,
+) -> Summary:
+    """Return the summary of the runs that match. Its jobs have no percentiles."""
+    figures = job_figures(profiles, wanted, window, now_ns, jobs=jobs, percentiles=False)
+    states: dict[JobState, int] = {}
+    for job in figures:
+        states[job.state] = states.get(job.state, 0) + 1
+    return Summary(
+        window=window,
+        together=all_jobs(profiles, wanted, window, now_ns, figures),
+        states=states,
+        jobs=tuple(figures),
+        leaders=leaders(figures),
+        models=tuple(model_figures(profiles, wanted, window)),
+    )
+
+
+def all_jobs(
+    profiles: Profiles,
+    wanted: RunFilter,
+    window: Window,
+    now_ns: int,
+    jobs: Sequence[JobFigures],
+) -> AllJobs:
+    """Return the figures of all jobs together; `jobs` are the figures of each, with the same filter."""
+    groups = [group for job in jobs for group in job.groups]
+    figures = figures_of(groups)
+    before = None
+    if window.prior is not None:
+        # Also of jobs that are gone, which have no figures of their own in this window.
+        before = figures_of(_all_groups(profiles, wanted, window.prior))
+    oldest = [journal.queries.totals().oldest_ns for _, journal in profiles]
+    known_since_ns = min((ns for ns in oldest if ns is not None), default=None)
+    seen_s = observed_s(
+        window.since_ns, window.until_ns, created_ns=None, first_run_ns=known_since_ns
+    )
+    comparable = window.prior is not None and is_comparable(
+        window.prior.since_ns or 0, known_since_ns
+    )
+    expected = _expected_runs(jobs)
+    samples = samples_of(groups)
+    return AllJobs(
+        figures=figures,
+        prior=before,
+        changes=changes(figures, before, is_comparable=comparable),
+        observed_s=seen_s,
+        expected_runs=expected,
+        projection=project_all(
+            (job.projection for job in jobs),
+            spent=samples.spent,
+            scheduled=samples.scheduled,
+            failed=samples.failed,
+            observed_s=seen_s,
+            expected_runs=expected,
+            now_ns=now_ns,
+            # The horizons that end at midnight do so in the zone of the first home.
+            ends_ns=horizon_ends(now_ns, profiles[0].journal.figures.zone),
+        ),
+    )
+
+
+def _all_groups(profiles: Profiles, wanted: RunFilter, window: Window) -> list[Group]:
+    return [
+        group for groups in groups_by_job(profiles, wanted, window).values() for group in groups
+    ]
+
+
+def _expected_runs(jobs: Sequence[JobFigures]) -> int | None:
+    if any(job.expected_runs is None and job.figures.scheduled_runs for job in jobs):
+        return None
+    return sum(job.expected_runs or 0 for job in jobs)
+
+
+def leaders(jobs: Sequence[JobFigures]) -> Leaders:
+    """Return the jobs with the most runs, cost, tokens and pace; a job with nothing leads in nothing."""
+
+    def top(
+        value: Callable[[JobFigures], float | None], *, adds_up: bool = True
+    ) -> tuple[Leader, ...]:
+        known = [(job, number) for job in jobs if (number := value(job))]
+        total = sum(number for _, number in known)
+        known.sort(key=lambda pair: (-pair[1], pair[0].name, pair[0].job_id))
+        return tuple(
+            Leader(
+                profile=job.profile,
+                job_id=job.job_id,
+                name=job.name,
+                value=number,
+                share=share(number, total) if adds_up else None,
+            )
+            for job, number in known[:MAX_LEADERS]
+        )
+
+    return Leaders(
+        runs=top(lambda job: job.figures.runs),
+        cost_usd=top(lambda job: job.figures.cost_usd),
+        tokens=top(lambda job: job.figures.tokens),
+        pace=top(lambda job: job.pace, adds_up=False),
+    )

@@ -1,0 +1,63 @@
+"""The window of time that figures are about, and the one before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..domain.projections import DAY_S
+from ..journal.filters import RunFilter
+from ..model.times import NS
+
+PERCENTILE_DAYS = 90
+"""Percentiles need the runs themselves, so they are of the window's last 90 days at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Half open: a run belongs to it by its end."""
+
+    since_ns: int | None
+    """None is a window without a beginning: all that is known."""
+    until_ns: int
+    is_up_to_now: bool
+    """Whether it ends now. Then it takes every run from `since_ns` on, also one that a fast clock wrote."""
+
+    @classmethod
+    def of(cls, now_ns: int, *, since_ns: int | None = None, until_ns: int | None = None) -> Window:
+        """Return the window between two times; without them, from the beginning and up to now."""
+        is_up_to_now = until_ns is None or until_ns >= now_ns
+        return cls(
+            since_ns=since_ns,
+            until_ns=now_ns if until_ns is None or is_up_to_now else until_ns,
+            is_up_to_now=is_up_to_now,
+        )
+
+    @classmethod
+    def of_days(cls, days: float, now_ns: int) -> Window:
+        """Return the last so many days, each of 86,400 s; 0 is all."""
+        return cls.of(now_ns, since_ns=now_ns - round(days * DAY_S * NS) if days else None)
+
+    @property
+    def prior(self) -> Window | None:
+        """The window of the same length before this one; None without a beginning."""
+        if self.since_ns is None:
+            return None
+        start_ns = self.since_ns - (self.until_ns - self.since_ns)
+        return Window(since_ns=start_ns, until_ns=self.since_ns, is_up_to_now=False)
+
+    @property
+    def for_percentiles(self) -> Window:
+        """The part of it that percentiles are computed of."""
+        earliest_ns = self.until_ns - round(PERCENTILE_DAYS * DAY_S * NS)
+        if self.since_ns is not None and self.since_ns >= earliest_ns:
+            return self
+        return replace(self, since_ns=earliest_ns)
+
+    def of_runs(self, wanted: RunFilter) -> RunFilter:
+        """Return the filter for the runs in this window, and no limit."""
+        return replace(
+            wanted,
+            since_ns=self.since_ns,
+            until_ns=None if self.is_up_to_now else self.until_ns,
+            limit=None,
+        )

@@ -1,0 +1,117 @@
+"""Questions about the runs of many jobs at once: one query for all jobs, each over an index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import NamedTuple
+
+from ..model import OUTPUT_ID, Outcome
+from .database import Connection
+from .facts import FIRST_DAY_WITH_RUNS, Facts
+from .figures import Figures
+from .filters import RunFilter, run_conditions
+
+
+class Lifetime(NamedTuple):
+    """What the runs of a job say of it."""
+
+    job_name: str
+    """As it was at the newest run."""
+    first_run_ns: int
+    """When the oldest known run began; the midnight of its day if that run was deleted since."""
+
+
+class RecentRun(NamedTuple):
+    """A run in the strip of a job's last outcomes."""
+
+    outcome: Outcome
+    started_ns: int
+    ended_ns: int
+    scheduled_ns: int | None
+
+
+class JobRuns:
+    """Questions to the table of runs, by job."""
+
+    def __init__(self, connection: Connection, facts: Facts, figures: Figures) -> None:
+        self._connection = connection
+        self._facts = facts
+        self._figures = figures
+
+    def lifetimes(self) -> dict[str, Lifetime]:
+        """Return by id every job that ever had a run. It steps from job to job, not from run to run."""
+        rows = self._connection.execute(
+            "WITH RECURSIVE known(job_id) AS (SELECT min(job_id) FROM run UNION ALL "
+            "SELECT (SELECT min(job_id) FROM run WHERE job_id > known.job_id) FROM known "
+            "WHERE known.job_id IS NOT NULL) "
+            "SELECT job_id, (SELECT job_name FROM run WHERE job_id = known.job_id "
+            "ORDER BY started_ns DESC LIMIT 1), "
+            "(SELECT min(started_ns) FROM run WHERE job_id = known.job_id) "
+            "FROM known WHERE job_id IS NOT NULL"
+        )
+        found = {job_id: Lifetime(name, first_ns) for job_id, name, first_ns in rows.fetchall()}
+        first_day = self._facts.get(FIRST_DAY_WITH_RUNS)
+        if first_day is not None:
+            self._add_deleted_runs(found, first_day)
+        return found
+
+    def _add_deleted_runs(self, found: dict[str, Lifetime], first_day: int) -> None:
+        days = self._connection.execute(
+            "SELECT job_id, min(day) FROM day_runs WHERE day < ? GROUP BY job_id", (first_day,)
+        )
+        for job_id, day in days.fetchall():
+            name = found[job_id].job_name if job_id in found else job_id
+            found[job_id] = Lifetime(name, self._figures.midnight_ns(day))
+
+    def recent(self, job_ids: Collection[str], limit: int) -> dict[str, list[RecentRun]]:
+        """Return by job its last runs, missed ones included: the newest start first."""
+        rows = self._connection.execute(
+            "SELECT run.job_id, outcome, started_ns, ended_ns, scheduled_ns FROM json_each(?) AS job "
+            "JOIN run ON run.id IN (SELECT id FROM run WHERE job_id = job.value "
+            "ORDER BY started_ns DESC LIMIT ?) ORDER BY started_ns DESC",
+            (json.dumps(sorted(job_ids)), limit),
+        )
+        found: dict[str, list[RecentRun]] = {}
+        for job_id, outcome, *times in rows.fetchall():
+            found.setdefault(job_id, []).append(RecentRun(Outcome(outcome), *times))
+        return found
+
+    def last(self, job_id: str, outcomes: Collection[Outcome]) -> RecentRun | None:
+        """Return the job's newest run with one of these outcomes."""
+        marks = ",".join("?" * len(outcomes))
+        row = self._connection.execute(
+            "SELECT outcome, started_ns, ended_ns, scheduled_ns FROM run "  # noqa: S608
+            f"WHERE job_id = ? AND outcome IN ({marks}) ORDER BY started_ns DESC LIMIT 1",
+            (job_id, *outcomes),
+        ).fetchone()
+        return None if row is None else RecentRun(Outcome(row[0]), *row[1:])
+
+    def count_after(self, job_id: str, after_ns: int | None, outcomes: Collection[Outcome]) -> int:
+        """Return how many runs of the job with one of these outcomes began after this time."""
+        marks = ",".join("?" * len(outcomes))
+        (count,) = self._connection.execute(
+            "SELECT count(*) FROM run WHERE job_id = ? AND started_ns > coalesce(?, -9e18) "  # noqa: S608
+            f"AND outcome IN ({marks})",
+            (job_id, after_ns, *outcomes),
+        ).fetchone()
+        return int(count)
+
+    def durations_s(self, wanted: RunFilter) -> dict[str, list[float]]:
+        """Return by job the known durations of the runs that match, in ascending order."""
+        clauses, values = run_conditions(wanted)
+        rows = self._connection.execute(
+            "SELECT job_id, ended_ns - started_ns FROM run "  # noqa: S608
+            f"WHERE {' AND '.join(clauses)} AND outcome <> '{Outcome.MISSED}' "
+            # A run that left an output file alone has no known start: the file's time stands for both.
+            "AND NOT (started_ns = ended_ns AND session_id IS NULL "
+            f"AND substr(execution_id, 1, {len(OUTPUT_ID)}) IS '{OUTPUT_ID}')",
+            values,
+        )
+        found: dict[str, list[int]] = {}
+        for job_id, duration_ns in rows:
+            if job_id in found:
+                found[job_id].append(duration_ns)
+            else:
+                found[job_id] = [duration_ns]
+        return {job_id: [ns / 1e9 for ns in sorted(all_ns)] for job_id, all_ns in found.items()}

@@ -1,0 +1,158 @@
+"""A real Prometheus that receives OTLP, on a free loopback port.
+
+    with prometheus(tmp_path) as server:
+        send_metrics_to(server.metrics_url)
+        assert server.query("sum(hermes_cron_runs_total)")[0].value == 3
+
+It keeps exemplars, and it takes points that are up to 30 minutes older than the newest one, as
+`collector/` advises users to set it up. It scrapes nothing, so all that it knows was sent to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.support.go_programs import prometheus_program
+from tests.support.waiting import wait_for
+
+_CONFIGURATION = """\
+storage:
+  tsdb:
+    out_of_order_time_window: 30m
+"""
+_LISTENS = re.compile(r'msg="Listening on" .*address=(127\.0\.0\.1:\d+)')
+_ALL_TIME = {"start": "0", "end": "9999999999"}
+_LIMIT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One value of a series; `labels` has its name as `__name__`."""
+
+    labels: dict[str, str]
+    value: float
+    time_s: float
+    """Since the epoch, in milliseconds at the finest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exemplar:
+    series: dict[str, str]
+    labels: dict[str, str]
+    """`trace_id`, `span_id` and the filtered attributes."""
+    value: float
+    time_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prometheus:
+    url: str
+
+    @property
+    def otlp_endpoint(self) -> str:
+        """The base endpoint, without `/v1/metrics`."""
+        return f"{self.url}/api/v1/otlp"
+
+    @property
+    def metrics_url(self) -> str:
+        return f"{self.otlp_endpoint}/v1/metrics"
+
+    def query(self, promql: str, at: float | None = None) -> list[Sample]:
+        """The instant vector that an expression gives at a time (seconds since the epoch; now)."""
+        return [
+            Sample(labels=found["metric"], value=float(value), time_s=time_s)
+            for found in self._result(promql, at)
+            for time_s, value in [found["value"]]
+        ]
+
+    def points(self, selector: str, at: float, window: str = "1h") -> list[Sample]:
+        """The stored points of the series, as they came, in the window that ends at `at`."""
+        return [
+            Sample(labels=found["metric"], value=float(value), time_s=time_s)
+            for found in self._result(f"{selector}[{window}]", at)
+            for time_s, value in found["values"]
+        ]
+
+    def series(self, match: str) -> list[dict[str, str]]:
+        """The labels of all series, of any time, that a selector matches."""
+        found: list[dict[str, str]] = self._get("series", {"match[]": match, **_ALL_TIME})
+        return found
+
+    def exemplars(self, promql: str) -> list[Exemplar]:
+        """The exemplars, of any time, of all series that an expression selects."""
+        return [
+            Exemplar(
+                series=found["seriesLabels"],
+                labels=exemplar["labels"],
+                value=float(exemplar["value"]),
+                time_s=exemplar["timestamp"],
+            )
+            for found in self._get("query_exemplars", {"query": promql, **_ALL_TIME})
+            for exemplar in found["exemplars"]
+        ]
+
+    def _result(self, promql: str, at: float | None) -> list[dict[str, Any]]:
+        parameters = {"query": promql} | ({} if at is None else {"time": f"{at:.3f}"})
+        result: list[dict[str, Any]] = self._get("query", parameters)["result"]
+        return result
+
+    def _get(self, path: str, parameters: dict[str, str]) -> Any:
+        response = requests.get(f"{self.url}/api/v1/{path}", parameters, timeout=_LIMIT_S)
+        answer = response.json()
+        if answer["status"] != "success":
+            raise AssertionError(f"Prometheus refused {parameters}: {answer['error']}")
+        return answer["data"]
+
+
+@contextlib.contextmanager
+def prometheus(folder: Path, *, receives_otlp: bool = True) -> Iterator[Prometheus]:
+    """A Prometheus that is ready; its data and its log lie in `folder`/prometheus."""
+    home = folder / "prometheus"
+    home.mkdir()
+    (home / "prometheus.yml").write_text(_CONFIGURATION)
+    log = home / "log"
+    command: list[str | Path] = [
+        prometheus_program(),
+        f"--config.file={home / 'prometheus.yml'}",
+        f"--storage.tsdb.path={home / 'data'}",
+        "--web.listen-address=127.0.0.1:0",
+        "--enable-feature=exemplar-storage",
+    ]
+    if receives_otlp:
+        command.append("--web.enable-otlp-receiver")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env={"PATH": os.defpath},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            url = wait_for(lambda: _url(process, log), what="Prometheus to be ready")
+            yield Prometheus(url=url)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _url(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Where it listens, once it is ready there; empty before."""
+    text = log.read_text()
+    if process.poll() is not None:
+        raise AssertionError(f"Prometheus exited with {process.returncode}:\n{text}")
+    found = _LISTENS.search(text)
+    if found is None:
+        return ""
+    url = f"http://{found[1]}"
+    ready = requests.get(f"{url}/-/ready", timeout=_LIMIT_S).status_code == requests.codes.ok
+    return url if ready else ""
