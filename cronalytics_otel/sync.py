@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from .about import __version__
 from .config import Destination, Settings
 from .export.delivery import DestinationsExport, Senders
 from .export.metrics.delivery import MetricsExport
@@ -24,6 +25,7 @@ from .harvest.job_history import JobsSnapshot
 from .host.home import Home
 from .host.version import installed_hermes
 from .host.zone import home_zone
+from .insight.gauges import read_gauges
 from .journal import Journal, JournalError, Repair, move_aside
 from .journal.facts import HERMES_VERSION, LAST_SYNC_NS, PROBLEMS, Facts, FactValues
 from .journal.folder_lock import folder_lock
@@ -202,7 +204,7 @@ class _Sync:
         return MetricsSource(
             profile=self.home.profile,
             resource=metrics_resource(resource, self.settings),
-            read_gauges=lambda _journal, _now_ns: (),
+            read_gauges=partial(read_gauges, profile=self.home.profile, version=__version__),
         )
 
     def _report(
