@@ -38,7 +38,7 @@ def read_gauges(journal: Journal, now_ns: int, *, profile: str, version: str) ->
     jobs = [job for job in known_jobs(profiles) if _is_shown(job, now_ns)]
     ids = frozenset(job.job_id for job in jobs)
     names = {job.job_id: job.name for job in jobs}
-    wanted = RunFilter(jobs=ids)
+    wanted = RunFilter()
     found: list[Gauge] = []
     for label, days in WINDOWS.items():
         groups = groups_by_job(profiles, wanted, Window.of_days(days, now_ns))
