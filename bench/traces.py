@@ -97,7 +97,8 @@ def _conversation() -> Conversation:
         ]  # fmt: skip
     return Conversation(
         session_id=SESSION, started_ns=BEGAN_NS, ended_ns=BEGAN_NS + (2 * TURNS + 2) * SECOND,
-        model="claude-sonnet-4", provider="anthropic", api_calls=TURNS, messages=tuple(messages),
+        model="claude-sonnet-4", provider="anthropic", server_address="api.anthropic.com",
+        api_calls=TURNS, messages=tuple(messages),
     )  # fmt: skip
 
 
@@ -107,7 +108,8 @@ def _observations() -> Observations:
     return Observations(
         attempts=tuple(
             ModelCall(started_ns=at_ns + 1, ended_ns=at_ns + SECOND - 1, model="claude-sonnet-4",
-                      provider="anthropic", response_model="claude-sonnet-4-20260514", usage=usage)
+                      provider="anthropic", server_address="api.anthropic.com",
+                      response_model="claude-sonnet-4-20260514", usage=usage)
             for at_ns in times
         ),
         tools=tuple(

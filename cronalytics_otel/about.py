@@ -20,6 +20,9 @@ rich; it installs nothing for a plugin."""
 
 GRPC_PACKAGE = "opentelemetry-exporter-otlp-proto-grpc>=1.30,<2"
 
+APPRISE_PACKAGE = "apprise>=2,<3"
+"""What sends notices as messages."""
+
 
 def missing_packages() -> list[str]:
     """Return the requirements that this interpreter lacks. Modules are looked up, not imported."""

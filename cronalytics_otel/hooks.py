@@ -42,12 +42,12 @@ _MODEL_REFUSAL = "ContentPolicyBlocked"
 
 OBSERVED_ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
     "post_api_request": (
-        "model", "provider", "response_model", "started_at", "ended_at", "api_duration",
+        "model", "provider", "base_url", "response_model", "started_at", "ended_at", "api_duration",
         "finish_reason", "usage",
     ),
     "api_request_error": (
-        "model", "provider", "started_at", "ended_at", "status_code", "retry_count", "max_retries",
-        "retryable", "reason", "exception_type", "message",
+        "model", "provider", "base_url", "started_at", "ended_at", "status_code", "retry_count",
+        "max_retries", "retryable", "reason", "exception_type", "message",
     ),
     "post_tool_call": (
         "tool_call_id", "tool_name", "duration_ms", "status", "error_type", "error_message",

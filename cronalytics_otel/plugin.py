@@ -1,4 +1,4 @@
-"""`register(ctx)`: hooks, the command, and the worker where the host's scheduler runs."""
+"""`register(ctx)`: hooks, the command, the skill, and the worker where the host's scheduler runs."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ LONG_RUNNING_COMMANDS: Final = frozenset({"gateway", "dashboard", "desktop", "se
 SCHEDULER_COMMANDS: Final = LONG_RUNNING_COMMANDS | {"cron"}
 """Commands of the host that may run jobs."""
 
+SKILL: Final = "cronalytics"
+"""The name of our skill: the host calls it `cronalytics-otel:cronalytics`."""
+
 _workers: Final[dict[Path, Worker]] = {}
 """The worker of each home. The host calls `register` again when it reloads plugins."""
 
 
 def register(ctx: Any) -> None:
-    """Register hooks and command with the host, at its start-up.
+    """Register hooks, command and skill with the host, at its start-up.
 
     Never raises. Logs one warning and registers nothing when packages are missing.
     """
@@ -47,6 +50,7 @@ def register(ctx: Any) -> None:
             handler_fn=_run_command,
         )
         _register_hooks(ctx)
+        _register_skill(ctx)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - the host goes on without us
@@ -62,6 +66,17 @@ def _register_hooks(ctx: Any) -> None:
             ctx.register_hook(name, worker.hooks.callback(name, worker.start))
     if commands & SCHEDULER_COMMANDS:
         worker.start()
+
+
+def _register_skill(ctx: Any) -> None:
+    """Register the skill with which the agent answers questions about cron jobs, if the host has skills of
+    plugins. The host reads the file when somebody asks for it."""
+    try:
+        register_skill = getattr(ctx, "register_skill", None)
+        if register_skill is not None:
+            register_skill(SKILL, Path(__file__).parent / "skills" / SKILL / "SKILL.md")
+    except Exception as error:  # noqa: BLE001 - all the rest works without it
+        log.warning("cronalytics-otel: its skill is not there: %s", error)
 
 
 def _worker_of(home: Home, *, long_running: bool) -> Worker:

@@ -17,6 +17,8 @@ from .export.metrics.delivery import MetricsExport
 from .export.metrics.exporter import MetricsSource
 from .export.metrics.report import MetricsReport
 from .export.metrics.schedule import next_due_ns
+from .export.notices.delivery import NoticesExport, reports_of
+from .export.notices.rules import use_targets, write_lasting
 from .export.report import DestinationReport
 from .export.resource import current_resource, metrics_resource
 from .export.sync_options import SyncOptions
@@ -65,14 +67,17 @@ class SyncReport:
     """Of the destinations of metrics for which something was done."""
     next_metrics_ns: int | None = None
     """When the next request of metrics is due; None when no destination gets any."""
+    notices: tuple[DestinationReport, ...] = ()
+    """What was done for each target of `notify`; counts are notices."""
     repair: Repair | None
 
     @property
     def healthy(self) -> bool:
+        places = (*self.destinations, *self.notices)
         return (
             not self.problems
-            and all(d.error is None for d in self.destinations)
-            and not any(m.fails for m in self.metrics)
+            and all(place.error is None for place in places)
+            and not any(metrics.fails for metrics in self.metrics)
         )
 
 
@@ -142,10 +147,17 @@ class _Sync:
                 stack.enter_context(journal.rolled_back())
             self._set_up(journal)
             harvested = self._harvest(journal)
-            reports = {} if dry_run else self._export(journal)
+            write_lasting(
+                journal, self.settings.notify, harvested.running, self.options.clock.now_ns()
+            )
+            reports, notices = ({}, ()) if dry_run else self._export(journal)
             metrics = {} if dry_run else self._export_metrics(journal)
+            if self.settings.journal_days is not None and not dry_run:
+                journal.retention.delete_old(
+                    self.settings.journal_days, self.options.clock.now_ns()
+                )
             _remember(journal, harvested, self.options.clock.now_ns())
-            return self._report(journal, harvested, reports, metrics)
+            return replace(self._report(journal, harvested, reports, metrics), notices=notices)
 
     def _set_up(self, journal: Journal) -> None:
         """Give the journal the settings' destinations, and the resource of this process."""
@@ -159,6 +171,7 @@ class _Sync:
             journal.metric_destinations.set(
                 {d.name: (d.safe_endpoint, d.temporality) for d in self._metric_destinations}
             )
+            use_targets(journal, self.settings.notify, now_ns)
             if self.options.retry_refused:
                 journal.outbox.retry_refused(now_ns)
                 journal.metric_destinations.ask_again()
@@ -176,18 +189,31 @@ class _Sync:
             clock=self.options.clock,
             full=self.options.full,
             snapshots=self.snapshots,
+            budgets=self.settings.budgets,
             between_chunks=self.options.between_chunks,
             progress=self.progress.harvested if self.progress else lambda _: None,
         )
 
-    def _export(self, journal: Journal) -> dict[str, DestinationReport]:
-        return DestinationsExport(
+    def _export(
+        self, journal: Journal
+    ) -> tuple[dict[str, DestinationReport], tuple[DestinationReport, ...]]:
+        """Send what is pending; return the reports of the destinations, and those of the notices, which go
+        out meanwhile."""
+        notices = NoticesExport(
+            home=self.home,
+            settings=self.settings,
+            options=self.options,
+            threads=self.senders.notice_threads,
+        )
+        waiting = notices.start(journal)
+        reports = DestinationsExport(
             home=self.home,
             settings=self.settings,
             options=self.options,
             senders=self.senders,
             on_sent=self.progress.sent if self.progress else lambda _name, _runs: None,
         ).run(journal)
+        return reports, reports_of(self.settings, waiting, notices.finish())
 
     def _export_metrics(self, journal: Journal) -> dict[str, MetricsReport]:
         return MetricsExport(

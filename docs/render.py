@@ -24,8 +24,9 @@ _HEAD = """\
 <!-- Rendered from cronalytics_otel/telemetry/semconv/__init__.py by `python docs/render.py`: edit there. -->
 
 One run of a job is one trace. Names without a convention of OpenTelemetry's begin with
-`hermes.cron.`. A value that is not known is absent, never 0 or empty. No name is also the beginning
-of another's path. Units are UCUM.
+`hermes.cron.`; all other names are those of OpenTelemetry's semantic conventions 1.44.0, which the schema
+URL of resource and scope names. A value that is not known is absent, never 0 or empty. No name is also
+the beginning of another's path. Units are UCUM.
 
 No prompt, answer, tool argument or result is sent unless content is switched on. Error texts always
 are; in both, secrets and e-mail addresses are masked, and what is too long is cut.
@@ -99,10 +100,11 @@ _MISSED = """\
 
 ## Missed runs
 
-An outage of a job is one trace of one span: from the first time that was missed to the last, with
-`hermes.cron.run.missed_count` and `hermes.cron.run.scheduler_down`, linked to the job's run before. It
-is told when it is over: with the late run that follows it, or a few minutes after the job was seen to be
-paused, edited or removed in the meantime. Its id is derived from the job and the first time.
+An outage of a job is one trace of one span, `missed {job name}`. It has no length and stands at the last
+time that was missed. `hermes.cron.run.missed_since` is the first time, and `hermes.cron.run.missed_count`
+says how many there were. The span is linked to the job's run before. The outage is told when it is over:
+with the late run that follows it, or a few minutes after the job was seen to be paused, edited or removed
+in the meantime. Its id is derived from the job and the first time that was missed.
 
 Hermes 0.19 counts on from the end of each run. A scheduler that finds a job past its time runs it
 **once**, at once, for the first time that it was due, and lets the others go. So of five times in one
@@ -185,6 +187,7 @@ Before 0.19 a run that left neither a session nor a file (Hermes died before it 
 _TITLES = {
     sc.Where.RESOURCE: "Resource",
     sc.Where.ROOT: "`cron`: the run",
+    sc.Where.MISSED: "`missed`: runs that never happened",
     sc.Where.AGENT: "`invoke_agent`",
     sc.Where.CHAT: "`chat`",
     sc.Where.TOOL: "`execute_tool`",
@@ -241,14 +244,14 @@ def _meaning(attribute: sc.Attribute) -> str:
 
 def _outcomes() -> str:
     return _table(
-        ("outcome", "meaning", "span status", "`error.type`", "`cicd.pipeline.result`"),
+        ("outcome", "meaning", "`hermes.cron.run.failed`", "span status", "`error.type`"),
         (
             (
                 f"`{outcome}`",
                 sc.OUTCOME_MEANING[outcome],
+                "true" if outcome in FAILED_OUTCOMES else "false",
                 "ERROR" if outcome in FAILED_OUTCOMES else "UNSET",
                 "set" if outcome in FAILED_OUTCOMES else "absent",
-                f"`{sc.CICD_RESULT[outcome]}`",
             )
             for outcome in Outcome
         ),

@@ -14,8 +14,24 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from ..about import __version__
 from ..clock import SYSTEM_CLOCK
-from .arguments import add_common, add_common_to_command
-from .commands import doctor, runs, status, sync, trace
+from .arguments import Parser, add_common, add_common_to_command
+from .commands import (
+    doctor,
+    export,
+    forecast,
+    health,
+    job,
+    jobs,
+    models,
+    runs,
+    skills,
+    status,
+    summary,
+    sync,
+    trace,
+    trends,
+    watch,
+)
 from .errors import CommandError, ExitStatus
 
 if TYPE_CHECKING:
@@ -41,7 +57,23 @@ class Command(Protocol):
         ...
 
 
-COMMANDS: Final[tuple[Command, ...]] = (status, doctor, sync, runs, trace)
+COMMANDS: Final[tuple[Command, ...]] = (
+    summary,
+    jobs,
+    job,
+    runs,
+    trace,
+    watch,
+    models,
+    skills,
+    trends,
+    forecast,
+    export,
+    status,
+    health,
+    doctor,
+    sync,
+)
 """All commands, in the order of `--help`."""
 
 _COMMAND_DEST = "cronalytics_command"
@@ -71,7 +103,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", action="version", version=version)
     add_common(parser)
     subparsers = parser.add_subparsers(
-        dest=_COMMAND_DEST, metavar="COMMAND", required=True, title="commands"
+        dest=_COMMAND_DEST,
+        metavar="COMMAND",
+        required=True,
+        title="commands",
+        parser_class=Parser,
     )
     for command in COMMANDS:
         subparser = subparsers.add_parser(
@@ -87,9 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the console script and return its exit status. `argv` is without the program's name."""
-    parser = argparse.ArgumentParser(
-        prog="cronalytics-otel", formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="cronalytics-otel", formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     try:
         args = parser.parse_args(argv)
@@ -157,6 +191,7 @@ def _run(args: argparse.Namespace) -> ExitStatus:
             raise file_fault(error) from error
     except CommandError as error:
         terminal.error(str(error), error.remedy)
+        return error.status
     except (HostDataError, SyncBusyError) as error:
         terminal.error(str(error))
     return ExitStatus.FAILED

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 import re
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from difflib import get_close_matches
+from typing import NoReturn
 
 from ..clock import SYSTEM_CLOCK
 from ..model.times import ns_of
@@ -95,6 +98,28 @@ def whole_number(text: str) -> int:
     return min(int(text), _MAX_RUNS)
 
 
+def interval(text: str) -> float:
+    """The type of the seconds between two looks: from a tenth to a day."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0.1 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.1 to 86400")
+    return seconds
+
+
+def usd(text: str) -> float:
+    """The type of an amount of US dollars, from 0 on; a dollar sign may stand before it."""
+    try:
+        amount = float(text.strip().removeprefix("$"))
+    except ValueError:
+        amount = math.nan
+    if not 0 <= amount < 1e12:
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount of US dollars")
+    return amount
+
+
 def name(text: str) -> str:
     """The type of a name or id, which must be text that SQLite can hold."""
     try:
@@ -102,3 +127,61 @@ def name(text: str) -> str:
     except UnicodeEncodeError:
         raise argparse.ArgumentTypeError(f"{text!r} is no text in UTF-8") from None
     return text
+
+
+def some_text(text: str) -> str:
+    """As `name`, but not empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return name(text)
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """Return the type of one of several words. The message for another one names the nearest."""
+
+    def word(text: str) -> str:
+        if text in choices:
+            return text
+        nearest = get_close_matches(text, choices, 1)
+        advice = f"did you mean {nearest[0]}?" if nearest else f"choose from {', '.join(choices)}"
+        raise argparse.ArgumentTypeError(f"{text!r} is unknown: {advice}")
+
+    return word
+
+
+def one_or_more(*choices: str) -> Callable[[str], list[str]]:
+    """Return the type of one of several words, or of more with commas between them."""
+    word = one_of(*map(str, choices))
+    return lambda text: [word(part.strip()) for part in text.split(",")]
+
+
+_UNKNOWN_OPTION = re.compile(r"unrecognized arguments:.*?(?<!\S)(--?[a-z][\w-]*)")
+_UNKNOWN_CHOICE = re.compile(r"argument (?P<name>[^:]+): invalid choice: '(?P<word>[^']*)'")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose messages for an unknown command, option or choice name the nearest one."""
+
+    def error(self, message: str) -> NoReturn:
+        nearest = get_close_matches(*self._unknown_word(message), 1)
+        super().error(f"{message}; did you mean {nearest[0]}?" if nearest else message)
+
+    def all_options(self) -> Iterator[str]:
+        """Give its options and those of its commands."""
+        yield from self._option_string_actions
+        for action in self._actions:
+            if isinstance(action.choices, dict):
+                for command in action.choices.values():
+                    yield from command.all_options()
+
+    def _unknown_word(self, message: str) -> tuple[str, list[str]]:
+        """Return the unknown word in a message of argparse, and the words that were possible."""
+        option, choice = _UNKNOWN_OPTION.search(message), _UNKNOWN_CHOICE.search(message)
+        if option is not None:
+            return option[1], [*self.all_options()]
+        if choice is not None:
+            for action in self._actions:
+                names = (action.metavar, action.dest, "/".join(action.option_strings))
+                if choice["name"] in names and action.choices is not None:
+                    return choice["word"], [*map(str, action.choices)]
+        return "", []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ..config import Settings
+    from ..insight.health import HealthInput
+    from ..model import RunningRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,26 +37,73 @@ class Context:
 
         Raises `OSError` if the folder cannot be read.
         """
-        if not self.home.looks_like_hermes:
-            raise CommandError(
-                f"{self.home.path} is no Hermes home: there is no config.yaml, state.db or cron/",
-                "Name it with --home or HERMES_HOME.",
-            )
+        require_home(self.home)
+
+    def running(self) -> tuple[RunningRun, ...]:
+        """Return the open rows of the ledger; none, with a warning, if this user cannot read it now.
+
+        Raises `HostCorruptError` for a damaged ledger.
+        """
+        from ..host.running import read_running
+        from ..host.sqlite import HostCorruptError, HostDataError
+
+        try:
+            return read_running(self.home)
+        except HostCorruptError:
+            raise
+        except HostDataError as error:
+            fault = str(error)
+        except OSError as error:
+            fault = str(file_fault(error))
+        self.terminal.warn(f"runs that are going on are not known: {fault}")
+        return ()
+
+    def health_input(self, settings: Settings) -> HealthInput:
+        """Return what `insight.health` has to know beside the journal."""
+        from ..host.sqlite import HostCorruptError
+        from ..insight.health import HealthInput
+
+        running: tuple[RunningRun, ...] = ()
+        fault = None
+        try:
+            running = self.running()
+        except HostCorruptError as error:
+            fault = str(error)
+        return HealthInput(
+            now_ns=self.now_ns,
+            running=running,
+            ledger_fault=fault,
+            config_problems=settings.problems,
+            budgets=settings.budgets,
+        )
+
+    def journal(self) -> AbstractContextManager[Journal]:
+        """Open the home's journal for reading. Raises `CommandError` if there is none, or it is faulty."""
+        return self.journal_of(self.home)
 
     @contextmanager
-    def journal(self) -> Iterator[Journal]:
-        """Open the home's journal for reading. Raises `CommandError` if there is none, or it is faulty."""
-        if not self.home.journal.exists():
-            self.require_home()
+    def journal_of(self, home: Home) -> Iterator[Journal]:
+        """Open the journal of this or of another home, as `journal` does."""
+        if not home.journal.exists():
+            require_home(home)
             raise CommandError(
-                f"There is no journal yet: {self.home.journal} does not exist.",
+                f"There is no journal yet: {home.journal} does not exist.",
                 f"Run `{command('sync')}`: it reads the history that Hermes still has.",
             )
         try:
-            with Journal.open_for_reading(self.home.journal) as journal:
+            with Journal.open_for_reading(home.journal) as journal:
                 yield journal
         except JournalError as error:
-            raise journal_fault(self.home, error) from error
+            raise journal_fault(home, error) from error
+
+
+def require_home(home: Home) -> None:
+    """See `Context.require_home`."""
+    if not home.looks_like_hermes:
+        raise CommandError(
+            f"{home.path} is no Hermes home: there is no config.yaml, state.db or cron/",
+            "Name it with --home or HERMES_HOME.",
+        )
 
 
 def journal_fault(home: Home, error: JournalError) -> CommandError:

@@ -30,6 +30,9 @@ def command(words: str) -> str:
 class CommandError(Exception):
     """An error in one sentence that names its place. `remedy` is the advice on how to mend it."""
 
-    def __init__(self, message: str, remedy: str = "") -> None:
+    def __init__(
+        self, message: str, remedy: str = "", *, status: ExitStatus = ExitStatus.FAILED
+    ) -> None:
         super().__init__(message)
         self.remedy = remedy
+        self.status = status

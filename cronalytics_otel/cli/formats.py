@@ -8,28 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from ..insight.wording import UNKNOWN, counted, duration, one_line, usd
 from ..model import CostStatus, known_cost_usd
 from ..model.times import NS, to_datetime
 
-UNKNOWN = "\N{EN DASH}"
-
-
-def duration(seconds: float | None) -> str:
-    """`40 ms`, `1.2 s`, `3 m 05 s`, `2 h 05 m`, `3 d 04 h`."""
-    if seconds is None:
-        return UNKNOWN
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest_s = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} m {rest_s:02} s"
-    hours, rest_m = divmod(round(seconds / 60), 60)
-    if hours < 24:
-        return f"{hours} h {rest_m:02} m"
-    days, rest_h = divmod(round(seconds / 3600), 24)
-    return f"{days} d {rest_h:02} h"
+__all__ = ["UNKNOWN", "counted", "duration", "one_line", "usd"]
 
 
 def ago(then_ns: int, now_ns: int) -> str:
@@ -39,19 +22,6 @@ def ago(then_ns: int, now_ns: int) -> str:
     if then_ns > now_ns:
         return f"in {duration((then_ns - now_ns) / NS)}"
     return f"{duration((now_ns - then_ns) / NS)} ago"
-
-
-def usd(amount: float | None) -> str:
-    """`$0.0043`, `$12.34`, `$1,234`, and `<$0.0001`. `$0` is known to be nothing."""
-    if amount is None:
-        return UNKNOWN
-    if amount == 0:
-        return "$0"
-    if 0 < amount < 0.00005:
-        return "<$0.0001"
-    if amount < 1:
-        return f"${amount:.4f}"
-    return f"${amount:,.2f}" if amount < 1000 else f"${amount:,.0f}"
 
 
 def cost(amount_usd: float | None, status: CostStatus | str | None) -> str:
@@ -66,11 +36,6 @@ def cost(amount_usd: float | None, status: CostStatus | str | None) -> str:
 def count(number: int | None) -> str:
     """`1,234`."""
     return UNKNOWN if number is None else f"{number:,}"
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 run`, `2 runs`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def size(octets: int) -> str:
@@ -105,19 +70,6 @@ def iso(ns: int | None) -> str | None:
     return to_datetime(ns).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-def one_line(text: str) -> str:
-    """Return the first line that is not empty, made safe for a terminal.
-
-    Every character that cannot be printed becomes a blank: escape sequences, carriage returns, and
-    marks that turn the direction of the text.
-    """
-    for line in text.splitlines():
-        words = "".join(char if char.isprintable() else " " for char in line).split()
-        if words:
-            return " ".join(words)
-    return ""
-
-
 def lines(text: str) -> list[str]:
     """Return all lines, made safe for a terminal. The blanks within a line stay."""
     return [
@@ -135,3 +87,55 @@ def content_by_job(jobs: Mapping[str, str]) -> str:
     if len(named) > _MAX_JOBS:
         named[_MAX_JOBS:] = [f"{len(named) - _MAX_JOBS} more"]
     return f"; by job: {', '.join(named)}" if named else ""
+
+
+def bounded_usd(amount_usd: float | None, *, is_lower_bound: bool) -> str:
+    """`≥$12.30` for a sum in which some costs are missing."""
+    return f"{'≥' if is_lower_bound and amount_usd is not None else ''}{usd(amount_usd)}"
+
+
+def percent(part: float | None) -> str:
+    """`96 %`; `99.9 %` and `0.1 %` near the ends, so that only all is 100 % and only nothing is 0 %."""
+    if part is None:
+        return UNKNOWN
+    number = part * 100
+    if 99 < number < 100:
+        return f"{min(number, 99.9):.1f} %"
+    if 0 < number < 1:
+        return f"{max(number, 0.1):.1f} %"
+    return f"{number:.0f} %"
+
+
+def change(part: float | None) -> str:
+    """`+12 %`, `-3 %`, `±0 %`; `x25` for much more."""
+    if part is None:
+        return UNKNOWN
+    if part >= 10:
+        return f"x{part + 1:,.0f}"
+    number = round(part * 100)
+    return f"{number:+d} %" if number else "±0 %"
+
+
+def ratio(number: float | None) -> str:
+    """`1.04`; of a ratio of two figures."""
+    return UNKNOWN if number is None else f"{number:.2f}" if number < 100 else f"{number:,.0f}"
+
+
+def mean(number: float | None) -> str:
+    """`1,234`; a mean of whole numbers."""
+    return UNKNOWN if number is None else f"{number:,.0f}"
+
+
+_UNITS_S = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+def distance(then_ns: int | None, now_ns: int) -> str:
+    """`3 h ago`, `in 5 m`, `now`: in one unit, for tables."""
+    if then_ns is None:
+        return UNKNOWN
+    seconds = abs(now_ns - then_ns) // NS
+    for unit, unit_s in _UNITS_S:
+        if seconds >= 2 * unit_s or (seconds >= unit_s and unit in ("m", "s")):
+            text = f"{seconds // unit_s:,} {unit}"
+            return f"in {text}" if then_ns > now_ns else f"{text} ago"
+    return "now"

@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeAlias
 
+from ..insight.findings import Finding
 from ..model import AttributeValue, Run, Span, Usage
 from ..model.times import NS
 from ..telemetry import ids
@@ -58,6 +59,13 @@ def run_shape(run: Run) -> Shape:
     }
     if run.left_output_only:
         shape |= {"execution_id": None, "started_at": None}
+    return shape
+
+
+def finding_shape(finding: Finding) -> Shape:
+    """Return a finding of `health`. Its id stays the same as long as the same thing is wrong."""
+    shape = {"id": finding.finding_id} | record_shape(finding)
+    del shape["episode"]
     return shape
 
 

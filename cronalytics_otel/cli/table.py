@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
-from rich.text import Text
+from rich.text import Span, Text
 
 from .formats import UNKNOWN
 
@@ -26,8 +26,9 @@ class Column:
     least: int | None = None
     """The width to which it may be cut; None if it must never be cut."""
     rank: int = 0
-    """Columns get their room in the order of their ranks. A column of rank 0 is always shown, and one
-    in which nothing is known comes last."""
+    """Columns get their room in the order of their ranks, and the first one without room ends it: a wider
+    terminal shows more columns and never others. A column of rank 0 is always shown, and one in which
+    nothing is known comes last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +65,19 @@ def lay_out(
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
     """Return the text exactly `width` wide: cut with an ellipsis, or filled with blanks."""
-    length = cell_len(text)
+    length = _width_of(text)
     if length > width:
         return f"{set_cell_size(text, width - 1)}…"
     blanks = " " * (width - length)
     return blanks + text if right else text + blanks
 
 
+def _width_of(text: str) -> int:
+    return len(text) if text.isascii() else cell_len(text)
+
+
 def _content(column: Column, cells: Sequence[Cell]) -> _Content:
-    return _Content(column, cells, max([len(column.title), *(cell_len(c.text) for c in cells)]))
+    return _Content(column, cells, max([len(column.title), *(_width_of(c.text) for c in cells)]))
 
 
 def _with_room(contents: Sequence[_Content], width: int) -> list[_Content]:
@@ -80,8 +85,9 @@ def _with_room(contents: Sequence[_Content], width: int) -> list[_Content]:
     shown = {n for n, content in enumerate(contents) if not content.column.rank}
     others = (n for n, content in enumerate(contents) if content.column.rank)
     for n in sorted(others, key=lambda n: (contents[n].is_unknown, contents[n].column.rank)):
-        if _line_width([contents[m].least for m in (*shown, n)]) <= width:
-            shown.add(n)
+        if _line_width([contents[m].least for m in (*shown, n)]) > width:
+            break
+        shown.add(n)
     return [contents[n] for n in sorted(shown)]
 
 
@@ -101,7 +107,11 @@ def _line_width(widths: Sequence[int]) -> int:
 
 
 def _line(cells: Sequence[Cell], widths: Sequence[int], rights: Sequence[bool]) -> Text:
-    line = Text()
-    for n, (cell, width, right) in enumerate(zip(cells, widths, rights, strict=True)):
-        line.append(" " * GAP if n else "").append(fit(cell.text, width, right=right), cell.style)
-    return line
+    parts, spans, at = [], [], 0
+    for cell, width, right in zip(cells, widths, rights, strict=True):
+        part = fit(cell.text, width, right=right)
+        if cell.style != "none":
+            spans.append(Span(at, at + len(part), cell.style))
+        parts.append(part)
+        at += len(part) + GAP
+    return Text((" " * GAP).join(parts), spans=spans)

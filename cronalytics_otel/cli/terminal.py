@@ -6,12 +6,13 @@ Markup, emoji codes and numbers in the text are printed as they are, because a j
 from __future__ import annotations
 
 import codecs
+import csv
 import io
 import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, TextIO
 
@@ -47,7 +48,18 @@ _ASCII: Final = str.maketrans(
         "▐": "#",
         "│": "|",
         "├": "|",
+        "→": ">",
+        "÷": "/",
         "└": "`",
+        "○": "o",
+        "±": "~",
+        "▁": "_",
+        "▂": "_",
+        "▃": "-",
+        "▄": "-",
+        "▅": "=",
+        "▆": "=",
+        "▇": "#",
     }
 )
 """What replaces our own characters if the stream's encoding lacks them. One replaces one, so that
@@ -95,6 +107,28 @@ class Terminal:
                 self._print(self._out, line)
             self._out.file.flush()
 
+    @property
+    def draws(self) -> bool:
+        """Whether stdout is a terminal on which lines can be drawn over."""
+        return self._out.is_terminal and not self._out.is_dumb_terminal
+
+    @contextmanager
+    def drawing(self) -> Iterator[Callable[[Sequence[Text]], None]]:
+        """Give a function that draws lines in place of those before. The last ones stay in the end."""
+        from rich.live import Live
+
+        with Live(console=self._out, auto_refresh=False, vertical_overflow="crop") as live:
+            yield lambda lines: live.update(self._drawn(lines), refresh=True)
+
+    def _drawn(self, lines: Sequence[Text]) -> Text:
+        plain = [line.copy() for line in lines]
+        for line in plain:
+            line.no_wrap = True
+            line.overflow = "ellipsis"
+            if not self._unicode:
+                line.plain = line.plain.translate(_ASCII)
+        return Text("\n").join(plain)
+
     def json(self, value: object) -> None:
         """Print the answer as JSON in ASCII, which every encoding has.
 
@@ -102,6 +136,26 @@ class Terminal:
         """
         with _answer_errors():
             print(json.dumps(value, indent=2), flush=True)
+
+    def json_lines(self, values: Iterable[object]) -> None:
+        """Print each value as JSON on a line of its own, as they come.
+
+        Raises `CommandError` if they cannot be written.
+        """
+        with _answer_errors():
+            for value in values:
+                sys.stdout.write(f"{json.dumps(value)}\n")
+            sys.stdout.flush()
+
+    def csv(self, rows: Iterable[Sequence[object]]) -> None:
+        """Print rows as CSV, the head first, as they come. Unknown is empty, and yes and no are true and false.
+
+        Raises `CommandError` if they cannot be written.
+        """
+        with _answer_errors():
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerows(map(_csv_cells, rows))
+            sys.stdout.flush()
 
     def note(self, message: str = "") -> None:
         self._message(message)
@@ -124,15 +178,18 @@ class Terminal:
             discard(sys.stderr)
 
     def _print(self, console: Console, line: str | Text) -> None:
-        text = line.copy() if isinstance(line, Text) else Text(line)
-        text.rstrip()
+        plain = (line.plain if isinstance(line, Text) else line).rstrip()
         # A job's name or an error may hold escape sequences, which must not reach the terminal.
-        plain = "".join(char if char.isprintable() else " " for char in text.plain)
-        text.plain = plain if self._unicode else plain.translate(_ASCII)
-        if console.is_terminal:
-            console.print(text, soft_wrap=True)
-        else:  # the same result, and much faster for a long table
-            console.file.write(f"{text.plain}\n")
+        if not plain.isprintable():
+            plain = "".join(char if char.isprintable() else " " for char in plain)
+        if not self._unicode:
+            plain = plain.translate(_ASCII)
+        if not console.is_terminal:  # the same result, and much faster for a long table
+            console.file.write(f"{plain}\n")
+            return
+        text = line.copy() if isinstance(line, Text) else Text()
+        text.plain = plain
+        console.print(text, soft_wrap=True)
 
     def _console(self, *, stderr: bool) -> Console:
         return _Console(
@@ -149,6 +206,10 @@ class Terminal:
                 if name not in ("COLUMNS", "LINES") or _WIDTH.fullmatch(value)
             },
         )
+
+
+def _csv_cells(row: Sequence[object]) -> list[object]:
+    return [str(cell).lower() if isinstance(cell, bool) else cell for cell in row]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from ..model import AttributeValue, Span, TimeSource
+from ..model import AttributeValue, Outcome, Span, TimeSource
 from ..model.times import NS
 from ..telemetry import semconv as sc
 from . import formats
@@ -143,9 +143,10 @@ def _padded(label: Text, width: int) -> Text:
 
 
 def _is_timed(root: Span) -> bool:
-    """Whether the times of steps are known. If not, a step without length has an unknown one."""
+    """Whether the times of steps are known. If not, a step without length has an unknown one, or none."""
     return (
-        root.attributes.get(sc.HERMES_CRON_RUN_TIME_SOURCE) != TimeSource.OUTPUT
+        root.attributes.get(sc.HERMES_CRON_RUN_OUTCOME) != Outcome.MISSED
+        and root.attributes.get(sc.HERMES_CRON_RUN_TIME_SOURCE) != TimeSource.OUTPUT
         and root.attributes.get(sc.HERMES_CRON_TRACE_PARTIAL) != sc.Partial.UNTIMED
     )
 
@@ -262,5 +263,7 @@ def _cell(left: bool, right: bool) -> str:
 def _bar_style(span: Span) -> str:
     if span.error is not None:
         return "bad"
+    if span.name == sc.SPAN_STARTUP:
+        return "muted"
     operation = span.attributes.get(sc.GEN_AI_OPERATION_NAME)
     return {sc.SPAN_CHAT: "bar.model", sc.SPAN_EXECUTE_TOOL: "bar.tool"}.get(str(operation), "bar")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .destinations import Destination
 from .endpoints import safe_url
+from .notify import NotifyTarget
 from .settings import Content, Settings, load_settings
 
-__all__ = ["Content", "Destination", "Settings", "load_settings", "safe_url"]
+__all__ = ["Content", "Destination", "NotifyTarget", "Settings", "load_settings", "safe_url"]

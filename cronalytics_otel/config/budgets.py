@@ -20,8 +20,6 @@ def read_budgets(configured: Raw, problems: list[str]) -> Budgets:
 
 
 def _of_jobs(by_job: Raw, problems: list[str]) -> dict[str, Budget]:
-    from ..redaction import mask
-
     jobs: dict[str, Budget] = {}
     for job, value in mapping(by_job, problems).items():
         if not isinstance(job, str):  # YAML has made a number of it, so the job's id is lost
@@ -29,6 +27,8 @@ def _of_jobs(by_job: Raw, problems: list[str]) -> dict[str, Budget]:
                 f"{by_job.where}: {kind(job)} is no text, put it into quotes; it is not used"
             )
             continue
+        from ..redaction import mask  # its rules take a tenth of a second to compile
+
         entry = Raw(f"{by_job.where}.{mask(repr(job))}", value, by_job.env)
         limits = mapping(entry, problems)
         report_unknown_keys(limits, _LIMITS, entry.where, problems)

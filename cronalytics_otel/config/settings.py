@@ -11,8 +11,10 @@ it means in every other Python program on the same machine.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast
 
@@ -20,6 +22,7 @@ from ..model import Budgets
 from .budgets import read_budgets
 from .destinations import MAX_SECONDS, Destination, Destinations, read_destinations
 from .endpoints import safe_url
+from .notify import NotifyTarget, read_notify
 from .values import (
     VARIABLE,
     FieldReader,
@@ -50,11 +53,13 @@ _KEYS: Final = (
     "destinations",
     "flush_timeout",
     "max_age_days",
+    "journal_days",
     "content",
     "content_jobs",
     "content_max_chars",
     "budgets",
     "genai_metrics",
+    "notify",
 )
 _HOST_KEYS: Final = frozenset({"llm", "allow_tool_override"})
 """The keys beside ours that Hermes itself reads (hermes_cli/plugins.py, agent/plugin_llm.py 0.19)."""
@@ -86,11 +91,15 @@ class Settings:
     resource_attributes: dict[str, str] = field(default_factory=dict)
     flush_timeout_s: float = 2.0
     max_age_days: float = 90.0
+    journal_days: int | None = None
+    """How long the journal keeps runs; None for ever."""
     content: Content = "off"
     content_jobs: dict[str, Content] = field(default_factory=dict)
     """Overrides `content` for single jobs, by id or name. The id wins over the name."""
     content_max_chars: int = 4096
     budgets: Budgets = field(default_factory=Budgets)
+    notify: tuple[NotifyTarget, ...] = ()
+    """The targets of notices."""
     timezone: str | None = None
     problems: tuple[str, ...] = ()
 
@@ -135,10 +144,16 @@ def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
         max_age_days=or_default(
             options("max_age_days"), number("days", above=0, maximum=_MAX_DAYS), 90.0, problems
         ),
+        journal_days=or_default(
+            options("journal_days"), partial(_whole, unit="days"), None, problems
+        ),
         content=content,
         content_jobs=content_jobs,
-        content_max_chars=or_default(options("content_max_chars"), _characters, 4096, problems),
+        content_max_chars=or_default(
+            options("content_max_chars"), partial(_whole, unit="characters"), 4096, problems
+        ),
         budgets=read_budgets(options("budgets"), problems),
+        notify=read_notify(options("notify"), env, problems),
         timezone=_timezone(config, env, problems),
         problems=tuple(problems),
     )
@@ -262,8 +277,9 @@ def _contents(general: Raw, by_job: Raw, problems: list[str]) -> tuple[Content, 
     return content, jobs
 
 
-def _characters(value: object) -> int:
-    count = number("characters", minimum=1)(value)
+def _whole(value: object, unit: str) -> int:
+    """Return a whole number from 1 on."""
+    count = number(unit, minimum=1, maximum=_MAX_DAYS if unit == "days" else math.inf)(value)
     if count != int(count):
         raise InvalidError(f"{shown(value)} is not a whole number")
     return int(count)

@@ -71,6 +71,7 @@ def assemble(evidence: Evidence, zone: tzinfo, zone_name: str | None) -> Run:
         error_message=end.error_message,
         model=model,
         provider=provider,
+        declared_model=job.model if job else None,
         usage=spending.usage,
         cost_usd=spending.cost_usd,
         cost_status=spending.cost_status,

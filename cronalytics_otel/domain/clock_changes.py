@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 
-_DAY_S = 86_400
+_PROBE_S = 7 * 86_400
+"""Between two looks at the offset: no zone changes its clocks twice in a week."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,13 @@ class Clocks:
 def clocks_of(zone: tzinfo, first_year: int, last_year: int) -> Clocks:
     """Return the zone's offsets in these years."""
     begin = int(datetime(first_year, 1, 1, tzinfo=UTC).timestamp())
-    end = int(datetime(last_year, 12, 31, tzinfo=UTC).timestamp()) + _DAY_S
+    end = int(datetime(last_year, 12, 31, tzinfo=UTC).timestamp()) + _PROBE_S
     starts: list[int] = []
     offsets = [_offset(zone, begin)]
-    for day in range(begin, end, _DAY_S):
-        after = _offset(zone, day + _DAY_S)
+    for low in range(begin, end, _PROBE_S):
+        after = _offset(zone, low + _PROBE_S)
         if after != offsets[-1]:
-            starts.append(_change_between(zone, day, day + _DAY_S))
+            starts.append(_change_between(zone, low, low + _PROBE_S))
             offsets.append(after)
     walls = (
         start + max(before, after)

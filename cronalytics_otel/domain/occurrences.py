@@ -56,10 +56,11 @@ def counts_until(
         up_to_ns = max(ends_ns, default=after_ns)
         if cron is None or up_to_ns <= after_ns:
             return (0,) * len(ends_ns)
-        stretches = list(_Steps(cron, after_ns, up_to_ns, zone).stretches())
-        return tuple(
-            sum(stretch.count(cron, end_ns // NS) for stretch in stretches) for end_ns in ends_ns
-        )
+        counts = [0] * len(ends_ns)
+        for stretch in _Steps(cron, after_ns, up_to_ns, zone).stretches():
+            for place, end_ns in enumerate(ends_ns):
+                counts[place] += stretch.count(cron, end_ns // NS)
+        return tuple(counts)
     if schedule.kind is ScheduleKind.INTERVAL and schedule.interval_s:
         step_ns = max(1, round(schedule.interval_s * NS))
         return tuple(max(0, end_ns - after_ns) // step_ns for end_ns in ends_ns)
@@ -77,10 +78,10 @@ class _Stretch:
     offset_s: int
 
     def count(self, cron: Cron, up_to_s: int) -> int:
-        high_s = min(self.high_s, up_to_s + self.offset_s + 1)
-        if high_s <= self.low_s:
+        low_s, high_s = self.low_s, min(self.high_s, up_to_s + self.offset_s + 1)
+        if high_s <= low_s:
             return 0
-        first_day, first_second = divmod(self.low_s, _DAY_S)
+        first_day, first_second = divmod(low_s, _DAY_S)
         last_day, last_second = divmod(high_s, _DAY_S)
         count = self.days.count(first_day, last_day) * cron.times_a_day
         if first_second and self.days.has(first_day):
@@ -228,6 +229,13 @@ def scheduled_runs(
         counts = counts_until(job.schedule, now_ns, ends_ns, zone)
     left = job.runs_left
     return counts if left is None else tuple(min(count, left) for count in counts)
+
+
+def goes_on(job: Job | None) -> bool:
+    """Return whether a job will run on and on: it is scheduled, recurs, and has no number of repeats."""
+    if job is None or not job.enabled or job.schedule is None or job.runs_left is not None:
+        return False
+    return job.schedule.kind is not ScheduleKind.ONCE
 
 
 def expected_occurrences(

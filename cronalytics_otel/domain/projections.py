@@ -239,6 +239,7 @@ def project(
     observed_s: float | None,
     expected_runs: int | None,
     upcoming: Mapping[Horizon, int],
+    goes_on: bool,
     now_ns: int,
     ends_ns: Mapping[Horizon, int],
 ) -> Projection:
@@ -251,10 +252,10 @@ def project(
         observed_s: `observed_s()` of the window.
         expected_runs: `expected_occurrences()` in the window; None if unknown.
         upcoming: `scheduled_runs()` by horizon.
+        goes_on: `goes_on()` of the job; what was spent on one that ends is no trend.
         now_ns: from when the horizons count.
         ends_ns: `horizon_ends()`.
     """
-    goes_on = any(upcoming.values())
     outlook = {
         horizon: Outlook(
             scheduled_runs=runs,

@@ -25,6 +25,12 @@ _MINUTES_SEARCHED = 10
 minute or two."""
 
 
+def is_overdue(due_ns: int, now_ns: int) -> bool:
+    """Return whether a job that is due for this time is further past it than a scheduler at work would
+    let it be."""
+    return now_ns - due_ns > MAX_LATE_WHEN_UP_NS
+
+
 def previous_occurrence_ns(expression: str, at_ns: int, zone: tzinfo) -> int | None:
     """Return the newest occurrence at or before `at_ns`; None for an invalid expression.
 

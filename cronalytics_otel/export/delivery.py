@@ -32,6 +32,9 @@ class Senders:
     one process."""
 
     threads: DestinationThreads[DestinationReport] = field(default_factory=DestinationThreads)
+    notice_threads: DestinationThreads[DestinationReport] = field(
+        default_factory=DestinationThreads
+    )
     metrics: MetricsSenders = field(default_factory=MetricsSenders)
     _senders: dict[str, tuple[Destination, Sender]] = field(default_factory=dict)
 
@@ -50,6 +53,11 @@ class Senders:
             known = (destination, open_sender(destination, {}, scope_version=__version__))
         self._senders[destination.name] = known
         return known[1]
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether a thread that no sync has waited for has a report."""
+        return self.threads.has_reports or self.notice_threads.has_reports
 
     def close(self) -> None:
         """Close all but those that are in use: these end with the process."""

@@ -89,6 +89,15 @@ class LedgerChanges:
         """The oldest claim of an ended run in it; None without a ledger."""
         return self.page.oldest_claim_ns if self.page is not None else None
 
+    @property
+    def running(self) -> tuple[Execution, ...]:
+        """The executions that have begun and not ended."""
+        return tuple(
+            execution
+            for execution in self.executions.values()
+            if execution.started_ns is not None and execution.execution_id not in self.ended
+        )
+
 
 def read_ledger(context: HarvestContext, earlier: EarlierHarvests, *, full: bool) -> LedgerChanges:
     """Read what is new in the ledger. A damaged one is a problem; an older host has none."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ..clock import Clock
 from ..host.home import Home
 from ..journal import Journal
-from ..model import SourceName
+from ..model import Budgets, Execution, SourceName
 from ..model.times import Zone
 
 
@@ -17,6 +17,8 @@ class HarvestReport:
 
     new_runs: int = 0
     open_runs: int = 0
+    running: tuple[Execution, ...] = ()
+    """The executions that have begun and not ended. None when nothing had changed and nothing was open."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -47,3 +49,5 @@ class HarvestContext:
     now_ns: int
     clock: Clock
     problems: Problems
+    budgets: Budgets
+    """What a run may cost."""

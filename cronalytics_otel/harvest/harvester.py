@@ -19,8 +19,14 @@ from ..host.home import Home
 from ..host.outputs import Outputs
 from ..host.sqlite import HostDataError
 from ..journal import Journal, OpenKind
-from ..journal.facts import FINGERPRINTS, LEDGER_LOST, LEDGER_WATERMARK, SESSION_WATERMARK
-from ..model import Execution, Mode, Run, Session, SourceName, Watermark
+from ..journal.facts import (
+    FINGERPRINTS,
+    LEDGER_LOST,
+    LEDGER_WATERMARK,
+    RUNS_PASSED_OVER,
+    SESSION_WATERMARK,
+)
+from ..model import Budgets, Execution, Mode, Run, Session, SourceName, Watermark
 from ..model.times import Zone
 from .changes import (
     EarlierHarvests,
@@ -55,12 +61,13 @@ def harvest(
     clock: Clock = SYSTEM_CLOCK,
     full: bool = False,
     snapshots: Sequence[JobsSnapshot] = (),
+    budgets: Budgets | None = None,
     between_chunks: Pause = lambda: None,
     progress: ReportProgress = lambda _: None,
 ) -> HarvestReport:
     """Read what is new and make final what has ended. It is safe to call this at any time, often.
 
-    `full` reads everything again and adds what is missing. `between_chunks` may sleep, or raise to stop:
+    `full` reads everything again and adds what is missing. `budgets` say what a run may cost. `between_chunks` may sleep, or raise to stop:
     what was done until then stays, and the next call goes on from there.
     """
     result = HarvestReport()
@@ -71,6 +78,7 @@ def harvest(
         now_ns=now_ns,
         clock=clock,
         problems=Problems(result.problems),
+        budgets=budgets or Budgets(),
     )
     harvester = _Harvester(context, result, between_chunks, progress)
     with recording_sources(home, journal, zone.info, now_ns):
@@ -99,6 +107,8 @@ class _Harvester:
         self._missed = MissedRuns(context, self._history, self._due_times, self._overdue)
         self._outputs = Outputs(context.home.outputs, context.zone.info)
         self._output_runs = OutputRuns(context, self._outputs)
+        self._kept_since_ns = context.journal.retention.kept_since_ns
+        self._passed_over = 0
 
     def run(self, *, full: bool, snapshots: Sequence[JobsSnapshot]) -> None:
         earlier = EarlierHarvests.of(self._context)
@@ -116,6 +126,7 @@ class _Harvester:
             self._update_jobs()
             # 3. The ledger before the sessions: the session of an ended execution is complete by then.
             changes = read_ledger(self._context, earlier, full=full)
+            self._result.running = changes.running
             # 4. The output files before the sessions, for the same reason.
             self._list_outputs(earlier, changes, full=full)
             # 5. The definitions again: the host writes `last_status` before it ends the execution, so
@@ -300,7 +311,15 @@ class _Harvester:
         rows.close(OpenKind.SESSION, (r.session_id for _, r in built if r.session_id))
         self._add(self._missed.with_missed_before(built))
 
-    def _add(self, runs: Sequence[Run]) -> None:
+    def _add(self, found: Sequence[Run]) -> None:
+        """Make these runs final, but for those that the journal no longer keeps: it may have had them."""
+        runs = []
+        for run in found:
+            if run.ended_ns >= self._kept_since_ns:
+                runs.append(run)
+            else:
+                self._passed_over += 1
+                self._output_runs.pass_over(run)
         if runs:
             self._journal.runs.add(runs, self._context.now_ns)
             measured = chain.from_iterable(map(measurements, runs))
@@ -321,6 +340,8 @@ class _Harvester:
                 )
                 if changes.lost:
                     facts.set(LEDGER_LOST, earlier.facts.get(LEDGER_LOST) + changes.lost)
+            if self._passed_over:
+                facts.set(RUNS_PASSED_OVER, self._passed_over)
             self._overdue.save()
             unsound = dict.fromkeys(self._context.problems.unsound, "")
             facts.set(FINGERPRINTS, latest_fingerprints | unsound)

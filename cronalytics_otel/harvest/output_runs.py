@@ -21,7 +21,7 @@ from ..journal.facts import (
     FolderReadUpTo,
     output_folder,
 )
-from ..model import Job, Output, OutputFile, OutputStatus
+from ..model import Job, Output, OutputFile, OutputStatus, Run
 from ..model.times import NS, iso_to_ns
 from .context import HarvestContext
 from .readiness import DELIVERY_GRACE_NS, OUTPUT_AFTER_END_NS
@@ -64,6 +64,12 @@ class OutputRuns:
         self._folders: list[_Folder] = []
         self._is_last_look_back = False
         self._ledger_first_ns: int | None = None
+        self._passed_over: dict[str, list[int]] = {}
+
+    def pass_over(self, run: Run) -> None:
+        """Note a run that the journal does not keep: a file may be its."""
+        if not run.left_output_only:
+            self._passed_over.setdefault(run.job_id, []).append(run.ended_ns)
 
     def list_new_files(
         self, facts: FactValues, page: LedgerPage | None, *, has_ledger: bool, full: bool
@@ -164,6 +170,7 @@ class OutputRuns:
         first_ns = candidates[0].saved_ns - OUTPUT_AFTER_END_NS
         last_ns = candidates[-1].saved_ns + NS
         ends = self._journal.runs.recorded_ends(folder.job_id, first_ns, last_ns)
+        ends = sorted([*ends, *self._passed_over.get(folder.job_id, ())])
         unrelated = {saved.name for saved in outputs} - {saved.name for saved in candidates}
         times = {name: at for at, name in self._outputs.between(folder.job_id, first_ns, last_ns)}
         times |= {saved.name: saved.saved_ns for saved in candidates}

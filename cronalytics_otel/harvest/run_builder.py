@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ..domain.assembly import assemble
+from ..domain.budgets import is_over_run_budget
 from ..domain.evidence import Evidence, PreviousRun, UsageRows
 from ..domain.matching import Matcher
 from ..domain.sessions import continued, last_of, recorded_times
@@ -125,8 +126,15 @@ class RunBuilder:
 
     def runs_of(self, evidence: Sequence[Evidence]) -> list[tuple[Evidence, Run]]:
         """Return each evidence with the run that it describes."""
-        zone = self._context.zone
-        return [(each, assemble(each, zone.info, zone.name)) for each in evidence]
+        return [(each, self._run_of(each)) for each in evidence]
+
+    def _run_of(self, evidence: Evidence) -> Run:
+        zone, budgets = self._context.zone, self._context.budgets
+        run = assemble(evidence, zone.info, zone.name)
+        limit_usd = budgets.run_limit_usd(run.job_id, run.job_name)
+        if limit_usd is None:
+            return run
+        return replace(run, over_budget=is_over_run_budget(run, limit_usd))
 
     # --- the rows of the sessions ---------------------------------------------------------------
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..model import Conversation, Message, Session
+from ..model import Conversation, CostStatus, Message, Session
 from .message_times import AT_ONCE_NS, FASTEST_NS, written_when_done
 from .messages import Calls, repeats_marked
+from .values import server_address
 
 
 def conversation_of(
@@ -28,16 +29,20 @@ def conversation_of(
 
     def build(session: Session, before: frozenset[Calls]) -> Conversation:
         own_messages = repeats_marked(messages.get(session.session_id, ()), before)
+        spent = session.model_usage
+        has_one_model = session.session_id not in several_models
         if session.compressed:
             before |= {message.tool_calls for message in own_messages if message.tool_calls}
         return Conversation(
             session_id=session.session_id,
             started_ns=session.started_ns,
             ended_ns=session.ended_ns,
-            model=None if session.session_id in several_models else session.model_usage.model,
-            provider=None if session.session_id in several_models else session.model_usage.provider,
-            usage=session.model_usage.usage,
-            api_calls=session.model_usage.api_calls,
+            model=spent.model if has_one_model else None,
+            provider=spent.provider if has_one_model else None,
+            server_address=server_address(session.base_url) if has_one_model else None,
+            usage=spent.usage,
+            cost_usd=None if spent.cost_status is CostStatus.PARTIAL else spent.cost_usd,
+            api_calls=spent.api_calls,
             is_subagent=session.is_subagent,
             messages=own_messages,
             times_are_known=not written_when_done(

@@ -61,3 +61,11 @@ def find_home(explicit: str | None, environ: Mapping[str, str]) -> Home:
     """Return the home that the user means: `--home`, else `HERMES_HOME`, else `~/.hermes`."""
     chosen = explicit or environ.get("HERMES_HOME") or "~/.hermes"
     return Home(Path(chosen).expanduser().resolve())
+
+
+def profile_homes(home: Home) -> list[Home]:
+    """Return the homes of all profiles of an installation: the root, then `profiles/*` by name."""
+    is_profile = home.path.parent.name == "profiles"
+    root = home.path.parent.parent if is_profile else home.path
+    folders = sorted(path for path in (root / "profiles").glob("*") if path.is_dir())
+    return [each for each in map(Home, (root, *folders)) if each.looks_like_hermes]

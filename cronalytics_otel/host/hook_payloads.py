@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..model import ApiError, Approval, ModelCall, Observation, ToolResult, Usage
 from ..model.times import epoch_to_ns
-from .values import MAX_COUNT, text, usage
+from .values import MAX_COUNT, server_address, text, usage
 
 TEXT_CHARS = 4_000
 """Characters of any text in an observation; the rest is cut off."""
@@ -26,6 +26,7 @@ def read(hook: str, at_ns: int, arguments: Mapping[str, object]) -> Observation 
             ended_ns=ended_ns,
             model=_text(arguments.get("model")),
             provider=_text(arguments.get("provider")),
+            server_address=_server_address(arguments.get("base_url")),
             response_model=_text(arguments.get("response_model")),
             finish_reason=_text(arguments.get("finish_reason")),
             usage=_usage(arguments.get("usage")),
@@ -35,6 +36,7 @@ def read(hook: str, at_ns: int, arguments: Mapping[str, object]) -> Observation 
         ended_ns=ended_ns,
         model=_text(arguments.get("model")),
         provider=_text(arguments.get("provider")),
+        server_address=_server_address(arguments.get("base_url")),
         status_code=_count(arguments.get("status_code")),
         attempt=_count(arguments.get("retry_count")),
         max_attempts=_count(arguments.get("max_retries")),
@@ -104,6 +106,10 @@ def _usage(value: object) -> Usage | None:
 def _text(value: object) -> str | None:
     whole = text(value)
     return whole and whole[:TEXT_CHARS]
+
+
+def _server_address(base_url: object) -> str | None:
+    return server_address(text(base_url))
 
 
 def _count(value: object) -> int | None:

@@ -128,7 +128,7 @@ def _runs_left(repeat: object) -> int | None:
 def _schedule(raw: Mapping[str, object], zone: tzinfo | None) -> Schedule | None:
     value = raw.get("schedule")
     if isinstance(value, str):
-        return _plain_schedule(value, zone)
+        return read_schedule(value, zone)
     if not isinstance(value, dict):
         return None
     display = _text(value.get("display")) or _text(raw.get("schedule_display"))
@@ -167,8 +167,11 @@ def _once(value: Mapping[str, object], display: str | None, zone: tzinfo | None)
     )
 
 
-def _plain_schedule(text: str, zone: tzinfo | None) -> Schedule | None:
-    """Read the owner's words, which old homes have alone: `every 30m`, a cron expression, or a time."""
+def read_schedule(text: str, zone: tzinfo | None) -> Schedule | None:
+    """Read an owner's words, which old homes have alone: `every 30m`, a cron expression, or a time.
+
+    None for anything else. A cron expression may still be invalid.
+    """
     every = _EVERY.fullmatch(text.strip())
     if every is not None:
         minutes = int(every[1]) * _UNITS[every[2][0].lower()]

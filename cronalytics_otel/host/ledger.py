@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ..model import DeliveryOutcome, Execution
+from ..model import OPEN, DeliveryOutcome, Execution
 from ..model.times import iso_to_ns
 from .sqlite import HostDataError, Row, batched, columns_of, placeholders, select_list
 
@@ -100,6 +100,16 @@ def read(
 def reread(connection: sqlite3.Connection, path: Path, ids: Iterable[str]) -> Iterator[Execution]:
     """Give the rows with these ids as they are now."""
     yield from _parsed(_rows_of(connection, _columns(connection, path), ids))[0]
+
+
+def read_open(connection: sqlite3.Connection, path: Path) -> list[Execution]:
+    """Return the rows that are open, the oldest claim first."""
+    rows = connection.execute(
+        f"SELECT {_columns(connection, path)} FROM executions "  # noqa: S608
+        f"WHERE status IN ({placeholders(len(OPEN))})",
+        sorted(OPEN),
+    ).fetchall()
+    return sorted(_parsed(rows)[0], key=lambda execution: execution.claimed_ns)
 
 
 def _columns(connection: sqlite3.Connection, path: Path) -> str:

@@ -42,6 +42,7 @@ class SessionColumns(NamedTuple):
     cache_write_tokens: object
     reasoning_tokens: object
     billing_provider: object
+    billing_base_url: object
     estimated_cost_usd: object
     actual_cost_usd: object
     cost_status: object
@@ -49,10 +50,8 @@ class SessionColumns(NamedTuple):
     api_call_count: object
 
 
-NOT_IN_CONVERSATION = frozenset(
-    {"tool_call_count", "estimated_cost_usd", "actual_cost_usd", "cost_status", "title"}
-)
-"""The columns of `sessions` that a conversation does not need: they stand at the end of long rows."""
+NOT_IN_CONVERSATION = frozenset({"tool_call_count", "title"})
+"""The columns of `sessions` that a conversation does not need."""
 
 
 class LastMessageColumns(NamedTuple):
@@ -117,6 +116,7 @@ def session_from(row: Row) -> Session | None:
         title=text(columns.title),
         tool_calls=_count_or_none(columns.tool_call_count),
         model_usage=model_usage_from(columns),
+        base_url=text(columns.billing_base_url),
         last_message=_last_message(row[_LAST:]),
     )
 

@@ -154,7 +154,7 @@ class StateReader:
     def _select(self, where: str, *, rowid: bool = False, for_conversation: bool = False) -> str:
         """Return the query for `session_from`; with `rowid` that stands last in each row.
 
-        For a conversation, what it does not need is left out: the last message, the cost, the title.
+        For a conversation, what it does not need is left out: the last message, the title.
         """
         last = ", s.rowid" if rowid else ""
         if for_conversation or not self.messages.can_read_text:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from urllib.parse import urlsplit
+
 from ..model import Usage
 
 MAX_COUNT = 10**15
@@ -11,6 +14,20 @@ MAX_COUNT = 10**15
 def text(value: object) -> str | None:
     """Return a text that is not empty, else None."""
     return value if isinstance(value, str) and value else None
+
+
+@lru_cache(maxsize=256)
+def server_address(base_url: str | None) -> str | None:
+    """Return the host of a base URL, without port, user and path; None where there is none.
+
+    (Cached: a home asks few servers.)
+    """
+    if base_url is None:
+        return None
+    try:
+        return urlsplit(base_url).hostname
+    except ValueError:
+        return None
 
 
 def usage(*, fresh: int, output: int, cache_read: int, cache_write: int, reasoning: int) -> Usage:

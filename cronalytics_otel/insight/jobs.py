@@ -8,7 +8,7 @@ from datetime import tzinfo
 from itertools import takewhile
 
 from ..domain.job_state import JobState, state_of
-from ..domain.occurrences import expected_occurrences, scheduled_runs
+from ..domain.occurrences import expected_occurrences, goes_on, scheduled_runs
 from ..domain.percentiles import rank_of
 from ..domain.projections import (
     Horizon,
@@ -21,21 +21,21 @@ from ..domain.projections import (
 from ..journal import Journal
 from ..journal.filters import RunFilter
 from ..journal.job_runs import RecentRun
-from ..model import Mode, Outcome
+from ..model import FAILED_RUNS, Mode, Outcome
 from ..model.times import NS
 from .known_jobs import KnownJob, known_jobs
 from .profiles import Profiles
 from .run_figures import (
-    FAILED_RUNS,
     TOOK_PLACE,
     Changes,
     Group,
     JobKey,
     RunFigures,
+    WindowSums,
     changes,
     figures_of,
-    groups_by_job,
     samples_of,
+    window_sums,
 )
 from .windows import Window
 
@@ -49,8 +49,11 @@ class Durations:
 
     runs: int
     """How many durations are known."""
-    p50_s: float | None
-    p95_s: float | None
+    p50_s: float | None = None
+    p90_s: float | None = None
+    p95_s: float | None = None
+    p99_s: float | None = None
+    max_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,19 +119,21 @@ def job_figures(
     now_ns: int,
     *,
     jobs: Sequence[KnownJob] | None = None,
+    sums: WindowSums | None = None,
+    all_jobs: bool = False,
     percentiles: bool = True,
 ) -> list[JobFigures]:
     """Return the figures of each job, in the order of their names.
 
     These are the jobs that the host has now and those with a matching run in the window. A filter for
-    runs (outcome, mode, trigger, model, skill) leaves only jobs with a matching run. `jobs` are the known
-    jobs, if they were read before. Without `percentiles` there are no `durations`: they alone need the
+    runs (outcome, mode, trigger, model, skill) leaves only jobs with a matching run; with `all_jobs` these
+    are all jobs that are known. `jobs` are the known
+    jobs and `sums` the sums of the same filter and window, if they were read before. Without `percentiles` there are no `durations`: they alone need the
     runs themselves.
     """
     known = known_jobs(profiles) if jobs is None else jobs
-    now = groups_by_job(profiles, wanted, window)
-    prior = None if window.prior is None else groups_by_job(profiles, wanted, window.prior)
-    selected = [job for job in known if _is_selected(job, wanted, now)]
+    now, prior = window_sums(profiles, wanted, window) if sums is None else sums
+    selected = [job for job in known if all_jobs or _is_selected(job, wanted, now)]
     recent = _recent(profiles, selected)
     durations = _durations(profiles, wanted, window) if percentiles else {}
     time = _Time(profiles, now_ns)
@@ -141,7 +146,7 @@ def job_figures(
             now=now.get(_key(job), []),
             prior=None if prior is None else prior.get(_key(job), []),
             recent=recent.get(_key(job), _NOTHING_YET),
-            durations_s=durations.get(_key(job), []),
+            durations_ns=durations.get(_key(job), []),
         )
         for job in selected
     ]
@@ -160,7 +165,7 @@ class _Time:
             name: horizon_ends(now_ns, zone) for name, zone in self.zones.items()
         }
         self.known_since_ns: dict[str, int | None] = {
-            name: journal.queries.totals().oldest_ns for name, journal in profiles
+            name: journal.queries.oldest_end_ns() for name, journal in profiles
         }
 
 
@@ -187,7 +192,7 @@ def _one_job(
     now: Sequence[Group],
     prior: Sequence[Group] | None,
     recent: tuple[Recent, list[RecentRun]],
-    durations_s: Sequence[float],
+    durations_ns: Sequence[int],
 ) -> JobFigures:
     latest = job.latest
     figures = figures_of(now)
@@ -214,7 +219,7 @@ def _one_job(
         else scheduled_runs(
             job.current,
             time.now_ns,
-            tuple(ends_ns.values()),
+            _last_due_times(ends_ns),
             time.zones[job.profile],
             due_to_end_s=due_to_end_s,
         )
@@ -239,7 +244,7 @@ def _one_job(
         figures=figures,
         prior=before,
         changes=changes(figures, before, is_comparable=comparable),
-        durations=durations_of(durations_s),
+        durations=durations_of(durations_ns),
         expected_runs=expected,
         observed_s=seen_s,
         projection=project(
@@ -249,10 +254,19 @@ def _one_job(
             observed_s=seen_s,
             expected_runs=expected,
             upcoming=dict(zip(ends_ns, counts, strict=True)),
+            goes_on=goes_on(job.current),
             now_ns=time.now_ns,
             ends_ns=ends_ns,
         ),
         groups=tuple(now),
+    )
+
+
+def _last_due_times(ends_ns: Mapping[Horizon, int]) -> tuple[int, ...]:
+    """Return up to when runs that are due count. One that is due at midnight ends on the next day."""
+    until_midnight = (Horizon.DAY, Horizon.MONTH)
+    return tuple(
+        end_ns - 1 if horizon in until_midnight else end_ns for horizon, end_ns in ends_ns.items()
     )
 
 
@@ -319,20 +333,22 @@ def _recent_of(journal: Journal, job_id: str, runs: Sequence[RecentRun]) -> Rece
     )
 
 
-def _durations(profiles: Profiles, wanted: RunFilter, window: Window) -> dict[JobKey, list[float]]:
+def _durations(profiles: Profiles, wanted: RunFilter, window: Window) -> dict[JobKey, list[int]]:
     filter_ = window.for_percentiles.of_runs(wanted)
     return {
-        (profile, job_id): durations_s
+        (profile, job_id): durations_ns
         for profile, journal in profiles
-        for job_id, durations_s in journal.job_runs.durations_s(filter_).items()
+        for job_id, durations_ns in journal.job_runs.durations_ns(filter_).items()
     }
 
 
-def durations_of(ascending_s: Sequence[float]) -> Durations:
+def durations_of(ascending_ns: Sequence[int]) -> Durations:
     """Return the percentiles of durations that are in ascending order."""
-    count = len(ascending_s)
-    return Durations(
-        runs=count,
-        p50_s=ascending_s[rank_of(count, 50) - 1] if count else None,
-        p95_s=ascending_s[rank_of(count, 95) - 1] if count else None,
-    )
+    count = len(ascending_ns)
+    if not count:
+        return Durations(runs=0)
+    p50, p90, p95, p99, most = (ascending_ns[rank_of(count, n) - 1] / NS for n in _PERCENTS)
+    return Durations(runs=count, p50_s=p50, p90_s=p90, p95_s=p95, p99_s=p99, max_s=most)
+
+
+_PERCENTS = (50, 90, 95, 99, 100)

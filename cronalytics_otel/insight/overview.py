@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 
-from ..domain.schedule import MAX_LATE_WHEN_UP_NS
+from ..domain.schedule import is_overdue
 from ..journal import Journal
 from ..journal.facts import (
     CURRENT_JOBS,
+    FIRST_DAY_WITH_RUNS,
     HERMES_VERSION,
     LAST_SYNC_NS,
     LEDGER_LOST,
     OBSERVATIONS_LOST,
     PROBLEMS,
+    RUNS_PASSED_OVER,
     SOURCES,
     FactValues,
 )
+from ..journal.notices import NoticeTargetStatus
 from ..journal.outbox import DestinationStatus
 from ..journal.queries import Totals
 from ..model import DueJob, Source
+
+EPOCH_DAY = date(1970, 1, 1)
 
 _MAX_REASONS = 5
 
@@ -65,51 +71,48 @@ class Overview:
     """Rows of the ledger that the host deleted before they were read."""
     lost_observations: int
     """Observations of hooks that could not be written down."""
+    complete_since: date | None
+    """The first day whose runs are all there; None while no run was ever deleted."""
+    passed_over: int
+    """Runs from before that day that the last harvest met and did not read again."""
     last_sync_ns: int | None
     problems: tuple[str, ...]
     """The faults that kept the last harvest from reading something."""
-    config_problems: tuple[str, ...]
     hermes_version: str | None
     """The version of the Hermes in which the plugin last ran."""
     destinations: tuple[DestinationOverview, ...]
     overdue: tuple[OverdueJob, ...]
-
-    @property
-    def healthy(self) -> bool:
-        return (
-            all(source.fault is None for source in self.sources)
-            and not self.problems
-            and not self.config_problems
-            and not any(destination.fails for destination in self.destinations)
-        )
+    notices: tuple[NoticeTargetStatus, ...] = ()
+    """The targets of `notify`."""
 
 
-def read_overview(
-    journal: Journal, *, now_ns: int, config_problems: Sequence[str] = ()
-) -> Overview:
-    """Return the overview. `config_problems` are the faults of the settings, which count as well."""
+def read_overview(journal: Journal, *, now_ns: int) -> Overview:
     facts = journal.facts.read()
+    first_day = facts.get(FIRST_DAY_WITH_RUNS)
     return Overview(
         sources=facts.get(SOURCES),
         totals=journal.queries.totals(),
         open_runs=journal.queries.open_count(),
         lost_rows=facts.get(LEDGER_LOST),
         lost_observations=facts.get(OBSERVATIONS_LOST),
+        complete_since=None if first_day is None else EPOCH_DAY + timedelta(first_day),
+        passed_over=facts.get(RUNS_PASSED_OVER),
         last_sync_ns=facts.get(LAST_SYNC_NS),
         problems=facts.get(PROBLEMS),
-        config_problems=tuple(config_problems),
         hermes_version=facts.get(HERMES_VERSION),
         destinations=tuple(_destinations(journal)),
-        overdue=tuple(_overdue(facts, now_ns)),
+        overdue=tuple(overdue_jobs(facts, now_ns)),
+        notices=tuple(journal.notices.states()),
     )
 
 
-def _overdue(facts: FactValues, now_ns: int) -> Iterator[OverdueJob]:
+def overdue_jobs(facts: FactValues, now_ns: int) -> Iterator[OverdueJob]:
+    """Yield the jobs that a scheduler at work would have started by now."""
     last_sync_ns = facts.get(LAST_SYNC_NS) or 0
     for job in facts.get(CURRENT_JOBS):
         due = job.due
-        if due is not None and now_ns - due.due_ns > MAX_LATE_WHEN_UP_NS:
-            yield OverdueJob(job=due, is_current=last_sync_ns - due.due_ns > MAX_LATE_WHEN_UP_NS)
+        if due is not None and is_overdue(due.due_ns, now_ns):
+            yield OverdueJob(job=due, is_current=is_overdue(due.due_ns, last_sync_ns))
 
 
 def pending_runs(journal: Journal, destination: str) -> int:

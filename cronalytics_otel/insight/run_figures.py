@@ -9,12 +9,9 @@ from typing import NamedTuple, TypeAlias
 from ..domain.projections import CostSample, change_against
 from ..journal.figures import Dimension
 from ..journal.filters import RunFilter
-from ..model import FAILED_OUTCOMES, Amounts, Outcome, Trigger, Usage
+from ..model import FAILED_RUNS, Amounts, Outcome, Trigger, Usage
 from .profiles import Profiles
 from .windows import Window
-
-FAILED_RUNS = FAILED_OUTCOMES - {Outcome.MISSED}
-"""The outcomes of runs that took place and failed. A missed run is counted apart."""
 
 TOOK_PLACE = frozenset(Outcome) - {Outcome.MISSED}
 
@@ -89,7 +86,7 @@ def figures_of(groups: Sequence[Group]) -> RunFigures:
     succeeded = outcomes.get(Outcome.SUCCESS, 0)
     failed = sum(outcomes.get(outcome, 0) for outcome in FAILED_RUNS)
     scheduled = sum(group.amounts.runs for group in took_place if _is_scheduled(group))
-    samples = samples_of(groups)
+    wasted = Amounts.sum(group.amounts for group in took_place if group.outcome in FAILED_RUNS)
     return RunFigures(
         runs=total.runs,
         succeeded=succeeded,
@@ -101,13 +98,13 @@ def figures_of(groups: Sequence[Group]) -> RunFigures:
         success_rate=succeeded / (succeeded + failed) if succeeded + failed else None,
         duration_s=total.duration_s,
         mean_duration_s=total.mean_duration_s,
-        cost_usd=samples.spent.known_cost_usd,
+        cost_usd=cost_sample(total).known_cost_usd,
         mean_cost_usd=total.mean_cost_usd,
         cost_is_lower_bound=total.cost_is_partial,
         priced_runs=total.priced_runs,
         unpriced_runs=total.unpriced_runs,
         partial_runs=total.partial_runs,
-        wasted_usd=samples.failed.known_cost_usd,
+        wasted_usd=cost_sample(wasted).known_cost_usd,
         usage=total.usage,
         outcomes=dict(sorted(outcomes.items())),
     )
@@ -115,17 +112,17 @@ def figures_of(groups: Sequence[Group]) -> RunFigures:
 
 def samples_of(groups: Iterable[Group]) -> Samples:
     """Return what the runs of some groups cost: all of them, the scheduled ones, and those that failed."""
-    spent = scheduled = failed = CostSample()
-    for group in groups:
-        if group.outcome is Outcome.MISSED:
-            continue
-        sample = cost_sample(group.amounts)
-        spent += sample
-        if _is_scheduled(group):
-            scheduled += sample
-        if group.outcome in FAILED_RUNS:
-            failed += sample
-    return Samples(spent, scheduled, failed)
+    took_place = [group for group in groups if group.outcome is not Outcome.MISSED]
+    failed = (group for group in took_place if group.outcome in FAILED_RUNS)
+    return Samples(
+        spent=_sample(took_place),
+        scheduled=_sample(filter(_is_scheduled, took_place)),
+        failed=_sample(failed),
+    )
+
+
+def _sample(groups: Iterable[Group]) -> CostSample:
+    return cost_sample(Amounts.sum(group.amounts for group in groups))
 
 
 def cost_sample(amounts: Amounts) -> CostSample:
@@ -178,9 +175,31 @@ JobKey: TypeAlias = tuple[str, str]
 """The profile and the id of a job."""
 
 
-def groups_by_job(
-    profiles: Profiles, wanted: RunFilter, window: Window
-) -> dict[JobKey, list[Group]]:
+Groups: TypeAlias = Mapping[JobKey, Sequence[Group]]
+
+
+class WindowSums(NamedTuple):
+    """The sums over the runs of each job, in a window and in the one before it."""
+
+    now: Groups
+    prior: Groups | None
+    """None for a window without a beginning."""
+
+
+def window_sums(profiles: Profiles, wanted: RunFilter, window: Window) -> WindowSums:
+    """Return the sums over the runs that match; two queries for each journal."""
+    prior = window.prior
+    return WindowSums(
+        now=groups_by_job(profiles, wanted, window),
+        prior=None if prior is None else groups_by_job(profiles, wanted, prior),
+    )
+
+
+_OUTCOMES = {str(outcome): outcome for outcome in Outcome}
+_TRIGGERS = {"": None} | {str(trigger): trigger for trigger in Trigger}
+
+
+def groups_by_job(profiles: Profiles, wanted: RunFilter, window: Window) -> Groups:
     """Return the sums over the runs of each job in the window; one query for each journal."""
     found: dict[JobKey, list[Group]] = {}
     for profile, journal in profiles:
@@ -188,6 +207,6 @@ def groups_by_job(
             window.of_runs(wanted), by=[Dimension.JOB, Dimension.OUTCOME, Dimension.TRIGGER]
         )
         for (job_id, outcome, trigger), amounts in sums.items():
-            group = Group(Outcome(outcome), Trigger(trigger) if trigger else None, amounts)
+            group = Group(_OUTCOMES[outcome], _TRIGGERS[trigger], amounts)
             found.setdefault((profile, job_id), []).append(group)
     return found

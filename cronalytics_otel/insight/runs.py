@@ -119,12 +119,8 @@ def short_id(journal: Journal, run: Run) -> str:
     if run.execution_id is None or run.left_output_only:
         return run.run_id
     prefix_chars = _MISSED_PREFIX_CHARS if run.outcome is Outcome.MISSED else 0
-    shortest = SHORT_ID_CHARS + prefix_chars
-    for length in range(shortest, len(run.execution_id)):
-        start = run.execution_id[:length]
-        if len(journal.queries.find(start)) == 1:
-            return start
-    return run.execution_id
+    shared_chars = journal.queries.shared_chars(run.execution_id)
+    return run.execution_id[: max(SHORT_ID_CHARS + prefix_chars, shared_chars + 1)]
 
 
 def neighbours(journal: Journal, run: Run) -> Neighbours:

@@ -14,11 +14,22 @@ from ..domain.projections import (
     project_all,
 )
 from ..journal.filters import RunFilter
+from ..model import Amounts, Outcome, Trigger
 from .jobs import JobFigures, job_figures
 from .known_jobs import KnownJob
 from .models import ModelFigures, model_figures, share
 from .profiles import Profiles
-from .run_figures import Changes, Group, RunFigures, changes, figures_of, groups_by_job, samples_of
+from .run_figures import (
+    Changes,
+    Group,
+    Groups,
+    RunFigures,
+    WindowSums,
+    changes,
+    figures_of,
+    samples_of,
+    window_sums,
+)
 from .windows import Window
 
 MAX_LEADERS = 5
@@ -80,13 +91,14 @@ def summarize(
     jobs: Sequence[KnownJob] | None = None,
 ) -> Summary:
     """Return the summary of the runs that match. Its jobs have no percentiles."""
-    figures = job_figures(profiles, wanted, window, now_ns, jobs=jobs, percentiles=False)
+    sums = window_sums(profiles, wanted, window)
+    figures = job_figures(profiles, wanted, window, now_ns, jobs=jobs, sums=sums, percentiles=False)
     states: dict[JobState, int] = {}
     for job in figures:
         states[job.state] = states.get(job.state, 0) + 1
     return Summary(
         window=window,
-        together=all_jobs(profiles, wanted, window, now_ns, figures),
+        together=all_jobs(profiles, window, now_ns, figures, sums),
         states=states,
         jobs=tuple(figures),
         leaders=leaders(figures),
@@ -96,19 +108,17 @@ def summarize(
 
 def all_jobs(
     profiles: Profiles,
-    wanted: RunFilter,
     window: Window,
     now_ns: int,
     jobs: Sequence[JobFigures],
+    sums: WindowSums,
 ) -> AllJobs:
-    """Return the figures of all jobs together; `jobs` are the figures of each, with the same filter."""
-    groups = [group for job in jobs for group in job.groups]
+    """Return the figures of all jobs together, from those of each job and the sums they come from."""
+    groups = _together(sums.now)
     figures = figures_of(groups)
-    before = None
-    if window.prior is not None:
-        # Also of jobs that are gone, which have no figures of their own in this window.
-        before = figures_of(_all_groups(profiles, wanted, window.prior))
-    oldest = [journal.queries.totals().oldest_ns for _, journal in profiles]
+    # The prior window also has the runs of jobs that have none in this window.
+    before = None if sums.prior is None else figures_of(_together(sums.prior))
+    oldest = [journal.queries.oldest_end_ns() for _, journal in profiles]
     known_since_ns = min((ns for ns in oldest if ns is not None), default=None)
     seen_s = observed_s(
         window.since_ns, window.until_ns, created_ns=None, first_run_ns=known_since_ns
@@ -138,10 +148,13 @@ def all_jobs(
     )
 
 
-def _all_groups(profiles: Profiles, wanted: RunFilter, window: Window) -> list[Group]:
-    return [
-        group for groups in groups_by_job(profiles, wanted, window).values() for group in groups
-    ]
+def _together(groups: Groups) -> list[Group]:
+    """Return the sums over the jobs: one group for each outcome and trigger."""
+    parts: dict[tuple[Outcome, Trigger | None], list[Amounts]] = {}
+    for of_job in groups.values():
+        for group in of_job:
+            parts.setdefault((group.outcome, group.trigger), []).append(group.amounts)
+    return [Group(*key, Amounts.sum(amounts)) for key, amounts in parts.items()]
 
 
 def _expected_runs(jobs: Sequence[JobFigures]) -> int | None:

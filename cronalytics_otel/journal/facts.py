@@ -113,6 +113,20 @@ METRICS_COLLECTED_NS: Final[Fact[int | None]] = Fact("metrics.collected_ns", Non
 back, whatever the clock does. None before the first collection."""
 
 
+# What was deleted.
+
+KEPT_SINCE_NS: Final[Fact[int | None]] = Fact("retention.kept_since_ns", None, _identity)
+"""Runs that ended before are deleted, or will be; the harvest adds no such run. It never goes back. None
+while no run was ever deleted."""
+
+DELETED_BEFORE_NS: Final[Fact[int | None]] = Fact("retention.deleted_before_ns", None, _identity)
+"""The value of `KEPT_SINCE_NS` at the last time that all that could be deleted was deleted."""
+
+RUNS_PASSED_OVER: Final[Fact[int]] = Fact("retention.passed_over", 0, int)
+"""How many runs from before `KEPT_SINCE_NS` the last harvest that met any did not add. It cannot tell
+those that were deleted from those that were never read."""
+
+
 # What `status` shows of the last harvest and sync.
 
 SOURCES: Final[Fact[tuple[Source, ...]]] = Fact("sources", (), _records(Source), documents.plain)
@@ -131,6 +145,9 @@ PROBLEMS: Final[Fact[tuple[str, ...]]] = Fact("problems", (), tuple)
 
 LAST_SYNC_NS: Final[Fact[int | None]] = Fact("sync.last_ns", None, _identity)
 """When the last sync ended. It is written at most once a minute unless there are new runs."""
+
+FINDINGS_SHOWN: Final[Fact[tuple[str, ...]]] = Fact("health.shown", (), tuple)
+"""The ids of the findings that `health --since-last` has shown, and that were still there the last time."""
 
 HERMES_VERSION: Final[Fact[str | None]] = Fact("hermes.version", None, _identity)
 """The version of the Hermes in which the plugin last ran."""

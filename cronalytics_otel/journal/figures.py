@@ -60,6 +60,14 @@ _COST_IS_UNKNOWN: Final = (
     f" '{CostStatus.PARTIAL}')"
     f" OR (cost_status IS NOT '{CostStatus.INCLUDED}' AND NOT {_CALLED_NO_MODEL})))"
 )
+COST_OF_RUN: Final = f"CASE WHEN NOT {_COST_IS_UNKNOWN} THEN coalesce({_KNOWN_COST}, 0.0) END"
+"""The cost of a row of `run`: NULL where nothing is known of it, 0 for a run that called no model."""
+
+DURATION_OF_RUN: Final = (
+    f"CASE WHEN {_HAS_RUN} AND NOT {_LEFT_OUTPUT_ONLY} THEN ended_ns - started_ns END"
+)
+"""In nanoseconds; NULL where it is unknown."""
+
 _AMOUNTS: Final = {
     "runs": "1",
     "occurrences": "coalesce(missed_count, 1)",
@@ -77,18 +85,18 @@ _AMOUNTS: Final = {
 `Run`; a test holds the two equal."""
 
 _RUN_DIMENSIONS: Final = {
-    Dimension.DAY: "local_day(ended_ns)",
     Dimension.JOB: "job_id",
-    Dimension.MODE: "coalesce(mode, '')",
     Dimension.OUTCOME: "outcome",
     Dimension.TRIGGER: "coalesce(trigger, '')",
+    Dimension.MODE: "coalesce(mode, '')",
+    Dimension.DAY: "local_day(ended_ns)",
 }
 _USAGE_DIMENSIONS: Final = {
-    Dimension.DAY: "day",
     Dimension.JOB: "job_id",
     Dimension.MODEL: "model",
     Dimension.PROVIDER: "provider",
     Dimension.COST_STATUS: "cost_status",
+    Dimension.DAY: "day",
 }
 
 
@@ -97,7 +105,7 @@ class _Table(NamedTuple):
 
     name: str
     dimensions: dict[Dimension, str]
-    """By dimension, its expression on a row of the source."""
+    """By dimension, its expression on a row of the source; in the order of the primary key."""
     sums: dict[str, str]
     """By column, the expression of the number that is summed."""
     source: Callable[[str], str]
@@ -296,19 +304,37 @@ class Figures:
         if first is not None:
             clauses.append("day >= ?")
             of_clauses.append(first)
-            before = ["ended_ns < ?", "local_day(ended_ns) < ?"]
-            limits = [self.midnight_ns(first, fold=1), first]
+            before, limits = self._ends("<", first, self.midnight_ns(first, fold=1))
             edge = ([*edges[0], *before], [*edges[1], *limits])
             self._add_runs(table, by, edge, selects, values)
         if last is not None:
             clauses.append("day < ?")
             of_clauses.append(last)
-            after = ["ended_ns >= ?", "local_day(ended_ns) >= ?"]
-            edge = ([*edges[0], *after], [*edges[1], self.midnight_ns(last), last])
+            after, limits = self._ends(">=", last, self.midnight_ns(last))
+            edge = ([*edges[0], *after], [*edges[1], *limits])
             self._add_runs(table, by, edge, selects, values)
-        columns = ", ".join((*by, *table.sums))
-        selects.append(f"SELECT {columns} FROM {table.name} WHERE {' AND '.join(clauses)}")  # noqa: S608
+        source = f"FROM {table.name} WHERE {' AND '.join(clauses)}"
+        if Dimension.DAY in by:
+            selects.append(f"SELECT {', '.join((*by, *table.sums))} {source}")
+        else:
+            # In the order of the primary key SQLite adds up without sorting, which takes three times longer.
+            sums = [f"sum({name}) AS {name}" for name in table.sums]
+            key = ", ".join(
+                dimension for dimension in table.dimensions if dimension != Dimension.DAY
+            )
+            selects.append(f"SELECT {', '.join((*by, *sums))} {source} GROUP BY {key}")
         values += of_clauses
+
+    def _ends(self, comparison: str, day: int, at_ns: int) -> Conditions:
+        """Return the conditions for runs that end before or after the beginning of a day.
+
+        Where the clocks change at midnight, only the day of each run can tell.
+        """
+        clauses, values = [f"ended_ns {comparison} ?"], list[object]([at_ns])
+        if self.midnight_ns(day) != self.midnight_ns(day, fold=1):
+            clauses.append(f"local_day(ended_ns) {comparison} ?")
+            values.append(day)
+        return clauses, values
 
     def _whole_days(self, wanted: RunFilter) -> tuple[int | None, int | None]:
         """Return the first day that lies wholly in the window, and the day after the last one."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from functools import lru_cache
 from typing import NamedTuple
 
-from ..model import OUTPUT_ID, Outcome, known_cost_usd
+from ..model import FAILED_OUTCOMES, OUTPUT_ID, Mode, Outcome, known_cost_usd
 from .database import Connection
 from .facts import FIRST_DAY_WITH_RUNS, Facts
-from .figures import Figures
+from .figures import COST_OF_RUN, DURATION_OF_RUN, Figures
 from .filters import RunFilter, run_conditions
+from .runs import MAX_RUN_NS
 
 
 class Lifetime(NamedTuple):
@@ -35,6 +37,39 @@ class Taken(NamedTuple):
     """What a run took. None is unknown."""
 
     duration_s: float | None
+    cost_usd: float | None
+
+
+class RunValues(NamedTuple):
+    """What one run came to. None is unknown."""
+
+    outcome: Outcome
+    duration_ns: int | None
+    tokens: int | None
+    cost_usd: float | None
+    """0 for a run that called no model."""
+    lateness_ns: int | None
+
+
+class ErrorClass(NamedTuple):
+    """The failed runs with the same class of error."""
+
+    error_type: str | None
+    runs: int
+    last_ended_ns: int
+    last_message: str | None
+    """Of the newest of them."""
+
+
+class AgentRunRow(NamedTuple):
+    """What averages per skill and per model need of a run."""
+
+    ended_ns: int
+    skills: tuple[str, ...]
+    model: str | None
+    provider: str | None
+    outcome: Outcome
+    duration_ns: int | None
     cost_usd: float | None
 
 
@@ -122,21 +157,64 @@ class JobRuns:
         ).fetchone()
         return int(count)
 
-    def durations_s(self, wanted: RunFilter) -> dict[str, list[float]]:
+    def durations_ns(self, wanted: RunFilter) -> dict[str, list[int]]:
         """Return by job the known durations of the runs that match, in ascending order."""
         clauses, values = run_conditions(wanted)
+        if wanted.since_ns is not None:
+            clauses.append("started_ns >= ?")  # the index on jobs has the start before the end
+            values.append(wanted.since_ns - MAX_RUN_NS)
+        ids = self.lifetimes() if wanted.jobs is None else wanted.jobs
+        # One text per job comes out of SQLite twice as fast as a row per run.
         rows = self._connection.execute(
-            "SELECT job_id, ended_ns - started_ns FROM run "  # noqa: S608
-            f"WHERE {' AND '.join(clauses)} AND outcome <> '{Outcome.MISSED}' "
+            "SELECT value, (SELECT group_concat(ended_ns - started_ns) FROM run "  # noqa: S608
+            f"WHERE job_id = value AND {' AND '.join(clauses)} AND outcome <> '{Outcome.MISSED}' "
             # A run that left an output file alone has no known start: the file's time stands for both.
             "AND NOT (started_ns = ended_ns AND session_id IS NULL "
-            f"AND substr(execution_id, 1, {len(OUTPUT_ID)}) IS '{OUTPUT_ID}')",
+            f"AND substr(execution_id, 1, {len(OUTPUT_ID)}) IS '{OUTPUT_ID}')) FROM json_each(?)",
+            [*values, json.dumps(sorted(ids))],
+        )
+        return {job_id: sorted(map(int, text.split(","))) for job_id, text in rows if text}
+
+    def values(self, wanted: RunFilter) -> list[RunValues]:
+        """Return what each run that matches came to, in no order. Missed runs are left out."""
+        clauses, values = run_conditions(wanted)
+        rows = self._connection.execute(
+            f"SELECT outcome, {DURATION_OF_RUN}, input_tokens + output_tokens, {COST_OF_RUN}, "  # noqa: S608
+            f"CASE WHEN {DURATION_OF_RUN} IS NOT NULL THEN max(0, started_ns - scheduled_ns) END "
+            f"FROM run WHERE {' AND '.join(clauses)} "
+            f"AND outcome <> '{Outcome.MISSED}'",
             values,
         )
-        found: dict[str, list[int]] = {}
-        for job_id, duration_ns in rows:
-            if job_id in found:
-                found[job_id].append(duration_ns)
-            else:
-                found[job_id] = [duration_ns]
-        return {job_id: [ns / 1e9 for ns in sorted(all_ns)] for job_id, all_ns in found.items()}
+        return [RunValues(Outcome(outcome), *rest) for outcome, *rest in rows.fetchall()]
+
+    def errors(self, wanted: RunFilter) -> list[ErrorClass]:
+        """Return the failed runs that match by the class of their error: the most frequent first."""
+        clauses, values = run_conditions(wanted)
+        failed = ", ".join(f"'{outcome}'" for outcome in sorted(FAILED_OUTCOMES - {Outcome.MISSED}))
+        rows = self._connection.execute(
+            # The message is that of the row with the maximum: so SQLite defines it.
+            "SELECT error_type, count(*) AS runs, max(ended_ns) AS last_ns, error_message FROM run "  # noqa: S608
+            f"WHERE {' AND '.join(clauses)} AND outcome IN ({failed}) "
+            "GROUP BY error_type ORDER BY runs DESC, last_ns DESC",
+            values,
+        )
+        return [ErrorClass(*row) for row in rows.fetchall()]
+
+    def agent_runs(self, wanted: RunFilter) -> list[AgentRunRow]:
+        """Return the runs of agents that match and took place: neither skipped nor missed ones."""
+        clauses, values = run_conditions(wanted)
+        rows = self._connection.execute(
+            f"SELECT ended_ns, skills, model, provider, outcome, {DURATION_OF_RUN}, {COST_OF_RUN} "  # noqa: S608
+            f"FROM run WHERE {' AND '.join(clauses)} AND mode IS '{Mode.AGENT}' "
+            f"AND outcome NOT IN ('{Outcome.SKIPPED}', '{Outcome.MISSED}')",
+            values,
+        )
+        return [
+            AgentRunRow(ended_ns, _skills(skills), model, provider, Outcome(outcome), *rest)
+            for ended_ns, skills, model, provider, outcome, *rest in rows.fetchall()
+        ]
+
+
+@lru_cache(maxsize=256)
+def _skills(text: str | None) -> tuple[str, ...]:
+    return tuple(json.loads(text)) if text else ()

@@ -6,17 +6,20 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
+from .attention import Attention
 from .database import Connection, Repair, open_database, open_for_reading
 from .facts import Facts
 from .figures import Figures
 from .job_runs import JobRuns
 from .jobs import Jobs
 from .metric_destinations import MetricDestinations
+from .notices import Notices
 from .observations import ObservationTable
 from .open_rows import OpenRows
 from .outbox import Outbox
 from .queries import Queries
 from .resources import Resources
+from .retention import Retention
 from .runs import Runs
 from .series import SeriesTable
 
@@ -36,10 +39,13 @@ class Journal:
         self.resources = Resources(connection)
         self.outbox = Outbox(connection, self.resources)
         self.figures = Figures(connection, self.facts)
-        self.runs = Runs(connection, self.resources, self.outbox, self.figures)
+        self.notices = Notices(connection)
+        self.runs = Runs(connection, self.resources, self.outbox, self.figures, self.notices)
         self.series = SeriesTable(connection, self.facts)
         self.metric_destinations = MetricDestinations(connection)
         self.queries = Queries(connection)
+        self.retention = Retention(connection, self.facts, self.figures)
+        self.attention = Attention(connection)
         self.job_runs = JobRuns(connection, self.facts, self.figures)
 
     @classmethod

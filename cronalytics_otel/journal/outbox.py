@@ -42,6 +42,8 @@ class DestinationStatus:
     pending: int
     oldest_pending_ns: int | None
     """When the oldest pending run ended."""
+    waiting_since_ns: int | None
+    """Since when a pending run waits, at the longest: from its end, or from when it was put there."""
     refused: int
 
 
@@ -61,10 +63,11 @@ class DestinationProgress:
     """Whether the last request ended without an answer in time."""
 
 
-_SET_ANSWERING = (
+SET_ANSWERING = (
     "failures = 0, failing_since_ns = NULL, next_try_ns = NULL, asked_to_wait = 0, timed_out = 0, "
     "last_error = NULL"
 )
+"""Sets what is known of a destination that answers; the targets of notices have the same columns."""
 
 _RUN_COLUMNS = ", ".join(f"r.{column}" for column in run_rows.COLUMN_NAMES)
 
@@ -96,7 +99,7 @@ class Outbox:
         )
         # The former server's answers do not bind another one.
         self._connection.executemany(
-            f"UPDATE destination SET endpoint = ?1, {_SET_ANSWERING} "  # noqa: S608 - our own constant
+            f"UPDATE destination SET endpoint = ?1, {SET_ANSWERING} "  # noqa: S608 - our own constant
             "WHERE name = ?2 AND endpoint <> ?1",
             ((endpoint, name) for name, endpoint in endpoints.items()),
         )
@@ -126,6 +129,7 @@ class Outbox:
             "d.asked_to_wait, d.last_error, "
             "(SELECT count(*) FROM outbox WHERE destination_id = d.id), "
             "(SELECT min(ended_ns) FROM outbox WHERE destination_id = d.id), "
+            "(SELECT min(max(enqueued_ns, ended_ns)) FROM outbox WHERE destination_id = d.id), "
             "(SELECT count(*) FROM refused WHERE destination_id = d.id) "
             "FROM destination d ORDER BY d.name"
         )
@@ -134,7 +138,7 @@ class Outbox:
                 id=r[0], name=r[1], endpoint=r[2], active=bool(r[3]), delivered=r[4],
                 given_up=r[5], last_receipt_ns=r[6], failures=r[7], failing_since_ns=r[8],
                 next_try_ns=r[9], asked_to_wait=bool(r[10]), last_error=r[11], pending=r[12],
-                oldest_pending_ns=r[13], refused=r[14],
+                oldest_pending_ns=r[13], waiting_since_ns=r[14], refused=r[15],
             )
             for r in rows
         ]  # fmt: skip
@@ -197,7 +201,7 @@ class Outbox:
     def answers(self, destination_id: int) -> None:
         """Record that a destination that was failing answers again."""
         self._connection.execute(
-            f"UPDATE destination SET {_SET_ANSWERING} WHERE id = ?",  # noqa: S608 - our own constant
+            f"UPDATE destination SET {SET_ANSWERING} WHERE id = ?",  # noqa: S608 - our own constant
             (destination_id,),
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from os.path import commonprefix
 from typing import NamedTuple
 
 from ..model import Run, RunKey
@@ -18,6 +20,7 @@ MAX_FOUND = 10
 """The most runs that `Queries.find` returns."""
 _RUNS_PER_QUERY = 400
 """Runs in one statement: each takes two parameters, of the 999 that an old SQLite allows."""
+_RUNS_PER_PAGE = 500
 _COLUMNS = ", ".join(run_rows.COLUMN_NAMES)
 
 
@@ -48,6 +51,26 @@ class Queries:
         )
         return [run_rows.run_from_row(row) for row in rows]
 
+    def each(self, wanted: RunFilter) -> Iterator[Run]:
+        """Yield the runs that pass every part of the filter, oldest end first, without its limit.
+
+        It holds some hundred runs in memory, and reads no further while the caller is not ready: nothing is
+        locked meanwhile.
+        """
+        # The earliest end is where the first page begins: as a condition it would be where each one begins.
+        clauses, values = run_conditions(replace(wanted, since_ns=None))
+        after = (-(2**63) if wanted.since_ns is None else wanted.since_ns, -1)
+        query = (
+            f"SELECT id, {_COLUMNS} FROM run INDEXED BY run_by_end "  # noqa: S608
+            f"WHERE {' AND '.join(clauses)} AND (ended_ns, id) > (?, ?) "
+            f"ORDER BY ended_ns, id LIMIT {_RUNS_PER_PAGE}"
+        )
+        while rows := self._connection.execute(query, (*values, *after)).fetchall():
+            for row in rows:
+                run = run_rows.run_from_row(row[1:])
+                yield run
+            after = (run.ended_ns, rows[-1][0])
+
     def find(self, reference: str) -> list[Run]:
         """Return the newest runs whose execution or session id begins with the reference, at most `MAX_FOUND`."""
         high = reference + "\U0010ffff"
@@ -58,6 +81,21 @@ class Queries:
             (reference, high, reference, high, MAX_FOUND),
         )
         return [run_rows.run_from_row(row) for row in rows]
+
+    def shared_chars(self, execution_id: str) -> int:
+        """Return how many first characters this id shares with another execution or session id."""
+        rows = self._connection.execute(
+            "SELECT max(execution_id) FROM run WHERE execution_id < ?1 "
+            "UNION ALL SELECT min(execution_id) FROM run WHERE execution_id > ?1 "
+            "UNION ALL SELECT max(session_id) FROM run WHERE session_id < ?1 "
+            "UNION ALL SELECT min(session_id) FROM run WHERE session_id > ?1",
+            (execution_id,),
+        ).fetchall()
+        neighbours = [other for (other,) in rows if other is not None]
+        return max(
+            (len(commonprefix((execution_id, other))) for other in neighbours),  # noqa: RUF071 - no paths
+            default=0,
+        )
 
     def latest_of(self, job: str) -> Run | None:
         """Return the newest run of the job with this id or name."""
@@ -126,10 +164,17 @@ class Queries:
         return [run_rows.run_from_row(row) for row in rows]
 
     def totals(self) -> Totals:
+        # In one SELECT together, SQLite would walk through all runs for each of the three.
         count, oldest, newest = self._connection.execute(
-            "SELECT count(*), min(ended_ns), max(ended_ns) FROM run"
+            "SELECT (SELECT count(*) FROM run), (SELECT min(ended_ns) FROM run), "
+            "(SELECT max(ended_ns) FROM run)"
         ).fetchone()
         return Totals(count, oldest, newest)
+
+    def oldest_end_ns(self) -> int | None:
+        """Return when the oldest known run ended; None without runs."""
+        (oldest_ns,) = self._connection.execute("SELECT min(ended_ns) FROM run").fetchone()
+        return None if oldest_ns is None else int(oldest_ns)
 
     def open_count(self) -> int:
         """Return how many executions of the host are not final yet."""

@@ -8,12 +8,13 @@ from ..model import OUTPUT_ID, Resource, Run
 from . import run_rows
 from .database import Connection
 from .figures import Figures
+from .notices import Notices
 from .outbox import Outbox
 from .resources import Resources
 
 _IDS_PER_QUERY = 500
 
-_MAX_RUN_NS = 7 * 86_400 * 1_000_000_000
+MAX_RUN_NS = 7 * 86_400 * 1_000_000_000
 """The longest time that a run can have taken, when runs are looked up by their end."""
 
 _INSERT = (
@@ -26,19 +27,25 @@ class Runs:
     """The table of runs. A row is never changed."""
 
     def __init__(
-        self, connection: Connection, resources: Resources, outbox: Outbox, figures: Figures
+        self,
+        connection: Connection,
+        resources: Resources,
+        outbox: Outbox,
+        figures: Figures,
+        notices: Notices,
     ) -> None:
         self._connection = connection
         self._resources = resources
         self._outbox = outbox
         self._figures = figures
+        self._notices = notices
         self.resource_factory: Callable[[], Resource] | None = None
         """Returns the resource that runs become final with in this process. It is called when there are
         runs. Without it, their resource is unknown."""
 
     def add(self, runs: Sequence[Run], now_ns: int) -> None:
-        """Make runs final, add them to the figures, and put them in every destination's outbox; call it in
-        `atomic()`.
+        """Make runs final, add them to the figures, put them in every destination's outbox, and write
+        what is told of them; call it in `atomic()`.
 
         Raises `JournalError` when one of them is final already: a run becomes final once.
         """
@@ -57,6 +64,7 @@ class Runs:
         )
         self._figures.add(last)
         self._outbox.enqueue(now_ns)
+        self._notices.enqueue(now_ns)
 
     def known_executions(self, execution_ids: Sequence[str]) -> set[str]:
         """Return those of these executions whose runs are final already."""
@@ -99,7 +107,7 @@ class Runs:
             "SELECT ended_ns FROM run WHERE job_id = ? AND started_ns BETWEEN ? AND ? "
             "AND ended_ns >= ? "
             "AND (session_id IS NOT NULL OR substr(execution_id, 1, ?) <> ?) ORDER BY ended_ns",
-            (job_id, from_ns - _MAX_RUN_NS, to_ns, from_ns, len(OUTPUT_ID), OUTPUT_ID),
+            (job_id, from_ns - MAX_RUN_NS, to_ns, from_ns, len(OUTPUT_ID), OUTPUT_ID),
         )
         return [int(ended_ns) for (ended_ns,) in rows]
 

@@ -63,6 +63,7 @@ CREATE TABLE run (               -- one row per final run; never changed
   error_message TEXT,
   model TEXT,
   provider TEXT,
+  declared_model TEXT,
   input_tokens INTEGER,          -- the five token counts are all known or all unknown
   output_tokens INTEGER,
   cache_read_tokens INTEGER,
@@ -88,16 +89,16 @@ CREATE TABLE run (               -- one row per final run; never changed
 );
 CREATE UNIQUE INDEX run_by_execution ON run (execution_id) WHERE execution_id IS NOT NULL;
 CREATE UNIQUE INDEX run_by_session ON run (session_id) WHERE session_id IS NOT NULL;
-CREATE INDEX run_by_job ON run (job_id, started_ns);
+CREATE INDEX run_by_job ON run (job_id, started_ns, ended_ns, outcome);
 CREATE INDEX run_without_session ON run (job_id, started_ns) WHERE session_id IS NULL;
 CREATE INDEX run_by_end ON run (ended_ns);
 
 CREATE TABLE day_runs (          -- sums of `run` by the day of the end; figures.py computes them
-  day INTEGER NOT NULL,          -- days since 1970-01-01 on the calendar of the home's zone
   job_id TEXT NOT NULL,
-  mode TEXT NOT NULL,            -- '' means unknown, here and in the next two
   outcome TEXT NOT NULL,
-  trigger TEXT NOT NULL,
+  trigger TEXT NOT NULL,         -- '' means unknown, here and in the next one
+  mode TEXT NOT NULL,
+  day INTEGER NOT NULL,          -- days since 1970-01-01 on the calendar of the home's zone
   runs INTEGER NOT NULL,
   occurrences INTEGER NOT NULL,  -- a missed run stands for several
   timed_runs INTEGER NOT NULL,   -- with a known duration
@@ -112,16 +113,15 @@ CREATE TABLE day_runs (          -- sums of `run` by the day of the end; figures
   cache_read_tokens INTEGER NOT NULL,
   cache_write_tokens INTEGER NOT NULL,
   reasoning_tokens INTEGER NOT NULL,
-  PRIMARY KEY (day, job_id, mode, outcome, trigger)
+  PRIMARY KEY (job_id, outcome, trigger, mode, day) -- sums over days need no sorting
 ) WITHOUT ROWID;
-CREATE INDEX day_runs_by_job ON day_runs (job_id, day);
 
 CREATE TABLE day_usage (         -- sums of the models' parts in the runs, by the day of the run's end
-  day INTEGER NOT NULL,
   job_id TEXT NOT NULL,
   model TEXT NOT NULL,           -- '' means unknown, here and in the next two
   provider TEXT NOT NULL,
   cost_status TEXT NOT NULL,
+  day INTEGER NOT NULL,
   runs INTEGER NOT NULL,         -- a run counts once for each of its models
   api_calls INTEGER NOT NULL,
   cost_usd REAL NOT NULL,
@@ -130,9 +130,8 @@ CREATE TABLE day_usage (         -- sums of the models' parts in the runs, by th
   cache_read_tokens INTEGER NOT NULL,
   cache_write_tokens INTEGER NOT NULL,
   reasoning_tokens INTEGER NOT NULL,
-  PRIMARY KEY (day, job_id, model, provider, cost_status)
+  PRIMARY KEY (job_id, model, provider, cost_status, day)
 ) WITHOUT ROWID;
-CREATE INDEX day_usage_by_job ON day_usage (job_id, day);
 
 CREATE TABLE metric_series (     -- the series of the metrics; changed only when a run becomes final
   id INTEGER PRIMARY KEY,
@@ -226,6 +225,40 @@ CREATE TABLE refused (           -- what a destination will never take
   reason TEXT NOT NULL,
   PRIMARY KEY (destination_id, run_id)
 ) WITHOUT ROWID;
+
+CREATE TABLE notice_target (     -- a target of `notify`, by its name in the settings
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  address TEXT NOT NULL,         -- without secrets
+  active INTEGER NOT NULL,       -- still in the settings
+  since_ns INTEGER NOT NULL,     -- runs that ended before are not reported
+  decided_up_to INTEGER NOT NULL, -- of runs with a greater id it is not decided yet what is reported
+  delivered INTEGER NOT NULL DEFAULT 0,
+  refused INTEGER NOT NULL DEFAULT 0,
+  given_up INTEGER NOT NULL DEFAULT 0,
+  found_late INTEGER NOT NULL DEFAULT 0, -- notices that were not sent, because their runs were found too late
+  last_receipt_ns INTEGER,
+  failures INTEGER NOT NULL DEFAULT 0,   -- the rest is as in `destination`
+  failing_since_ns INTEGER,
+  next_try_ns INTEGER,
+  asked_to_wait INTEGER NOT NULL DEFAULT 0,
+  timed_out INTEGER NOT NULL DEFAULT 0,
+  last_error TEXT
+);
+
+CREATE TABLE notice (            -- what a target has not acknowledged yet
+  id INTEGER PRIMARY KEY,
+  target_id INTEGER NOT NULL REFERENCES notice_target (id),
+  event TEXT NOT NULL,           -- NoticeEvent
+  key TEXT NOT NULL,             -- what it is about
+  job_id TEXT NOT NULL,
+  job_name TEXT NOT NULL,        -- masked, as is the text
+  at_ns INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  enqueued_ns INTEGER NOT NULL,
+  sent_ns INTEGER,               -- set where the row must stay, so that no other is written while it lasts
+  UNIQUE (target_id, event, key)
+);
 """
 
 

@@ -18,14 +18,17 @@ from .host_records import (
     OutputFile,
     OutputStatus,
     Prompt,
+    RunningRun,
     Session,
     Watermark,
 )
 from .job import DueJob, Job, Mode, Schedule, ScheduleKind
+from .notice import MESSAGE_EVENTS, PING_EVENTS, JobPast, Notice, NoticeEvent
 from .observation import ApiError, Approval, ModelCall, Observation, Observations, ToolResult
 from .resource import AttributeValue, Resource
 from .run import (
     FAILED_OUTCOMES,
+    FAILED_RUNS,
     OUTPUT_ID,
     DeliveryOutcome,
     Feed,
@@ -43,8 +46,11 @@ from .usage import CostStatus, ModelUsage, Usage, known_cost_usd
 
 __all__ = [
     "FAILED_OUTCOMES",
+    "FAILED_RUNS",
+    "MESSAGE_EVENTS",
     "OPEN",
     "OUTPUT_ID",
+    "PING_EVENTS",
     "TERMINAL",
     "Amounts",
     "ApiError",
@@ -60,12 +66,15 @@ __all__ = [
     "FedOutput",
     "Feed",
     "Job",
+    "JobPast",
     "LastMessage",
     "Message",
     "Mode",
     "ModelAmounts",
     "ModelCall",
     "ModelUsage",
+    "Notice",
+    "NoticeEvent",
     "Observation",
     "Observations",
     "Outcome",
@@ -77,6 +86,7 @@ __all__ = [
     "Resource",
     "Run",
     "RunKey",
+    "RunningRun",
     "Schedule",
     "ScheduleKind",
     "Session",

@@ -47,8 +47,12 @@ class Conversation:
     model: str | None = None
     """None also where several models answered: only observations show which gave which answer."""
     provider: str | None = None
+    server_address: str | None = None
+    """The host of the provider's base URL. None as for the model."""
     usage: Usage | None = None
     """The tokens of this session alone, as the host's row has them."""
+    cost_usd: float | None = None
+    """The cost of this session alone; None unless all of it is known."""
     api_calls: int | None = 0
     is_subagent: bool = False
     messages: tuple[Message, ...] = ()

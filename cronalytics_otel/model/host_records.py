@@ -69,6 +69,15 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunningRun:
+    """An open row of the ledger: a run that is going on, or one whose process has died."""
+
+    execution: Execution
+    process_is_gone: bool
+    """True only on proof."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LastMessage:
     """The newest message of a session: whether it is an answer, and what the host makes of it."""
 
@@ -105,6 +114,8 @@ class Session:
     tool_calls: int | None
     """None where the host does not count them."""
     model_usage: ModelUsage
+    base_url: str | None = None
+    """The provider's, as the host has it."""
     last_message: LastMessage | None = None
     compressed: bool = False
     """It ended because its history was compressed; another session continues it."""

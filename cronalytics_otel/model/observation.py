@@ -16,6 +16,8 @@ class ModelCall:
     ended_ns: int
     model: str | None = None
     provider: str | None = None
+    server_address: str | None = None
+    """The host of the provider's base URL."""
     response_model: str | None = None
     finish_reason: str | None = None
     usage: Usage | None = None
@@ -29,6 +31,8 @@ class ApiError:
     ended_ns: int
     model: str | None = None
     provider: str | None = None
+    server_address: str | None = None
+    """The host of the provider's base URL."""
     status_code: int | None = None
     """The HTTP status."""
     attempt: int | None = None

@@ -32,6 +32,9 @@ FAILED_OUTCOMES = frozenset(
 )  # fmt: skip
 """The outcomes that a span shows as errors: all but `success` and `skipped`."""
 
+FAILED_RUNS = FAILED_OUTCOMES - {Outcome.MISSED}
+"""The outcomes of runs that took place and failed. A missed run is counted apart."""
+
 
 class OutcomeSource(StrEnum):
     """Where an outcome was read (`hermes.cron.run.outcome_source`)."""
@@ -135,6 +138,8 @@ class Run:
     error_message: str | None = None
     model: str | None = None
     provider: str | None = None
+    declared_model: str | None = None
+    """The model that the job asked for (`Job.model`)."""
     usage: Usage | None = None
     cost_usd: float | None = None
     cost_status: CostStatus | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import attrgetter
 
 
 class CostStatus(StrEnum):
@@ -46,13 +47,12 @@ class Usage:
     def sum(cls, usages: Sequence[Usage]) -> Usage:
         if len(usages) == 1:
             return usages[0]
-        return cls(
-            input_tokens=sum(u.input_tokens for u in usages),
-            output_tokens=sum(u.output_tokens for u in usages),
-            cache_read_tokens=sum(u.cache_read_tokens for u in usages),
-            cache_write_tokens=sum(u.cache_write_tokens for u in usages),
-            reasoning_tokens=sum(u.reasoning_tokens for u in usages),
-        )
+        sums = map(sum, zip(*map(_counts_of, usages), strict=True))
+        return cls(**dict(zip(_COUNTS, sums, strict=False)))
+
+
+_COUNTS = tuple(field.name for field in fields(Usage))
+_counts_of = attrgetter(*_COUNTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

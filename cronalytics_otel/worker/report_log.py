@@ -17,6 +17,8 @@ def log_report(report: SyncReport, log: logging.Logger, once: OncePerKind) -> No
         _log_destination(destination, log, once)
     for metrics in report.metrics:
         _log_metrics(metrics, log)
+    for target in report.notices:
+        _log_target(target, log, once)
     for problem in report.problems:
         once.warning(problem)
     if report.repair is not None:
@@ -57,3 +59,13 @@ def _log_metrics(metrics: MetricsReport, log: logging.Logger) -> None:
         )  # fmt: skip
     elif metrics.recovered:
         log.info("cronalytics-otel: %s (%s) takes metrics again", metrics.name, metrics.endpoint)
+
+
+def _log_target(target: DestinationReport, log: logging.Logger, once: OncePerKind) -> None:
+    if target.recovered:
+        log.info("cronalytics-otel: %s (%s) takes notices again", target.name, target.endpoint)
+    if target.error is not None and (target.began_failing or target.next_try_ns is None):
+        once.warning(
+            f"{target.name} ({target.endpoint}) does not take notices: {target.error}",
+            kind=f"notices for {target.name}",  # the server's words may differ each time
+        )

@@ -57,7 +57,7 @@ class SyncRunner:
     @property
     def destination_finished(self) -> bool:
         """Whether a destination that the last sync did not wait for has accepted its runs, or failed."""
-        return self._senders is not None and self._senders.threads.has_reports
+        return self._senders is not None and self._senders.has_reports
 
     def remember_jobs(self) -> None:
         """Keep jobs.json as it is before this process runs anything.
@@ -147,7 +147,8 @@ class SyncRunner:
         return [JobsSnapshot(*self._jobs_before)] if self._jobs_before else []
 
     def _next_try_s(self, report: SyncReport) -> float:
-        attempts_ns = [d.next_try_ns for d in report.destinations if d.next_try_ns]
+        places = (*report.destinations, *report.notices)
+        attempts_ns = [place.next_try_ns for place in places if place.next_try_ns]
         if self._long_running and report.next_metrics_ns is not None:
             attempts_ns.append(report.next_metrics_ns)
         if not attempts_ns:

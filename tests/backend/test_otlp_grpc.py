@@ -78,6 +78,7 @@ def test_spans_arrive_with_resource_scope_and_headers(
     assert second["name"] == "cron job-2"
     assert first["resource"] == {"service.name": "hermes-cron"}
     assert first["scope"] == {"name": "cronalytics_otel", "version": "9.8.7"}
+    assert first["schema_urls"] == ["https://opentelemetry.io/schemas/1.44.0"] * 2
     (request,) = collector.received
     assert request.headers["authorization"] == "Bearer s3cret"
     assert request.headers["user-agent"].startswith("OTel-OTLP-Exporter-Python/")

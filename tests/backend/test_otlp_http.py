@@ -109,6 +109,7 @@ def test_a_span_arrives_field_by_field(collector: FaultyCollector, sender_to: Op
             ],
             "resource": {"service.name": "hermes-cron"},
             "scope": {"name": "cronalytics_otel", "version": "9.8.7"},
+            "schema_urls": ["https://opentelemetry.io/schemas/1.44.0"] * 2,
             "flags": 0x100,
         }
     ]

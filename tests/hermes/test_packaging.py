@@ -49,13 +49,14 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"cronalytics_otel"}
 
 
-def test_the_wheel_holds_every_module_and_the_typing_marker(wheel: Path) -> None:
+def test_the_wheel_holds_every_module_the_skill_and_the_typing_marker(wheel: Path) -> None:
     package = CHECKOUT / "cronalytics_otel"
     modules = {str(path.relative_to(CHECKOUT)) for path in package.rglob("*.py")}
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if name.startswith("cronalytics_otel/")}
 
-    assert packed == modules | {"cronalytics_otel/py.typed"}
+    skill = "cronalytics_otel/skills/cronalytics/SKILL.md"
+    assert packed == modules | {"cronalytics_otel/py.typed", skill}
 
 
 def test_the_wheel_carries_licence_readme_and_the_supported_pythons(wheel: Path) -> None:
@@ -82,7 +83,7 @@ def test_the_same_sources_build_the_same_wheel(wheel: Path, tmp_path: Path) -> N
     assert again.read_bytes() == wheel.read_bytes()
 
 
-@pytest.mark.parametrize("extra", ["", "[grpc]"], ids=["plain", "grpc"])
+@pytest.mark.parametrize("extra", ["", "[grpc]", "[notify]"], ids=["plain", "grpc", "notify"])
 def test_installing_it_beside_hermes_moves_nothing_and_conflicts_with_nothing(
     extra: str, wheel: Path, pristine_clone: Path
 ) -> None:

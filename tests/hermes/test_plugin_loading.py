@@ -109,6 +109,67 @@ def test_plugins_install_takes_the_git_repository(repository: str, tmp_path: Pat
     assert known_runs(home) == ["check"]
 
 
+SKILL = "cronalytics-otel:cronalytics"
+
+VIEW_SKILL = f"""
+import json
+from hermes_cli.plugins import discover_plugins, get_plugin_manager
+from tools.skills_tool import skill_view
+
+discover_plugins()
+print(json.dumps([
+    get_plugin_manager().list_plugin_skills("cronalytics-otel"),
+    json.loads(skill_view({SKILL!r})),
+]))
+"""
+
+
+def test_the_agent_can_load_the_skill_of_a_pip_install(tmp_path: Path) -> None:
+    home = home_with(hermes_with_plugin(), tmp_path)
+    home.run("plugins", "enable", PLUGIN)
+
+    assert_skill_is_there(home)
+
+
+def test_the_agent_can_load_the_skill_of_a_git_checkout(repository: str, tmp_path: Path) -> None:
+    home = home_with(hermes_with_packages(), tmp_path)
+    home.run("plugins", "install", repository, "--enable")
+
+    assert_skill_is_there(home)
+
+
+def assert_skill_is_there(home: HermesHome) -> None:
+    output = home.run("-c", VIEW_SKILL, program="python").stdout
+    listed, found = json.loads(output.splitlines()[-1])
+    assert listed == ["cronalytics"]
+    assert (found["success"], found["name"]) == (True, SKILL)
+    assert "hermes cronalytics-otel" in found["content"]
+    assert "what did my cron jobs cost last week" in found["description"]
+    assert "injection" not in home.log()
+
+
+def test_a_job_can_report_on_the_jobs_with_the_skill(model: FakeModel, tmp_path: Path) -> None:
+    """The scheduler gives the skill's text to the model."""
+    home = HermesHome.make(tmp_path / "home", hermes_with_plugin(), model_url=model.url)
+    job_id = home.create_job(
+        JobSpec(name="weekly", schedule="every 1h", prompt="What did it cost?", skills=(SKILL,))
+    )
+
+    home.run("cron", "run", job_id)
+
+    (execution,) = home.executions()
+    assert execution["status"] == "completed"
+    assert "Which job should I fix?" in json.dumps(model.requests[0].body)
+
+
+def test_a_chat_can_be_started_with_the_skill(model: FakeModel, tmp_path: Path) -> None:
+    home = HermesHome.make(tmp_path / "home", hermes_with_plugin(), model_url=model.url)
+
+    home.run("chat", "-s", SKILL, "-q", "What did my cron jobs cost last week?")
+
+    assert "Which job should I fix?" in json.dumps([request.body for request in model.requests])
+
+
 def test_missing_packages_are_logged_in_one_line_and_the_host_goes_on(
     repository: str, tmp_path: Path
 ) -> None:

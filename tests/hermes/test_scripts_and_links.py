@@ -181,7 +181,7 @@ def test_a_run_links_to_those_whose_outputs_the_host_gave_it(seen: Seen) -> None
     assert seen.links("fed", "context_from") == {source}
     assert seen.links("chain", "context_from") == {source, fed}
     assert seen.links("source", "context_from") == set()
-    assert {span["name"] for span in seen.children("chain")} == {"invoke_agent hermes"}
+    assert {span["name"] for span in seen.children("chain")} == {"startup", "invoke_agent hermes"}
 
 
 def test_one_screen_tells_of_a_fed_run(seen: Seen) -> None:

@@ -176,6 +176,7 @@ def test_the_outcome_is_the_ledgers(observed: Observed, key: str) -> None:
 
     assert attributes["hermes.cron.run.outcome"] == OUTCOMES[key]
     assert attributes["hermes.cron.run.outcome_source"] == "ledger"
+    assert attributes["hermes.cron.run.failed"] is (key in FAILED)
 
 
 @every_job
@@ -196,25 +197,6 @@ def test_a_run_by_hand_is_told_from_one_of_the_schedule(observed: Observed, key:
 
     assert by_hand == (key == MANUAL)
     assert attributes["hermes.cron.run.trigger"] == ("manual" if by_hand else "schedule")
-
-
-@every_job
-def test_the_same_facts_have_opentelemetrys_names_too(observed: Observed, key: str) -> None:
-    root, job, execution = observed.root(key), observed.job(key), observed.execution(key)
-    results = {"success": "success", "failure": "failure", "skipped": "skip"}
-
-    assert facts(root, "cicd.pipeline.") == {
-        "name": job["name"],
-        "run.id": execution["id"],
-        "action.name": "RUN",
-        "result": results[OUTCOMES[key]],
-    }
-    faas = {"invocation_id": execution["id"]}
-    if key != MANUAL:
-        faas |= {"trigger": "timer", "time": iso_utc(observed.jobs.due[key])}
-        if job["schedule"]["kind"] == "cron":
-            faas["cron"] = job["schedule"]["expr"]
-    assert facts(root, "faas.") == faas
 
 
 @every_job
@@ -340,6 +322,39 @@ def test_the_steps_are_the_hosts_messages(afterwards: Observed, key: str) -> Non
 
 
 @every_agent
+def test_the_start_of_a_run_is_a_step_until_the_agent_s_session(
+    observed: Observed, key: str
+) -> None:
+    root = observed.root(key)
+    (startup,) = (s for s in observed.children(root) if s["name"] == "startup")
+
+    assert (startup["kind"], startup["attributes"]) == ("internal", {})
+    assert startup["start_ns"] == root["start_ns"]
+    assert startup["end_ns"] == near(observed.family(key)[0]["started_at"])
+    assert root["attributes"]["hermes.cron.run.startup_time"] == pytest.approx(
+        (startup["end_ns"] - startup["start_ns"]) / 1e9
+    )
+
+
+@every_agent
+def test_a_chat_tells_its_server_and_what_it_cost_if_it_was_the_only_call(
+    afterwards: Observed, key: str
+) -> None:
+    for session in afterwards.family(key):
+        chats = [
+            span["attributes"]
+            for span in afterwards.trace(key)
+            if span["name"].startswith("chat ")
+            and span["attributes"]["gen_ai.conversation.id"] == session["id"]
+        ]
+        alone = len(chats) == 1 and session["api_call_count"] == 1
+        cost = session["estimated_cost_usd"] if alone and session["cost_status"] else None
+        for chat in chats:
+            assert chat.get("server.address") == "127.0.0.1"
+            assert chat.get("hermes.cron.step.cost") == cost
+
+
+@every_agent
 def test_an_agent_span_is_its_session_from_start_to_end(observed: Observed, key: str) -> None:
     """The run's own agent fails with the run; a subagent did not."""
     root = observed.root(key)
@@ -380,10 +395,11 @@ def test_turns_and_the_time_of_models_and_tools_are_those_of_the_messages(
 
 
 def test_a_subagent_is_inside_the_tool_call_that_started_it(observed: Observed) -> None:
-    (agent,) = observed.children(observed.root("delegate"))
+    startup, agent = observed.children(observed.root("delegate"))
     (call,) = (s for s in observed.children(agent) if s["name"] == "execute_tool delegate_task")
     (subagent,) = observed.children(call)
 
+    assert startup["name"] == "startup"
     assert subagent["name"] == "invoke_agent subagent"
     names = [span["name"] for span in observed.children(subagent)]
     assert names == ["chat fake-model", "execute_tool terminal", "chat fake-model"]
@@ -454,6 +470,10 @@ def test_each_step_lies_within_its_parent(observed: Observed, key: str) -> None:
             assert parent["start_ns"] <= span["start_ns"] <= span["end_ns"] <= parent["end_ns"]
 
 
+def is_failed_chat(span: SpanDict) -> bool:
+    return bool(span["name"].startswith("chat ") and span["status"] == "error")
+
+
 # --- seen live, and read afterwards --------------------------------------------------------
 
 
@@ -461,10 +481,15 @@ def test_each_step_lies_within_its_parent(observed: Observed, key: str) -> None:
 def test_who_was_there_and_who_was_not_tell_the_same_tree(
     observed: Observed, afterwards: Observed, key: str
 ) -> None:
+    """But for the call that failed for good: the host's messages do not show it."""
+
     def shape(spans: list[SpanDict]) -> set[tuple[str, str, str | None, str]]:
         return {(s["trace_id"], s["span_id"], s["parent_id"], s["name"]) for s in spans}
 
-    assert shape(observed.trace(key)) == shape(afterwards.trace(key))
+    failed = [s for s in observed.trace(key) if is_failed_chat(s)]
+    others = [s for s in observed.trace(key) if not is_failed_chat(s)]
+    assert shape(others) == shape(afterwards.trace(key))
+    assert len(failed) == (key in ("http_401", "http_500"))
 
 
 @every_job
@@ -474,7 +499,7 @@ def test_who_was_there_and_who_was_not_tell_the_same_of_the_run(
     """But for what adds up its steps' times, and what the host no longer has: when it was due."""
     same = ("id", "outcome", "outcome_source", "api_calls", "tool_calls", "subagents", "turns")
     names = [f"hermes.cron.run.{name}" for name in same]
-    families = ("hermes.cron.cost.", "hermes.cron.model.", "gen_ai.", "error.", "cicd.pipeline.run")
+    families = ("hermes.cron.cost.", "hermes.cron.model.", "gen_ai.", "error.")
 
     def compared(one: Observed) -> dict[str, object]:
         attributes = one.root(key)["attributes"]
@@ -493,6 +518,8 @@ def test_live_a_call_lies_within_the_time_that_its_messages_leave_it(
 ) -> None:
     read = {span["span_id"]: span for span in afterwards.trace(key)}
     for span in observed.trace(key):
+        if is_failed_chat(span):
+            continue
         outer = read[span["span_id"]]
         assert outer["start_ns"] <= span["start_ns"] <= span["end_ns"] <= outer["end_ns"]
 
@@ -540,25 +567,36 @@ def test_live_each_answer_says_which_model_gave_it_and_how_many_were_rejected(
     ("key", "status", "error_type"),
     [("http_401", 401, "auth_failed"), ("http_500", 500, "server_error")],
 )
-def test_live_each_failed_attempt_is_an_event(
+def test_live_a_call_that_failed_for_good_is_a_chat_and_each_attempt_an_event(
     observed: Observed, key: str, status: int, error_type: str
 ) -> None:
     (agent,) = observed.agents(key).values()
-    limit = agent["events"][0]["attributes"]["hermes.cron.retry.limit"]
+    (chat,) = observed.children(agent)
+    limit = chat["events"][0]["attributes"]["hermes.cron.retry.limit"]
 
-    for number, event in enumerate(agent["events"]):
+    assert is_failed_chat(chat)
+    assert chat["attributes"] == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.agent.name": "hermes",
+        "gen_ai.conversation.id": observed.family(key)[0]["id"],
+        "gen_ai.request.model": "fake-model",
+        "gen_ai.provider.name": "custom",
+        "server.address": "127.0.0.1",
+        "error.type": error_type,
+    }
+    for number, event in enumerate(chat["events"]):
         assert event["name"] == "exception"
-        assert agent["start_ns"] <= event["time_ns"] <= agent["end_ns"]
+        assert chat["start_ns"] <= event["time_ns"] <= chat["end_ns"]
         attributes = event["attributes"]
         assert attributes["http.response.status_code"] == status
         assert attributes["error.type"] == error_type
         assert attributes["hermes.cron.retry.attempt"] == number
     # A key that is wrong is wrong at the next attempt too.
-    assert len(agent["events"]) == (limit if status == 500 else 1)
+    assert len(chat["events"]) == (limit if status == 500 else 1)
 
 
 def test_no_run_that_went_well_has_an_event(observed: Observed) -> None:
-    assert {s["name"] for s in observed.spans if s["events"]} == {"invoke_agent hermes"}
+    assert all(is_failed_chat(s) for s in observed.spans if s["events"])
     assert len([s for s in observed.spans if s["events"]]) == 2
 
 

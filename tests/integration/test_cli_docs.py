@@ -52,7 +52,9 @@ def section(title: str) -> str:
     return str(text)
 
 
-@pytest.mark.parametrize("command", ["sync", "status", "doctor", "runs", "trace"])
+@pytest.mark.parametrize(
+    "command", ["sync", "status", "health", "doctor", "runs", "trace", "forecast"]
+)
 def test_every_key_of_the_json_is_documented_where_its_command_is(cli: Cli, command: str) -> None:
     cli("sync")
     shape = cli(command, *(["latest"] if command == "trace" else []), "--json").json
@@ -70,7 +72,10 @@ def test_every_option_is_documented_where_its_command_is() -> None:
     common = section("For all commands")
     (subparsers,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
 
-    assert list(subparsers.choices) == ["status", "doctor", "sync", "runs", "trace"]
+    assert list(subparsers.choices) == [
+        "summary", "jobs", "job", "runs", "trace", "watch", "models", "skills", "trends",
+        "forecast", "export", "status", "health", "doctor", "sync",
+    ]  # fmt: skip
     for name, command in subparsers.choices.items():
         for action in command._actions:
             for option in action.option_strings[-1:]:

@@ -384,6 +384,7 @@ def test_json_has_every_fact_with_null_for_unknown(cli: Cli) -> None:
             "error_message": None,
             "model": "claude-sonnet-4",
             "provider": "anthropic",
+            "declared_model": None,
             "input_tokens": 11000,
             "output_tokens": 1345,
             "cache_read_tokens": 2000,

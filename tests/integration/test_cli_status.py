@@ -52,6 +52,11 @@ def destination_lines(cli: Cli) -> list[str]:
     return lines[lines.index("Destinations") + 1 :]
 
 
+def health_lines(cli: Cli) -> list[str]:
+    lines = cli("status").lines
+    return lines[lines.index("Health") + 1 : lines.index("Sources") - 1]
+
+
 def test_everything_that_is_known(cli: Cli) -> None:
     for name in ("state.db", "cron/executions.db", "cron/jobs.json"):
         assert (cli.home.path / name).exists()
@@ -65,6 +70,9 @@ def test_everything_that_is_known(cli: Cli) -> None:
         f"  home       {home.path} (profile default)",
         "  version    –",
         "  content    off: of what was said in a run, error texts alone are sent, masked",
+        "",
+        "Health",
+        "✓ nothing is wrong",
         "",
         "Sources",
         f"✓ jobs       {home.jobs}",
@@ -82,7 +90,7 @@ def test_everything_that_is_known(cli: Cli) -> None:
         "  delivered  0, last receipt never",
         "  pending    4, the oldest ended 1 d 01 h ago",
     ]
-    assert result.lines[7].endswith(", read 2026-01-31 08:59:00")
+    assert result.lines[10].endswith(", read 2026-01-31 08:59:00")
     assert (result.status, result.err) == (0, "")
 
 
@@ -148,7 +156,7 @@ def test_refused_and_given_up_runs_are_counted_with_reasons(cli: Cli) -> None:
         "             1 x all 1 spans were rejected",
         "  given up   1, which had waited too long",
     ]
-    assert cli("status").status == 0
+    assert cli("status").status == 1
 
 
 def test_a_destination_that_left_the_settings_keeps_what_it_lacked(
@@ -238,7 +246,8 @@ def test_a_file_that_cannot_be_read_is_a_failure_that_names_it(cli: Cli) -> None
 
     result = cli("status")
 
-    faults = [line for line in result.lines if line.startswith("✗")]
+    sources = result.lines[result.lines.index("Sources") :]
+    faults = [line for line in sources if line.startswith("✗")]
     assert [fault.split()[1] for fault in faults] == ["jobs", "ledger", "sessions"]
     assert f"{cli.home.jobs} is no valid JSON" in faults[0]
     assert "lacks columns job_id, claimed_at" in faults[1]
@@ -253,8 +262,10 @@ def test_problems_of_the_last_sync_and_of_the_configuration_are_failures(cli: Cl
 
     result = cli("status")
 
-    assert "✗ problem    state.db is locked: it is read at the next sync" in result.lines
-    assert "did you mean max_age_days?" in result.lines[-1]
+    problem, setting = health_lines(cli)
+    assert problem.startswith("✗ unreadable: state.db is locked: it is read at the next sync. ")
+    assert setting.startswith("✗ settings: ")
+    assert "did you mean max_age_days?" in setting
     assert result.status == 1
 
 
@@ -284,6 +295,26 @@ def test_json_has_the_same_facts(cli: Cli) -> None:
     del shape["sources"], shape["version"]
     assert shape == {
         "healthy": False,
+        "findings": [
+            {
+                "id": "refused|default|1",
+                "kind": "refused",
+                "text": "refused 1 run: 400 Bad Request",
+                "advice": "mend the cause, then `sync --retry-refused` sends them again",
+                "job_id": None,
+                "subject": "default",
+                "since_at": None,
+            },
+            {
+                "id": f"pending|default|{NOW_NS - HOUR}",
+                "kind": "pending",
+                "text": "cannot be sent to: 503 Service Unavailable; 3 runs pending",
+                "advice": "`doctor` sends a test; nothing is lost meanwhile",
+                "job_id": None,
+                "subject": "default",
+                "since_at": "2026-01-31T07:00:00.000000Z",
+            },
+        ],
         "home": str(cli.home.path),
         "profile": "default",
         "hermes_version": None,
@@ -292,6 +323,8 @@ def test_json_has_the_same_facts(cli: Cli) -> None:
             "runs": 4,
             "open_runs": 0,
             "lost_rows": 0,
+            "complete_since": None,
+            "passed_over": 0,
             "lost_details": 0,
             "oldest_ended_at": "2026-01-30T07:00:00.000000Z",
             "newest_ended_at": "2026-01-31T06:03:09.000000Z",
@@ -318,6 +351,7 @@ def test_json_has_the_same_facts(cli: Cli) -> None:
                 "asked_to_wait": False,
             }
         ],
+        "notices": [],
         "overdue": [],
         "disabled": False,
         "content": "off",
@@ -336,11 +370,14 @@ def test_a_job_that_no_scheduler_has_started_is_overdue(cli: Cli) -> None:
     builder.write()
     fill(cli.home)  # as the next sync of the gateway sees them
 
-    (line,) = (line for line in cli("status").lines if "overdue" in line)
+    (line,) = health_lines(cli)
     (shown,) = cli("status", "--json").json["overdue"]
 
-    assert line.startswith("! overdue    backup was due 20")
-    assert line.endswith("(3 h 00 m ago): is the scheduler running?")
+    assert line == (
+        "✗ overdue: backup: was due and has not run, although a scheduler at work would have started it,"
+        " since 2026-01-31 06:00 (3 h 00 m ago). See whether Hermes's gateway is running, and what its"
+        " log says of the job."
+    )
     assert (shown["job_id"], shown["job_name"]) == (late, "backup")
 
 
@@ -370,9 +407,11 @@ def test_a_job_that_is_overdue_since_the_last_sync_may_have_run(cli: Cli) -> Non
     builder.write()
     fill(cli.home, facts={LAST_SYNC_NS: NOW_NS - 4 * HOUR})
 
-    (line,) = (line for line in cli("status").lines if line.startswith("! overdue"))
+    (line,) = health_lines(cli)
 
-    assert line.endswith("(3 h 00 m ago), and nothing was read since: is the scheduler running?")
+    assert line.startswith(
+        "✗ stale data: nothing was read although backup should have run since, since 2026-01-31 05:00"
+    )
 
 
 def test_before_the_first_harvest_nothing_is_said_of_the_sources(empty: Cli) -> None:

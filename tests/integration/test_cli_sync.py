@@ -10,8 +10,9 @@ import pytest
 
 from cronalytics_otel.cli.terminal import Terminal
 from cronalytics_otel.cli.views.progress import ProgressLines
+from cronalytics_otel.journal import Journal
 from cronalytics_otel.lock import sync_lock
-from tests.support.cli import Cli
+from tests.support.cli import DIGEST, SCRIPT, Cli, fill
 from tests.support.collector import FaultyCollector, status
 from tests.support.homes import HomeBuilder
 
@@ -246,17 +247,25 @@ def test_a_folder_that_is_no_hermes_home_is_left_alone(cli: Cli, tmp_path: Path)
 
 
 def test_without_a_terminal_a_long_sync_says_a_line_now_and_then(
-    capsys: pytest.CaptureFixture[str],
+    empty: Cli, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with ProgressLines(Terminal({})) as progress:
+    fill(empty.home, DIGEST, SCRIPT)
+    with Journal.open(empty.home.journal) as journal:
+        journal.outbox.set_destinations({"default": "https://c.example"}, 0)
+
+    with ProgressLines(Terminal({}), empty.home) as progress:
         for runs in range(500, 25_001, 500):
             progress.harvested(runs)
-        for runs in range(256, 10_500, 256):
+        for runs in range(10_200, 20_500, 256):
             progress.sent("default", runs)
 
     assert capsys.readouterr() == (
         "",
-        "read 10,000 new runs\nread 20,000 new runs\nsent 10,240 runs to default\n",
+        (
+            "read 10,000 new runs\nread 20,000 new runs\nsent 10,200 of 10,202 runs to default\n"
+            # More have come meanwhile.
+            "sent 20,440 of 20,440 runs to default\n"
+        ),
     )
 
 
@@ -273,6 +282,7 @@ def test_json(cli: Cli, collector: FaultyCollector) -> None:
         "open_runs": 0,
         "problems": [],
         "repair": None,
+        "notices": [],
     }
     assert "429" in destination.pop("error")
     assert destination == {

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from cronalytics_otel.cli import formats
 from cronalytics_otel.model import CostStatus, Outcome, OutcomeSource, Run, Trigger
 from tests.support.cli import (
     DAY,
@@ -65,6 +66,7 @@ nightly digest  success
 WIDE = """
                                 0                                                3 m 05 s
 cron nightly digest             █████████████████████████████████████████████████████████  3 m 05 s  12,345 tok  $0.0432
+├ startup                       █                                                             2.5 s
 ├ invoke_agent hermes            ████████████████████████████████████████████████████████  3 m 02 s
 │ ├ chat fake-model              ███████████                                                 36.5 s
 │ ├ execute_tool terminal                   ███████████▌                                     36.5 s
@@ -79,6 +81,7 @@ cron nightly digest             ████████████████
 NORMAL = """
                                 0        3 m 05 s
 cron nightly digest             █████████████████  3 m 05 s  12,345 tok  $0.0432
+├ startup                       ▌                     2.5 s
 ├ invoke_agent hermes           █████████████████  3 m 02 s
 │ ├ chat fake-model             ███▌                 36.5 s
 │ ├ execute_tool terminal          ▐███              36.5 s
@@ -92,6 +95,7 @@ cron nightly digest             ████████████████
 
 NARROW = """
 cron nightly digest             3 m 05 s
+├ startup                          2.5 s
 ├ invoke_agent hermes           3 m 02 s
 │ ├ chat fake-model               36.5 s
 │ ├ execute_tool terminal         36.5 s
@@ -319,7 +323,9 @@ def test_json_has_the_run_and_its_spans_as_they_would_be_sent(with_steps: Cli) -
 
     assert list(shape) == ["run", "spans"]
     assert shape["run"] == with_steps("runs", "--json").json[0]
-    root, agent, chat = shape["spans"][:3]
+    root, startup, agent, chat = shape["spans"][:4]
+    assert (startup["name"], startup["kind"], startup["attributes"]) == ("startup", "internal", {})
+    assert (startup["started_at"], startup["ended_at"]) == (root["started_at"], agent["started_at"])
     assert chat == {
         "trace_id": shape["run"]["trace_id"],
         "span_id": chat["span_id"],
@@ -332,9 +338,11 @@ def test_json_has_the_run_and_its_spans_as_they_would_be_sent(with_steps: Cli) -
         "error": None,
         "attributes": {
             "gen_ai.operation.name": "chat",
+            "gen_ai.agent.name": "hermes",
             "gen_ai.conversation.id": shape["run"]["session_id"],
             "gen_ai.request.model": "fake-model",
             "gen_ai.provider.name": "custom",
+            "server.address": "127.0.0.1",
             "gen_ai.response.finish_reasons": ["tool_calls"],
         },
         "links": [],
@@ -413,6 +421,13 @@ def test_a_missed_run_tells_when_it_was_due_and_which_runs_it_lies_between(empty
     assert "2 h 00 m late" in shown["after"]
     assert shown["missed"].endswith("4 times")
     assert found[-1] == expected[-1]
+    assert result.lines[-1].split() == [
+        "✗",
+        "missed",
+        "nightly",
+        "digest",
+        formats.UNKNOWN,
+    ]  # without a bar
     assert result.status == 0
 
 

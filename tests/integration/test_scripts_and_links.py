@@ -46,11 +46,12 @@ def test_a_script_before_an_agent_is_a_step_with_its_time_and_its_exit_code(
 
     trace = traced(cli, run)
 
-    root, script, agent = trace["spans"][:3]
+    root, script, startup, agent = trace["spans"][:4]
     assert (script["name"], script["started_at"]) == ("script", root["started_at"])
     assert script["ended_at"] == "2026-01-31T06:00:24.000000Z"  # the host's stamp: whole seconds
     assert script["attributes"] == {"process.exit.code": 0}
-    assert agent["started_at"] > script["ended_at"]
+    assert (startup["name"], startup["started_at"]) == ("startup", script["ended_at"])
+    assert startup["ended_at"] == agent["started_at"] > script["ended_at"]
     assert root["attributes"]["hermes.cron.run.script_time"] == 19.5
     assert root["error"] is None
 
@@ -262,6 +263,7 @@ report  failure
                        0                               50.0 s
 ✗ cron report          ██████████████████████████████████████  50.0 s  1,050 tok
 ├ ✗ script             ███████████████                         19.5 s
+├ startup                             ██                        3.0 s
 └ invoke_agent hermes                   █████████████████████  27.5 s
   └ chat fake-model                     █████████████████████  27.5 s  1,050 tok
 """

@@ -19,7 +19,7 @@ from cronalytics_otel.cli import main
 from cronalytics_otel.harvest.sources import record_sources
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.facts import Fact
+from cronalytics_otel.journal.facts import LAST_SYNC_NS, Fact
 from cronalytics_otel.model import (
     CostStatus,
     DeliveryOutcome,
@@ -102,6 +102,8 @@ def new_home(path: Path) -> Home:
 def fill(home: Home, *runs: Run, facts: Mapping[Fact[Any], object] = MappingProxyType({})) -> None:
     """Makes the home's journal, or adds to it; and sees the host's files, as a harvest does."""
     with Journal.open(home.journal) as journal, journal.atomic():
+        if journal.facts.get(LAST_SYNC_NS) is None:
+            journal.facts.set(LAST_SYNC_NS, NOW_NS - MINUTE)
         for fact, value in facts.items():
             journal.facts.set(fact, value)
         journal.runs.add(runs, NOW_NS)

@@ -56,7 +56,8 @@ SpanDict: TypeAlias = dict[str, Any]
 """A span as plain data: `trace_id`, `span_id`, `parent_id` (hex; None for a root), `name`, `kind`
 (`server`, …), `start_ns`, `end_ns`, `attributes`, `status` (`unset`, `ok`, `error`),
 `status_message`, `links` (`trace_id`, `span_id`, `attributes`), `events` (`name`, `time_ns`,
-`attributes`), `resource` (its attributes), `scope` (`name`, `version`), `flags`."""
+`attributes`), `resource` (its attributes), `scope` (`name`, `version`),
+`schema_urls` (of resource and scope), `flags`."""
 
 PROTOBUF: Final = "application/x-protobuf"
 _TRICKLE_PAUSE_S: Final = 0.05
@@ -615,6 +616,7 @@ def decode_spans(request: ExportTraceServiceRequest) -> list[SpanDict]:
             **_span(span),
             "resource": _attributes(group.resource.attributes),
             "scope": {"name": scoped.scope.name, "version": scoped.scope.version},
+            "schema_urls": [group.schema_url, scoped.schema_url],
         }
         for group in request.resource_spans
         for scoped in group.scope_spans

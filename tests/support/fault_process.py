@@ -176,9 +176,12 @@ class SyncProcesses:
 
 def main() -> None:
     # Imported once here: otherwise each sync would import them after its fork.
+    import apprise
+
     import cronalytics_otel.export.otlp.http
     import cronalytics_otel.sync  # noqa: F401
 
+    apprise.Apprise.instantiate("json://localhost")  # it imports its services late
     if threading.active_count() != 1:
         raise AssertionError("a process with threads must not be forked for a clean start")
     for line in sys.stdin:

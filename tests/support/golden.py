@@ -10,7 +10,7 @@ from cronalytics_otel.telemetry import semconv
 from tests.support.collector import SpanDict
 
 _SECONDS = {attribute.name for attribute in semconv.ATTRIBUTES if attribute.unit == "s"}
-_TIMES = {semconv.HERMES_CRON_RUN_SCHEDULED_TIME, semconv.FAAS_TIME}
+_TIMES = {semconv.HERMES_CRON_RUN_SCHEDULED_TIME, semconv.HERMES_CRON_RUN_MISSED_SINCE}
 _DAILY = re.compile(r"\d{1,2} \d{1,2} \* \* \*")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?")
 

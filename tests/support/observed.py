@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -111,10 +112,12 @@ def usage_of(rows: list[Row]) -> dict[str, int]:
 
 
 def step(span: SpanDict) -> dict[str, Any]:
-    """All that a step tells but its ids, and its usage, which has a test of its own."""
+    """All that a step tells but its ids, and its usage and cost, which have tests of their own."""
     attributes = span["attributes"].items()
     attributes_of_step = {
-        name: value for name, value in attributes if not name.startswith("gen_ai.usage.")
+        name: value
+        for name, value in attributes
+        if not name.startswith(("gen_ai.usage.", "hermes.cron.step.cost"))
     }
     return {
         **{name: span[name] for name in ("name", "kind", "start_ns", "end_ns")},
@@ -153,6 +156,8 @@ def _expected_step(message: Row, session: Row, called: dict[str, str]) -> dict[s
                 "gen_ai.conversation.id": session["id"],
                 "gen_ai.request.model": session["model"],
                 "gen_ai.provider.name": session["billing_provider"],
+                "gen_ai.agent.name": agent_name(session),
+                "server.address": urlsplit(session["billing_base_url"]).hostname,
                 **({"gen_ai.response.finish_reasons": [reason]} if reason else {}),
             },
         }
@@ -163,10 +168,15 @@ def _expected_step(message: Row, session: Row, called: dict[str, str]) -> dict[s
         "attributes": {
             "gen_ai.operation.name": "execute_tool",
             "gen_ai.conversation.id": session["id"],
+            "gen_ai.agent.name": agent_name(session),
             "gen_ai.tool.name": called[message["tool_call_id"]],
             "gen_ai.tool.call.id": message["tool_call_id"],
         },
     }
+
+
+def agent_name(session: Row) -> str:
+    return "hermes" if session["parent_session_id"] is None else "subagent"
 
 
 def near(epoch_s: float) -> Any:

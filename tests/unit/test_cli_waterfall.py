@@ -57,6 +57,27 @@ def test_bars_stand_on_one_scale_and_meet_where_steps_meet() -> None:
     ]
 
 
+def test_the_start_of_a_run_is_drawn_as_waiting() -> None:
+    spans = [
+        span(1, None, "cron job", 0, 8),
+        span(2, 1, "startup", 0, 5),
+        span(3, 1, "invoke_agent hermes", 5, 8),
+    ]
+
+    _, root, startup, agent = draw(spans, 60)
+
+    assert [str(part.style) for part in startup.spans if "█" in startup.plain[slice(*part[:2])]] == ["muted"]  # fmt: skip
+    assert "bar" in {str(part.style) for part in agent.spans}
+    assert "bar" in {str(part.style) for part in root.spans}
+
+
+def test_missed_runs_have_no_length_and_no_bar() -> None:
+    missed: dict[str, AttributeValue] = {sc.HERMES_CRON_RUN_OUTCOME: "missed"}
+
+    (line,) = lines([span(1, None, "missed job", 9, 9, "Should have run", missed)], 80)
+    assert line.split() == ["✗", "missed", "job", UNKNOWN]
+
+
 def test_the_order_is_that_of_time_whatever_the_order_given() -> None:
     spans = [
         span(1, None, "root", 0, 4),

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cronalytics_otel.config import Destination, Settings, load_settings, safe_url
+from cronalytics_otel.model import Budget, Budgets
 
 WHERE = "config.yaml plugins.entries.cronalytics-otel"
 
@@ -210,6 +211,61 @@ def test_when_it_cannot_be_told_whose_content_is_to_stay_all_stays(
     assert settings.problems == (f"{WHERE}.content_jobs: {problem}",)
 
 
+def test_budgets_of_the_home_and_of_single_jobs_are_read(home: Home) -> None:
+    settings = home.options(
+        """
+        budgets:
+            month: 50
+            day: "3.5"
+            run: ${MOST}
+            jobs:
+                " nightly digest ": {month: 10}
+                "012345670123": {run: 0.2, day: }
+        """
+    ).load({"MOST": "1"})
+    assert settings.budgets == Budgets(
+        home=Budget(run=1, day=3.5, month=50),
+        jobs={"nightly digest": Budget(month=10), "012345670123": Budget(run=0.2)},
+    )
+    assert settings.problems == ()
+
+
+@pytest.mark.parametrize("value", ["", "{}", "{month: }", "{jobs: }"])
+def test_without_a_limit_there_is_no_budget(home: Home, value: str) -> None:
+    settings = home.options(f"budgets: {value}").load()
+    assert (settings.budgets, settings.problems) == (Budgets(), ())
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("50", ": expected a mapping, not 50; it is not used"),
+        ("{month: much}", ".month: 'much' is not a number of US dollars; there is no such limit"),
+        ("{month: 0}", ".month: 0 US dollars must be more than 0; there is no such limit"),
+        ("{day: -1}", ".day: -1 US dollars must be more than 0; there is no such limit"),
+        ("{run: .inf}", ".run: inf is not a number of US dollars; there is no such limit"),
+        ("{run: '${MOST}'}", ".run: the environment variable MOST is not set; there is no such limit"),
+        ("{mouth: 5}", ".mouth: unknown key, not used; did you mean month?"),
+        ("{jobs: [a]}", ".jobs: expected a mapping, not a list; it is not used"),
+        ("{jobs: {a: 5}}", ".jobs.'a': expected a mapping, not 5; it is not used"),
+        ("{jobs: {a: {moth: 5}}}", ".jobs.'a'.moth: unknown key, not used; did you mean month?"),
+        ("{jobs: {a: {day: no}}}", ".jobs.'a'.day: False is not a number of US dollars; there is no such limit"),
+        ("{jobs: {012345670123: {day: 1}}}", ".jobs: 1402433619 is no text, put it into quotes; it is not used"),
+    ],
+)  # fmt: skip
+def test_a_wrong_limit_is_told_and_is_none(home: Home, value: str, problem: str) -> None:
+    settings = home.options(f"budgets: {value}").load()
+    assert settings.problems == (f"{WHERE}.budgets{problem}",)
+    assert settings.budgets.home == Budget()
+    assert settings.budgets.of_job("a", "a") == Budget()
+
+
+def test_a_wrong_limit_takes_no_other_with_it(home: Home) -> None:
+    settings = home.options("budgets: {month: 50, day: x, jobs: {a: {run: x, day: 1}, 7: }}").load()
+    assert settings.budgets == Budgets(home=Budget(month=50), jobs={"a": Budget(day=1)})
+    assert len(settings.problems) == 3
+
+
 def test_no_flush_is_a_choice(home: Home) -> None:
     settings = home.options("flush_timeout: 0").load()
     assert (settings.flush_timeout_s, settings.problems) == (0.0, ())
@@ -244,7 +300,7 @@ def test_no_flush_is_a_choice(home: Home) -> None:
             "x: 3",
             (
                 "x: unknown key, not used; known keys: destinations, flush_timeout, max_age_days,"
-                " content, content_jobs, content_max_chars, budgets"
+                " journal_days, content, content_jobs, content_max_chars, budgets"
             ),
         ),
     ],
@@ -978,11 +1034,24 @@ _DESTINATION = st.dictionaries(
     st.sampled_from(["endpoint", "headers", "timeout", "protocol", "certificate", "insecure"]),
     _ANYTHING,
 )
-_SECTION = st.dictionaries(
-    st.sampled_from(["flush_timeout", "max_age_days", "content", "content_max_chars", "x"]),
-    _ANYTHING,
-) | st.fixed_dictionaries(
-    {"destinations": _ANYTHING | st.dictionaries(_SCALARS, _DESTINATION | _ANYTHING, max_size=3)}
+_SECTION = (
+    st.dictionaries(
+        st.sampled_from(["flush_timeout", "max_age_days", "content", "content_max_chars", "x"]),
+        _ANYTHING,
+    )
+    | st.fixed_dictionaries(
+        {
+            "budgets": _ANYTHING
+            | st.dictionaries(st.sampled_from(["run", "day", "month", "jobs"]), _ANYTHING)
+            | st.fixed_dictionaries({"jobs": st.dictionaries(_SCALARS, _ANYTHING, max_size=3)})
+        }
+    )
+    | st.fixed_dictionaries(
+        {
+            "destinations": _ANYTHING
+            | st.dictionaries(_SCALARS, _DESTINATION | _ANYTHING, max_size=3)
+        }
+    )
 )
 
 

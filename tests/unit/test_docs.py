@@ -21,8 +21,10 @@ from cronalytics_otel.about import PACKAGES
 from cronalytics_otel.cli import add_arguments
 from cronalytics_otel.config import Settings, load_settings
 from cronalytics_otel.config import destinations as _config_destinations
+from cronalytics_otel.config import notify as _config_notify
 from cronalytics_otel.config import settings as config
 from cronalytics_otel.journal import Journal
+from cronalytics_otel.model import MESSAGE_EVENTS
 from tests.support.venvs import CHECKOUT
 
 PACKAGE = CHECKOUT / "cronalytics_otel"
@@ -129,6 +131,10 @@ def test_every_option_has_a_row_and_every_row_is_an_option() -> None:
 
 def test_every_key_of_a_destination_has_a_row_and_every_row_is_a_key() -> None:
     assert set(documented("## Several destinations")) == set(_config_destinations._KEYS)
+
+
+def test_every_key_of_a_target_of_notices_has_a_row_and_every_row_is_a_key_or_an_event() -> None:
+    assert set(documented("## Notices")) == {*_config_notify._KEYS, *MESSAGE_EVENTS}
 
 
 def test_every_variable_that_is_read_has_a_row_and_every_row_is_read(

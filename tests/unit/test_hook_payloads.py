@@ -22,7 +22,8 @@ anything = st.recursive(
 
 def test_an_answered_call() -> None:
     arguments = {
-        "model": "claude-x", "provider": "anthropic", "response_model": "claude-x-20260101",
+        "model": "claude-x", "provider": "anthropic", "base_url": "https://key@api.example.com:8443/v1",
+        "response_model": "claude-x-20260101",
         "started_at": AT_S - 2, "ended_at": AT_S - 0.5, "finish_reason": "tool_calls",
         "usage": {"input_tokens": 800, "output_tokens": 50, "cache_read_tokens": 200,
                   "cache_write_tokens": 10, "reasoning_tokens": 20, "prompt_tokens": 1010,
@@ -33,6 +34,7 @@ def test_an_answered_call() -> None:
         ended_ns=AT_NS - SECOND // 2,
         model="claude-x",
         provider="anthropic",
+        server_address="api.example.com",
         response_model="claude-x-20260101",
         finish_reason="tool_calls",
         usage=Usage(
@@ -57,7 +59,7 @@ def test_a_call_without_usage_has_unknown_usage() -> None:
 
 def test_a_call_that_failed() -> None:
     arguments = {
-        "model": "m", "provider": "p", "started_at": AT_S - 1, "ended_at": AT_S, "status_code": 429,
+        "model": "m", "provider": "p", "base_url": "http://localhost:8000", "started_at": AT_S - 1, "ended_at": AT_S, "status_code": 429,
         "retry_count": 1, "max_retries": 3, "retryable": True, "reason": "rate_limit",
         "exception_type": "RateLimitError", "message": "slow down",
     }  # fmt: skip
@@ -66,6 +68,7 @@ def test_a_call_that_failed() -> None:
         ended_ns=AT_NS,
         model="m",
         provider="p",
+        server_address="localhost",
         status_code=429,
         attempt=1,
         max_attempts=3,

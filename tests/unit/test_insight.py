@@ -20,9 +20,9 @@ from cronalytics_otel.insight.runs import (
     totals_of,
 )
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.facts import CURRENT_JOBS, LAST_SYNC_NS, PROBLEMS, SOURCES
+from cronalytics_otel.journal.facts import CURRENT_JOBS, LAST_SYNC_NS
 from cronalytics_otel.journal.filters import RunFilter
-from cronalytics_otel.model import Job, Mode, Run, Schedule, ScheduleKind, Source
+from cronalytics_otel.model import Job, Mode, Run, Schedule, ScheduleKind
 from tests.support.cli import DIGEST, HOUR, LOST, MINUTE, NO_KEY, NOW_NS, OLD_HOST, RUNS, SCRIPT
 
 
@@ -146,28 +146,8 @@ def test_an_overdue_job_is_current_if_a_sync_has_read_it_since(
     assert overdue.is_current is is_current
 
 
-def test_a_problem_a_faulty_file_and_a_wrong_setting_are_each_unhealthy(journal: Journal) -> None:
-    faulty = Source(name="jobs", path="/j", exists=True, fault="is damaged", changed_ns=1)
-
-    assert read_overview(journal, now_ns=NOW_NS).healthy
-    assert not read_overview(journal, now_ns=NOW_NS, config_problems=["max_age"]).healthy
-    journal.facts.set(SOURCES, (faulty,))
-    assert not read_overview(journal, now_ns=NOW_NS).healthy
-    journal.facts.set(SOURCES, (replace(faulty, fault=None),))
-    journal.facts.set(PROBLEMS, ("rows were deleted",))
-    assert not read_overview(journal, now_ns=NOW_NS).healthy
-
-
-def test_a_failing_destination_is_unhealthy_while_it_is_in_use(journal: Journal) -> None:
+def test_what_a_destination_lacks_is_counted_by_its_name(journal: Journal) -> None:
     with journal.atomic():
         journal.outbox.set_destinations({"default": "https://c.example"}, 0)
-        journal.outbox.failed(
-            1, "503", now_ns=1, next_try_ns=2, asked_to_wait=False, timed_out=False
-        )
-    failing = read_overview(journal, now_ns=NOW_NS)
-    with journal.atomic():
-        journal.outbox.set_destinations({}, 0)
-    unused = read_overview(journal, now_ns=NOW_NS)
 
-    assert (failing.healthy, unused.healthy) == (False, True)
     assert (pending_runs(journal, "default"), pending_runs(journal, "other")) == (5, 0)

@@ -11,11 +11,14 @@ import pytest
 from cronalytics_otel.journal import Journal, JournalError, facts
 from cronalytics_otel.journal.facts import (
     CURRENT_JOBS,
+    DELETED_BEFORE_NS,
     FIGURES_ZONE,
+    FINDINGS_SHOWN,
     FINGERPRINTS,
     FIRST_DAY_WITH_RUNS,
     GONE_JOBS,
     HERMES_VERSION,
+    KEPT_SINCE_NS,
     LAST_SYNC_NS,
     LEDGER_FIRST_NS,
     LEDGER_LOST,
@@ -24,6 +27,7 @@ from cronalytics_otel.journal.facts import (
     OLD_OUTPUTS_READ,
     OVERDUE_SEEN,
     PROBLEMS,
+    RUNS_PASSED_OVER,
     SESSION_WATERMARK,
     SOURCES,
     Fact,
@@ -44,6 +48,10 @@ VALUES: list[tuple[Fact[Any], Any]] = [
     (OBSERVATIONS_LOST, 2),
     (FIGURES_ZONE, "Europe/Berlin"),
     (FIRST_DAY_WITH_RUNS, 20_000),
+    (KEPT_SINCE_NS, 5),
+    (DELETED_BEFORE_NS, 5),
+    (RUNS_PASSED_OVER, 7),
+    (FINDINGS_SHOWN, ("failing|a1|5",)),
     (output_folder("é job"), FolderReadUpTo(0, 12)),
     (
         SOURCES,

@@ -19,6 +19,7 @@ from cronalytics_otel.model import (
 )
 from cronalytics_otel.telemetry import semconv as sc
 from cronalytics_otel.telemetry.content import ContentMode, ContentPolicy
+from cronalytics_otel.telemetry.ids import span_id
 from cronalytics_otel.telemetry.traces.trace import build_trace
 from tests.support.traces import (
     FULL,
@@ -86,6 +87,7 @@ def test_each_call_has_its_own_usage_and_its_own_time() -> None:
     )  # fmt: skip
     assert outline(spans) == tree("""
         cron nightly digest [server 0..10]
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..9]
             chat claude-x [client 2.6..3.9] in=1000 out=50
             execute_tool terminal [internal 4.1..5.9]
@@ -115,6 +117,7 @@ CUT = a_session(
 def test_a_cut_answer_has_the_time_until_the_call_that_goes_on_and_not_that_call() -> None:
     assert outline(live(CUT, a_call(5.5, 8.8, (1002, 52), finish_reason="stop"))) == tree("""
         cron nightly digest [server 0..10]
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..9]
             chat claude-x [client 2.5..5.5]
             chat claude-x [client 5.5..8.8] in=1002 out=52
@@ -141,6 +144,7 @@ def test_tools_between_cut_answers_keep_their_place() -> None:
     )
     assert outline(spans) == tree("""
         cron nightly digest [server 0..10]
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..9]
             chat claude-x [client 2.5..3.5]
             chat claude-x [client 3.5..4.8] in=10 out=1
@@ -158,6 +162,7 @@ def test_of_cut_answers_in_a_row_the_first_has_the_time_of_all() -> None:
     )  # fmt: skip
     assert outline(live(in_a_row, a_call(6.5, 8.8))) == tree("""
         cron nightly digest [server 0..10]
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..9]
             chat claude-x [client 2.5..6.5]
             chat claude-x [client 6.5..6.5]
@@ -257,15 +262,129 @@ def test_a_fall_back_stands_after_the_errors_that_led_to_it() -> None:
     ]
 
 
-def test_errors_that_nothing_came_of_stand_on_the_agent() -> None:
+def test_a_call_that_failed_for_good_is_a_chat_with_its_attempts_as_events() -> None:
+    conversation = a_session(
+        user(2.5), asks(4, ("c1", "terminal")), result(6, "c1"),
+        server_address="session.example",
+    )  # fmt: skip
     spans = live(
-        a_session(user(2.5)),
-        an_error(3, 3.5, status_code=500), an_error(5, 5.5, status_code=500),
+        conversation,
+        a_call(2.6, 3.9), a_tool("c1", 4.1, 5.9),
+        an_error(6.1, 6.5, status_code=503, attempt=0, server_address="a.example"),
+        an_error(6.1, 8.5, status_code=500, attempt=1, model="other", provider="acme",
+                 server_address="b.example", message="upstream exploded, sk-abc1234567"),
         outcome=Outcome.FAILURE, error_type="server_error", error_message="HTTP 500",
     )  # fmt: skip
-    agent = only(spans, "invoke_agent hermes")
-    assert [e.attributes["http.response.status_code"] for e in agent.events] == [500, 500]
-    assert [e.attributes["error.type"] for e in agent.events] == ["server_error"] * 2
+    assert outline(spans) == tree("""
+        cron nightly digest [server 0..10] ERROR server_error: HTTP 500
+          startup [internal 0..2]
+          invoke_agent hermes [internal 2..9] ERROR server_error: HTTP 500
+            chat claude-x [client 2.6..3.9] in=100 out=10
+            execute_tool terminal [internal 4.1..5.9]
+            chat other [client 6.1..8.5] ERROR server_error: upstream exploded, [masked]
+    """)
+    chat = spans[-1]
+    assert chat.attributes == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.agent.name": "hermes",
+        "gen_ai.conversation.id": SESSION,
+        "gen_ai.request.model": "other",
+        "gen_ai.provider.name": "acme",
+        "server.address": "b.example",
+        "error.type": "server_error",
+    }
+    assert [
+        (e.name, e.time_ns, e.attributes.get("http.response.status_code")) for e in chat.events
+    ] == [
+        ("exception", at(6.5), 503),
+        ("hermes.cron.model_fallback", at(6.5), None),
+        ("exception", at(8.5), 500),
+    ]
+    assert only(spans, "invoke_agent hermes").events == ()
+    assert spans[0].attributes[sc.HERMES_CRON_RUN_TURNS] == 1
+    assert spans[0].attributes[sc.HERMES_CRON_RUN_MODEL_TIME] == pytest.approx(1.3 + 2.4)
+
+
+def test_a_failed_call_has_an_id_of_its_own_sequence_and_moves_no_other() -> None:
+    seen = live(TOOL_USE, a_call(2.6, 3.9), a_call(6.7, 8.8), an_error(8.9, 8.95))
+    afterwards = build_trace(a_run(), TOOL_USE)
+    failed = [span for span in seen if span.error is not None]
+    assert [span.name for span in failed] == ["chat claude-x"]
+    assert [s.span_id for s in seen if s not in failed] == [s.span_id for s in afterwards]
+    assert failed[0].span_id == span_id(a_run().profile, SESSION, "chat", SESSION, "failed", "0")
+
+
+def test_a_failed_call_names_the_session_s_model_where_the_hook_named_none() -> None:
+    (chat,) = (
+        span
+        for span in live(a_session(user(2.5)), an_error(3, 4, model=None, provider=None))
+        if span.name.startswith("chat")
+    )
+    assert chat.attributes[sc.GEN_AI_REQUEST_MODEL] == "claude-x"
+    assert chat.error == "The call failed, and the host gave no reason."
+
+
+def test_what_a_failed_call_asked_is_content() -> None:
+    failed = an_error(3, 4)
+    hidden = only(live(a_session(user(2.5, "Do it.")), failed), "chat claude-x")
+    assert sc.GEN_AI_INPUT_MESSAGES not in hidden.attributes
+    shown = only(live(a_session(user(2.5, "Do it.")), failed, content=FULL), "chat claude-x")
+    assert "Do it." in str(shown.attributes[sc.GEN_AI_INPUT_MESSAGES])
+    assert sc.GEN_AI_OUTPUT_MESSAGES not in shown.attributes
+
+
+def test_a_subagent_s_call_that_failed_for_good_stands_in_its_own_conversation() -> None:
+    child = a_subagent("child", 4, 7, user(4))
+    conversation = a_session(
+        user(2.5), asks(3, ("c1", "delegate_task")), result(8, "c1"), answer(9), children=(child,)
+    )
+    seen = {
+        SESSION: Observations(attempts=(a_call(2.6, 2.9), a_call(8.1, 8.9))),
+        "child": Observations(attempts=(an_error(4.5, 6.5, status_code=500),)),
+    }
+    spans = build_trace(a_run(), conversation, observations=seen)
+    (failed,) = (span for span in spans if span.error is not None)
+    assert failed.parent_id == only(spans, "invoke_agent subagent").span_id
+    assert failed.attributes[sc.GEN_AI_AGENT_NAME] == "subagent"
+
+
+def test_a_call_that_was_made_again_after_a_compression_did_not_fail_for_good() -> None:
+    rest = a_session(user(5), answer(8), session_id="rest", started_ns=at(5), ended_ns=at(9))
+    conversation = a_session(
+        user(2.5), asks(3, ("c1", "t")), result(4, "c1"), ended_ns=at(5), children=(rest,)
+    )
+    seen = {
+        SESSION: Observations(
+            attempts=(a_call(2.6, 2.9), an_error(4.2, 4.5, reason="context_overflow"))
+        ),
+        "rest": Observations(attempts=(a_call(5.5, 7.9),)),
+    }
+    spans = build_trace(a_run(), conversation, observations=seen)
+    assert not [span for span in spans if span.error is not None]
+    (event,) = only(spans, "invoke_agent hermes").events
+    assert event.attributes["error.type"] == "context_overflow"
+
+
+def test_an_answer_that_the_host_wrote_for_a_call_that_failed_shows_that_it_failed() -> None:
+    conversation = a_session(
+        user(2.5), answer(5, "The provider refused.", reason=None), api_calls=0
+    )
+    spans = live(conversation, an_error(3, 4, status_code=400, message="flagged"))
+    (chat,) = (span for span in spans if span.name.startswith("chat"))
+    assert chat.error == "flagged"
+    (afterwards,) = (
+        s for s in build_trace(a_run(), conversation) if s.name.startswith("chat")
+    )  # fmt: skip
+    assert (chat.span_id, afterwards.error) == (afterwards.span_id, None)
+
+
+def test_the_summary_at_the_turn_limit_is_a_model_s_answer() -> None:
+    limit = user(7)._replace(at_turn_limit=True)
+    conversation = a_session(
+        user(2.5), asks(4, ("c1", "t")), result(6, "c1"), limit, answer(8, reason=None)
+    )
+    spans = live(conversation, an_error(7.1, 7.5))
+    assert not [span for span in spans if span.error is not None]
 
 
 @pytest.mark.parametrize(
@@ -292,8 +411,9 @@ def test_an_api_error_s_class_is_the_host_s_else_that_of_status_and_text(
     spans = live(
         a_session(user(2.5)), an_error(3, 4, reason=reason, status_code=status, message=message)
     )
-    (event,) = only(spans, "invoke_agent hermes").events
-    assert event.attributes["error.type"] == error_type
+    (chat,) = (span for span in spans if span.name.startswith("chat"))
+    (event,) = chat.events
+    assert event.attributes["error.type"] == chat.attributes["error.type"] == error_type
 
 
 def test_the_time_of_attempts_that_nothing_came_of_is_the_model_s() -> None:
@@ -424,6 +544,7 @@ def test_what_a_host_wrote_too_late_has_the_times_that_hooks_told() -> None:
     spans = live(WRITTEN_LATE, a_call(2.6, 3.9, (10, 1)), a_tool("c1", 4.1, 5.9), a_call(6.7, 8.8, (20, 2)))  # fmt: skip
     assert outline(spans) == tree("""
         cron nightly digest [server 0..10]
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..9]
             chat claude-x [client 2.6..3.9] in=10 out=1
             execute_tool terminal [internal 4.1..5.9]
@@ -483,6 +604,7 @@ def test_a_subagent_s_calls_stand_in_its_own_conversation() -> None:
     )
     assert outline(spans) == tree("""
         cron nightly digest [server 0..10]
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..9]
             chat claude-x [client 2.6..2.9] in=10 out=1
             execute_tool delegate_task [internal 3..8]

@@ -18,6 +18,7 @@ from cronalytics_otel.domain.occurrences import (
     count_occurrences,
     counts_until,
     expected_occurrences,
+    goes_on,
     occurrences,
     scheduled_runs,
 )
@@ -267,6 +268,19 @@ def test_an_interval_counts_from_the_end_of_a_run() -> None:
     hourly = job(every(60), next_run_ns=NOW_NS + 1)
     assert runs(hourly) == 720
     assert runs(hourly, due_to_end_s=1800) == 480
+
+
+def test_a_job_goes_on_if_it_is_scheduled_recurs_and_has_no_number_of_repeats() -> None:
+    assert goes_on(job(cron("0 9 * * *")))
+    assert goes_on(job(every(60)))
+    for ends in (
+        None,
+        job(None),
+        job(cron("0 9 * * *"), enabled=False),
+        job(cron("0 9 * * *"), runs_left=7),
+        job(once(NOW_NS + DAY_NS)),
+    ):
+        assert not goes_on(ends)
 
 
 # What was expected in the past.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cronalytics_otel import plugin
 from cronalytics_otel.hooks import HOOKS
@@ -19,11 +20,15 @@ class Context:
 
     def __init__(self) -> None:
         self.hooks: dict[str, Callable[..., None]] = {}
+        self.skills: dict[str, Path] = {}
 
     def register_hook(self, name: str, callback: Callable[..., None]) -> None:
         self.hooks[name] = callback
 
     def register_cli_command(self, **_: Any) -> None: ...
+
+    def register_skill(self, name: str, path: Path) -> None:
+        self.skills[name] = path
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +58,35 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Context]:
 
 
 def test_every_hook_is_registered(register: Callable[..., Context], tmp_path: Path) -> None:
+    assert tuple(register(tmp_path, "chat").hooks) == HOOKS
+
+
+def test_the_skill_is_registered_with_a_file_that_names_it(
+    register: Callable[..., Context], tmp_path: Path
+) -> None:
+    ((name, path),) = register(tmp_path, "chat").skills.items()
+
+    _, head, text = path.read_text(encoding="utf-8").split("---\n", 2)
+    fields = yaml.safe_load(head)
+    assert fields["name"] == path.parent.name == name
+    assert 50 < len(fields["description"]) <= 1024
+    assert "unknown" in text
+
+
+def test_a_host_that_takes_no_skill_gets_all_the_rest(
+    register: Callable[..., Context],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("no skills here")
+
+    monkeypatch.setattr(Context, "register_skill", refuse)
+    assert tuple(register(tmp_path, "chat").hooks) == HOOKS
+    assert "no skills here" in caplog.text
+
+    monkeypatch.delattr(Context, "register_skill")
     assert tuple(register(tmp_path, "chat").hooks) == HOOKS
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cronalytics_otel.domain.errors import ErrorType
-from cronalytics_otel.model import FAILED_OUTCOMES, Outcome
+from cronalytics_otel.model import Outcome
 from cronalytics_otel.telemetry import semconv as sc
 from docs.render import main, render
 from tests.support.semconv import fits
@@ -16,47 +16,68 @@ from tests.support.semconv import fits
 ROOT = Path(__file__).parents[2]
 
 # Dashboards, alerts and users' queries stand on these: name, type, unit.
-CONTRACT = [
-    ("hermes.cron.job.id", "string", ""),
-    ("hermes.cron.job.name", "string", ""),
-    ("hermes.cron.job.mode", "string", ""),
-    ("hermes.cron.job.skills", "string[]", ""),
-    ("hermes.cron.schedule.kind", "string", ""),
-    ("hermes.cron.schedule.expression", "string", ""),
-    ("hermes.cron.schedule.timezone", "string", ""),
-    ("hermes.cron.run.id", "string", ""),
-    ("hermes.cron.run.outcome", "string", ""),
-    ("hermes.cron.run.outcome_source", "string", ""),
-    ("hermes.cron.run.time_source", "string", ""),
-    ("hermes.cron.run.trigger", "string", ""),
-    ("hermes.cron.run.scheduled_time", "string", ""),
-    ("hermes.cron.run.lateness", "double", "s"),
-    ("hermes.cron.run.queue_time", "double", "s"),
-    ("hermes.cron.run.model_time", "double", "s"),
-    ("hermes.cron.run.tool_time", "double", "s"),
-    ("hermes.cron.run.delivery_time", "double", "s"),
-    ("hermes.cron.run.api_calls", "int", "{call}"),
-    ("hermes.cron.run.tool_calls", "int", "{call}"),
-    ("hermes.cron.run.subagents", "int", "{agent}"),
-    ("hermes.cron.run.silent", "boolean", ""),
-    ("hermes.cron.run.missed_count", "int", "{run}"),
-    ("hermes.cron.usage.input_tokens", "int", "{token}"),
-    ("hermes.cron.usage.output_tokens", "int", "{token}"),
-    ("hermes.cron.usage.cache_read_tokens", "int", "{token}"),
-    ("hermes.cron.usage.cache_write_tokens", "int", "{token}"),
-    ("hermes.cron.usage.reasoning_tokens", "int", "{token}"),
-    ("hermes.cron.usage.total_tokens", "int", "{token}"),
-    ("hermes.cron.cost.total", "double", "USD"),
-    ("hermes.cron.cost.status", "string", ""),
-    ("hermes.cron.model.name", "string", ""),
-    ("hermes.cron.model.provider", "string", ""),
-    ("hermes.cron.delivery.outcome", "string", ""),
-    ("hermes.cron.delivery.target", "string", ""),
-    ("hermes.cron.delivery.error", "string", ""),
-    ("hermes.cron.trace.partial", "string", ""),
-    ("hermes.profile.name", "string", ""),
-    ("hermes.version", "string", ""),
-]
+ROOT_AND_MISSED = (sc.Where.ROOT, sc.Where.MISSED)
+CONTRACT: list[tuple[tuple[sc.Where, ...], str, str, str]] = [
+    *((ROOT_AND_MISSED, *row) for row in (
+        ("hermes.cron.job.id", "string", ""),
+        ("hermes.cron.job.name", "string", ""),
+        ("hermes.cron.schedule.kind", "string", ""),
+        ("hermes.cron.schedule.expression", "string", ""),
+        ("hermes.cron.schedule.timezone", "string", ""),
+        ("hermes.cron.run.id", "string", ""),
+        ("hermes.cron.run.outcome", "string", ""),
+        ("hermes.cron.run.outcome_source", "string", ""),
+        ("hermes.cron.run.failed", "boolean", ""),
+    )),
+    *(((sc.Where.MISSED,), *row) for row in (
+        ("hermes.cron.run.missed_count", "int", "{run}"),
+        ("hermes.cron.run.missed_since", "string", ""),
+    )),
+    *(((sc.Where.ROOT,), *row) for row in (
+        ("hermes.cron.job.mode", "string", ""),
+        ("hermes.cron.job.skills", "string[]", ""),
+        ("hermes.cron.run.time_source", "string", ""),
+        ("hermes.cron.run.trigger", "string", ""),
+        ("hermes.cron.run.scheduled_time", "string", ""),
+        ("hermes.cron.run.lateness", "double", "s"),
+        ("hermes.cron.run.queue_time", "double", "s"),
+        ("hermes.cron.run.startup_time", "double", "s"),
+        ("hermes.cron.run.model_time", "double", "s"),
+        ("hermes.cron.run.tool_time", "double", "s"),
+        ("hermes.cron.run.script_time", "double", "s"),
+        ("hermes.cron.run.delivery_time", "double", "s"),
+        ("hermes.cron.run.api_calls", "int", "{call}"),
+        ("hermes.cron.run.tool_calls", "int", "{call}"),
+        ("hermes.cron.run.subagents", "int", "{agent}"),
+        ("hermes.cron.run.turns", "int", "{turn}"),
+        ("hermes.cron.run.silent", "boolean", ""),
+        ("hermes.cron.run.skip_reason", "string", ""),
+        ("hermes.cron.run.over_budget", "boolean", ""),
+        ("hermes.cron.usage.input_tokens", "int", "{token}"),
+        ("hermes.cron.usage.output_tokens", "int", "{token}"),
+        ("hermes.cron.usage.cache_read_tokens", "int", "{token}"),
+        ("hermes.cron.usage.cache_write_tokens", "int", "{token}"),
+        ("hermes.cron.usage.reasoning_tokens", "int", "{token}"),
+        ("hermes.cron.usage.total_tokens", "int", "{token}"),
+        ("hermes.cron.cost.total", "double", "USD"),
+        ("hermes.cron.cost.status", "string", ""),
+        ("hermes.cron.model.name", "string", ""),
+        ("hermes.cron.model.provider", "string", ""),
+        ("hermes.cron.model.declared", "string", ""),
+        ("hermes.cron.delivery.outcome", "string", ""),
+        ("hermes.cron.delivery.target", "string", ""),
+        ("hermes.cron.delivery.error", "string", ""),
+        ("hermes.cron.trace.partial", "string", ""),
+    )),
+    *(((sc.Where.CHAT,), *row) for row in (
+        ("server.address", "string", ""),
+        ("hermes.cron.step.cost", "double", "USD"),
+    )),
+    *(((sc.Where.RESOURCE,), *row) for row in (
+        ("hermes.profile.name", "string", ""),
+        ("hermes.version", "string", ""),
+    )),
+]  # fmt: skip
 
 
 def _constants() -> dict[str, str]:
@@ -65,16 +86,36 @@ def _constants() -> dict[str, str]:
         name: value
         for name, value in vars(sc).items()
         if name[0].isalpha() and name.isupper() and isinstance(value, str) and "." in value
-        if not name.startswith("EVENT_")
+        if not name.startswith("EVENT_") and name != "SCHEMA_URL"
     }
 
 
-@pytest.mark.parametrize(("name", "type_", "unit"), CONTRACT)
-def test_a_name_of_the_contract_keeps_its_type_and_unit(name: str, type_: str, unit: str) -> None:
+@pytest.mark.parametrize(("where", "name", "type_", "unit"), CONTRACT)
+def test_a_name_of_the_contract_keeps_its_place_its_type_and_its_unit(
+    where: tuple[sc.Where, ...], name: str, type_: str, unit: str
+) -> None:
     (attribute,) = [a for a in sc.ATTRIBUTES if a.name == name]
     assert (attribute.type, attribute.unit) == (type_, unit)
-    expected = sc.Where.RESOURCE if name.startswith(("hermes.p", "hermes.v")) else sc.Where.ROOT
-    assert expected in attribute.where
+    assert set(where) <= set(attribute.where)
+
+
+def test_a_missed_span_carries_only_what_is_known_of_missed_runs() -> None:
+    missed = {a.name for a in sc.ATTRIBUTES if sc.Where.MISSED in a.where}
+    assert missed == {
+        *(name for where, name, _, _ in CONTRACT if sc.Where.MISSED in where),
+        "error.type",
+        "hermes.cron.run.scheduler_down",
+    }
+
+
+def test_conventions_that_do_not_describe_a_scheduled_job_are_not_used() -> None:
+    assert not [a.name for a in sc.ATTRIBUTES if a.name.startswith(("faas.", "cicd."))]
+
+
+def test_every_genai_span_names_its_agent() -> None:
+    where = {a.name: a.where for a in sc.ATTRIBUTES}
+    assert where["gen_ai.agent.name"] == where["gen_ai.operation.name"]
+    assert where["gen_ai.agent.name"] == (sc.Where.AGENT, sc.Where.CHAT, sc.Where.TOOL)
 
 
 def test_each_constant_is_registered_once() -> None:
@@ -108,12 +149,9 @@ def test_every_kind_of_span_and_of_event_is_described_once() -> None:
         assert form.name == form.where or form.name.startswith(f"{form.where} {{")
 
 
-def test_every_outcome_has_a_meaning_and_a_result() -> None:
-    assert set(sc.OUTCOME_MEANING) == set(sc.CICD_RESULT) == set(Outcome)
+def test_every_outcome_and_every_error_type_has_a_meaning() -> None:
+    assert set(sc.OUTCOME_MEANING) == set(Outcome)
     assert list(sc.ERROR_MEANING) == list(ErrorType)
-    assert {o for o in Outcome if sc.CICD_RESULT[o] in ("success", "skip")} == (
-        set(Outcome) - FAILED_OUTCOMES
-    )
 
 
 @pytest.mark.parametrize(

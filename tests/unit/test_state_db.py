@@ -444,13 +444,44 @@ def test_usage_rows_tell_the_task_and_an_unpriced_one_has_no_cost(db: Database) 
 def test_where_several_models_answered_no_answer_is_given_to_one(
     db: Database, models: tuple[tuple[str, str], ...], named: str | None
 ) -> None:
-    db.session("s1", model="a", billing_provider="acme")
+    db.session("s1", model="a", billing_provider="acme", billing_base_url="https://acme.example")
     for model, task in models:
         db.insert(
             "session_model_usage", session_id="s1", model=model, billing_provider="acme", task=task
         )
     found = db.conversation("s1")
     assert (found.model, found.provider) == (named, named and "acme")
+    assert found.server_address == (named and "acme.example")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "server"),
+    [
+        ("https://openrouter.ai/api/v1", "openrouter.ai"),
+        ("http://user:secret@LLM.example:8080/v1?key=x", "llm.example"),
+        ("http://[::1]:11434", "::1"),
+        ("openrouter.ai", None),
+        ("http://[broken", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_conversation_knows_the_host_of_its_base_url_and_no_more(
+    db: Database, base_url: str | None, server: str | None
+) -> None:
+    db.session("s1", billing_base_url=base_url)
+    assert db.conversation("s1").server_address == server
+
+
+@pytest.mark.parametrize(
+    ("estimated", "status", "cost_usd"),
+    [(0.5, "estimated", 0.5), (0.0, "included", 0.0), (0.5, "unknown", None), (None, None, None)],
+)
+def test_a_conversation_has_its_cost_if_all_of_it_is_known(
+    db: Database, estimated: float | None, status: str | None, cost_usd: float | None
+) -> None:
+    db.session("s1", estimated_cost_usd=estimated, cost_status=status)
+    assert db.conversation("s1").cost_usd == cost_usd
 
 
 def test_a_conversation_has_its_messages_in_order_and_its_children(db: Database) -> None:

@@ -13,10 +13,9 @@ from cronalytics_otel.model import (
     Outcome,
     OutcomeSource,
     Run,
-    ScheduleKind,
     SkipReason,
     Span,
-    Trigger,
+    SpanKind,
     Usage,
 )
 from cronalytics_otel.telemetry import semconv as sc
@@ -65,11 +64,12 @@ def test_a_plain_success() -> None:
     spans = build_trace(run, a_session(user(2.5), answer(8)))
     assert outline(spans) == tree("""
         cron nightly digest [server 0..10]
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..9]
             chat claude-x [client 2.5..8] in=1000 out=50
           deliver telegram [producer 9..10]
     """)
-    root, agent, chat, deliver = spans
+    root, startup, agent, chat, deliver = spans
     assert root.attributes == {
         "hermes.cron.job.id": "6c583f72f2e8",
         "hermes.cron.job.name": "nightly digest",
@@ -81,6 +81,7 @@ def test_a_plain_success() -> None:
         "hermes.cron.run.id": "827d7d8d0a13465d87af9d17d7f12463",
         "hermes.cron.run.outcome": "success",
         "hermes.cron.run.outcome_source": "ledger",
+        "hermes.cron.run.failed": False,
         "hermes.cron.run.time_source": "ledger",
         "hermes.cron.run.trigger": "schedule",
         "hermes.cron.run.scheduled_time": "2026-11-21T10:59:58.500000Z",
@@ -111,15 +112,8 @@ def test_a_plain_success() -> None:
         "hermes.cron.delivery.target": "telegram:-1001234",
         "session.id": SESSION,
         "gen_ai.conversation.id": SESSION,
-        "faas.trigger": "timer",
-        "faas.cron": "0 11 * * *",
-        "faas.time": "2026-11-21T10:59:58.500000Z",
-        "faas.invocation_id": "827d7d8d0a13465d87af9d17d7f12463",
-        "cicd.pipeline.name": "nightly digest",
-        "cicd.pipeline.action.name": "RUN",
-        "cicd.pipeline.run.id": "827d7d8d0a13465d87af9d17d7f12463",
-        "cicd.pipeline.result": "success",
     }
+    assert startup.attributes == {}
     assert agent.attributes == {
         "gen_ai.operation.name": "invoke_agent",
         "gen_ai.conversation.id": SESSION,
@@ -127,6 +121,7 @@ def test_a_plain_success() -> None:
     }
     assert chat.attributes == {
         "gen_ai.operation.name": "chat",
+        "gen_ai.agent.name": "hermes",
         "gen_ai.conversation.id": SESSION,
         "gen_ai.request.model": "claude-x",
         "gen_ai.provider.name": "anthropic",
@@ -156,6 +151,7 @@ def test_tools_one_after_the_other_and_side_by_side() -> None:
     spans = build_trace(a_run(), session)
     assert outline(spans) == tree("""
         cron nightly digest [server 0..10]
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..9]
             chat claude-x [client 2.5..3]
             execute_tool terminal [internal 3..4]
@@ -169,6 +165,7 @@ def test_tools_one_after_the_other_and_side_by_side() -> None:
     assert spans[0].attributes[sc.HERMES_CRON_RUN_TURNS] == 3
     assert only(spans, "execute_tool web_search").attributes == {
         "gen_ai.operation.name": "execute_tool",
+        "gen_ai.agent.name": "hermes",
         "gen_ai.conversation.id": SESSION,
         "gen_ai.tool.name": "web_search",
         "gen_ai.tool.call.id": "c3",
@@ -189,6 +186,7 @@ def test_delegated_work_stands_under_the_call_that_delegated_it() -> None:
     spans = build_trace(a_run(), session)
     assert outline(spans) == tree("""
         cron nightly digest [server 0..10]
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..9]
             chat claude-x [client 2.5..3.5]
             execute_tool delegate_task [internal 3.5..7.25]
@@ -220,10 +218,10 @@ def test_a_first_call_that_is_refused() -> None:
     spans = build_trace(run, a_session(user(2.5), usage=Usage()))
     assert outline(spans) == tree("""
         cron nightly digest [server 0..10] ERROR auth_failed: RuntimeError: HTTP 401: Incorrect API key provided: [masked]
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..9] ERROR auth_failed: RuntimeError: HTTP 401: Incorrect API key provided: [masked]
     """)
     root = spans[0].attributes
-    assert root[sc.CICD_PIPELINE_RESULT] == "failure"
     assert root[sc.HERMES_CRON_RUN_TURNS] == 0
     assert sc.HERMES_CRON_RUN_MODEL_TIME not in root
 
@@ -235,7 +233,6 @@ def test_a_gate_that_says_no() -> None:
         cron nightly digest [server 0..0.5]
           script [internal 0..0.5]
     """)
-    assert spans[0].attributes[sc.CICD_PIPELINE_RESULT] == "skip"
 
 
 def test_a_gate_s_no_has_its_reason_and_its_script_an_exit_code() -> None:
@@ -255,6 +252,7 @@ def test_a_script_before_the_agent() -> None:
     assert outline(spans) == tree("""
         cron nightly digest [server 0..10]
           script [internal 0..1]
+          startup [internal 1..2]
           invoke_agent hermes [internal 2..9]
             chat claude-x [client 2.5..8] in=1000 out=50
     """)
@@ -341,12 +339,8 @@ def test_what_is_not_known_is_absent() -> None:
         "hermes.cron.run.id": "e",
         "hermes.cron.run.outcome": "success",
         "hermes.cron.run.outcome_source": "ledger",
+        "hermes.cron.run.failed": False,
         "hermes.cron.run.time_source": "ledger",
-        "faas.invocation_id": "e",
-        "cicd.pipeline.name": "j",
-        "cicd.pipeline.action.name": "RUN",
-        "cicd.pipeline.run.id": "e",
-        "cicd.pipeline.result": "success",
     }
     assert (root.name, root.error) == ("cron j", None)
 
@@ -357,7 +351,7 @@ def test_only_failures_have_an_error(outcome: Outcome) -> None:
     root = build_trace(run, None)[0]
     expected = ("why", "timeout") if run.failed else (None, None)
     assert (root.error, root.attributes.get(sc.ERROR_TYPE)) == expected
-    assert root.attributes[sc.CICD_PIPELINE_RESULT] == sc.CICD_RESULT[outcome]
+    assert root.attributes[sc.HERMES_CRON_RUN_FAILED] is run.failed
 
 
 def test_a_failure_without_a_text_is_described_by_its_outcome() -> None:
@@ -380,28 +374,73 @@ def test_an_unknown_cost_is_absent_though_the_host_wrote_zero() -> None:
     assert repr(root.attributes[sc.HERMES_CRON_COST_TOTAL]) == "0.0"
 
 
-def test_a_run_by_hand_is_no_timer() -> None:
-    (root, *_) = build_trace(a_run(trigger=Trigger.MANUAL), None)
-    assert {name for name in root.attributes if name.startswith("faas.")} == {"faas.invocation_id"}
+def test_what_tells_most_of_a_run_comes_first() -> None:
+    run = a_run(
+        outcome=Outcome.FAILURE, error_type="timeout", usage=USAGE, model="claude-x",
+        cost_usd=0.01, cost_status=CostStatus.ESTIMATED,
+    )  # fmt: skip
+    (root, *_) = build_trace(run, None)
+    order = list(root.attributes)
+    telling = (
+        sc.HERMES_CRON_RUN_OUTCOME, sc.HERMES_CRON_RUN_FAILED, sc.ERROR_TYPE, sc.HERMES_CRON_COST_TOTAL,
+        sc.HERMES_CRON_USAGE_TOTAL_TOKENS, sc.HERMES_CRON_MODEL_NAME, sc.HERMES_CRON_JOB_ID,
+    )  # fmt: skip
+    places = [order.index(name) for name in telling]
+    assert places == sorted(places)
+
+
+def test_the_model_that_a_job_asks_for_is_shown_only_where_another_one_did_the_work() -> None:
+    def declared(model: str | None, asked: str | None) -> object:
+        (root, *_) = build_trace(a_run(model=model, declared_model=asked), None)
+        return root.attributes.get("hermes.cron.model.declared")
+
+    assert declared("fallback", "claude-x") == "claude-x"
+    assert declared("claude-x", "claude-x") is None
+    assert declared("claude-x", None) is None
+    assert declared(None, "claude-x") is None
+
+
+@pytest.mark.parametrize("over_budget", [True, False, None])
+def test_a_run_over_its_budget_is_marked_and_one_without_a_budget_is_not(
+    over_budget: bool | None,
+) -> None:
+    (root, *_) = build_trace(a_run(over_budget=over_budget), None)
+    assert root.attributes.get("hermes.cron.run.over_budget") is over_budget
+
+
+def test_without_a_ledger_nobody_knows_how_long_the_start_took() -> None:
+    spans = build_trace(a_run(execution_id=None), a_session(user(2.5), answer(8)))
+    assert [span.name.split()[0] for span in spans] == ["cron", "invoke_agent", "chat"]
+    assert sc.HERMES_CRON_RUN_STARTUP_TIME not in spans[0].attributes
+
+
+def test_a_chat_names_its_server_and_what_it_cost_where_that_is_its_own() -> None:
+    run = a_run(cost_usd=0.03, cost_status=CostStatus.ESTIMATED)
+    child = a_subagent("s1", 4, 7, user(4), answer(6.5), cost_usd=0.01)
+    session = a_session(
+        user(2.5), asks(3.5, ("c1", "delegate_task")), result(7.25, "c1"), answer(8),
+        children=(child,), server_address="api.example.com", cost_usd=0.02,
+    )  # fmt: skip
+    first, of_child, last = (
+        s for s in build_trace(run, session) if s.name.startswith("chat")
+    )  # fmt: skip
+    assert of_child.attributes["hermes.cron.step.cost"] == 0.01
+    assert "server.address" not in of_child.attributes
+    for chat in (first, last):  # two calls: nobody knows what each of them cost
+        assert chat.attributes["server.address"] == "api.example.com"
+        assert "hermes.cron.step.cost" not in chat.attributes
 
 
 @pytest.mark.parametrize(
-    ("kind", "expression", "sent"),
-    [
-        (ScheduleKind.CRON, "*/5 9-17 * * MON-FRI", True),
-        (ScheduleKind.CRON, "0 */5 9-17 * * 1", True),
-        (ScheduleKind.CRON, "@daily", True),
-        (ScheduleKind.CRON, "every monday at nine sharp", False),
-        (ScheduleKind.INTERVAL, "every 30m", False),
-        (None, None, False),
-    ],
+    ("cost_usd", "status"),
+    [(0.01, CostStatus.ESTIMATED), (None, None), (0.0, CostStatus.UNKNOWN)],
 )
-def test_only_a_cron_expression_is_sent_as_one(
-    kind: ScheduleKind | None, expression: str | None, sent: bool
+def test_a_cost_that_is_no_part_of_the_run_s_is_on_no_chat(
+    cost_usd: float | None, status: CostStatus | None
 ) -> None:
-    (root, *_) = build_trace(a_run(schedule_kind=kind, schedule_expression=expression), None)
-    assert root.attributes.get("faas.cron") == (expression if sent else None)
-    assert root.attributes.get("hermes.cron.schedule.expression") == expression
+    run = a_run(cost_usd=cost_usd, cost_status=status)
+    spans = build_trace(run, a_session(user(2.5), answer(8), cost_usd=0.02))
+    assert sc.HERMES_CRON_STEP_COST not in only(spans, "chat claude-x").attributes
 
 
 def test_the_span_name_is_one_short_line_and_the_attribute_the_name_as_it_was() -> None:
@@ -525,6 +564,7 @@ def test_a_call_without_a_result_ends_at_the_next_known_time() -> None:
     spans = build_trace(a_run(outcome=Outcome.TIMEOUT, error_message="idle"), session)
     assert outline(spans) == tree("""
         cron nightly digest [server 0..10] ERROR _OTHER: idle
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..9] ERROR _OTHER: idle
             chat claude-x [client 2..3]
             execute_tool a [internal 3..4]
@@ -537,7 +577,7 @@ def test_a_call_without_a_result_ends_at_the_next_known_time() -> None:
 def test_an_agent_that_answered_is_not_to_blame_for_a_failed_run() -> None:
     run = a_run(outcome=Outcome.FAILURE, error_message="Skill(s) not found and skipped: x")
     spans = build_trace(run, a_session(user(2), answer(5)))
-    assert [span.error is None for span in spans] == [False, True, True]
+    assert [span.name for span in spans if span.error is not None] == ["cron nightly digest"]
 
 
 def test_a_result_without_an_id_belongs_to_the_oldest_open_call() -> None:
@@ -585,6 +625,7 @@ def test_a_compressed_conversation_is_one_agent_and_its_copies_are_no_calls() ->
     spans = build_trace(a_run(delivery_outcome=DeliveryOutcome.DELIVERED), session)
     assert outline(spans) == tree("""
         cron nightly digest [server 0..10]
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..9]
             chat claude-x [client 2..3] in=1000 out=50
             execute_tool t [internal 3..4]
@@ -593,7 +634,8 @@ def test_a_compressed_conversation_is_one_agent_and_its_copies_are_no_calls() ->
             chat claude-x [client 7..8]
           deliver [producer 9..10]
     """)
-    assert {s.attributes[sc.GEN_AI_CONVERSATION_ID] for s in spans[:-1]} == {SESSION}
+    of_agent = [s for s in spans if s.name.split()[0] not in ("startup", "deliver")]
+    assert {s.attributes[sc.GEN_AI_CONVERSATION_ID] for s in of_agent} == {SESSION}
     assert spans[0].attributes[sc.HERMES_CRON_RUN_TURNS] == 3
 
 
@@ -605,6 +647,7 @@ def test_a_background_subagent_stands_beside_the_call_that_it_outlives() -> None
     spans = build_trace(a_run(), session)
     assert outline(spans) == tree("""
         cron nightly digest [server 0..10]
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..9]
             chat claude-x [client 2..3]
             execute_tool delegate_task [internal 3..4]
@@ -650,8 +693,8 @@ def test_a_subagent_without_an_end_holds_what_its_own_subagents_did() -> None:
 def test_a_run_that_died_has_its_agent_until_its_end_and_no_delivery() -> None:
     run = a_run(outcome=Outcome.ABANDONED, delivery_outcome=DeliveryOutcome.DELIVERED)
     spans = build_trace(run, a_session(user(2), ended_ns=None))
-    assert [span.name for span in spans] == ["cron nightly digest", "invoke_agent hermes"]
-    assert spans[1].end_ns == at(10)
+    assert [span.name.split()[0] for span in spans] == ["cron", "startup", "invoke_agent"]
+    assert spans[2].end_ns == at(10)
     assert sc.HERMES_CRON_RUN_DELIVERY_TIME not in spans[0].attributes
 
 
@@ -660,7 +703,7 @@ def test_a_run_that_died_has_its_agent_until_its_end_and_no_delivery() -> None:
 )
 def test_what_was_not_delivered_has_no_delivery_span(outcome: DeliveryOutcome) -> None:
     spans = build_trace(a_run(delivery_outcome=outcome), a_session(user(2), answer(8)))
-    assert [span.name.split()[0] for span in spans] == ["cron", "invoke_agent", "chat"]
+    assert [span.name.split()[0] for span in spans] == ["cron", "startup", "invoke_agent", "chat"]
     assert spans[0].attributes[sc.HERMES_CRON_DELIVERY_OUTCOME] == str(outcome)
 
 
@@ -686,9 +729,36 @@ def test_a_script_run_has_no_delivery_span_because_no_time_of_it_is_known() -> N
     assert [span.name for span in spans] == ["cron nightly digest", "script"]
 
 
-def test_a_missed_run_ran_no_script() -> None:
-    spans = build_trace(a_script_run(outcome=Outcome.MISSED), None)
-    assert [span.name for span in spans] == ["cron nightly digest"]
+def test_missed_runs_are_one_span_without_length_at_the_last_time_that_was_missed() -> None:
+    run = a_script_run(
+        outcome=Outcome.MISSED, outcome_source=OutcomeSource.INFERRED, missed_count=3,
+        scheduler_down=True, error_type="scheduler_down", error_message="Should have run 3 times",
+        skills=("news",), execution_id="missed_1", claimed_ns=None,
+    )  # fmt: skip
+    previous = a_run(session_id="cron_6c583f72f2e8_20261120_110002")
+    (span,) = build_trace(run, None, previous=previous)
+    assert (span.name, span.kind) == ("missed nightly digest", SpanKind.SERVER)
+    assert (span.start_ns, span.end_ns) == (at(2), at(2))
+    assert span.error == "Should have run 3 times"
+    assert span.attributes == {
+        "hermes.cron.job.id": "6c583f72f2e8",
+        "hermes.cron.job.name": "nightly digest",
+        "hermes.cron.schedule.kind": "cron",
+        "hermes.cron.schedule.expression": "0 11 * * *",
+        "hermes.cron.schedule.timezone": "UTC",
+        "hermes.cron.run.id": "missed_1",
+        "hermes.cron.run.outcome": "missed",
+        "hermes.cron.run.outcome_source": "inferred",
+        "hermes.cron.run.failed": True,
+        "hermes.cron.run.missed_count": 3,
+        "hermes.cron.run.missed_since": "2026-11-21T11:00:00Z",
+        "hermes.cron.run.scheduler_down": True,
+        "error.type": "scheduler_down",
+    }
+    assert (span.trace_id, span.span_id) == (
+        trace_id("default", "missed_1"), span_id("default", "missed_1"),
+    )  # fmt: skip
+    assert [link.trace_id for link in span.links] == [trace_id("default", previous.identity)]
 
 
 def test_a_clock_that_was_set_back_bends_no_span() -> None:
@@ -696,6 +766,7 @@ def test_a_clock_that_was_set_back_bends_no_span() -> None:
     spans = build_trace(a_run(), session)
     assert outline(spans) == tree("""
         cron nightly digest [server 0..10]
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..5]
             chat claude-x [client 4..5]
             execute_tool t [internal 5..5]
@@ -714,6 +785,7 @@ def test_steps_that_were_written_down_together_are_in_order_and_have_no_times() 
 
     assert outline(spans) == tree("""
         cron nightly digest [server 0..10]
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..9]
             chat claude-x [client 8.991..8.991]
             execute_tool t [internal 8.992..8.992]
@@ -731,7 +803,7 @@ def test_so_are_they_when_only_the_prompt_was_written_at_its_time() -> None:
     session = a_session(user(2.1), asks(8.991, ("c1", "t")), result(8.992, "c1"), answer(8.993))
     spans = build_trace(a_run(), session)
 
-    assert [span.start_ns == span.end_ns for span in spans[2:]] == [True] * 3
+    assert [span.start_ns == span.end_ns for span in spans[3:]] == [True] * 3
     assert spans[0].attributes["hermes.cron.trace.partial"] == "untimed"
 
 
@@ -759,6 +831,7 @@ def test_one_answer_alone_took_all_the_time_of_its_agent() -> None:
 
     assert outline(spans) == tree("""
         cron nightly digest [server 0..10]
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..9]
             chat claude-x [client 2..8.992] in=1000 out=50
     """)
@@ -783,6 +856,7 @@ def test_a_subagent_is_inside_the_one_call_that_was_written_down_late_and_the_ca
     check_shape(spans)
     assert outline(spans) == tree("""
         cron nightly digest [server 0..10]
+          startup [internal 0..2]
           invoke_agent hermes [internal 2..9]
             chat claude-x [client 4..4]
             execute_tool delegate_task [internal 4..8.992]

@@ -66,9 +66,8 @@ def test_content_of_failed_runs_alone() -> None:
 
 def test_content_stands_where_it_was_said() -> None:
     spans = build_trace(a_run(), a_talkative_session(MARK), content=FULL)
-    first, last = (
-        s for s in spans if s.name.startswith("chat") and s.parent_id == spans[1].span_id
-    )
+    agent = only(spans, "invoke_agent hermes")
+    first, last = (s for s in spans if s.name.startswith("chat") and s.parent_id == agent.span_id)
     assert _parts(first, sc.GEN_AI_INPUT_MESSAGES) == [("user", f"Do {MARK}")]
     assert _parts(first, sc.GEN_AI_OUTPUT_MESSAGES)[0] == ("assistant", f"I will {MARK}")
     assert _parts(last, sc.GEN_AI_INPUT_MESSAGES) == [("tool", f'{{"output": "{MARK}"}}')]

@@ -5,7 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cronalytics_otel.model import AttributeValue, Conversation, Observations, Run, Span, SpanEvent
+from cronalytics_otel.model import (
+    AttributeValue,
+    Conversation,
+    Observations,
+    Outcome,
+    Run,
+    Span,
+    SpanEvent,
+)
 from cronalytics_otel.telemetry import semconv as sc
 from cronalytics_otel.telemetry.content import ContentMode, ContentPolicy
 from cronalytics_otel.telemetry.traces.trace import build_trace
@@ -78,13 +86,19 @@ def _check_event(event: SpanEvent, span: Span, where: sc.Where) -> None:
 def test_a_run_seen_live_has_the_same_tree_as_one_read_afterwards(
     run: Run, conversation: Conversation, observations: dict[str, Observations]
 ) -> None:
-    """Hooks make times, usage and errors exact; they add no span, and take none away."""
+    """Hooks make times, usage and errors exact. They take no span away, and add none but the calls that
+    failed for good: messages do not show these."""
 
-    def ids(spans: list[Span]) -> set[tuple[int, int | None, str]]:
-        return {(s.span_id, s.parent_id, s.name.split(" ")[0]) for s in spans}
+    def ids(spans: list[Span]) -> dict[int, tuple[int | None, str]]:
+        return {s.span_id: (s.parent_id, s.name.split(" ")[0]) for s in spans}
 
     live = build_trace(run, conversation, observations=observations)
-    assert ids(live) == ids(build_trace(run, conversation))
+    afterwards = ids(build_trace(run, conversation))
+    failed = [s for s in live if s.span_id not in afterwards]
+    assert {k: v for k, v in ids(live).items() if k in afterwards} == afterwards
+    assert all(s.name.startswith("chat") and s.error is not None for s in failed)
+    assert len({s.parent_id for s in failed}) == len(failed)  # an agent ends with it
+    assert not {s.span_id for s in failed} & {s.parent_id for s in live}
 
 
 @given(
@@ -104,7 +118,8 @@ def test_the_root_says_how_many_of_its_tokens_stand_on_no_call(
     )
     total = run.usage.total_tokens if run.usage else 0
     rest = root.attributes.get(sc.HERMES_CRON_USAGE_UNATTRIBUTED_TOKENS)
-    assert rest == (total - on_calls if total > on_calls else None)
+    is_some = total > on_calls and run.outcome is not Outcome.MISSED
+    assert rest == (total - on_calls if is_some else None)
 
 
 @given(run=strategies.runs, conversation=strategies.conversations)
@@ -131,6 +146,18 @@ def test_the_parts_of_a_runs_time_are_not_more_than_the_whole(
     whole = (root.end_ns - root.start_ns) / SECOND
     assert all(part >= 0 for part in parts)
     assert sum(parts) <= whole * (1 + 1e-9) + 1e-9
+
+
+@given(
+    run=strategies.runs, conversation=strategies.conversations, observations=strategies.observations
+)
+def test_the_costs_of_calls_are_part_of_the_run_s(
+    run: Run, conversation: Conversation, observations: dict[str, Observations]
+) -> None:
+    spans = build_trace(run, conversation, observations=observations)
+    costs = [s.attributes.get(sc.HERMES_CRON_STEP_COST) for s in spans]
+    known = [cost for cost in costs if isinstance(cost, float)]
+    assert sum(known) <= (run.known_cost_usd or 0.0) * (1 + 1e-9)
 
 
 @given(run=strategies.runs, conversation=strategies.conversations)

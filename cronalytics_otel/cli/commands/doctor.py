@@ -16,18 +16,24 @@ if TYPE_CHECKING:
 
 NAME: Final = "doctor"
 SUMMARY: Final = "check everything from the host's files to a receipt, with fixes"
-EXAMPLES: Final = ""
+EXAMPLES: Final = """\
+examples:
+  %(prog)s --notify     also send a test message to each target of notify"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`doctor` has no options of its own."""
+    parser.add_argument(
+        "--notify",
+        action="store_true",
+        help="send a test message to each target of notify, and a test ping to each check",
+    )
 
 
-def run(_args: argparse.Namespace, context: Context) -> ExitStatus:
+def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ..views.doctor import lines, summary
 
     checks: list[Check] = []
-    for check in _all_checks(context):
+    for check in _all_checks(context, notify=args.notify):
         checks.append(check)
         if not context.as_json:
             context.terminal.data(*lines(check))
@@ -49,7 +55,7 @@ def to_json(checks: Sequence[Check]) -> Shape:
     }
 
 
-def _all_checks(context: Context) -> Iterator[Check]:
+def _all_checks(context: Context, *, notify: bool) -> Iterator[Check]:
     """Run one check after the other, so that each is shown when it is done."""
     from ..checks import files, machine
     from ..checks.check import State, failed, ok, unreadable
@@ -74,10 +80,12 @@ def _all_checks(context: Context) -> Iterator[Check]:
     if packages.state is State.OK:
         from ...host.version import installed_hermes
         from ..checks.destinations import check_destinations
+        from ..checks.notify import check_notify
 
         installed = installed_hermes()
         yield machine.check_hermes(installed, last_run_in)
         yield from check_destinations(home, settings, installed or last_run_in)
+        yield from check_notify(settings, _job_names(context), send=notify)
 
 
 def _own_files(context: Context) -> Generator[Check, None, str | None]:
@@ -106,3 +114,14 @@ def _own_files(context: Context) -> Generator[Check, None, str | None]:
     except OSError as error:
         yield unreadable("journal", error)
     return last_run_in
+
+
+def _job_names(context: Context) -> dict[str, str]:
+    """Return the names of the jobs that the journal knows, by id; none if it cannot be read."""
+    from ...journal.facts import CURRENT_JOBS
+
+    try:
+        with context.journal() as journal:
+            return {job.job_id: job.name for job in journal.facts.get(CURRENT_JOBS)}
+    except (CommandError, OSError):
+        return {}  # `_own_files` reports the fault

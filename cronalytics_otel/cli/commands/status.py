@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...insight.overview import DestinationOverview
+    from ...journal.notices import NoticeTargetStatus
     from ..context import Context
     from ..shapes import Shape
     from ..views.status import Status
@@ -27,25 +28,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(_args: argparse.Namespace, context: Context) -> ExitStatus:
+    from ...insight.health import read_health
     from ...insight.overview import read_overview
     from ..views.status import Status, lines
 
     context.require_home()
     settings = context.settings()
     with context.journal() as journal:
-        overview = read_overview(journal, now_ns=context.now_ns, config_problems=settings.problems)
+        overview = read_overview(journal, now_ns=context.now_ns)
+        findings = read_health(journal, context.health_input(settings))
     status = Status(
         home=context.home,
         now_ns=context.now_ns,
         settings=settings,
         overview=overview,
+        findings=findings,
         journal_size_bytes=_size_bytes(context.home.journal),
     )
     if context.as_json:
         context.terminal.json(to_json(status))
     else:
         context.terminal.data(*lines(status))
-    return ExitStatus.OK if overview.healthy else ExitStatus.FAILED
+    return ExitStatus.FAILED if findings else ExitStatus.OK
 
 
 def _size_bytes(journal: Path) -> int:
@@ -55,11 +59,12 @@ def _size_bytes(journal: Path) -> int:
 
 def to_json(status: Status) -> Shape:
     from ..formats import iso
-    from ..shapes import record_shape
+    from ..shapes import finding_shape, record_shape
 
     overview = status.overview
     return {
-        "healthy": overview.healthy,
+        "healthy": not status.findings,
+        "findings": [finding_shape(finding) for finding in status.findings],
         "home": str(status.home.path),
         "profile": status.home.profile,
         "hermes_version": overview.hermes_version,
@@ -71,6 +76,10 @@ def to_json(status: Status) -> Shape:
             "runs": overview.totals.runs,
             "open_runs": overview.open_runs,
             "lost_rows": overview.lost_rows,
+            "complete_since": None
+            if overview.complete_since is None
+            else overview.complete_since.isoformat(),
+            "passed_over": overview.passed_over,
             "lost_details": overview.lost_observations,
             "oldest_ended_at": iso(overview.totals.oldest_ns),
             "newest_ended_at": iso(overview.totals.newest_ns),
@@ -80,11 +89,33 @@ def to_json(status: Status) -> Shape:
         "destinations": [
             _destination_json(destination, status.now_ns) for destination in overview.destinations
         ],
+        "notices": [_target_json(target) for target in overview.notices],
         "overdue": [record_shape(overdue.job) for overdue in overview.overdue],
         "disabled": status.settings.disabled,
         "content": status.settings.content,
         "content_jobs": status.settings.content_jobs,
-        "config_problems": list(overview.config_problems),
+        "config_problems": list(status.settings.problems),
+    }
+
+
+def _target_json(target: NoticeTargetStatus) -> Shape:
+    from ..formats import iso
+
+    return {
+        "name": target.name,
+        "address": target.address,
+        "active": target.active,
+        "delivered": target.delivered,
+        "last_receipt_at": iso(target.last_receipt_ns),
+        "pending": target.pending,
+        "oldest_pending_at": iso(target.oldest_pending_ns),
+        "refused": target.refused,
+        "given_up": target.given_up,
+        "found_late": target.found_late,
+        "failures": target.failures,
+        "failing_since": iso(target.failing_since_ns),
+        "last_error": target.last_error,
+        "next_attempt_at": iso(target.next_try_ns),
     }
 
 

@@ -9,7 +9,7 @@ from .. import arguments
 from ..errors import ExitStatus
 
 if TYPE_CHECKING:
-    from ...sync import SyncReport
+    from ...sync import DestinationReport, SyncReport
     from ..context import Context
     from ..shapes import Shape
 
@@ -73,12 +73,12 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
 
 def _is_well(report: SyncReport) -> bool:
     """Whether all went well. A destination whose server asked us to wait is not well either."""
-    waits = any(d.pending and d.next_try_ns is not None for d in report.destinations)
+    places = (*report.destinations, *report.notices)
+    waits = any(place.pending and place.next_try_ns is not None for place in places)
     return report.healthy and not waits
 
 
 def to_json(report: SyncReport, *, dry_run: bool) -> Shape:
-    from .. import formats
     from ..shapes import record_shape
 
     return {
@@ -87,17 +87,21 @@ def to_json(report: SyncReport, *, dry_run: bool) -> Shape:
         "open_runs": report.open_runs,
         "problems": list(report.problems),
         "repair": None if report.repair is None else record_shape(report.repair),
-        "destinations": [
-            {
-                "name": destination.name,
-                "endpoint": destination.endpoint,
-                "sent": destination.sent,
-                "pending": destination.pending,
-                "refused": destination.refused,
-                "given_up": destination.given_up,
-                "error": destination.error,
-                "next_attempt_at": formats.iso(destination.next_try_ns),
-            }
-            for destination in report.destinations
-        ],
+        "destinations": [_place_json(destination) for destination in report.destinations],
+        "notices": [_place_json(target) for target in report.notices],
+    }
+
+
+def _place_json(report: DestinationReport) -> Shape:
+    from .. import formats
+
+    return {
+        "name": report.name,
+        "endpoint": report.endpoint,
+        "sent": report.sent,
+        "pending": report.pending,
+        "refused": report.refused,
+        "given_up": report.given_up,
+        "error": report.error,
+        "next_attempt_at": formats.iso(report.next_try_ns),
     }

@@ -1,4 +1,4 @@
-"""The progress of a sync: a spinner and bars on a terminal, a line now and then in a log."""
+"""The progress of a sync: a spinner, and a bar with what is left for each destination; lines in a log."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.progress import Progress as Bars
 
@@ -31,15 +32,17 @@ class ShownProgress(ProgressDisplay, AbstractContextManager["ShownProgress"], Pr
 
 
 def show_progress(terminal: Terminal, home: Home) -> ShownProgress:
-    return DrawnProgress(terminal, home) if terminal.interactive else ProgressLines(terminal)
+    return DrawnProgress(terminal, home) if terminal.interactive else ProgressLines(terminal, home)
 
 
 class ProgressLines:
     """Prints a line now and then, for logs and pipes."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, home: Home) -> None:
         self._terminal = terminal
+        self._home = home
         self._printed: dict[str, int] = {}
+        self._totals: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -51,12 +54,21 @@ class ProgressLines:
         self._print("", runs, f"read {runs:,} new runs")
 
     def sent(self, destination: str, runs: int) -> None:
-        self._print(destination, runs, f"sent {runs:,} runs to {destination}")
+        if destination not in self._totals:
+            self._totals[destination] = _total(self._home, destination, runs)
+        of_all = f"{runs:,} of {max(runs, self._totals[destination]):,} runs"
+        self._print(destination, runs, f"sent {of_all} to {destination}")
 
     def _print(self, key: str, runs: int, line: str) -> None:
         if runs - self._printed.get(key, 0) >= _LINE_EVERY:
             self._printed[key] = runs
             self._terminal.note(line)
+
+
+def _total(home: Home, destination: str, sent: int) -> int:
+    """Return how many runs there are to send, those that were sent included."""
+    with Journal.open_for_reading(home.journal) as journal:
+        return sent + pending_runs(journal, destination)
 
 
 class DrawnProgress:
@@ -66,9 +78,11 @@ class DrawnProgress:
         self._bars = Bars(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TextColumn("left:"),
+            TimeRemainingColumn(elapsed_when_finished=False),
             console=terminal.messages,
             transient=True,
         )
@@ -94,7 +108,6 @@ class DrawnProgress:
 
     def sent(self, destination: str, runs: int) -> None:
         if destination not in self._tasks:
-            with Journal.open_for_reading(self._home.journal) as journal:
-                total = runs + pending_runs(journal, destination)
+            total = _total(self._home, destination, runs)
             self._tasks[destination] = self._bars.add_task(f"sending to {destination}", total=total)
         self._bars.update(self._tasks[destination], completed=runs)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
 
 from ...config import Settings
 from ...host.home import Home
-from ...insight.overview import DestinationOverview, OverdueJob, Overview
+from ...insight.findings import Finding
+from ...insight.overview import DestinationOverview, Overview
+from ...journal.notices import NoticeTargetStatus
 from ...journal.outbox import DestinationStatus
 from ...model import Source
 from .. import formats
 from ..sources import ABSENCE
+from .health import findings
 
 _CONTENT = {
     "off": "off: of what was said in a run, error texts alone are sent, masked",
@@ -32,12 +35,18 @@ class Status:
     now_ns: int
     settings: Settings
     overview: Overview
+    findings: Sequence[Finding]
     journal_size_bytes: int
     """With its write-ahead log."""
 
 
 def lines(status: Status) -> Iterator[Text]:
     yield from _hermes(status)
+    yield Text()
+    yield _title("Health")
+    yield from findings(status.findings, status.now_ns)
+    if not status.findings:
+        yield _line("good", "", "nothing is wrong")
     yield Text()
     yield _title("Sources")
     yield from _sources(status.overview)
@@ -47,11 +56,10 @@ def lines(status: Status) -> Iterator[Text]:
     yield Text()
     yield _title("Destinations")
     yield from _destinations(status)
-    if status.overview.config_problems:
+    if status.settings.notify or status.overview.notices:
         yield Text()
-        yield _title("Configuration")
-        for problem in status.overview.config_problems:
-            yield _line("bad", "", problem)
+        yield _title("Notices")
+        yield from _notices(status)
 
 
 def _title(text: str) -> Text:
@@ -101,11 +109,15 @@ def _journal(status: Status) -> Iterator[Text]:
     size = formats.size(status.journal_size_bytes)
     yield _line("", "file", f"{status.home.journal}, {size}")
     yield _line("", "runs", _runs(overview))
+    if overview.complete_since is not None:
+        older = (
+            f"; {formats.counted(overview.passed_over, 'run')} from before"
+            f" {'was' if overview.passed_over == 1 else 'were'} not read again"
+            if overview.passed_over
+            else ""
+        )
+        yield _line("", "", f"complete since {overview.complete_since}{older}")
     yield _line("", "last sync", _when(overview.last_sync_ns, now_ns))
-    for problem in overview.problems:
-        yield _line("bad", "problem", problem)
-    for overdue in overview.overdue:
-        yield _line("warning", "overdue", _overdue(overdue, now_ns))
 
 
 def _runs(overview: Overview) -> str:
@@ -120,13 +132,6 @@ def _runs(overview: Overview) -> str:
     if overview.lost_observations:
         text += f"; {formats.counted(overview.lost_observations, 'detail')} of calls not kept"
     return text
-
-
-def _overdue(overdue: OverdueJob, now_ns: int) -> str:
-    name = formats.one_line(overdue.job.job_name)
-    due = f"{name} was due {_when(overdue.job.due_ns, now_ns)}"
-    unread = "" if overdue.is_current else ", and nothing was read since"
-    return f"{due}{unread}: is the scheduler running?"
 
 
 def _when(then_ns: int | None, now_ns: int) -> str:
@@ -199,3 +204,42 @@ def _mark(destination: DestinationOverview) -> str:
         return "bad"
     status = destination.status
     return "warning" if status.refused or not status.active else "good"
+
+
+def _notices(status: Status) -> Iterator[Text]:
+    for target in status.overview.notices:
+        yield from _target(target, status.now_ns)
+    known = {target.name for target in status.overview.notices}
+    for new in status.settings.notify:
+        if new.name not in known:
+            yield _line("muted", new.name, new.safe_address)
+            yield _line("", "", "new: is told of what ends after the next sync")
+
+
+def _target(target: NoticeTargetStatus, now_ns: int) -> Iterator[Text]:
+    mark = "bad" if target.fails else "good" if target.active else "warning"
+    yield _line(mark, target.name, target.address)
+    if not target.active:
+        yield _line("", "", "no longer in the settings; what is pending waits")
+    receipt = _when(target.last_receipt_ns, now_ns)
+    yield _line("", "delivered", f"{target.delivered:,}, last receipt {receipt}")
+    oldest = (
+        f", the oldest from {formats.ago(target.oldest_pending_ns, now_ns)}"
+        if target.oldest_pending_ns is not None
+        else ""
+    )
+    yield _line("", "pending", f"{target.pending:,}{oldest}")
+    if target.failing_since_ns is not None:
+        yield _line("", "failing", f"since {_when(target.failing_since_ns, now_ns)}")
+    if target.last_error is not None:
+        yield _line("", "", target.last_error)
+    if target.next_try_ns is not None and target.active:
+        yield _line("", "next try", _when(target.next_try_ns, now_ns))
+    if target.refused:
+        yield _line("", "refused", f"{target.refused:,}, for good")
+    if target.given_up:
+        yield _line("", "given up", f"{target.given_up:,}, which had waited too long")
+    if target.found_late:
+        yield _line(
+            "", "not sent", f"{target.found_late:,}, found more than a day after they ended"
+        )

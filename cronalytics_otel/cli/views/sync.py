@@ -22,16 +22,22 @@ def lines(report: SyncReport, now_ns: int, *, dry_run: bool) -> Iterator[Text]:
     yield Text(f"{found}, {report.open_runs:,} still open")
     for destination in report.destinations:
         yield from _destination_lines(destination, now_ns, dry_run=dry_run)
+    for target in report.notices:
+        yield from _destination_lines(target, now_ns, dry_run=dry_run, noun="notice")
     if dry_run:
         yield Text("Dry run: nothing was written, nothing was sent.")
 
 
 def _destination_lines(
-    destination: DestinationReport, now_ns: int, *, dry_run: bool
+    destination: DestinationReport, now_ns: int, *, dry_run: bool, noun: str | None = None
 ) -> Iterator[Text]:
-    counts = [f"{destination.pending:,} {'to send' if dry_run else 'pending'}"]
+    def counted(count: int) -> str:
+        return f"{count:,}" if noun is None else formats.counted(count, noun)
+
+    pending = destination.pending or 0
+    counts = [f"{counted(pending)} {'to send' if dry_run else 'pending'}"]
     if not dry_run:
-        counts.insert(0, f"{destination.sent:,} sent")
+        counts.insert(0, f"{counted(destination.sent)} sent")
     if destination.refused:
         counts.append(f"{destination.refused:,} refused")
     if destination.given_up:

@@ -12,6 +12,7 @@ from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlag
 from opentelemetry.trace import SpanKind as SdkSpanKind
 
 from ...model import AttributeValue, Resource, Span, SpanEvent, SpanKind, SpanLink
+from ...telemetry.semconv import SCHEMA_URL
 
 SCOPE_NAME: Final = "cronalytics_otel"
 
@@ -121,8 +122,8 @@ class SdkSpans(Sequence[ReadableSpan]):
 def _sdk_resource(
     attributes: Mapping[str, AttributeValue], scope_version: str
 ) -> _ResourceAndScope:
-    scope = InstrumentationScope(SCOPE_NAME, scope_version)
-    return _Resource(dict(_encodable(attributes))), scope
+    scope = InstrumentationScope(SCOPE_NAME, scope_version, SCHEMA_URL)
+    return _Resource(dict(_encodable(attributes)), SCHEMA_URL), scope
 
 
 def _event(event: SpanEvent) -> Event:

@@ -36,6 +36,7 @@ from ..semconv import (
     HERMES_CRON_RUN_ID,
     HERMES_PROFILE_NAME,
     METRIC_PREFIX,
+    SCHEMA_URL,
     SERIES_METRICS,
     About,
     Instrument,
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     )
     from opentelemetry.util.types import Attributes
 
-SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
 SCOPE_NAME: Final = "cronalytics_otel"
 
 _TEMPORALITY: Final = {

@@ -4,8 +4,8 @@ One search finds a name in code, dashboards and alerts. `ATTRIBUTES`, `SPANS` an
 docs/telemetry.md is rendered from and what the tests hold built spans against; run
 `python docs/render.py` after a change.
 
-`gen_ai.*`, `faas.*`, `cicd.*` are OpenTelemetry's (v1.44.0). They are written out here because the
-Python constants of the GenAI names are deprecated upstream.
+Names outside of `hermes.*` are OpenTelemetry's, of the version that `SCHEMA_URL` names. They are written
+out here because the Python constants of the GenAI names are deprecated upstream.
 """
 
 from __future__ import annotations

@@ -20,13 +20,10 @@ from ...model import (
 )
 from .spans import SPAN_CHAT, SPAN_EXECUTE_TOOL, SPAN_INVOKE_AGENT, Where
 from .values import (
-    ACTION_RUN,
     AGENT_HERMES,
     AGENT_SUBAGENT,
-    CICD_RESULT,
     RELATION_CONTEXT_FROM,
     RELATION_PREVIOUS_RUN,
-    TRIGGER_TIMER,
     Partial,
 )
 
@@ -52,6 +49,7 @@ HERMES_CRON_SCHEDULE_TIMEZONE: Final = "hermes.cron.schedule.timezone"
 HERMES_CRON_RUN_ID: Final = "hermes.cron.run.id"
 HERMES_CRON_RUN_OUTCOME: Final = "hermes.cron.run.outcome"
 HERMES_CRON_RUN_OUTCOME_SOURCE: Final = "hermes.cron.run.outcome_source"
+HERMES_CRON_RUN_FAILED: Final = "hermes.cron.run.failed"
 HERMES_CRON_RUN_TIME_SOURCE: Final = "hermes.cron.run.time_source"
 HERMES_CRON_RUN_TRIGGER: Final = "hermes.cron.run.trigger"
 HERMES_CRON_RUN_SCHEDULED_TIME: Final = "hermes.cron.run.scheduled_time"
@@ -69,6 +67,8 @@ HERMES_CRON_RUN_TURNS: Final = "hermes.cron.run.turns"
 HERMES_CRON_RUN_TURN_LIMIT_REACHED: Final = "hermes.cron.run.turn_limit_reached"
 HERMES_CRON_RUN_SILENT: Final = "hermes.cron.run.silent"
 HERMES_CRON_RUN_SKIP_REASON: Final = "hermes.cron.run.skip_reason"
+HERMES_CRON_RUN_OVER_BUDGET: Final = "hermes.cron.run.over_budget"
+HERMES_CRON_RUN_MISSED_SINCE: Final = "hermes.cron.run.missed_since"
 HERMES_CRON_RUN_MISSED_COUNT: Final = "hermes.cron.run.missed_count"
 HERMES_CRON_RUN_SCHEDULER_DOWN: Final = "hermes.cron.run.scheduler_down"
 HERMES_CRON_USAGE_INPUT_TOKENS: Final = "hermes.cron.usage.input_tokens"
@@ -81,6 +81,7 @@ HERMES_CRON_COST_TOTAL: Final = "hermes.cron.cost.total"
 HERMES_CRON_COST_STATUS: Final = "hermes.cron.cost.status"
 HERMES_CRON_MODEL_NAME: Final = "hermes.cron.model.name"
 HERMES_CRON_MODEL_PROVIDER: Final = "hermes.cron.model.provider"
+HERMES_CRON_MODEL_DECLARED: Final = "hermes.cron.model.declared"
 HERMES_CRON_DELIVERY_OUTCOME: Final = "hermes.cron.delivery.outcome"
 HERMES_CRON_DELIVERY_TARGET: Final = "hermes.cron.delivery.target"
 HERMES_CRON_DELIVERY_ERROR: Final = "hermes.cron.delivery.error"
@@ -88,6 +89,7 @@ HERMES_CRON_TRACE_PARTIAL: Final = "hermes.cron.trace.partial"
 HERMES_CRON_SCRIPT_STDERR: Final = "hermes.cron.script.stderr"
 HERMES_CRON_STEP_UNFINISHED: Final = "hermes.cron.step.unfinished"
 HERMES_CRON_STEP_API_CALLS: Final = "hermes.cron.step.api_calls"
+HERMES_CRON_STEP_COST: Final = "hermes.cron.step.cost"
 HERMES_CRON_LINK_RELATION: Final = "hermes.cron.link.relation"
 HERMES_CRON_TEST: Final = "hermes.cron.test"
 HERMES_CRON_RUN_SKILLS: Final = "hermes.cron.run.skills"
@@ -112,16 +114,9 @@ ERROR_TYPE: Final = "error.type"
 EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_MESSAGE: Final = "exception.message"
 HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
+SERVER_ADDRESS: Final = "server.address"
 SESSION_ID: Final = "session.id"
 PROCESS_EXIT_CODE: Final = "process.exit.code"
-FAAS_TRIGGER: Final = "faas.trigger"
-FAAS_CRON: Final = "faas.cron"
-FAAS_TIME: Final = "faas.time"
-FAAS_INVOCATION_ID: Final = "faas.invocation_id"
-CICD_PIPELINE_NAME: Final = "cicd.pipeline.name"
-CICD_PIPELINE_ACTION_NAME: Final = "cicd.pipeline.action.name"
-CICD_PIPELINE_RUN_ID: Final = "cicd.pipeline.run.id"
-CICD_PIPELINE_RESULT: Final = "cicd.pipeline.result"
 
 # Steps of an agent
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
@@ -179,6 +174,9 @@ class Attribute:
 
 _STRING, _INT, _DOUBLE = ValueType.STRING, ValueType.INT, ValueType.DOUBLE
 _ROOT = (Where.ROOT,)
+_MISSED = (Where.MISSED,)
+_ROOT_AND_MISSED = (Where.ROOT, Where.MISSED)
+_GEN_AI = (Where.AGENT, Where.CHAT, Where.TOOL)
 _CONTENT = "Only when content is switched on; cut to the limit, secrets masked."
 
 
@@ -211,25 +209,26 @@ ATTRIBUTES: Final = (
     _row(TELEMETRY_SDK_VERSION, _STRING, "", "Version of the OpenTelemetry SDK.", "the SDK", (Where.RESOURCE,)),
 
     # The job
-    _row(HERMES_CRON_JOB_ID, _STRING, "", "The job.", "ledger `job_id`, else the session id"),
-    _row(HERMES_CRON_JOB_NAME, _STRING, "", "Its name as it was at the run; the id if it has none, or only the beginning of its prompt, which Hermes puts there then.", "jobs.json `name`"),
+    _row(HERMES_CRON_JOB_ID, _STRING, "", "The job.", "ledger `job_id`, else the session id", _ROOT_AND_MISSED),
+    _row(HERMES_CRON_JOB_NAME, _STRING, "", "Its name as it was at the run; the id if it has none, or only the beginning of its prompt, which Hermes puts there then.", "jobs.json `name`", _ROOT_AND_MISSED),
     _row(HERMES_CRON_JOB_MODE, _STRING, "", "Whether an agent or only a script runs.", "jobs.json `no_agent`", values=Mode),
     _row(HERMES_CRON_JOB_SKILLS, ValueType.STRINGS, "", "The skills that it loads.", "jobs.json `skills`"),
-    _row(HERMES_CRON_SCHEDULE_KIND, _STRING, "", "The kind of schedule.", "jobs.json `schedule.kind`", values=ScheduleKind),
-    _row(HERMES_CRON_SCHEDULE_EXPRESSION, _STRING, "", "The schedule as its owner wrote it.", "jobs.json `schedule`"),
-    _row(HERMES_CRON_SCHEDULE_TIMEZONE, _STRING, "", "IANA name of the zone that the schedule is in.", "`HERMES_TIMEZONE`, config.yaml, else the machine's"),
+    _row(HERMES_CRON_SCHEDULE_KIND, _STRING, "", "The kind of schedule.", "jobs.json `schedule.kind`", _ROOT_AND_MISSED, ScheduleKind),
+    _row(HERMES_CRON_SCHEDULE_EXPRESSION, _STRING, "", "The schedule as its owner wrote it.", "jobs.json `schedule`", _ROOT_AND_MISSED),
+    _row(HERMES_CRON_SCHEDULE_TIMEZONE, _STRING, "", "IANA name of the zone that the schedule is in.", "`HERMES_TIMEZONE`, config.yaml, else the machine's", _ROOT_AND_MISSED),
 
     # The run
-    _row(HERMES_CRON_RUN_ID, _STRING, "", "The ledger's execution id, else the session id, else one made of the output file's name.", "ledger `id`, session `id`, cron/output"),
-    _row(HERMES_CRON_RUN_OUTCOME, _STRING, "", "How it ended; see Outcomes.", "see `hermes.cron.run.outcome_source`", values=Outcome),
-    _row(HERMES_CRON_RUN_OUTCOME_SOURCE, _STRING, "", "Where the outcome was read; `inferred` is our conclusion.", "decided by the plugin", values=OutcomeSource),
+    _row(HERMES_CRON_RUN_ID, _STRING, "", "The ledger's execution id, else the session id, else one made of the output file's name; of a missed run, one made of the job and the first time that was missed.", "ledger `id`, session `id`, cron/output", _ROOT_AND_MISSED),
+    _row(HERMES_CRON_RUN_OUTCOME, _STRING, "", "How it ended; see Outcomes.", "see `hermes.cron.run.outcome_source`", _ROOT_AND_MISSED, Outcome),
+    _row(HERMES_CRON_RUN_OUTCOME_SOURCE, _STRING, "", "Where the outcome was read; `inferred` is our conclusion.", "decided by the plugin", _ROOT_AND_MISSED, OutcomeSource),
+    _row(HERMES_CRON_RUN_FAILED, ValueType.BOOLEAN, "", "Whether the outcome is a failure; false for `success` and `skipped`.", "`hermes.cron.run.outcome`", _ROOT_AND_MISSED),
     _row(HERMES_CRON_RUN_TIME_SOURCE, _STRING, "", "Where its times were read. `ledger` is exact; `session` begins some seconds after the run and ends before the delivery; `output` is when the output file was saved, to the second: when the run began is not known, and the span has no length.", "decided by the plugin", values=TimeSource),
     _row(HERMES_CRON_RUN_TRIGGER, _STRING, "", "What started it.", "ledger `source` and the schedule", values=Trigger),
     _row(HERMES_CRON_RUN_SCHEDULED_TIME, _STRING, "", "When it was due, ISO 8601 in UTC.", "the schedule"),
     _row(HERMES_CRON_RUN_LATENESS, _DOUBLE, "s", "From when it was due to its start.", "the schedule, ledger `started_at`"),
     _row(HERMES_CRON_RUN_QUEUE_TIME, _DOUBLE, "s", "From the scheduler's claim to the start.", "ledger `claimed_at`, `started_at`"),
-    _row(HERMES_CRON_RUN_STARTUP_TIME, _DOUBLE, "s", "From the start of the run, or the end of its script, to that of the agent's session: Hermes makes the agent ready. Only where a ledger tells the start.", "ledger `started_at`, session `started_at`"),
-    _row(HERMES_CRON_RUN_MODEL_TIME, _DOUBLE, "s", "Time in which at least one `chat` was under way, or (seen live) calls that never led to an answer, from the first attempt to the last: parallel ones count once. Absent when no model was asked or steps are missing.", "times of the messages, hooks"),
+    _row(HERMES_CRON_RUN_STARTUP_TIME, _DOUBLE, "s", "From the start of the run, or the end of its script, to that of the agent's session: Hermes makes the agent ready; the length of `startup`. Only where a ledger tells the start.", "ledger `started_at`, session `started_at`"),
+    _row(HERMES_CRON_RUN_MODEL_TIME, _DOUBLE, "s", "Time in which at least one `chat` was under way, a failed one included: parallel ones count once. Absent when no model was asked or steps are missing.", "times of the messages, hooks"),
     _row(HERMES_CRON_RUN_TOOL_TIME, _DOUBLE, "s", "Time in which at least one `execute_tool` and no `chat` was under way: a subagent's model time is not counted again. Absent when steps are missing.", "times of the messages"),
     _row(HERMES_CRON_RUN_SCRIPT_TIME, _DOUBLE, "s", "How long its script ran: of a script job and of a gate that said no the whole run, delivery included; of a script before the agent to a second. Absent when there was none, or its start is not known.", "ledger `started_at`, the time in the session's id"),
     _row(HERMES_CRON_RUN_DELIVERY_TIME, _DOUBLE, "s", "From the end of the session to the end of the run, when the answer was delivered or failed to be.", "session `ended_at`, ledger `finished_at`"),
@@ -240,8 +239,10 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_RUN_TURN_LIMIT_REACHED, ValueType.BOOLEAN, "", "Whether the agent had no turn left, and was asked for its summary; the run is a success all the same. Absent when there are no messages to tell.", "the host's request among the messages"),
     _row(HERMES_CRON_RUN_SILENT, ValueType.BOOLEAN, "", "It answered, and asked not to be delivered.", "the last message"),
     _row(HERMES_CRON_RUN_SKIP_REASON, _STRING, "", 'Which no the gate gave: `{"wakeAgent": false}`, or nothing printed at all. The host keeps nothing else that a gate prints. Absent when the output file is gone.', "output file", values=SkipReason),
-    _row(HERMES_CRON_RUN_MISSED_COUNT, _INT, "{run}", "How many runs one outage cost this job; on a missed run only.", "the schedule"),
-    _row(HERMES_CRON_RUN_SCHEDULER_DOWN, ValueType.BOOLEAN, "", "Whether the scheduler started no job at all in that time; on a missed run only.", "ledger `claimed_at`, `source`"),
+    _row(HERMES_CRON_RUN_OVER_BUDGET, ValueType.BOOLEAN, "", "Whether it cost more than the budget of a run. Absent without a budget, or where the cost is not known.", "the cost, configuration"),
+    _row(HERMES_CRON_RUN_MISSED_SINCE, _STRING, "", "The first time that was missed, ISO 8601 in UTC; the span stands at the last.", "the schedule", _MISSED),
+    _row(HERMES_CRON_RUN_MISSED_COUNT, _INT, "{run}", "How many runs one outage cost this job.", "the schedule", _MISSED),
+    _row(HERMES_CRON_RUN_SCHEDULER_DOWN, ValueType.BOOLEAN, "", "Whether the scheduler started no job at all in that time.", "ledger `claimed_at`, `source`", _MISSED),
 
     # What it took
     _row(HERMES_CRON_USAGE_INPUT_TOKENS, _INT, "{token}", "Input with what came from a cache; subagents and auxiliary calls included.", "`sessions`, `session_model_usage`"),
@@ -254,6 +255,7 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_COST_STATUS, _STRING, "", "What is known of the cost; `partial`: some of it is unknown, the total is a lower bound.", "session `cost_status`", values=CostStatus),
     _row(HERMES_CRON_MODEL_NAME, _STRING, "", "The model that did most of the run, by tokens.", "`sessions`, `session_model_usage`"),
     _row(HERMES_CRON_MODEL_PROVIDER, _STRING, "", "That model's provider.", "`sessions`, `session_model_usage`"),
+    _row(HERMES_CRON_MODEL_DECLARED, _STRING, "", "The model that the job asks for, where another one did most of the run.", "jobs.json `model`"),
 
     _row(HERMES_CRON_USAGE_UNATTRIBUTED_TOKENS, _INT, "{token}", "The part of the total that stands on no `chat` span: auxiliary calls, sessions of several calls that were not seen live, steps that are gone. Absent when there is none.", "computed"),
 
@@ -273,31 +275,25 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_TEST, ValueType.BOOLEAN, "", "True: sent to test the way, to be left out of every count.", "`cronalytics-otel doctor`", (Where.DOCTOR,)),
 
     # OpenTelemetry's names
-    _row(ERROR_TYPE, _STRING, "", "The class of the error; absent on success. The text is the status description.", "the host's error text", (Where.ROOT, Where.AGENT, Where.TOOL, Where.SCRIPT, Where.DELIVER, Where.EXCEPTION), ErrorType),
+    _row(ERROR_TYPE, _STRING, "", "The class of the error; absent on success. The text is the status description.", "the host's error text", (Where.ROOT, Where.MISSED, Where.AGENT, Where.CHAT, Where.TOOL, Where.SCRIPT, Where.DELIVER, Where.EXCEPTION), ErrorType),
     _row(PROCESS_EXIT_CODE, _INT, "", "Of the script; negative is the number of the signal that ended it. Absent when it was never started, or was stopped at its limit of time.", "the host's error text; 0 where the host goes on only after that", (Where.SCRIPT,)),
     _row(SESSION_ID, _STRING, "", "The host's session.", "session `id`"),
-    _row(FAAS_TRIGGER, _STRING, "", "Only for runs that a schedule started.", "`hermes.cron.run.trigger`", values=(TRIGGER_TIMER,)),
-    _row(FAAS_CRON, _STRING, "", "The schedule, for such a run of a job that has a cron expression.", "jobs.json `schedule`"),
-    _row(FAAS_TIME, _STRING, "", "When such a run was due, ISO 8601 in UTC.", "the schedule"),
-    _row(FAAS_INVOCATION_ID, _STRING, "", "As `hermes.cron.run.id`.", "ledger `id`, session `id`"),
-    _row(CICD_PIPELINE_NAME, _STRING, "", "As `hermes.cron.job.name`.", "jobs.json `name`"),
-    _row(CICD_PIPELINE_ACTION_NAME, _STRING, "", "What the pipeline does.", "constant", values=(ACTION_RUN,)),
-    _row(CICD_PIPELINE_RUN_ID, _STRING, "", "As `hermes.cron.run.id`.", "ledger `id`, session `id`"),
-    _row(CICD_PIPELINE_RESULT, _STRING, "", "The outcome in the words of the CI/CD conventions; see Outcomes.", "`hermes.cron.run.outcome`", values=tuple(sorted(set(CICD_RESULT.values())))),
 
     # Steps
-    _row(GEN_AI_OPERATION_NAME, _STRING, "", "The kind of step.", "constant", (Where.AGENT, Where.CHAT, Where.TOOL), (SPAN_INVOKE_AGENT, SPAN_CHAT, SPAN_EXECUTE_TOOL)),
-    _row(GEN_AI_CONVERSATION_ID, _STRING, "", "The session; a subagent has its own, a continued one keeps its first.", "session `id`", (Where.ROOT, Where.AGENT, Where.CHAT, Where.TOOL)),
-    _row(GEN_AI_AGENT_NAME, _STRING, "", "The job's own agent, or one that it started.", "session `parent_session_id`, `source`", (Where.AGENT,), (AGENT_HERMES, AGENT_SUBAGENT)),
+    _row(GEN_AI_OPERATION_NAME, _STRING, "", "The kind of step.", "constant", _GEN_AI, (SPAN_INVOKE_AGENT, SPAN_CHAT, SPAN_EXECUTE_TOOL)),
+    _row(GEN_AI_CONVERSATION_ID, _STRING, "", "The session; a subagent has its own, a continued one keeps its first.", "session `id`", (Where.ROOT, *_GEN_AI)),
+    _row(GEN_AI_AGENT_NAME, _STRING, "", "The agent that does this step: the job's own, or one that it started.", "session `parent_session_id`, `source`", _GEN_AI, (AGENT_HERMES, AGENT_SUBAGENT)),
     _row(GEN_AI_PROVIDER_NAME, _STRING, "", "As the host names it.", "hook `post_api_request`, session `billing_provider`", (Where.CHAT,)),
     _row(GEN_AI_REQUEST_MODEL, _STRING, "", "The call's model; the session's where the run was not seen live, and absent there when several models had a part in the session.", "hook `post_api_request`, session `model`", (Where.CHAT,)),
     _row(GEN_AI_RESPONSE_MODEL, _STRING, "", "The model that answered, as it names itself. Only of runs seen live.", "hook `post_api_request`", (Where.CHAT,)),
-    _row(GEN_AI_RESPONSE_FINISH_REASONS, ValueType.STRINGS, "", "Why the model stopped. Absent on an answer that the host wrote for it.", "message `finish_reason`", (Where.CHAT,)),
+    _row(GEN_AI_RESPONSE_FINISH_REASONS, ValueType.STRINGS, "", "Why the model stopped. Absent on an answer that the host wrote for it, and on a failed call.", "message `finish_reason`", (Where.CHAT,)),
     _row(GEN_AI_USAGE_INPUT_TOKENS, _INT, "{token}", "Input with what came from a cache. Only where the calls' own usage is known: of a run seen live, with rejected answers and all; else of a session of one call. Never divided. None on an answer that was cut (`length`): Hermes neither tells nor counts it.", "hook `post_api_request`, `sessions`", (Where.CHAT,)),
     _row(GEN_AI_USAGE_OUTPUT_TOKENS, _INT, "{token}", "Output with reasoning; the same condition.", "`sessions`", (Where.CHAT,)),
     _row(GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS, _INT, "{token}", "Read from a cache; the same condition.", "`sessions`", (Where.CHAT,)),
     _row(GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS, _INT, "{token}", "Written to a cache; the same condition.", "`sessions`", (Where.CHAT,)),
     _row(GEN_AI_USAGE_REASONING_OUTPUT_TOKENS, _INT, "{token}", "Reasoning; the same condition.", "`sessions`", (Where.CHAT,)),
+    _row(HERMES_CRON_STEP_COST, _DOUBLE, "USD", "What this call cost, where that is known of the call itself: of a session of one call. Never divided.", "session `estimated_cost_usd`, `actual_cost_usd`", (Where.CHAT,)),
+    _row(SERVER_ADDRESS, _STRING, "", "The host of the provider's base URL.", "hooks, session `billing_base_url`", (Where.CHAT,)),
     _row(GEN_AI_TOOL_NAME, _STRING, "", "The tool.", "message `tool_calls`", (Where.TOOL,)),
     _row(GEN_AI_TOOL_CALL_ID, _STRING, "", "The model's id of the call.", "message `tool_calls`", (Where.TOOL,)),
     _row(HERMES_CRON_SKILL_NAME, _STRING, "", "The skill that this call loaded.", "argument of `skill_view`", (Where.TOOL,)),

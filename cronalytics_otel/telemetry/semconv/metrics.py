@@ -21,8 +21,10 @@ from .attributes import (
     HERMES_CRON_COST_STATUS,
     HERMES_CRON_DELIVERY_OUTCOME,
     HERMES_CRON_JOB_MODE,
+    HERMES_CRON_MODEL_DECLARED,
     HERMES_CRON_MODEL_NAME,
     HERMES_CRON_MODEL_PROVIDER,
+    HERMES_CRON_RUN_FAILED,
     HERMES_CRON_RUN_OUTCOME,
     HERMES_CRON_SCHEDULE_EXPRESSION,
     HERMES_CRON_SCHEDULE_KIND,
@@ -30,9 +32,6 @@ from .attributes import (
     HERMES_VERSION,
     SERVICE_VERSION,
 )
-
-HERMES_CRON_RUN_FAILED: Final = "hermes.cron.run.failed"
-HERMES_CRON_MODEL_DECLARED: Final = "hermes.cron.model.declared"
 
 # Attributes of metrics alone
 HERMES_CRON_WINDOW: Final = "hermes.cron.window"

@@ -8,8 +8,13 @@ from typing import Final
 
 from ...model import SpanKind
 
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
+"""The version of the semantic conventions that the names outside of `hermes.*` are of."""
+
 # Span names: `{name}` or `{name} {what}`
 SPAN_CRON: Final = "cron"
+SPAN_MISSED: Final = "missed"
+SPAN_STARTUP: Final = "startup"
 SPAN_INVOKE_AGENT: Final = "invoke_agent"
 SPAN_CHAT: Final = "chat"
 SPAN_EXECUTE_TOOL: Final = "execute_tool"
@@ -28,6 +33,8 @@ class Where(StrEnum):
 
     RESOURCE = "resource"
     ROOT = SPAN_CRON
+    MISSED = SPAN_MISSED
+    STARTUP = SPAN_STARTUP
     AGENT = SPAN_INVOKE_AGENT
     CHAT = SPAN_CHAT
     TOOL = SPAN_EXECUTE_TOOL
@@ -59,8 +66,24 @@ SPANS: Final = (
         parent="none: the root, linked to the job's previous run, and to the runs of other jobs "
         "whose outputs it was given",
         meaning="One run of a job, from its true start to its true end as the ledger has them. "
-        "Status ERROR, with the error text as description, for the outcomes that are failures. Of "
-        "runs that never happened, one span from the first time that was missed to the last.",
+        "Status ERROR, with the error text as description, for the outcomes that are failures.",
+    ),
+    SpanForm(
+        where=Where.MISSED,
+        name="missed {job name}",
+        kind=SpanKind.SERVER,
+        parent="none: a trace of its own, linked to the job's previous run",
+        meaning="Runs of a job that never happened, in one outage. A span without length at the last "
+        "time that was missed, always with status ERROR. It has a name of its own so that the "
+        "durations of `cron {job name}` are those of runs.",
+    ),
+    SpanForm(
+        where=Where.STARTUP,
+        name=SPAN_STARTUP,
+        kind=SpanKind.INTERNAL,
+        parent="the root",
+        meaning="From the start of the run, or the end of its script, to the agent's session, while "
+        "Hermes makes the agent ready. Only where a ledger tells the start.",
     ),
     SpanForm(
         where=Where.AGENT,
@@ -77,8 +100,9 @@ SPANS: Final = (
         parent="its agent",
         meaning="From the prompt or the last tool result to the model's answer. Retries and "
         "rejected answers are inside. An answer that was cut (`length`) ends, if seen live, where the call "
-        "that goes on begins; of several in a row the first has the time of all. The only span that looks "
-        "like a model call.",
+        "that goes on begins; of several in a row the first has the time of all. A call that failed for "
+        "good has status ERROR, from its first attempt to its last; it is there only if seen live. The "
+        "only span that looks like a model call.",
     ),
     SpanForm(
         where=Where.TOOL,
@@ -124,8 +148,9 @@ class EventForm:
 EVENTS: Final = (
     EventForm(
         where=Where.EXCEPTION,
-        meaning="A call of the model failed, at its end. On the `chat` that came of it in the end, else "
-        "on the agent. Only of runs that the plugin saw live.",
+        meaning="An attempt to call the model failed, at its end. On the `chat` that it was an attempt "
+        "for; on the agent if the call was made again only after the conversation was compressed. "
+        "Only of runs that the plugin saw live.",
     ),
     EventForm(
         where=Where.MODEL_FALLBACK,

@@ -10,8 +10,6 @@ from ...model import Outcome
 
 AGENT_HERMES: Final = "hermes"
 AGENT_SUBAGENT: Final = "subagent"
-ACTION_RUN: Final = "RUN"
-TRIGGER_TIMER: Final = "timer"
 RELATION_PREVIOUS_RUN: Final = "previous_run"
 RELATION_CONTEXT_FROM: Final = "context_from"
 
@@ -26,18 +24,6 @@ class Partial(StrEnum):
     UNTIMED = "untimed"
     """The host wrote the steps when the run was over: they are in order, their times are not known."""
 
-
-CICD_RESULT: Final = {
-    Outcome.SUCCESS: "success",
-    Outcome.FAILURE: "failure",
-    Outcome.TIMEOUT: "timeout",
-    Outcome.CANCELLED: "cancellation",
-    Outcome.BUDGET_EXCEEDED: "failure",
-    Outcome.ABANDONED: "error",
-    Outcome.SKIPPED: "skip",
-    Outcome.MISSED: "error",
-}
-"""`cicd.pipeline.result` by outcome; `error` is what the scheduler, not the job, is to blame for."""
 
 OUTCOME_MEANING: Final = {
     Outcome.SUCCESS: "The run did its work. An answer of `[SILENT]` is a success.",

@@ -14,7 +14,7 @@ from ...model import Conversation, SpanKind
 from .. import semconv as sc
 from ..content import messages_json
 from .observed import Attributes
-from .steps import Step, TraceContext, named, step_attributes, within
+from .steps import Step, TraceContext, agent_name, named, step_attributes, within
 from .timeline import Timeline
 
 _CHILD_SLACK_NS = 1_000_000_000
@@ -36,17 +36,15 @@ class Agent:
 def build_agent(conversation: Conversation, parent: Step, context: TraceContext) -> Agent:
     """Return the step of an agent within the time of `parent`, with everything below it."""
     sessions = _take_continuations(conversation, context)
-    agent_name = sc.AGENT_SUBAGENT if conversation.is_subagent else sc.AGENT_HERMES
     start_ns = parent.clamp(conversation.started_ns)
     step = Step(
         path=(sc.SPAN_INVOKE_AGENT, conversation.session_id),
-        name=named(sc.SPAN_INVOKE_AGENT, agent_name),
+        name=named(sc.SPAN_INVOKE_AGENT, agent_name(conversation)),
         kind=SpanKind.INTERNAL,
         start_ns=start_ns,
         end_ns=within(start_ns, parent.end_ns, _end_ns(sessions, parent)),
         attributes=step_attributes(sc.SPAN_INVOKE_AGENT, conversation),
     )
-    step.attributes[sc.GEN_AI_AGENT_NAME] = agent_name
     timeline = Timeline(conversation, step, context)
     for session in sessions:
         timeline.add(session)

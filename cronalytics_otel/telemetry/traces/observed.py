@@ -46,6 +46,8 @@ class ModelAttempts:
     calls: list[ModelCall] = field(default_factory=list)
     """The attempts that were answered."""
     events: list[SpanEvent] = field(default_factory=list)
+    failure: ApiError | None = None
+    """The last attempt, if it failed; None when it was answered."""
 
     @property
     def usage(self) -> Usage | None:
@@ -56,20 +58,37 @@ class ModelAttempts:
         return Usage.sum(known) if known and len(known) == len(self.calls) else None
 
     def put_attributes(self, attributes: Attributes) -> None:
-        """Add the models and the provider of the answer that was taken, and the tokens of all calls."""
+        """Add whom the answer that was taken came from, and the tokens of all calls."""
         if not self.calls:
             return
         call = self.calls[-1]
-        if model := name_text(call.model):
-            attributes[sc.GEN_AI_REQUEST_MODEL] = model
+        _put_asked(attributes, call)
         if response_model := name_text(call.response_model):
             attributes[sc.GEN_AI_RESPONSE_MODEL] = response_model
-        if provider := name_text(call.provider):
-            attributes[sc.GEN_AI_PROVIDER_NAME] = provider
         if len(self.calls) > 1:
             attributes[sc.HERMES_CRON_STEP_API_CALLS] = len(self.calls)
         if (usage := self.usage) is not None:
             put_usage(attributes, usage)
+
+    def put_failure(self, attributes: Attributes, failure: ApiError) -> str:
+        """Add whom the last attempt went to, and the class of its error. Return the error's text."""
+        self.put_attributes(attributes)
+        _put_asked(attributes, failure)
+        attributes[sc.ERROR_TYPE] = str(api_error_type(failure))
+        return error_text(failure.message) or _NO_MESSAGE
+
+
+_NO_MESSAGE = "The call failed, and the host gave no reason."
+
+
+def _put_asked(attributes: Attributes, asked: ModelCall | ApiError) -> None:
+    """Add the model that was asked, its provider and its server, as far as they are known."""
+    if model := name_text(asked.model):
+        attributes[sc.GEN_AI_REQUEST_MODEL] = model
+    if provider := name_text(asked.provider):
+        attributes[sc.GEN_AI_PROVIDER_NAME] = provider
+    if server := name_text(asked.server_address):
+        attributes[sc.SERVER_ADDRESS] = server
 
 
 def put_usage(attributes: Attributes, usage: Usage) -> None:
@@ -174,8 +193,10 @@ class ObservedSession:
             if (change := self._fallback(attempt, failed_ns)) is not None:
                 taken.events.append(change)
             if isinstance(attempt, ApiError):
+                taken.failure = attempt
                 taken.events.append(_exception(attempt, failed_ns))
             else:
+                taken.failure = None
                 taken.calls.append(attempt)
         return taken
 
@@ -265,12 +286,11 @@ def _exception(error: ApiError, failed_ns: int) -> SpanEvent:
     """Return the event of a failed attempt; `failed_ns` is when the attempt before it failed."""
     # The start of a later attempt is not known; after a fall-back the host counts from 0 again.
     is_timed = not error.attempt and error.started_ns >= failed_ns
-    error_type = classify_api_error(error.reason, error.status_code, error.message)
     return _event(
         sc.EVENT_EXCEPTION,
         error.ended_ns,
         {
-            sc.ERROR_TYPE: str(error_type),
+            sc.ERROR_TYPE: str(api_error_type(error)),
             sc.HTTP_RESPONSE_STATUS_CODE: error.status_code,
             sc.EXCEPTION_TYPE: name_text(error.exception_type),
             sc.EXCEPTION_MESSAGE: error_text(error.message),
@@ -282,6 +302,10 @@ def _exception(error: ApiError, failed_ns: int) -> SpanEvent:
             sc.HERMES_CRON_RETRY_RETRYABLE: error.retryable,
         },
     )
+
+
+def api_error_type(error: ApiError) -> ErrorType:
+    return classify_api_error(error.reason, error.status_code, error.message)
 
 
 def approval_event(result: ToolResult) -> SpanEvent | None:

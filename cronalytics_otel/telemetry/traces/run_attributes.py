@@ -2,99 +2,118 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 
 from ...domain.errors import ErrorType
-from ...model import AttributeValue, Mode, Run, ScheduleKind, Trigger, Usage
+from ...model import AttributeValue, Run, ScheduleKind, Usage
 from .. import semconv as sc
 from ..content import error_text, value_text
 from .observed import Attributes
 
 
 def run_attributes(run: Run) -> Attributes:
-    """Return the attributes of all that is known of a run. Unknown values are absent."""
-    run_id, session_id = value_text(run.run_id), value_text(run.session_id)
-    job_name = job_label(run)
+    """Return the attributes of all that is known of a run. Unknown values are absent.
+
+    How it ended and what it took come first: some backends show them in this order.
+    """
+    session_id = value_text(run.session_id)
     values: dict[str, AttributeValue | None] = {
-        sc.HERMES_CRON_RUN_ID: run_id,
-        sc.HERMES_CRON_RUN_OUTCOME: str(run.outcome),
-        sc.HERMES_CRON_RUN_OUTCOME_SOURCE: str(run.outcome_source),
-        sc.HERMES_CRON_RUN_TIME_SOURCE: _plain(run.time_source),
-        sc.HERMES_CRON_RUN_TRIGGER: _plain(run.trigger),
-        sc.HERMES_CRON_RUN_SCHEDULED_TIME: _iso(run.scheduled_ns),
-        sc.HERMES_CRON_RUN_LATENESS: run.lateness_s,
-        sc.HERMES_CRON_RUN_QUEUE_TIME: run.queue_s,
+        **_outcome(run),
+        sc.HERMES_CRON_RUN_OVER_BUDGET: run.over_budget,
+        sc.HERMES_CRON_COST_TOTAL: run.known_cost_usd,
+        sc.HERMES_CRON_COST_STATUS: _plain(run.cost_status),
+        **(_run_usage(run.usage) if run.usage is not None else _NOTHING),
+        sc.HERMES_CRON_MODEL_NAME: value_text(run.model),
+        sc.HERMES_CRON_MODEL_PROVIDER: value_text(run.provider),
+        sc.HERMES_CRON_MODEL_DECLARED: _other_model_declared(run),
         sc.HERMES_CRON_RUN_API_CALLS: run.api_calls,
         sc.HERMES_CRON_RUN_TOOL_CALLS: run.tool_calls,
         sc.HERMES_CRON_RUN_SUBAGENTS: run.subagents,
+        sc.HERMES_CRON_RUN_LATENESS: run.lateness_s,
+        sc.HERMES_CRON_RUN_QUEUE_TIME: run.queue_s,
         sc.HERMES_CRON_RUN_SILENT: run.silent,
         sc.HERMES_CRON_RUN_SKIP_REASON: _plain(run.skip_reason),
-        sc.HERMES_CRON_RUN_MISSED_COUNT: run.missed_count,
-        sc.HERMES_CRON_RUN_SCHEDULER_DOWN: run.scheduler_down,
-        sc.HERMES_CRON_COST_TOTAL: run.known_cost_usd,
-        sc.HERMES_CRON_COST_STATUS: _plain(run.cost_status),
-        sc.HERMES_CRON_MODEL_NAME: value_text(run.model),
-        sc.HERMES_CRON_MODEL_PROVIDER: value_text(run.provider),
         sc.HERMES_CRON_DELIVERY_OUTCOME: _plain(run.delivery_outcome),
         sc.HERMES_CRON_DELIVERY_TARGET: error_text(run.delivery_target),
         sc.HERMES_CRON_DELIVERY_ERROR: error_text(run.delivery_error),
-        sc.ERROR_TYPE: error_type(run),
+        sc.HERMES_CRON_RUN_TRIGGER: _plain(run.trigger),
+        sc.HERMES_CRON_RUN_SCHEDULED_TIME: _iso(run.scheduled_ns),
+        sc.HERMES_CRON_RUN_TIME_SOURCE: _plain(run.time_source),
+        sc.HERMES_CRON_JOB_MODE: _plain(run.mode),
+        sc.HERMES_CRON_JOB_SKILLS: tuple(filter(None, map(value_text, run.skills))) or None,
         sc.SESSION_ID: session_id,
         sc.GEN_AI_CONVERSATION_ID: session_id,
-        sc.FAAS_INVOCATION_ID: run_id,
-        sc.CICD_PIPELINE_NAME: job_name,
-        sc.CICD_PIPELINE_ACTION_NAME: sc.ACTION_RUN,
-        sc.CICD_PIPELINE_RUN_ID: run_id,
-        sc.CICD_PIPELINE_RESULT: sc.CICD_RESULT[run.outcome],
     }
-    if run.trigger in _BY_SCHEDULE:
-        values[sc.FAAS_TRIGGER] = sc.TRIGGER_TIMER
-        values[sc.FAAS_TIME] = values[sc.HERMES_CRON_RUN_SCHEDULED_TIME]
-        values[sc.FAAS_CRON] = _cron_expression(run.schedule_kind, run.schedule_expression)
-    if run.usage is not None:
-        values |= _run_usage(run.usage)
-    attributes = _job_attributes(
+    return _known(values) | _job_attributes_of(run)
+
+
+def missed_attributes(run: Run) -> Attributes:
+    """Return the attributes of a missed run. Unknown values are absent."""
+    values: dict[str, AttributeValue | None] = {
+        **_outcome(run),
+        sc.HERMES_CRON_RUN_MISSED_COUNT: run.missed_count,
+        sc.HERMES_CRON_RUN_MISSED_SINCE: _iso(run.started_ns),
+        sc.HERMES_CRON_RUN_SCHEDULER_DOWN: run.scheduler_down,
+    }
+    return _known(values) | _job_attributes_of(run)
+
+
+def _outcome(run: Run) -> dict[str, AttributeValue | None]:
+    """Return how a run ended, and which run it is."""
+    return {
+        sc.HERMES_CRON_RUN_OUTCOME: str(run.outcome),
+        sc.HERMES_CRON_RUN_FAILED: run.failed,
+        sc.ERROR_TYPE: error_type(run),
+        sc.HERMES_CRON_RUN_OUTCOME_SOURCE: str(run.outcome_source),
+        sc.HERMES_CRON_RUN_ID: value_text(run.run_id),
+    }
+
+
+def _other_model_declared(run: Run) -> str | None:
+    """Return the model that the job asks for, if another one did most of the run."""
+    is_other = run.model is not None and run.declared_model != run.model
+    return value_text(run.declared_model) if is_other else None
+
+
+_NOTHING: Attributes = {}
+
+
+def _known(values: dict[str, AttributeValue | None]) -> Attributes:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _job_attributes_of(run: Run) -> Attributes:
+    return _job_attributes(
         run.job_id,
-        job_name,
-        run.mode,
-        run.skills,
+        job_label(run),
         run.schedule_kind,
         run.schedule_expression,
         run.schedule_timezone,
-    ).copy()
-    for name, value in values.items():
-        if value is not None:
-            attributes[name] = value
-    return attributes
-
-
-_BY_SCHEDULE = (Trigger.SCHEDULE, Trigger.CATCH_UP)
+    )
 
 
 @lru_cache(maxsize=1_024)
 def _job_attributes(
     job_id: str,
     job_name: str,
-    mode: Mode | None,
-    skills: tuple[str, ...],
     schedule_kind: ScheduleKind | None,
     expression: str | None,
     timezone: str | None,
 ) -> Attributes:
-    """Return the attributes of a job as it was at a run. (Cached: most runs of a job have the same.)"""
+    """Return what every span of a job's runs says of the job.
+
+    (Cached, since most runs of a job have the same: nobody may change it.)
+    """
     values: dict[str, AttributeValue | None] = {
         sc.HERMES_CRON_JOB_ID: value_text(job_id),
         sc.HERMES_CRON_JOB_NAME: job_name,
-        sc.HERMES_CRON_JOB_MODE: _plain(mode),
-        sc.HERMES_CRON_JOB_SKILLS: tuple(filter(None, map(value_text, skills))) or None,
         sc.HERMES_CRON_SCHEDULE_KIND: _plain(schedule_kind),
         sc.HERMES_CRON_SCHEDULE_EXPRESSION: value_text(expression),
         sc.HERMES_CRON_SCHEDULE_TIMEZONE: value_text(timezone),
     }
-    return {name: value for name, value in values.items() if value is not None}
+    return _known(values)
 
 
 def error_type(run: Run) -> str | None:
@@ -127,19 +146,6 @@ def _run_usage(usage: Usage) -> Attributes:
 def _plain(value: StrEnum | None) -> str | None:
     """Return the text of an enumeration: the wire knows no subclass of `str`."""
     return None if value is None else str(value)
-
-
-_CRON_FIELD = r"(?:[\d*?/,#LW-]|(?:MON|TUE|WED|THU|FRI|SAT|SUN|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC))+"
-_CRON = re.compile(rf"@\w+|{_CRON_FIELD}(?:\s+{_CRON_FIELD}){{4,5}}", re.IGNORECASE)
-
-
-@lru_cache(maxsize=1_024)
-def _cron_expression(kind: ScheduleKind | None, expression: str | None) -> str | None:
-    """Return the schedule if it is a cron expression: its owner may have written words."""
-    if kind is not ScheduleKind.CRON:
-        return None
-    text = (value_text(expression) or "").strip()
-    return text if _CRON.fullmatch(text) else None
 
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, written with its own sign

@@ -21,7 +21,7 @@ def script_step(run: Run, root: Step, content: ContentPolicy | None) -> Step | N
     """
     is_all = run.mode is Mode.SCRIPT or run.outcome is Outcome.SKIPPED
     ended_ns = run.script_ended_ns
-    if run.outcome is Outcome.MISSED or not (is_all or ended_ns is not None):
+    if not (is_all or ended_ns is not None):
         return None
     attributes: Attributes = {}
     if run.script_exit_code is not None:

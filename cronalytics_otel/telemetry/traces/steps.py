@@ -27,6 +27,10 @@ class Step:
     events: tuple[SpanEvent, ...] = ()
     children: list[Step] = field(default_factory=list)
 
+    @property
+    def duration_s(self) -> float:
+        return (self.end_ns - self.start_ns) / 1e9
+
     def clamp(self, time_ns: int) -> int:
         """Return the time within the step that is nearest to `time_ns`."""
         return within(self.start_ns, self.end_ns, time_ns)
@@ -62,7 +66,7 @@ class TraceContext:
     chats: list[Step] = field(default_factory=list)
     tools: list[Step] = field(default_factory=list)
     unanswered: list[tuple[int, int]] = field(default_factory=list)
-    """Start and end of attempts that led to no answer, from the first attempt to the last."""
+    """Start and end of attempts that are on no chat, from the first attempt to the last."""
     skills: list[str] = field(default_factory=list)
     """The skills that agents loaded, in order."""
     times_are_known: bool = True
@@ -108,9 +112,17 @@ def _covered_ns(times: list[tuple[int, int]]) -> int:
     return covered
 
 
+def agent_name(conversation: Conversation) -> str:
+    """Return `gen_ai.agent.name` of the agent whose conversation this is."""
+    return sc.AGENT_SUBAGENT if conversation.is_subagent else sc.AGENT_HERMES
+
+
 def step_attributes(operation: str, conversation: Conversation) -> Attributes:
     """Return the attributes that all steps of one kind in a session have in common."""
-    attributes: Attributes = {sc.GEN_AI_OPERATION_NAME: operation}
+    attributes: Attributes = {
+        sc.GEN_AI_OPERATION_NAME: operation,
+        sc.GEN_AI_AGENT_NAME: agent_name(conversation),
+    }
     if session_id := value_text(conversation.session_id):
         attributes[sc.GEN_AI_CONVERSATION_ID] = session_id
     return attributes

@@ -12,6 +12,7 @@ from ..content import error_text, masked_and_cut, messages_json, name_text, valu
 from .observed import (
     NOT_OBSERVED,
     Attributes,
+    ModelAttempts,
     ObservedSession,
     approval_event,
     put_usage,
@@ -38,6 +39,7 @@ class Timeline:
         self._chat_attributes = step_attributes(sc.SPAN_CHAT, conversation)
         self._tool_attributes = step_attributes(sc.SPAN_EXECUTE_TOOL, conversation)
         self._observed = NOT_OBSERVED
+        self._session = conversation
         self.turns = 0
         self.at_turn_limit = False
         """Whether the host had to ask the agent to finish."""
@@ -46,7 +48,9 @@ class Timeline:
 
     def add(self, session: Conversation) -> None:
         """Add the steps of the agent's next session."""
-        self._add_unanswered()
+        # A call that failed before the host compressed the conversation was made again after that.
+        self._add_to_agent(self._observed.pop_rest())
+        self._session = session
         observations = self._context.observations.get(session.session_id)
         messages, times_are_known = _with_best_times(session, observations)
         answers = sum(m.role == "assistant" and not m.is_copy for m in messages)
@@ -67,7 +71,11 @@ class Timeline:
 
     def close(self) -> None:
         """End the steps that no message ended."""
-        self._add_unanswered()
+        attempts = self._observed.pop_rest()
+        if attempts.failure is not None:
+            self._add_failed_chat(attempts, attempts.failure)
+        else:
+            self._add_to_agent(attempts)
         self._abandon_tool_calls(self._agent.end_ns)
 
     def _add_messages(
@@ -110,9 +118,8 @@ class Timeline:
         if not message.is_copy:
             self._next_input.append(message)
 
-    def _add_unanswered(self) -> None:
-        """Add attempts that led to no answer to the agent: a server never answered them."""
-        attempts = self._observed.pop_rest()
+    def _add_to_agent(self, attempts: ModelAttempts) -> None:
+        """Add attempts that are on no chat to the agent."""
         if attempts.start_ns is not None:
             first_ns = self._agent.clamp(attempts.start_ns)
             last_ns = self._agent.clamp(attempts.end_ns)
@@ -136,6 +143,9 @@ class Timeline:
             start_ns = at_ns
         elif attempts.calls:
             end_ns = within(start_ns, at_ns, attempts.calls[-1].ended_ns)
+        error = None
+        if attempts.failure is not None and self._is_written_by_host(answer):
+            error = attempts.put_failure(attributes, attempts.failure)
         if reason := name_text(answer.finish_reason):
             attributes[sc.GEN_AI_RESPONSE_FINISH_REASONS] = (reason,)
         if self._context.content is not None:
@@ -148,6 +158,7 @@ class Timeline:
             start_ns,
             end_ns,
             attributes,
+            error,
         )
         if attempts.events:
             step.add_events(attempts.events)
@@ -155,6 +166,35 @@ class Timeline:
         self._agent.children.append(step)
         for index, tool_call in enumerate(answer.tool_calls):
             self._open_tool_call(tool_call, at_ns, (sc.SPAN_EXECUTE_TOOL, *path, str(index)))
+
+    def _is_written_by_host(self, answer: Message) -> bool:
+        """Return whether the host wrote an answer because no model did.
+
+        The summary at the turn limit is a model's, although it has no finish reason either.
+        """
+        return not answer.finish_reason and self.times_are_known and not self.at_turn_limit
+
+    def _add_failed_chat(self, attempts: ModelAttempts, failure: ApiError) -> None:
+        """Add the call that failed for good. Messages do not show it, so its id is not one of theirs."""
+        start_ns = within(self._cursor_ns, self._agent.end_ns, attempts.start_ns or 0)
+        attributes = _asked_attributes(self._session, self._chat_attributes)
+        error = attempts.put_failure(attributes, failure)
+        if self._context.content is not None and (
+            asked := messages_json(self._next_input, self._context.content.max_chars)
+        ):
+            attributes[sc.GEN_AI_INPUT_MESSAGES] = asked
+        step = Step(
+            (sc.SPAN_CHAT, self._session.session_id, _FAILED, "0"),
+            named(sc.SPAN_CHAT, attributes.get(sc.GEN_AI_REQUEST_MODEL)),
+            SpanKind.CLIENT,
+            start_ns,
+            within(start_ns, self._agent.end_ns, attempts.end_ns),
+            attributes,
+            error,
+        )
+        step.add_events(attempts.events)
+        self._context.chats.append(step)
+        self._agent.children.append(step)
 
     def _put_messages(self, attributes: Attributes, answer: Message, max_chars: int) -> None:
         if asked := messages_json(self._next_input, max_chars):
@@ -260,6 +300,9 @@ def _only_errors(observations: Observations | None) -> Observations | None:
     return replace(observations, attempts=errors)
 
 
+_FAILED = "failed"
+"""Begins the sequence of a session's failed calls, in their ids."""
+
 _DELEGATION = "delegate"
 """The beginning of the names of the host's tools that may start a subagent."""
 
@@ -282,13 +325,24 @@ def _skill(arguments: str | None) -> str | None:
 def _chat_attributes(session: Conversation, attributes: Attributes, answers: int) -> Attributes:
     """Return what all chats of a session have in common, unless observations show more.
 
-    A session's usage is known for its calls only when it is that of its one call.
+    A session's usage and cost are known for its calls only when they are those of its one call.
     """
-    common = attributes.copy()
-    if model := name_text(session.model):
-        common[sc.GEN_AI_REQUEST_MODEL] = model
-    if provider := name_text(session.provider):
-        common[sc.GEN_AI_PROVIDER_NAME] = provider
-    if session.usage is not None and session.api_calls == answers == 1:
-        put_usage(common, session.usage)
+    common = _asked_attributes(session, attributes)
+    if session.api_calls == answers == 1:
+        if session.usage is not None:
+            put_usage(common, session.usage)
+        if session.cost_usd is not None:
+            common[sc.HERMES_CRON_STEP_COST] = session.cost_usd
     return common
+
+
+def _asked_attributes(session: Conversation, attributes: Attributes) -> Attributes:
+    """Return these attributes with the session's model, its provider and its server."""
+    asked = attributes.copy()
+    if model := name_text(session.model):
+        asked[sc.GEN_AI_REQUEST_MODEL] = model
+    if provider := name_text(session.provider):
+        asked[sc.GEN_AI_PROVIDER_NAME] = provider
+    if server := name_text(session.server_address):
+        asked[sc.SERVER_ADDRESS] = server
+    return asked

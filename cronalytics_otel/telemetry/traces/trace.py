@@ -13,6 +13,7 @@ from ...domain.errors import without_stdout
 from ...model import (
     Conversation,
     Observations,
+    Outcome,
     Run,
     RunKey,
     Span,
@@ -23,7 +24,7 @@ from .. import ids
 from .. import semconv as sc
 from ..content import ContentPolicy, error_text, name_text, value_text
 from .agent import build_agent
-from .run_attributes import run_attributes
+from .run_attributes import missed_attributes, run_attributes
 from .script_and_delivery import delivery_step, script_step
 from .steps import Step, TraceContext, named, tokens_on, within
 
@@ -31,6 +32,8 @@ MAX_SPANS = 2_000
 """The most spans of one trace. Later steps are left out, and the root is marked `truncated`."""
 
 _LAST_NS = 2**63 - 1
+_ROUNDING = 1 + 1e-9
+"""The same amounts added in another order may differ by so much."""
 
 
 def build_trace(
@@ -52,6 +55,8 @@ def build_trace(
     id.
     """
     content = _policy_for(run, conversation, content)
+    if run.outcome is Outcome.MISSED:
+        return _to_spans([(_missed(run, content), 0)], run, _links(previous, ()))
     root = _root(run, content)
     script = script_step(run, root, content)
     if script is not None:
@@ -61,9 +66,9 @@ def build_trace(
     if conversation is not None:
         _add_agent(run, conversation, root, context, is_whole=partial is None)
         tokens = _drop_excess_tokens(run, context)
+        _drop_excess_cost(run, context)
     if script is not None:
-        script_s = (script.end_ns - script.start_ns) / 1e9
-        root.attributes[sc.HERMES_CRON_RUN_SCRIPT_TIME] = script_s
+        root.attributes[sc.HERMES_CRON_RUN_SCRIPT_TIME] = script.duration_s
     if partial is not None:
         root.attributes[sc.HERMES_CRON_TRACE_PARTIAL] = str(partial)
     steps, is_cut = _first_steps(root)
@@ -92,13 +97,31 @@ def _root(run: Run, content: ContentPolicy | None) -> Step:
     start_ns = within(0, _LAST_NS, run.started_ns)
     return Step(
         path=(),
-        name=named(sc.SPAN_CRON, name_text(run.job_name) or name_text(run.job_id)),
+        name=named(sc.SPAN_CRON, _job_name(run)),
         kind=SpanKind.SERVER,
         start_ns=start_ns,
         end_ns=within(start_ns, _LAST_NS, run.ended_ns),
         attributes=run_attributes(run),
         error=_error_description(run, content) if run.failed else None,
     )
+
+
+def _missed(run: Run, content: ContentPolicy | None) -> Step:
+    """Return the only step of a missed run: without length, at the last time that was missed."""
+    at_ns = within(0, _LAST_NS, run.ended_ns)
+    return Step(
+        path=(),
+        name=named(sc.SPAN_MISSED, _job_name(run)),
+        kind=SpanKind.SERVER,
+        start_ns=at_ns,
+        end_ns=at_ns,
+        attributes=missed_attributes(run),
+        error=_error_description(run, content),
+    )
+
+
+def _job_name(run: Run) -> str | None:
+    return name_text(run.job_name) or name_text(run.job_id)
 
 
 def _error_description(run: Run, content: ContentPolicy | None) -> str:
@@ -133,22 +156,34 @@ def _add_agent(
     for script in root.children:
         script.end_ns = min(script.end_ns, agent.step.start_ns)
         ready_ns = max(ready_ns, script.end_ns)
+    if run.execution_id is not None:  # without the ledger the run begins with its agent
+        startup = _startup(ready_ns, agent.step)
+        root.children.append(startup)
+        root.attributes[sc.HERMES_CRON_RUN_STARTUP_TIME] = startup.duration_s
     root.children.append(agent.step)
     if run.failed and not agent.answered:
         agent.step.error = root.error
         agent.step.attributes[sc.ERROR_TYPE] = root.attributes[sc.ERROR_TYPE]
-    if run.execution_id is not None:  # without the ledger the run begins with its agent
-        startup_s = (agent.step.start_ns - ready_ns) / 1e9
-        root.attributes[sc.HERMES_CRON_RUN_STARTUP_TIME] = startup_s
     if agent.ended and (delivery := delivery_step(run, agent.step, root)) is not None:
         root.children.append(delivery)
         if run.execution_id is not None:  # without the ledger the run ends with its agent
-            delivery_s = (delivery.end_ns - delivery.start_ns) / 1e9
-            root.attributes[sc.HERMES_CRON_RUN_DELIVERY_TIME] = delivery_s
+            root.attributes[sc.HERMES_CRON_RUN_DELIVERY_TIME] = delivery.duration_s
     if is_whole:
         root.attributes[sc.HERMES_CRON_RUN_TURNS] = agent.turns
         root.attributes[sc.HERMES_CRON_RUN_TURN_LIMIT_REACHED] = agent.at_turn_limit
         _put_times(root, context)
+
+
+def _startup(ready_ns: int, agent: Step) -> Step:
+    """Return the step in which Hermes makes the agent ready."""
+    return Step(
+        path=(sc.SPAN_STARTUP,),
+        name=sc.SPAN_STARTUP,
+        kind=SpanKind.INTERNAL,
+        start_ns=ready_ns,
+        end_ns=agent.start_ns,
+        attributes={},
+    )
 
 
 def _put_times(root: Step, context: TraceContext) -> None:
@@ -174,6 +209,15 @@ def _drop_excess_tokens(run: Run, context: TraceContext) -> int:
         for name in sc.GEN_AI_USAGE:
             chat.attributes.pop(name, None)
     return 0
+
+
+def _drop_excess_cost(run: Run, context: TraceContext) -> None:
+    """Remove the cost of all chats if it exceeds the run's: then it is not a part of that."""
+    costs = [chat.attributes.get(sc.HERMES_CRON_STEP_COST) for chat in context.chats]
+    known = [cost for cost in costs if isinstance(cost, float)]
+    if known and sum(known) > (run.known_cost_usd or 0.0) * _ROUNDING:
+        for chat in context.chats:
+            chat.attributes.pop(sc.HERMES_CRON_STEP_COST, None)
 
 
 # --- spans --------------------------------------------------------------------------------------

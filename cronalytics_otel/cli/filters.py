@@ -1,0 +1,296 @@
+"""The options that choose which runs a command is about, and what they come to."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ..model import FAILED_OUTCOMES, Mode, Outcome, Trigger
+from . import arguments
+from .errors import CommandError, ExitStatus, command
+
+if TYPE_CHECKING:
+    from ..host.home import Home
+    from ..insight.known_jobs import KnownJob
+    from ..insight.profiles import Profile
+    from ..insight.windows import Window
+    from ..journal.filters import RunFilter
+    from .context import Context
+
+FAILED: Final = "failed"
+"""The value of `--outcome` that means every outcome that is a failure."""
+
+RUNNING: Final = "running"
+"""The value of `--outcome` that means runs that have not ended."""
+
+DEFAULT_DAYS: Final = 30.0
+
+
+def add_filters(
+    parser: argparse.ArgumentParser,
+    *,
+    days: float | None = DEFAULT_DAYS,
+    jobs: bool = True,
+    window: bool = True,
+    running: bool = False,
+) -> None:
+    """Add the options that choose the runs. `days` None is no limit by default; without `jobs` the
+    command is about one job that it names itself; without `window` about a time that is fixed."""
+    group = parser.add_argument_group("which runs")
+    if window:
+        _add_window(group, days)
+    else:
+        parser.set_defaults(days=None, since=None, until=None)
+    if jobs:
+        group.add_argument(
+            "--job",
+            metavar="JOB",
+            action="append",
+            type=arguments.some_text,
+            help="of this job: its name, its id, or a part of one; may be given more than once",
+        )
+    group.add_argument(
+        "--skill",
+        metavar="SKILL",
+        action="append",
+        type=arguments.some_text,
+        help="of jobs with this skill; may be given more than once",
+    )
+    special = (FAILED, RUNNING) if running else (FAILED,)
+    group.add_argument(
+        "--outcome",
+        metavar="OUTCOME",
+        action="extend",
+        type=arguments.one_or_more(*Outcome, *special),
+        help=f"with this outcome: {', '.join(Outcome)}; {FAILED} is every failure"
+        f"{f', {RUNNING} is what has not ended' if running else ''}; a,b or more than once for several",
+    )
+    group.add_argument("--mode", choices=[*map(str, Mode)], help="of agent jobs, or of script jobs")
+    group.add_argument(
+        "--model",
+        metavar="MODEL",
+        action="append",
+        # The host's own parser has an option of this name.
+        dest="models",
+        type=arguments.some_text,
+        help="in which this model had a part; may be given more than once",
+    )
+    group.add_argument(
+        "--trigger", choices=[*map(str, Trigger)], help="that this started: the schedule, a person"
+    )
+    group.add_argument(
+        "--profile",
+        metavar="NAME",
+        action="append",
+        dest="profiles",
+        type=arguments.some_text,
+        help="of this profile of Hermes; may be given more than once",
+    )
+    group.add_argument("--all-profiles", action="store_true", help="of every profile of Hermes")
+    parser.set_defaults(default_days=days)
+
+
+def _add_window(group: argparse._ArgumentGroup, days: float | None) -> None:
+    group.add_argument(
+        "--days",
+        metavar="N",
+        type=arguments.days,
+        help=f"that ended in the last N days (default: {'0' if days is None else f'{days:.0f}'}; 0: all)",
+    )
+    group.add_argument(
+        "--since",
+        metavar="WHEN",
+        type=arguments.since,
+        help="that ended at or after this time: 24h, 7d, 2026-01-31, 2026-01-31T09:00",
+    )
+    group.add_argument(
+        "--until", metavar="WHEN", type=arguments.since, help="that ended before this time"
+    )
+
+
+def add_rows(parser: argparse.ArgumentParser, *, limit: int, sort: Sequence[str] = ()) -> None:
+    """Add the options for the rows of a table. The first name in `sort` is the default order."""
+    group = parser.add_argument_group("which rows")
+    if sort:
+        group.add_argument(
+            "--sort",
+            metavar="COLUMN",
+            type=arguments.one_of(*sort),
+            default=sort[0],
+            help=f"order by: {', '.join(sort)} (default: %(default)s)",
+        )
+    group.add_argument(
+        "--limit",
+        metavar="N",
+        type=arguments.whole_number,
+        default=limit,
+        help="at most so many; totals are over all (default: %(default)s; 0: all)",
+    )
+    add_csv(parser)
+
+
+def add_csv(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--csv", action="store_true", help="print CSV: a line for each row")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which runs a command is about."""
+
+    profiles: Sequence[Profile]
+    jobs: Sequence[KnownJob]
+    """Every known job of these profiles."""
+    wanted: RunFilter
+    """Without its window and its limit."""
+    window: Window
+    now_ns: int
+    homes: dict[str, Home]
+    """By profile."""
+
+    @property
+    def in_window(self) -> RunFilter:
+        return self.window.of_runs(self.wanted)
+
+    @property
+    def several_profiles(self) -> bool:
+        return len(self.profiles) > 1
+
+
+@contextmanager
+def asking(args: argparse.Namespace, context: Context) -> Iterator[Question]:
+    """Open the journals that the options name, and read the options.
+
+    Raises `CommandError`, as wrong usage for a job, skill, model or profile that is not known.
+    """
+    from ..insight.known_jobs import known_jobs
+    from ..insight.profiles import Profile
+
+    if args.csv and context.as_json:
+        raise CommandError("--csv and --json exclude each other.", status=ExitStatus.USAGE)
+    with ExitStack() as stack:
+        homes = {home.profile: home for home in _homes(args, context)}
+        profiles = [
+            Profile(name, stack.enter_context(context.journal_of(home)))
+            for name, home in homes.items()
+        ]
+        jobs = known_jobs(profiles)
+        yield Question(
+            profiles=profiles,
+            jobs=jobs,
+            wanted=_wanted(args, jobs),
+            window=_window(args, context.now_ns),
+            now_ns=context.now_ns,
+            homes=homes,
+        )
+
+
+def _window(args: argparse.Namespace, now_ns: int) -> Window:
+    from ..insight.windows import Window
+
+    if args.days is not None and args.since is not None:
+        raise CommandError("--days and --since exclude each other.", status=ExitStatus.USAGE)
+    since_ns = args.since
+    until_ns = args.until
+    if since_ns is None:
+        days = args.default_days if args.days is None else args.days
+        end_ns = now_ns if until_ns is None else until_ns
+        since_ns = Window.of_days(days or 0, end_ns).since_ns
+    if until_ns is not None and since_ns is not None and until_ns <= since_ns:
+        raise CommandError("--until must come after --since.", status=ExitStatus.USAGE)
+    return Window.of(now_ns, since_ns=since_ns, until_ns=until_ns)
+
+
+def _wanted(args: argparse.Namespace, jobs: Sequence[KnownJob]) -> RunFilter:
+    from ..journal.filters import RunFilter
+
+    names: list[str] | None = getattr(args, "job", None)
+    ids = None
+    if names is not None:
+        ids = frozenset(job.job_id for name in names for job in matching_jobs(jobs, name))
+    return RunFilter(
+        jobs=ids,
+        outcomes=outcomes_of(args.outcome),
+        mode=Mode(args.mode) if args.mode else None,
+        trigger=Trigger(args.trigger) if args.trigger else None,
+        models=frozenset(args.models) if args.models else None,
+        skills=frozenset(args.skill) if args.skill else None,
+    )
+
+
+def outcomes_of(names: Sequence[str] | None) -> frozenset[Outcome] | None:
+    """Return the outcomes that `--outcome` names; None for all. `running` is no outcome of a run."""
+    if not names:
+        return None
+    found: set[Outcome] = set()
+    for name in names:
+        if name != RUNNING:
+            found |= FAILED_OUTCOMES if name == FAILED else {Outcome(name)}
+    return frozenset(found)
+
+
+def matching_jobs(jobs: Sequence[KnownJob], reference: str) -> list[KnownJob]:
+    """Return the jobs that a reference means; as wrong usage for none, or for several by a part."""
+    from ..insight.known_jobs import AmbiguousJobError, UnknownJobError, find_jobs
+
+    try:
+        return find_jobs(jobs, reference)
+    except (AmbiguousJobError, UnknownJobError) as error:
+        raise job_fault(error) from error
+
+
+def one_job(jobs: Sequence[KnownJob], reference: str) -> KnownJob:
+    """Return the one job that a reference means; otherwise this is wrong usage."""
+    from ..insight.known_jobs import AmbiguousJobError, UnknownJobError, find_job
+
+    try:
+        return find_job(jobs, reference)
+    except (AmbiguousJobError, UnknownJobError) as error:
+        raise job_fault(error) from error
+
+
+def job_fault(error: Exception) -> CommandError:
+    from ..insight.known_jobs import AmbiguousJobError, UnknownJobError
+    from . import formats
+
+    if isinstance(error, AmbiguousJobError):
+        width = max(len(job.job_id) for job in error.candidates)
+        lines = [
+            f"{job.job_id:<{width}}  {formats.one_line(job.name)}"
+            f"{'' if job.current is not None else '  (deleted)'}"
+            for job in error.candidates
+        ]
+        return CommandError(
+            f"{error.reference!r} is a part of more than one job's name or id:",
+            "\n".join(lines),
+            status=ExitStatus.USAGE,
+        )
+    if isinstance(error, UnknownJobError):
+        similar = " or ".join(repr(formats.one_line(name)) for name in error.suggestions)
+        advice = f"Did you mean {similar}?" if similar else f"Run `{command('jobs')}` for all."
+        return CommandError(
+            f"No job is called {error.reference!r}.", advice, status=ExitStatus.USAGE
+        )
+    raise error
+
+
+def _homes(args: argparse.Namespace, context: Context) -> list[Home]:
+    """Return the homes that are asked about. Each profile of the installation has one."""
+    if not args.all_profiles and not args.profiles:
+        return [context.home]
+    from ..host.home import profile_homes
+
+    known = {home.profile: home for home in profile_homes(context.home)}
+    if args.all_profiles:
+        with_journal = [home for home in known.values() if home.journal.exists()]
+        return with_journal or [context.home]
+    unknown = [name for name in args.profiles if name not in known]
+    if unknown:
+        raise CommandError(
+            f"There is no profile {unknown[0]!r}.",
+            f"There are: {', '.join(known)}.",
+            status=ExitStatus.USAGE,
+        )
+    return [known[name] for name in dict.fromkeys(args.profiles)]

@@ -1,0 +1,80 @@
+"""How long runs are kept: old ones are deleted in small steps, and what they came to stays in the day tables.
+
+A deleted run must never be read and sent again, so the time from which on runs are kept is a fact that the
+harvest obeys. SQLite uses the freed pages for new rows: the file stops growing, and does not shrink.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from .database import Connection
+from .facts import CURRENT_JOBS, DELETED_BEFORE_NS, FIRST_DAY_WITH_RUNS, KEPT_SINCE_NS, Facts
+from .figures import Figures
+
+DELETED_AT_ONCE: Final = 1000
+"""Runs that one sync deletes at most: it takes some hundredths of a second."""
+
+NAMED_BY: Final = {
+    "outbox": "named.destination_id = d.id AND named.ended_ns = run.ended_ns AND named.run_id = run.id",
+    "refused": "named.destination_id = d.id AND named.run_id = run.id",
+}
+"""The tables that name runs, each with the condition by its primary key. A run that one of them names is
+still to be sent, and stays."""
+
+_NAMED: Final = " ".join(
+    f"AND NOT EXISTS (SELECT 1 FROM destination d JOIN {table} named ON {condition})"  # noqa: S608
+    for table, condition in NAMED_BY.items()
+)
+_DELETE: Final = (
+    "DELETE FROM run WHERE id IN (SELECT id FROM run WHERE ended_ns < ? "  # noqa: S608 - our own names
+    # Ids must go on from the newest: destinations have marks among them.
+    "AND id < (SELECT max(id) FROM run) AND id NOT IN (SELECT value FROM json_each(?)) "
+    f"{_NAMED} ORDER BY ended_ns LIMIT ?)"
+)
+
+
+class Retention:
+    """Deletes old runs."""
+
+    def __init__(self, connection: Connection, facts: Facts, figures: Figures) -> None:
+        self._connection = connection
+        self._facts = facts
+        self._figures = figures
+
+    @property
+    def kept_since_ns(self) -> int:
+        """The earliest end of a run that may be added."""
+        kept_since_ns = self._facts.get(KEPT_SINCE_NS)
+        return -(2**63) if kept_since_ns is None else kept_since_ns
+
+    def delete_old(self, days: int, now_ns: int, limit: int = DELETED_AT_ONCE) -> int:
+        """Delete some of the runs that ended before the start of the day `days` days ago; return how many.
+
+        What a destination lacks or has refused stays, and so does the newest run of each job that the
+        host has: the next run is compared with it. The day tables stay as they are.
+        """
+        border_ns = self._figures.midnight_ns(self._figures.day_of(now_ns) - days)
+        border_ns = max(border_ns, self.kept_since_ns)
+        if self._facts.get(DELETED_BEFORE_NS) == border_ns:
+            return 0
+        with self._connection.atomic():
+            self._facts.set(KEPT_SINCE_NS, border_ns)
+            self._facts.set(FIRST_DAY_WITH_RUNS, self._figures.day_of(border_ns))
+            kept = json.dumps(self._newest_of_each_job())
+            deleted = self._connection.execute(_DELETE, (border_ns, kept, limit)).rowcount
+            if deleted < limit:
+                self._facts.set(DELETED_BEFORE_NS, border_ns)
+        return deleted
+
+    def _newest_of_each_job(self) -> list[int]:
+        rows = (
+            self._connection.execute(
+                "SELECT id FROM run WHERE job_id = ? AND outcome != 'missed' "
+                "ORDER BY started_ns DESC LIMIT 1",
+                (job.job_id,),
+            ).fetchone()
+            for job in self._facts.get(CURRENT_JOBS)
+        )
+        return [row[0] for row in rows if row is not None]

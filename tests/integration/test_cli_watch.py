@@ -1,0 +1,221 @@
+"""`watch`: what runs, what comes next, and what has just ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from cronalytics_otel.cli.commands import watch
+from cronalytics_otel.cli.views.watch import screen
+from cronalytics_otel.host import running as running_module
+from cronalytics_otel.insight.now import Now
+from cronalytics_otel.journal import Journal
+from cronalytics_otel.journal.facts import CURRENT_JOBS
+from cronalytics_otel.model import Execution, Job, Mode, RunningRun, Schedule, ScheduleKind
+from tests.support.cli import DIGEST, HOUR, LOST, MINUTE, NO_KEY, NOW_NS, SECOND, Cli, fill
+from tests.support.fake_clock import FakeClock
+from tests.support.homes import HomeBuilder
+
+HOURLY = Schedule(kind=ScheduleKind.CRON, expression="0 * * * *", cron="0 * * * *")
+JOBS = (
+    Job(
+        job_id=DIGEST.job_id,
+        name="nightly digest",
+        mode=Mode.AGENT,
+        schedule=HOURLY,
+        next_run_ns=NOW_NS + 5 * MINUTE,
+    ),
+    Job(
+        job_id="b", name="backup", mode=Mode.AGENT, schedule=HOURLY, next_run_ns=NOW_NS - 2 * MINUTE
+    ),
+    Job(
+        job_id="p",
+        name="paused",
+        mode=Mode.AGENT,
+        schedule=HOURLY,
+        next_run_ns=NOW_NS,
+        enabled=False,
+    ),
+)
+
+
+@pytest.fixture
+def cli(empty: Cli) -> Cli:
+    fill(empty.home, LOST, NO_KEY, DIGEST)
+    with Journal.open(empty.home.journal) as journal:
+        journal.facts.set(CURRENT_JOBS, JOBS)
+    return empty
+
+
+class Steps(FakeClock):
+    """A clock by which something happens in each pause; after the last one Ctrl-C is pressed."""
+
+    def __init__(self, *acts: Callable[[], None]) -> None:
+        super().__init__(now_ns=NOW_NS)
+        self._acts = list(acts)
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if not self._acts:
+            raise KeyboardInterrupt
+        self._acts.pop(0)()
+
+
+def going_on(age_ns: int, job_id: str = DIGEST.job_id) -> RunningRun:
+    execution = Execution(
+        execution_id="open",
+        job_id=job_id,
+        source="builtin",
+        status="running",
+        claimed_ns=NOW_NS - age_ns,
+        started_ns=NOW_NS - age_ns,
+        finished_ns=None,
+        error=None,
+        pid=1,
+        process_started_at=1,
+        delivery_outcome=None,
+        scheduled_ns=None,
+    )
+    return RunningRun(execution=execution, process_is_gone=False)
+
+
+@pytest.fixture
+def ledger(monkeypatch: pytest.MonkeyPatch) -> list[RunningRun]:
+    """The open rows of the ledger, which a test changes."""
+    rows: list[RunningRun] = []
+    monkeypatch.setattr(running_module, "read_running", lambda _: tuple(rows))
+    return rows
+
+
+def test_a_pipe_gets_a_line_for_each_event_and_ctrl_c_is_the_normal_end(
+    cli: Cli, ledger: list[RunningRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = replace(
+        DIGEST,
+        execution_id="open",
+        session_id="new",
+        started_ns=NOW_NS - 9 * SECOND,
+        ended_ns=NOW_NS + 4 * SECOND,
+    )
+
+    def finish() -> None:
+        ledger.clear()
+        fill(cli.home, ended)
+        with Journal.open(cli.home.journal) as journal:
+            journal.facts.set(CURRENT_JOBS, JOBS[:1])
+
+    clock = Steps(lambda: ledger.append(going_on(9 * SECOND)), lambda: None, finish, lambda: None)
+    monkeypatch.setattr(watch, "SYSTEM_CLOCK", clock)
+
+    result = cli("watch")
+
+    assert result.lines == [
+        "2026-01-31 09:00:00 next     backup 2 m 00 s ago, 2026-01-31 08:58",
+        "2026-01-31 09:00:02 running  nightly digest for 11.0 s",
+        "2026-01-31 09:00:04 finished nightly digest success after 13.0 s, $0.0432",
+        "2026-01-31 09:00:06 next     nightly digest in 4 m 54 s, 2026-01-31 09:05",
+    ]
+    assert (result.status, result.err) == (0, "")
+    assert clock.slept == [2.0] * 5
+
+
+def test_a_run_that_hangs_is_an_event_once(
+    cli: Cli, ledger: list[RunningRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.append(going_on(6 * HOUR - SECOND))
+    monkeypatch.setattr(watch, "SYSTEM_CLOCK", Steps(lambda: None, lambda: None))
+
+    events = [line.split()[2] for line in cli("watch", "--interval", "1.5").lines]
+
+    assert events == ["running", "next", "hung"]
+
+
+def test_json_has_an_object_for_each_event(
+    cli: Cli, ledger: list[RunningRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.append(going_on(MINUTE))
+    new = replace(NO_KEY, execution_id="n" * 32, session_id="n", ended_ns=NOW_NS)
+    monkeypatch.setattr(watch, "SYSTEM_CLOCK", Steps(lambda: fill(cli.home, new)))
+
+    lines = cli("watch", "--json").lines
+
+    running, due, finished = map(json.loads, lines[:3])
+    assert running == {
+        "event": "running",
+        "execution_id": "open",
+        "job_id": DIGEST.job_id,
+        "job_name": "nightly digest",
+        "started_at": "2026-01-31T07:59:00.000000Z",
+        "elapsed_s": 60.0,
+        "usual_s": None,
+        "is_hung": False,
+        "process_is_gone": False,
+    }
+    assert due == {
+        "event": "next",
+        "job_id": "b",
+        "job_name": "backup",
+        "due_at": "2026-01-31T07:58:00.000000Z",
+    }
+    assert (finished["event"], finished["run_id"]) == ("finished", "n" * 32)
+
+
+def test_the_screen_shows_all_three_and_how_fresh_they_are(cli: Cli) -> None:
+    with Journal.open(cli.home.journal) as journal:
+        moment = Now().look(journal, [going_on(7 * HOUR)], NOW_NS)
+
+    assert [line.plain for line in screen(moment)] == [
+        "Running now",
+        "  nightly digest for 7 h 00 m",
+        "",
+        "Next up",
+        "  backup 2 m 00 s ago, 2026-01-31 08:58",
+        "  nightly digest in 5 m 00 s, 2026-01-31 09:05",
+        "",
+        "Just finished",
+        "  nightly digest success after 3 m 05 s, $0.0432, 1 h 57 m ago",
+        (
+            "  billing summary failure after 3.0 s: RuntimeError: HTTP 401: Incorrect API key provided,"
+            " 3 h 00 m ago"
+        ),
+        (
+            "  nightly digest abandoned after 1 h 00 m: The process that ran it is gone, and it never wrote"
+            " how the run ended, 1 d 01 h ago"
+        ),
+        "",
+        "2026-01-31 09:00:00, last sync 1 m 00 s ago; Ctrl-C leaves",
+    ]
+
+
+def test_a_run_that_goes_on_is_read_from_the_ledger_of_hermes(
+    empty: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder = HomeBuilder(empty.home.path)
+    job_id = builder.job("digest", every_minutes=60)
+    builder.agent_run(job_id, datetime.fromtimestamp(NOW_NS / 1e9 - 30, UTC), ended=False)
+    builder.write()
+    fill(empty.home)
+    monkeypatch.setattr(watch, "SYSTEM_CLOCK", Steps())
+
+    lines = empty("watch").lines
+
+    assert lines[0].startswith("2026-01-31 09:00:00 running  digest for 30.0 s")
+
+
+@pytest.mark.parametrize("interval", ["0", "0.05", "-1", "nan", "often", "1e9"])
+def test_a_wrong_interval_is_wrong_usage(cli: Cli, interval: str) -> None:
+    result = cli("watch", "--interval", interval)
+
+    assert result.status == 2
+    assert "is no number of seconds from 0.1 to 86400" in result.err
+
+
+def test_without_a_journal_it_says_what_to_run(empty: Cli) -> None:
+    result = empty("watch")
+
+    assert (result.status, result.out) == (1, "")
+    assert "Run `cronalytics-otel sync`" in result.err

@@ -1,0 +1,201 @@
+"""Old runs are deleted in small steps; what they came to stays, and none comes back."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cronalytics_otel.journal import Journal
+from cronalytics_otel.journal.facts import CURRENT_JOBS, FIRST_DAY_WITH_RUNS
+from cronalytics_otel.journal.figures import Dimension
+from cronalytics_otel.journal.filters import RunFilter
+from cronalytics_otel.journal.retention import NAMED_BY
+from cronalytics_otel.model import Job, Mode, Outcome, Run
+from tests.support.cli import DAY, DIGEST, HOUR, NOW_NS
+
+TODAY = NOW_NS // DAY
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal.open(tmp_path / "journal.db") as journal:
+        yield journal
+
+
+def run(age_ns: int, **facts: object) -> Run:
+    made = replace(
+        DIGEST,
+        execution_id=f"{age_ns:032d}",
+        session_id=None,
+        started_ns=NOW_NS - age_ns - HOUR,
+        ended_ns=NOW_NS - age_ns,
+    )
+    return replace(made, **facts)  # type: ignore[arg-type]
+
+
+def add(journal: Journal, *runs: Run) -> None:
+    with journal.atomic():
+        journal.runs.add(runs, NOW_NS)
+
+
+def ages(journal: Journal) -> list[float]:
+    """How many days ago the runs ended that are there, oldest first."""
+    found = journal.queries.runs(RunFilter())
+    return [(NOW_NS - each.ended_ns) / DAY for each in reversed(found)]
+
+
+def test_what_ended_before_the_start_of_the_day_so_many_days_ago_is_deleted(
+    journal: Journal,
+) -> None:
+    midnight = NOW_NS % DAY  # in UTC; it is 8 o'clock
+    add(journal, run(9 * DAY), run(midnight + 2 * DAY + 1), run(midnight + 2 * DAY), run(0))
+
+    assert journal.retention.delete_old(2, NOW_NS) == 2
+    assert ages(journal) == [(midnight + 2 * DAY) / DAY, 0.0]
+    assert journal.facts.get(FIRST_DAY_WITH_RUNS) == TODAY - 2
+
+
+def test_the_sums_of_the_days_stay(journal: Journal) -> None:
+    add(journal, *(run(n * DAY) for n in range(19, -1, -1)))
+    before = [
+        journal.figures.runs(RunFilter(), by=[Dimension.DAY, Dimension.OUTCOME]),
+        journal.figures.usage(RunFilter(), by=[Dimension.DAY, Dimension.MODEL]),
+    ]
+    journal.retention.delete_old(5, NOW_NS)
+    journal.figures.rebuild()
+
+    assert len(ages(journal)) == 6
+    assert before == [
+        journal.figures.runs(RunFilter(), by=[Dimension.DAY, Dimension.OUTCOME]),
+        journal.figures.usage(RunFilter(), by=[Dimension.DAY, Dimension.MODEL]),
+    ]
+
+
+def test_what_a_destination_lacks_or_has_refused_stays_until_it_has_it(journal: Journal) -> None:
+    journal.outbox.set_destinations({"a": "https://a", "gone": "https://b"}, NOW_NS)
+    add(journal, run(40 * DAY), run(30 * DAY), run(20 * DAY), run(0))
+    first, second, third, _ = journal.outbox.take(1, 9, fresh_since_ns=0)
+    journal.outbox.accepted(1, [first, third], NOW_NS)
+    journal.outbox.refuse(1, [second], "400", NOW_NS)
+    journal.outbox.accepted(2, [first, second], NOW_NS)
+    journal.outbox.set_destinations({"a": "https://a"}, NOW_NS)
+
+    journal.retention.delete_old(5, NOW_NS)
+    kept = ages(journal)
+    journal.outbox.retry_refused(NOW_NS)
+    journal.outbox.accepted(1, [second], NOW_NS)
+    journal.retention.delete_old(4, NOW_NS)
+
+    assert (kept, ages(journal)) == ([30, 20, 0], [20, 0])
+
+
+def test_every_table_that_names_runs_is_asked(journal: Journal, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as connection:
+        names = [
+            n for (n,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        ]
+        naming = {
+            name
+            for name in names
+            if any(row[1] == "run_id" for row in connection.execute(f"PRAGMA table_info({name})"))
+        }
+
+    assert naming == set(NAMED_BY)
+
+
+def test_the_newest_run_of_each_job_that_hermes_has_stays(journal: Journal) -> None:
+    """A job that runs once a month must still be compared with its run before."""
+    monthly = Job(job_id="m", name="monthly", mode=Mode.AGENT, schedule=None)
+    journal.facts.set(CURRENT_JOBS, (monthly,))
+    add(
+        journal,
+        run(60 * DAY, job_id="m"),
+        run(30 * DAY, job_id="m"),
+        run(29 * DAY, job_id="m", outcome=Outcome.MISSED),
+        run(30 * DAY + 1, job_id="deleted job"),
+        run(0),
+    )
+    journal.retention.delete_old(5, NOW_NS)
+
+    assert ages(journal) == [30, 0]
+
+
+def test_the_newest_row_stays_so_that_no_new_run_gets_the_id_of_an_old_one(
+    journal: Journal,
+) -> None:
+    """A destination's mark lies among the ids: a run with an old id would never be sent."""
+    journal.outbox.set_destinations({"a": "https://a"}, NOW_NS)
+    add(journal, run(30 * DAY), run(20 * DAY))
+    journal.outbox.accepted(1, journal.outbox.take(1, 9, fresh_since_ns=0), NOW_NS)
+    journal.retention.delete_old(5, NOW_NS)
+    add(journal, run(0))
+
+    assert len(journal.outbox.take(1, 9, fresh_since_ns=0)) == 1
+
+
+def test_it_goes_in_steps_and_then_rests_until_the_next_day(journal: Journal) -> None:
+    add(journal, *(run((10 + n) * DAY) for n in range(5)), run(0))
+
+    steps = [journal.retention.delete_old(5, NOW_NS, limit=2) for _ in range(4)]
+    changes_before = journal.facts.read()
+    rest = journal.retention.delete_old(5, NOW_NS + HOUR, limit=2)
+
+    assert (steps, rest) == ([2, 2, 1, 0], 0)
+    assert journal.facts.read() == changes_before
+    assert journal.retention.delete_old(5, NOW_NS + DAY, limit=2) == 0
+    assert journal.facts.get(FIRST_DAY_WITH_RUNS) == TODAY - 4
+
+
+def test_a_longer_time_brings_nothing_back_and_does_not_move_the_border_back(
+    journal: Journal,
+) -> None:
+    add(journal, run(20 * DAY), run(10 * DAY), run(0))
+    journal.retention.delete_old(5, NOW_NS)
+    border_ns = journal.retention.kept_since_ns
+    journal.retention.delete_old(90, NOW_NS)
+    journal.retention.delete_old(5, NOW_NS - 40 * DAY)  # the clock was set back
+
+    assert journal.retention.kept_since_ns == border_ns
+    assert journal.facts.get(FIRST_DAY_WITH_RUNS) == TODAY - 5
+
+
+@pytest.mark.parametrize("at", ["DELETE", "COMMIT"])
+def test_a_kill_in_the_middle_of_a_step_leaves_all_of_it_undone(tmp_path: Path, at: str) -> None:
+    path = tmp_path / "journal.db"
+    with Journal.open(path) as journal:
+        add(journal, *(run((10 + n) * DAY) for n in range(5)), run(0))
+        facts = journal.facts.read()
+
+    code = f"""
+import os
+from pathlib import Path
+from cronalytics_otel.journal import Journal
+journal = Journal.open(Path({str(path)!r}))
+journal._connection.set_trace_callback(lambda sql: sql.startswith({at!r}) and os._exit(9))
+journal.retention.delete_old(5, {NOW_NS})
+"""
+    killed = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+
+    with Journal.open(path) as journal:
+        assert (killed.returncode, len(ages(journal)), journal.facts.read()) == (9, 6, facts)
+        assert journal.retention.delete_old(5, NOW_NS) == 5
+
+
+def test_freed_pages_are_used_again(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal.open(path) as journal:
+        for day in range(60):
+            add(journal, *(run((60 - day) * DAY + n) for n in range(50)))
+            journal.retention.delete_old(5, NOW_NS - (60 - day) * DAY)
+            if day == 10:
+                pages = journal._connection.execute("PRAGMA page_count").fetchone()[0]
+        grown = journal._connection.execute("PRAGMA page_count").fetchone()[0]
+
+    assert grown < 1.5 * pages
