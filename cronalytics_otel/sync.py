@@ -27,7 +27,7 @@ from .harvest.job_history import JobsSnapshot
 from .host.home import Home
 from .host.version import installed_hermes
 from .host.zone import home_zone
-from .insight.gauges import read_gauges
+from .insight.gauges import HomeState, read_gauges, read_slow_gauges
 from .journal import Journal, JournalError, Repair, move_aside
 from .journal.facts import HERMES_VERSION, LAST_SYNC_NS, PROBLEMS, Facts, FactValues
 from .journal.folder_lock import folder_lock
@@ -151,7 +151,7 @@ class _Sync:
                 journal, self.settings.notify, harvested.running, self.options.clock.now_ns()
             )
             reports, notices = ({}, ()) if dry_run else self._export(journal)
-            metrics = {} if dry_run else self._export_metrics(journal)
+            metrics = {} if dry_run else self._export_metrics(journal, harvested)
             if self.settings.journal_days is not None and not dry_run:
                 journal.retention.delete_old(
                     self.settings.journal_days, self.options.clock.now_ns()
@@ -215,22 +215,33 @@ class _Sync:
         ).run(journal)
         return reports, reports_of(self.settings, waiting, notices.finish())
 
-    def _export_metrics(self, journal: Journal) -> dict[str, MetricsReport]:
+    def _export_metrics(
+        self, journal: Journal, harvested: HarvestReport
+    ) -> dict[str, MetricsReport]:
         return MetricsExport(
             home=self.home,
             settings=replace(self.settings, metric_destinations=self._metric_destinations),
             options=self.options,
             senders=self.senders.metrics,
-            make_source=partial(self._metrics_source, journal),
+            make_source=partial(self._metrics_source, journal, harvested),
         ).run(journal)
 
-    def _metrics_source(self, journal: Journal) -> MetricsSource:
+    def _metrics_source(self, journal: Journal, harvested: HarvestReport) -> MetricsSource:
         now_ns = self.options.clock.now_ns()
         resource = _resource(self.home, journal, now_ns)
         return MetricsSource(
             profile=self.home.profile,
             resource=metrics_resource(resource, self.settings),
-            read_gauges=partial(read_gauges, profile=self.home.profile, version=__version__),
+            read_gauges=partial(
+                read_gauges,
+                home=HomeState(
+                    profile=self.home.profile,
+                    version=__version__,
+                    budgets=self.settings.budgets,
+                    running={run.job_id: run.began_ns for run in harvested.running},
+                ),
+            ),
+            read_slow_gauges=partial(read_slow_gauges, profile=self.home.profile),
         )
 
     def _report(

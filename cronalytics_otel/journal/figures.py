@@ -313,7 +313,8 @@ class Figures:
             after, limits = self._ends(">=", last, self.midnight_ns(last))
             edge = ([*edges[0], *after], [*edges[1], *limits])
             self._add_runs(table, by, edge, selects, values)
-        source = f"FROM {table.name} WHERE {' AND '.join(clauses)}"
+        index = f" INDEXED BY {table.name}_by_day" if self._is_recent(table, first) else ""
+        source = f"FROM {table.name}{index} WHERE {' AND '.join(clauses)}"
         if Dimension.DAY in by:
             selects.append(f"SELECT {', '.join((*by, *table.sums))} {source}")
         else:
@@ -324,6 +325,14 @@ class Figures:
             )
             selects.append(f"SELECT {', '.join((*by, *sums))} {source} GROUP BY {key}")
         values += of_clauses
+
+    def _is_recent(self, table: _Table, first: int | None) -> bool:
+        """Return whether the window is of the last days alone: then these are looked up, and the table is not
+        walked through."""
+        if first is None:
+            return False
+        (last,) = self._connection.execute(f"SELECT max(day) FROM {table.name}").fetchone()  # noqa: S608
+        return last is not None and last - first < _RECENT_DAYS
 
     def _ends(self, comparison: str, day: int, at_ns: int) -> Conditions:
         """Return the conditions for runs that end before or after the beginning of a day.
@@ -362,6 +371,7 @@ class Figures:
         values += [*where[1]] * table.repeats
 
 
+_RECENT_DAYS: Final = 10
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _QUARTER_NS: Final = 900 * NS
 

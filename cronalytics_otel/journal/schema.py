@@ -115,6 +115,7 @@ CREATE TABLE day_runs (          -- sums of `run` by the day of the end; figures
   reasoning_tokens INTEGER NOT NULL,
   PRIMARY KEY (job_id, outcome, trigger, mode, day) -- sums over days need no sorting
 ) WITHOUT ROWID;
+CREATE INDEX day_runs_by_day ON day_runs (day);
 
 CREATE TABLE day_usage (         -- sums of the models' parts in the runs, by the day of the run's end
   job_id TEXT NOT NULL,
@@ -132,6 +133,7 @@ CREATE TABLE day_usage (         -- sums of the models' parts in the runs, by th
   reasoning_tokens INTEGER NOT NULL,
   PRIMARY KEY (job_id, model, provider, cost_status, day)
 ) WITHOUT ROWID;
+CREATE INDEX day_usage_by_day ON day_usage (day);
 
 CREATE TABLE metric_series (     -- the series of the metrics; changed only when a run becomes final
   id INTEGER PRIMARY KEY,

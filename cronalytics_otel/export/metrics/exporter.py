@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from ...domain.series import measurements
 from ...faults import report_own_fault
 from ...journal import Journal
+from ...journal.facts import SLOW_GAUGES, SlowGauges
 from ...journal.metric_destinations import MetricDestination, additions
 from ...model import Resource, Run
 from ...model.series import Gauge, SeriesKey, SeriesKind
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 MAX_EXEMPLAR_RUNS: Final = 256
 """The newest runs that exemplars are taken from."""
 
+SLOW_GAUGES_NS: Final = 3_600 * NS
+"""How long percentiles and averages count as current: they need the runs of weeks, and change slowly."""
+
 _WITH_EXEMPLARS: Final = frozenset({SeriesKind.RUNS, SeriesKind.ERRORS, SeriesKind.DURATION})
 
 ReadGauges: TypeAlias = Callable[[Journal, int], Sequence[Gauge]]
@@ -44,6 +48,8 @@ class MetricsSource:
     profile: str
     resource: Resource
     read_gauges: ReadGauges
+    read_slow_gauges: ReadGauges
+    """Those that are read only every `SLOW_GAUGES_NS`."""
 
 
 class MetricsExporter:
@@ -82,6 +88,7 @@ class MetricsExporter:
                 self._send_collected()
         except MissingExporterError as error:
             self._report = replace(self._report, error=str(error))
+        self._refresh_slow_gauges()
         return self._report
 
     def _send_kept(self, request: bytes) -> None:
@@ -131,7 +138,7 @@ class MetricsExporter:
             return cumulative_points(
                 self._series, time_ns=time_ns, received_series_id=known.received_series_id
             )
-        oldest_ns = self._journal.queries.totals().oldest_ns
+        oldest_ns = self._journal.queries.oldest_end_ns()
         return delta_points(
             additions(self._series, self._table.received(known.id)),
             time_ns=time_ns,
@@ -142,10 +149,24 @@ class MetricsExporter:
     def _gauges(self, now_ns: int) -> Sequence[Gauge]:
         """Return the gauges. A fault of ours costs the gauges, and not the counters."""
         try:
-            return self._source.read_gauges(self._journal, now_ns)
+            slow = self._journal.facts.get(SLOW_GAUGES).gauges
+            return [*self._source.read_gauges(self._journal, now_ns), *slow]
         except Exception as error:  # noqa: BLE001 - our own fault
             report_own_fault(error)
             return ()
+
+    def _refresh_slow_gauges(self) -> None:
+        """Read the gauges that take long for the next request, so that no request waits for them."""
+        now_ns = self._options.clock.now_ns()
+        if 0 <= now_ns - self._journal.facts.get(SLOW_GAUGES).read_ns < SLOW_GAUGES_NS:
+            return
+        self._options.between_chunks()
+        try:
+            gauges = tuple(self._source.read_slow_gauges(self._journal, now_ns))
+        except Exception as error:  # noqa: BLE001 - our own fault
+            report_own_fault(error)
+            return
+        self._journal.facts.set(SLOW_GAUGES, SlowGauges(now_ns, gauges))
 
     def _store(self, collected: Collection) -> tuple[bytes, int]:
         """Encode a collection, record that it is about to be sent, and keep it if it holds deltas."""

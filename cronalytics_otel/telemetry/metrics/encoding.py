@@ -186,20 +186,22 @@ def _gauge_metrics(collection: Collection) -> Iterator[Metric]:
     by_metric: dict[str, list[Gauge]] = {}
     for gauge in collection.gauges:
         by_metric.setdefault(gauge.metric, []).append(gauge)
+    texts = _Texts()
     for metric, gauges in by_metric.items():
         form = _GAUGES[metric]
+        convert = round if form.is_whole else float
         points = [
             NumberDataPoint(
                 attributes=_attributes(
                     form,
                     collection.profile,
-                    _text(gauge.job_id),
-                    _text(gauge.job_name),
-                    tuple(map(_text, gauge.labels)),
+                    texts[gauge.job_id],
+                    texts[gauge.job_name],
+                    [texts[label] for label in gauge.labels],
                 ),
                 start_time_unix_nano=0,
                 time_unix_nano=collection.time_ns,
-                value=round(gauge.value) if form.is_whole else float(gauge.value),
+                value=convert(gauge.value),
             )
             for gauge in gauges
         ]
@@ -231,9 +233,10 @@ def _masked(points: Iterable[SeriesPoint]) -> Iterable[SeriesPoint]:
     points of one series.
     """
     found: dict[SeriesKey, SeriesPoint] = {}
+    texts = _Texts()
     for point in points:
         kind, job_id, job_name, labels = point.key
-        key = SeriesKey(kind, _text(job_id), _text(job_name), tuple(map(_text, labels)))
+        key = SeriesKey(kind, texts[job_id], texts[job_name], tuple(map(texts.__getitem__, labels)))
         known = found.get(key)
         if known is not None:
             buckets = tuple(map(sum, zip(known.value.buckets, point.value.buckets, strict=True)))
@@ -245,6 +248,12 @@ def _masked(points: Iterable[SeriesPoint]) -> Iterable[SeriesPoint]:
     return found.values()
 
 
-def _text(text: str) -> str:
-    shown = value_text(text) or ""
-    return shown if shown.isascii() else shown.encode("utf-8", "replace").decode("utf-8")
+class _Texts(dict[str, str]):
+    """By text, the text as it is sent. Each is computed once."""
+
+    def __missing__(self, text: str) -> str:
+        shown = value_text(text) or ""
+        if not shown.isascii():
+            shown = shown.encode("utf-8", "replace").decode("utf-8")
+        self[text] = shown
+        return shown

@@ -158,7 +158,7 @@ GAUGE_METRICS: Final = (
     _gauge("projection.adherence", "1", "Scheduled runs of the last 30 days, divided by the times at which the job was due."),
     _gauge("job.next_run_timestamp", "s", "When the job is due next, as time since the epoch."),
     _gauge("job.last_run_timestamp", "s", "When its last run ended."),
-    _gauge("job.last_success_timestamp", "s", "When its last successful run ended."),
+    _gauge("job.last_success_timestamp", "s", "When its last successful run began."),
     _gauge("job.running_since_timestamp", "s", "Since when it has been running; absent while it is idle."),
     _gauge("job.last_duration", "s", "How long its last run took."),
     _gauge("job.expected_duration", "s", "The 95th percentile of the durations of 30 days."),
