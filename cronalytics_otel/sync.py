@@ -190,6 +190,7 @@ class _Sync:
             full=self.options.full,
             snapshots=self.snapshots,
             budgets=self.settings.budgets,
+            genai_metrics=self.settings.genai_metrics,
             between_chunks=self.options.between_chunks,
             progress=self.progress.harvested if self.progress else lambda _: None,
         )

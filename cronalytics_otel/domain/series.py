@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from ..model import ModelCall, Observations, Outcome, Run, ScheduleKind
 from ..model.series import ONCE, SeriesKey, SeriesKind, SeriesValue, TokenType
-from .errors import ErrorType
+from .errors import classify_api_error
 
 BOUNDS: Final[Mapping[SeriesKind, tuple[float, ...]]] = {
     SeriesKind.DURATION: (
@@ -77,7 +77,7 @@ def call_measurements(observations: Observations) -> Iterator[Measured]:
         names = (call.model or "", call.provider or "")
         duration_s = max(0, call.ended_ns - call.started_ns) / 1e9
         if not isinstance(call, ModelCall):
-            labels = (*names, "", call.reason or ErrorType.OTHER)
+            labels = (*names, "", classify_api_error(call.reason, call.status_code, call.message))
             yield (SeriesKind.CALL_DURATION, "", "", labels), duration_s
             continue
         response = call.response_model or ""
