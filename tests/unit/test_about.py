@@ -43,7 +43,7 @@ def test_http_is_installed_on_every_machine_and_grpc_where_its_library_has_a_whe
 
 
 def test_the_former_extra_can_still_be_named() -> None:
-    assert project()["optional-dependencies"] == {"grpc": []}
+    assert project()["optional-dependencies"] == {"grpc": [], "notify": ["apprise>=2,<3"]}
 
 
 def test_a_machine_without_grpc_lacks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -300,7 +300,7 @@ def test_no_flush_is_a_choice(home: Home) -> None:
             "x: 3",
             (
                 "x: unknown key, not used; known keys: destinations, flush_timeout, max_age_days,"
-                " journal_days, content, content_jobs, content_max_chars, budgets"
+                " journal_days, content, content_jobs, content_max_chars, budgets, notify"
             ),
         ),
     ],
