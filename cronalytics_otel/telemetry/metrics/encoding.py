@@ -35,7 +35,6 @@ from ..semconv import (
     HERMES_CRON_JOB_NAME,
     HERMES_CRON_RUN_ID,
     HERMES_PROFILE_NAME,
-    METRIC_PREFIX,
     SCHEMA_URL,
     SERIES_METRICS,
     About,
@@ -56,7 +55,7 @@ _TEMPORALITY: Final = {
     Temporality.CUMULATIVE: AggregationTemporality.CUMULATIVE,
     Temporality.DELTA: AggregationTemporality.DELTA,
 }
-_GAUGES: Final = {form.name.removeprefix(METRIC_PREFIX): form for form in GAUGE_METRICS}
+_GAUGES: Final = {form.short_name: form for form in GAUGE_METRICS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

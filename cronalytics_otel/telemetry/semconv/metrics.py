@@ -18,9 +18,14 @@ from .attributes import (
     GEN_AI_PROVIDER_NAME,
     GEN_AI_REQUEST_MODEL,
     GEN_AI_RESPONSE_MODEL,
+    GEN_AI_TOKEN_TYPE,
+    HERMES_CRON_BUDGET_PERIOD,
+    HERMES_CRON_BUDGET_SCOPE,
     HERMES_CRON_COST_STATUS,
     HERMES_CRON_DELIVERY_OUTCOME,
+    HERMES_CRON_DESTINATION,
     HERMES_CRON_JOB_MODE,
+    HERMES_CRON_JOB_STATE,
     HERMES_CRON_MODEL_DECLARED,
     HERMES_CRON_MODEL_NAME,
     HERMES_CRON_MODEL_PROVIDER,
@@ -29,19 +34,12 @@ from .attributes import (
     HERMES_CRON_SCHEDULE_EXPRESSION,
     HERMES_CRON_SCHEDULE_KIND,
     HERMES_CRON_SKILL_NAME,
+    HERMES_CRON_WINDOW,
     HERMES_VERSION,
     SERVICE_VERSION,
 )
 
-# Attributes of metrics alone
-HERMES_CRON_WINDOW: Final = "hermes.cron.window"
-HERMES_CRON_JOB_STATE: Final = "hermes.cron.job.state"
-HERMES_CRON_BUDGET_SCOPE: Final = "hermes.cron.budget.scope"
-HERMES_CRON_BUDGET_PERIOD: Final = "hermes.cron.budget.period"
-HERMES_CRON_DESTINATION: Final = "hermes.cron.destination"
-GEN_AI_TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - no secret
-
-METRIC_PREFIX: Final = "hermes.cron."
+_PREFIX: Final = "hermes.cron."
 
 BOOLEAN_ATTRIBUTES: Final = frozenset({HERMES_CRON_RUN_FAILED})
 """The attributes whose values `true` and `false` are sent as booleans."""
@@ -80,6 +78,11 @@ class MetricForm:
     """The upper bounds of a histogram's buckets."""
 
     @property
+    def short_name(self) -> str:
+        """The name without the prefix that all metrics of ours have."""
+        return self.name.removeprefix(_PREFIX)
+
+    @property
     def is_whole(self) -> bool:
         """Whether the values are whole numbers."""
         return self.unit.startswith("{")
@@ -87,7 +90,7 @@ class MetricForm:
 
 def _counter(name: str, unit: str, meaning: str, *attributes: str) -> MetricForm:
     return MetricForm(
-        name=METRIC_PREFIX + name,
+        name=_PREFIX + name,
         instrument=Instrument.COUNTER,
         unit=unit,
         meaning=meaning,
@@ -99,7 +102,7 @@ def _gauge(
     name: str, unit: str, meaning: str, *attributes: str, about: About = About.JOB
 ) -> MetricForm:
     return MetricForm(
-        name=METRIC_PREFIX + name,
+        name=_PREFIX + name,
         instrument=Instrument.GAUGE,
         unit=unit,
         meaning=meaning,
