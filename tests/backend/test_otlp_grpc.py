@@ -151,7 +151,7 @@ def test_a_passing_trouble_is_for_another_try(receipt_for: ReceiptFor, code: str
 )
 def test_a_wrong_key_or_address_denies_whatever_is_sent(receipt_for: ReceiptFor, code: str) -> None:
     assert receipt_for(grpc_status(code, "no")) == Receipt(
-        verdict=Verdict.DENIED, reason=f"gRPC {code}: no"
+        verdict=Verdict.DENIED, reason=f"gRPC {code}: no", not_served=code == "UNIMPLEMENTED"
     )
 
 
