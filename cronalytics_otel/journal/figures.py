@@ -100,6 +100,9 @@ _USAGE_DIMENSIONS: Final = {
 }
 
 
+_FEW_DAYS: Final = 10
+
+
 class _Table(NamedTuple):
     """A day table, and how its rows follow from the runs."""
 
@@ -303,19 +306,22 @@ class Figures:
         if first is not None and last is not None and first >= last:  # no whole day
             self._add_runs(table, by, edges, selects, values)
             return
+        # SQLite cannot tell when it is better to look up the days than to walk through the table.
+        few = wanted.jobs is None and self._has_few_days(table, first, last)
+        day, index = ("day", f" INDEXED BY {table.name}_by_day") if few else ("+day", "")
         if first is not None:
-            clauses.append("day >= ?")
+            clauses.append(f"{day} >= ?")
             of_clauses.append(first)
             before, limits = self._ends("<", first, self.midnight_ns(first, fold=1))
             edge = ([*edges[0], *before], [*edges[1], *limits])
             self._add_runs(table, by, edge, selects, values)
         if last is not None:
-            clauses.append("day < ?")
+            clauses.append(f"{day} < ?")
             of_clauses.append(last)
             after, limits = self._ends(">=", last, self.midnight_ns(last))
             edge = ([*edges[0], *after], [*edges[1], *limits])
             self._add_runs(table, by, edge, selects, values)
-        source = f"FROM {table.name} WHERE {' AND '.join(clauses)}"
+        source = f"FROM {table.name}{index} WHERE {' AND '.join(clauses)}"
         if Dimension.DAY in by:
             selects.append(f"SELECT {', '.join((*by, *table.sums))} {source}")
         else:
@@ -326,6 +332,14 @@ class Figures:
             )
             selects.append(f"SELECT {', '.join((*by, *sums))} {source} GROUP BY {key}")
         values += of_clauses
+
+    def _has_few_days(self, table: _Table, first: int | None, last: int | None) -> bool:
+        """Return whether there are so few days in the window that they are better looked up."""
+        if first is None:
+            return False
+        if last is None:
+            (last,) = self._connection.execute(f"SELECT max(day) FROM {table.name}").fetchone()  # noqa: S608
+        return last is not None and last - first < _FEW_DAYS
 
     def _ends(self, comparison: str, day: int, at_ns: int) -> Conditions:
         """Return the conditions for runs that end before or after the beginning of a day.

@@ -198,6 +198,14 @@ class Queries:
         ).fetchone()
         return None if row is None else run_rows.run_from_row(row)
 
+    def newest_after(self, run_id: int, limit: int) -> list[Run]:
+        """Return the runs that became final after the one with this id, the newest of them first."""
+        rows = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM run WHERE id > ? ORDER BY id DESC LIMIT ?",  # noqa: S608
+            (run_id, limit),
+        ).fetchall()
+        return [run_rows.run_from_row(row) for row in rows]
+
     def totals(self) -> Totals:
         # In one SELECT together, SQLite would walk through all runs for each of the three.
         count, oldest, newest = self._connection.execute(

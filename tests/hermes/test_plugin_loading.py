@@ -28,7 +28,7 @@ pytestmark = pytest.mark.host
 
 SCRIPT_JOB = JobSpec(name="check", schedule="every 5m", script="ok.sh", no_agent=True)
 NO_MODEL = "http://127.0.0.1:9/v1"
-NO_COLLECTOR = {"OTEL_TRACES_EXPORTER": "none"}
+NO_COLLECTOR = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
 
 
 @pytest.fixture(scope="module")

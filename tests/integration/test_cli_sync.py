@@ -282,6 +282,7 @@ def test_json(cli: Cli, collector: FaultyCollector) -> None:
         "open_runs": 0,
         "problems": [],
         "repair": None,
+        "metrics": [],
         "notices": [],
     }
     assert "429" in destination.pop("error")
