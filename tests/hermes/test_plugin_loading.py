@@ -159,7 +159,7 @@ def test_a_job_can_report_on_the_jobs_with_the_skill(model: FakeModel, tmp_path:
 
     (execution,) = home.executions()
     assert execution["status"] == "completed"
-    assert "Which job should I fix?" in json.dumps(model.requests[0].body)
+    assert "Which job should I fix?" in json.dumps([request.body for request in model.requests])
 
 
 def test_a_chat_can_be_started_with_the_skill(model: FakeModel, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def host(
         home.plugin("sync")  # has nothing to do, and must not send anything again
         rotel.drain()
         observed = Observed(jobs=jobs, jobs_before=jobs_before, spans=sink.spans)
-        status = home.run(PLUGIN, "status").stdout
+        status = home.run(PLUGIN, "status", check=False).stdout  # some of the jobs fail
     with FaultyCollector() as sink:
         shutil.rmtree(home.path / PLUGIN)
         home.run("sync", program=PLUGIN, env={"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
@@ -174,10 +174,11 @@ def test_the_host_s_log_has_no_warning_about_the_plugin(host: OldHost) -> None:
     assert [line for line in log if " WARNING " in line and PLUGIN in line] == []
 
 
-def test_status_speaks_of_that_version_and_of_no_fault(host: OldHost) -> None:
+def test_status_speaks_of_that_version_and_of_no_fault_but_the_jobs_own(host: OldHost) -> None:
     assert host.observed.jobs.home.hermes.version in host.status
     assert "13 runs" in host.status
-    assert "✗" not in host.status
+    bad = [line for line in host.status.splitlines() if "✗" in line]
+    assert bad == [line for line in bad if line.startswith("✗ failing: ")]
 
 
 # --- all of them, once ---------------------------------------------------------------------
