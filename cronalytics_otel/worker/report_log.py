@@ -15,8 +15,10 @@ def log_report(report: SyncReport, log: logging.Logger, once: OncePerKind) -> No
     """Log what began, what ended, and what needs somebody; problems that last are logged once."""
     for destination in report.destinations:
         _log_destination(destination, log, once)
+    failing = {d.name for d in report.destinations if d.error or d.next_try_ns is not None}
     for metrics in report.metrics:
-        _log_metrics(metrics, log)
+        if metrics.name not in failing:  # one line for one cause
+            _log_metrics(metrics, log)
     for target in report.notices:
         _log_target(target, log, once)
     for problem in report.problems:

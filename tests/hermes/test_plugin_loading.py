@@ -68,7 +68,7 @@ def enabled_plugins(home: HermesHome) -> list[str]:
 def known_runs(home: HermesHome) -> list[str]:
     """Names of the jobs whose runs the plugin knows, by its own command in the host."""
     output = home.run(PLUGIN, "runs", "--json").stdout
-    return [run["job_name"] for run in json.loads(output)]
+    return [run["job_name"] for run in json.loads(output)["runs"]]
 
 
 def warnings_of_ours(home: HermesHome) -> list[str]:

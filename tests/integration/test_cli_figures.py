@@ -176,7 +176,7 @@ def test_totals_are_over_all_that_match_and_not_over_the_rows_shown(cli: Cli) ->
         ("runs", "billing summary"),
         ("failed", "billing summary"),
         ("missed", "certificate check"),
-        ("pace", "billing summary"),
+        ("pace", "nightly digest"),
         ("next", "billing summary"),
         ("p95", "nightly digest"),
         ("success", "certificate check"),
@@ -250,7 +250,7 @@ def test_an_empty_journal_answers_too(empty: Cli) -> None:
     with Journal.open(empty.home.journal):
         pass
 
-    assert "runs           0" in empty("summary").out
+    assert "runs      0" in empty("summary").out
     assert empty("summary", "--json").json["totals"]["success_rate"] is None
     for command in ("jobs", "models", "skills"):
         result = empty(command)

@@ -420,7 +420,7 @@ def test_a_missed_run_tells_when_it_was_due_and_which_runs_it_lies_between(empty
     assert "a9013d21 at 2026-01-30" in shown["after"]
     assert "2 h 00 m late" in shown["after"]
     assert shown["missed"].endswith("4 times")
-    assert found[-1] == expected[-1]
+    assert found[1:3] == expected[1:3]
     assert result.lines[-1].split() == [
         "✗",
         "missed",
