@@ -10,18 +10,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from .config import Settings
+from .about import __version__
+from .config import Destination, Settings
 from .export.delivery import DestinationsExport, Senders
+from .export.metrics.delivery import MetricsExport
+from .export.metrics.exporter import MetricsSource
+from .export.metrics.report import MetricsReport
+from .export.metrics.schedule import next_due_ns
 from .export.notices.delivery import NoticesExport, reports_of
 from .export.notices.rules import use_targets, write_lasting
 from .export.report import DestinationReport
-from .export.resource import current_resource
+from .export.resource import current_resource, metrics_resource
 from .export.sync_options import SyncOptions
 from .harvest import HarvestReport, harvest
 from .harvest.job_history import JobsSnapshot
 from .host.home import Home
 from .host.version import installed_hermes
 from .host.zone import home_zone
+from .insight.gauges import HomeState, read_gauges, read_slow_gauges
 from .journal import Journal, JournalError, Repair, move_aside
 from .journal.facts import HERMES_VERSION, LAST_SYNC_NS, PROBLEMS, Facts, FactValues
 from .journal.folder_lock import folder_lock
@@ -32,6 +38,7 @@ from .model.times import NS
 
 __all__ = [
     "DestinationReport",
+    "MetricsReport",
     "ProgressDisplay",
     "Senders",
     "SyncBusyError",
@@ -56,6 +63,10 @@ class SyncReport:
     open_runs: int
     problems: tuple[str, ...]
     destinations: tuple[DestinationReport, ...]
+    metrics: tuple[MetricsReport, ...] = ()
+    """Of the destinations of metrics for which something was done."""
+    next_metrics_ns: int | None = None
+    """When the next request of metrics is due; None when no destination gets any."""
     notices: tuple[DestinationReport, ...] = ()
     """What was done for each target of `notify`; counts are notices."""
     repair: Repair | None
@@ -63,7 +74,11 @@ class SyncReport:
     @property
     def healthy(self) -> bool:
         places = (*self.destinations, *self.notices)
-        return not self.problems and all(place.error is None for place in places)
+        return (
+            not self.problems
+            and all(place.error is None for place in places)
+            and not any(metrics.fails for metrics in self.metrics)
+        )
 
 
 def sync(
@@ -136,12 +151,13 @@ class _Sync:
                 journal, self.settings.notify, harvested.running, self.options.clock.now_ns()
             )
             reports, notices = ({}, ()) if dry_run else self._export(journal)
+            metrics = {} if dry_run else self._export_metrics(journal, harvested)
             if self.settings.journal_days is not None and not dry_run:
                 journal.retention.delete_old(
                     self.settings.journal_days, self.options.clock.now_ns()
                 )
             _remember(journal, harvested, self.options.clock.now_ns())
-            return replace(self._report(journal, harvested, reports), notices=notices)
+            return replace(self._report(journal, harvested, reports, metrics), notices=notices)
 
     def _set_up(self, journal: Journal) -> None:
         """Give the journal the settings' destinations, and the resource of this process."""
@@ -152,9 +168,17 @@ class _Sync:
         journal.figures.use_zone(home_zone(self.settings.timezone, now_ns), now_ns)
         with journal.atomic():
             journal.outbox.set_destinations({d.name: d.safe_endpoint for d in destinations}, now_ns)
+            journal.metric_destinations.set(
+                {d.name: (d.safe_endpoint, d.temporality) for d in self._metric_destinations}
+            )
             use_targets(journal, self.settings.notify, now_ns)
             if self.options.retry_refused:
                 journal.outbox.retry_refused(now_ns)
+                journal.metric_destinations.ask_again()
+
+    @property
+    def _metric_destinations(self) -> tuple[Destination, ...]:
+        return () if self.settings.disabled else self.settings.metric_destinations
 
     def _harvest(self, journal: Journal) -> HarvestReport:
         return harvest(
@@ -166,6 +190,7 @@ class _Sync:
             full=self.options.full,
             snapshots=self.snapshots,
             budgets=self.settings.budgets,
+            genai_metrics=self.settings.genai_metrics,
             between_chunks=self.options.between_chunks,
             progress=self.progress.harvested if self.progress else lambda _: None,
         )
@@ -191,8 +216,41 @@ class _Sync:
         ).run(journal)
         return reports, reports_of(self.settings, waiting, notices.finish())
 
+    def _export_metrics(
+        self, journal: Journal, harvested: HarvestReport
+    ) -> dict[str, MetricsReport]:
+        return MetricsExport(
+            home=self.home,
+            settings=replace(self.settings, metric_destinations=self._metric_destinations),
+            options=self.options,
+            senders=self.senders.metrics,
+            make_source=partial(self._metrics_source, journal, harvested),
+        ).run(journal)
+
+    def _metrics_source(self, journal: Journal, harvested: HarvestReport) -> MetricsSource:
+        now_ns = self.options.clock.now_ns()
+        resource = _resource(self.home, journal, now_ns)
+        return MetricsSource(
+            profile=self.home.profile,
+            resource=metrics_resource(resource, self.settings),
+            read_gauges=partial(
+                read_gauges,
+                home=HomeState(
+                    profile=self.home.profile,
+                    version=__version__,
+                    budgets=self.settings.budgets,
+                    running={run.job_id: run.began_ns for run in harvested.running},
+                ),
+            ),
+            read_slow_gauges=partial(read_slow_gauges, profile=self.home.profile),
+        )
+
     def _report(
-        self, journal: Journal, harvested: HarvestReport, reports: Mapping[str, DestinationReport]
+        self,
+        journal: Journal,
+        harvested: HarvestReport,
+        reports: Mapping[str, DestinationReport],
+        metrics: Mapping[str, MetricsReport],
     ) -> SyncReport:
         destinations = () if self.settings.disabled else self.settings.destinations
         ids = {p.name: p.id for p in journal.outbox.pending_destinations()}
@@ -209,8 +267,16 @@ class _Sync:
             open_runs=harvested.open_runs,
             problems=(*self.settings.problems, *harvested.problems),
             destinations=tuple(completed),
+            metrics=tuple(metrics.values()),
+            next_metrics_ns=self._next_metrics_ns(journal),
             repair=journal.repair,
         )
+
+    def _next_metrics_ns(self, journal: Journal) -> int | None:
+        if not self._metric_destinations:
+            return None
+        interval_ns = round(self.settings.metric_interval_s * NS)
+        return next_due_ns(journal.metric_destinations.active(), interval_ns)
 
 
 def _resource(home: Home, journal: Journal, now_ns: int) -> Resource:

@@ -184,6 +184,28 @@ What else each version tells of a run. A dash: absent.
 Before 0.19 a run that left neither a session nor a file (Hermes died before it wrote one) is not known.
 """
 
+_METRICS_HEAD = """\
+## Metrics
+
+Each point has `hermes.profile.name`, and a metric of a job `hermes.cron.job.id` and `hermes.cron.job.name`. The resource is
+`service.name`, `service.instance.id`, `host.name`, and what OTEL_RESOURCE_ATTRIBUTES adds; versions are on
+`hermes.cron.build.info`, so that an upgrade begins no other series. Counters and histograms have an exemplar: the root span of
+the newest run that added to them. How often they are sent, and what happens to jobs that are renamed or deleted:
+[Metrics](configuration.md#metrics).
+
+A home has, with J jobs that recur, E classes of errors and M models with their cost statuses per job, at most
+J x (69 + E + D + 4 M) series: 11 counters and histograms, E errors, D outcomes of delivery, 4 M of models
+(cost, input and output tokens, unpriced runs), and 58 gauges; and 3 for each of at most 100 skills and 50 models. Fifty jobs
+with two models and three classes of errors each come to some 4,500.
+
+"""
+
+_METRICS_NOTE = """
+In Prometheus a dot is `_`, a counter ends in `_total`, `s` and `USD` are appended, `1` as `_ratio`:
+`hermes_cron_runs_total`, `hermes_cron_run_cost_USD_total`, `hermes_cron_run_duration_seconds_bucket`.
+
+"""
+
 _TITLES = {
     sc.Where.RESOURCE: "Resource",
     sc.Where.ROOT: "`cron`: the run",
@@ -209,7 +231,11 @@ def render() -> str:
         sections += [f"{event.meaning}\n\n" for event in sc.EVENTS if event.where is where]
         sections += [_attributes(where), "\n"]
     return "".join(
-        [*sections, _OUTCOMES_HEAD, _outcomes(), _ERRORS_HEAD, _errors(), _DUE, _MISSED, _HOSTS]
+        [
+            *sections,
+            *(_METRICS_HEAD, _metrics(), _METRICS_NOTE, _attributes(sc.Where.METRIC), "\n"),
+            *(_OUTCOMES_HEAD, _outcomes(), _ERRORS_HEAD, _errors(), _DUE, _MISSED, _HOSTS),
+        ]
     )
 
 
@@ -235,6 +261,34 @@ def _attributes(where: sc.Where) -> str:
             if where in attribute.where
         ),
     )
+
+
+def _metrics() -> str:
+    return _table(
+        ("metric", "kind, unit", "attributes beside profile and job", "meaning"),
+        (
+            (
+                f"`{form.name}`",
+                f"{form.instrument}, `{form.unit}`",
+                _metric_attributes(form),
+                f"{form.meaning}{_buckets(form)}",
+            )
+            for form in sc.METRICS
+        ),
+    )
+
+
+def _metric_attributes(form: sc.MetricForm) -> str:
+    names = ", ".join(f"`{name}`" for name in form.attributes) or "none"
+    return {
+        sc.About.JOB: names,
+        sc.About.PROFILE: f"no job; {names}",
+        sc.About.CALL: f"neither; `gen_ai.operation.name`, {names}",
+    }[form.about]
+
+
+def _buckets(form: sc.MetricForm) -> str:
+    return f" Buckets: {', '.join(f'{bound:g}' for bound in form.bounds)}." if form.bounds else ""
 
 
 def _meaning(attribute: sc.Attribute) -> str:

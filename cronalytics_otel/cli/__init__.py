@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from .commands import (
     job,
     jobs,
     models,
+    output,
     runs,
     skills,
     status,
@@ -63,6 +65,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     job,
     runs,
     trace,
+    output,
     watch,
     models,
     skills,
@@ -75,6 +78,9 @@ COMMANDS: Final[tuple[Command, ...]] = (
     sync,
 )
 """All commands, in the order of `--help`."""
+
+_OBJECTS_PER_COLLECTION = 100_000
+"""Python looks for cycles of garbage after so many new objects: 700 is much too often for a long answer."""
 
 _COMMAND_DEST = "cronalytics_command"
 """The attribute in which argparse puts the command's name. The host's parser uses `command` itself."""
@@ -125,6 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the console script and return its exit status. `argv` is without the program's name."""
     parser = Parser(prog="cronalytics-otel", formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
+    gc.set_threshold(_OBJECTS_PER_COLLECTION)
     try:
         args = parser.parse_args(argv)
     except SystemExit as leaving:  # --help, --version, and wrong usage

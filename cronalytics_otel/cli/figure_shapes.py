@@ -23,7 +23,9 @@ from .shapes import Shape
 
 
 def window_shape(window: Window) -> Shape:
-    return {"since_at": formats.iso(window.since_ns), "until_at": formats.iso(window.until_ns)}
+    """Return the window; null is the beginning of all that is known, and now."""
+    until_ns = None if window.is_up_to_now else window.until_ns
+    return {"since_at": formats.iso(window.since_ns), "until_at": formats.iso(until_ns)}
 
 
 def usage_shape(usage: Usage) -> Shape:

@@ -5,8 +5,9 @@ An unknown value is a dash everywhere, so that nobody takes it for nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..insight.wording import UNKNOWN, counted, duration, one_line, usd
 from ..model import CostStatus, known_cost_usd
@@ -60,14 +61,18 @@ def moment(ns: int | None) -> str:
 
 def minute(ns: int) -> str:
     """`2026-01-31 09:00` in local time, for tables."""
-    return f"{local(ns):%Y-%m-%d %H:%M}"
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(ns // NS))
 
 
 def iso(ns: int | None) -> str | None:
     """ISO 8601 in UTC to the microsecond, for JSON."""
     if ns is None:
         return None
-    return to_datetime(ns).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    moment = _EPOCH + timedelta(microseconds=ns // 1000)
+    return moment.isoformat(timespec="microseconds") + "Z"
+
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - every time here is in UTC
 
 
 def lines(text: str) -> list[str]:

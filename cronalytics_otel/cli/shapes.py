@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..insight.findings import Finding
+from ..insight.now import GoingOn
 from ..model import AttributeValue, Run, Span, Usage
 from ..model.times import NS
 from ..telemetry import ids
@@ -25,14 +27,27 @@ Shape: TypeAlias = dict[str, object]
 def record_shape(record: DataclassInstance) -> Shape:
     """Return every field by its name. A time `x_ns` becomes `x_at`, in ISO 8601."""
     shape: Shape = {}
-    for field in fields(record):
-        value: object = getattr(record, field.name)
-        if field.name.endswith("_ns"):
-            time_ns = value if isinstance(value, int) else None
-            shape[f"{field.name.removesuffix('_ns')}_at"] = formats.iso(time_ns)
+    for name, time_key in _names_of(type(record)):
+        value: object = getattr(record, name)
+        if time_key:
+            shape[time_key] = formats.iso(value if isinstance(value, int) else None)
+        elif value is None or isinstance(value, (str, int, float)):
+            shape[name] = value
         else:
-            shape[field.name] = _plain(value)
+            shape[name] = _plain(value)
     return shape
+
+
+@cache
+def _names_of(cls: type[DataclassInstance]) -> tuple[tuple[str, str], ...]:
+    """Return the fields of a record, each with its key if it is a time."""
+    return tuple(
+        (
+            field.name,
+            f"{field.name.removesuffix('_ns')}_at" if field.name.endswith("_ns") else "",
+        )
+        for field in fields(cls)
+    )
 
 
 def _plain(value: object) -> object:
@@ -67,6 +82,11 @@ def finding_shape(finding: Finding) -> Shape:
     shape = {"id": finding.finding_id} | record_shape(finding)
     del shape["episode"]
     return shape
+
+
+def going_on_shape(profile: str, run: GoingOn) -> Shape:
+    """Return a run that has not ended."""
+    return {"profile": profile, **record_shape(run)}
 
 
 def span_shape(span: Span) -> Shape:

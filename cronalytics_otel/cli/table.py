@@ -54,19 +54,55 @@ def lay_out(
     columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int | None
 ) -> list[Text]:
     """Return the heading and a line for each row, at most `width` wide if the ranks allow it."""
-    contents = [_content(column, [row[n] for row in rows]) for n, column in enumerate(columns)]
-    shown = contents if width is None else _with_room(contents, width)
-    widths = [content.width for content in shown] if width is None else _cut(shown, width)
-    headings = [Cell(content.column.title, "muted") for content in shown]
-    lines = (headings, *zip(*(content.cells for content in shown), strict=True))
-    rights = [content.column.right for content in shown]
-    return [_line(cells, widths, rights) for cells in lines]
+    layout = Layout(columns, rows, width)
+    return [layout.heading, *map(layout.line, rows)]
 
 
-def fit(text: str, width: int, *, right: bool = False) -> str:
+class Layout:
+    """Which columns there is room for, and how wide each is: by the rows that it is made from."""
+
+    def __init__(
+        self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int | None
+    ) -> None:
+        contents = [_content(column, [row[n] for row in rows]) for n, column in enumerate(columns)]
+        shown = contents if width is None else _with_room(contents, width)
+        widths = [content.width for content in shown] if width is None else _cut(shown, width)
+        kept = set(map(id, shown))
+        self._numbers = [n for n, content in enumerate(contents) if id(content) in kept]
+        rights = [content.column.right for content in shown]
+        self._shown = [*zip(self._numbers, widths, rights, strict=True)]
+        self._may_cut = width is not None
+        self.heading = self.line([Cell(column.title, "muted") for column in columns])
+
+    def line(self, cells: Sequence[Cell]) -> Text:
+        """Return the line of a row. With a width, cells that are wider than their column are cut."""
+        parts, spans, at = self._parts(cells), [], 0
+        for number, part in zip(self._numbers, parts, strict=True):
+            style = cells[number].style
+            if style != "none":
+                spans.append(Span(at, at + len(part), style))
+            at += len(part) + GAP
+        return Text((" " * GAP).join(parts), spans=spans)
+
+    def plain(self, cells: Sequence[Cell]) -> str:
+        """Return the line without styles, which is quicker."""
+        return (" " * GAP).join(self._parts(cells))
+
+    def _parts(self, cells: Sequence[Cell]) -> list[str]:
+        return [
+            fit(cells[number].text, width, right=right, may_cut=self._may_cut)
+            for number, width, right in self._shown
+        ]
+
+
+def fit(text: str, width: int, *, right: bool = False, may_cut: bool = True) -> str:
     """Return the text exactly `width` wide: cut with an ellipsis, or filled with blanks."""
+    if text.isascii() and (len(text) <= width or not may_cut):  # nearly all texts
+        return text.rjust(width) if right else text.ljust(width)
     length = _width_of(text)
     if length > width:
+        if not may_cut:
+            return text
         return f"{set_cell_size(text, width - 1)}…"
     blanks = " " * (width - length)
     return blanks + text if right else text + blanks
@@ -104,14 +140,3 @@ def _cut(contents: Sequence[_Content], width: int) -> list[int]:
 
 def _line_width(widths: Sequence[int]) -> int:
     return sum(widths) + GAP * (len(widths) - 1)
-
-
-def _line(cells: Sequence[Cell], widths: Sequence[int], rights: Sequence[bool]) -> Text:
-    parts, spans, at = [], [], 0
-    for cell, width, right in zip(cells, widths, rights, strict=True):
-        part = fit(cell.text, width, right=right)
-        if cell.style != "none":
-            spans.append(Span(at, at + len(part), cell.style))
-        parts.append(part)
-        at += len(part) + GAP
-    return Text((" " * GAP).join(parts), spans=spans)

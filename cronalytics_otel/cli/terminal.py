@@ -102,10 +102,19 @@ class Terminal:
 
         Raises `CommandError` if they cannot be written.
         """
+        self.stream(lines)
+
+    def stream(self, lines: Iterable[str | Text]) -> None:
+        """As `data`, for more lines than fit into memory."""
         with _answer_errors():
             for line in lines:
                 self._print(self._out, line)
             self._out.file.flush()
+
+    @property
+    def styled(self) -> bool:
+        """Whether the answer has colours."""
+        return self._out.is_terminal
 
     @property
     def draws(self) -> bool:
@@ -136,6 +145,23 @@ class Terminal:
         """
         with _answer_errors():
             print(json.dumps(value, indent=2), flush=True)
+
+    def json_with_list(
+        self, head: Mapping[str, object], name: str, items: Iterable[object]
+    ) -> None:
+        """Print an object whose last value is a list, an item on each line, as the items come.
+
+        Raises `CommandError` if it cannot be written.
+        """
+        with _answer_errors():
+            write = sys.stdout.write
+            write(f"{json.dumps(head, indent=2)[:-2]},\n  {json.dumps(name)}: [")
+            separator = "\n    "
+            for item in items:
+                write(f"{separator}{json.dumps(item)}")
+                separator = ",\n    "
+            write("\n  ]\n}\n")
+            sys.stdout.flush()
 
     def json_lines(self, values: Iterable[object]) -> None:
         """Print each value as JSON on a line of its own, as they come.

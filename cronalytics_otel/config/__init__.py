@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .destinations import Destination, safe_url
+from .destinations import Destination
+from .endpoints import safe_url
 from .notify import NotifyTarget
 from .settings import Content, Settings, load_settings
 

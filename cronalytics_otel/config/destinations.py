@@ -1,15 +1,17 @@
-"""The destinations of traces, from config.yaml or from the OTEL_EXPORTER_OTLP_* variables."""
+"""The destinations of traces and of metrics, from config.yaml or from the OTEL_EXPORTER_OTLP_* variables."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
+from ..model.temporality import Temporality
+from .endpoints import PATHS, OtlpProtocol, Signal, at_path, checked, safe_url, with_path
 from .values import (
     FieldReader,
     InvalidError,
@@ -26,7 +28,6 @@ from .values import (
     report_unknown_keys,
 )
 
-OtlpProtocol: TypeAlias = Literal["http/protobuf", "grpc"]
 Compression: TypeAlias = Literal["gzip", "deflate", "none"]
 
 DEFAULT_TIMEOUT_S: Final = 10.0
@@ -40,7 +41,6 @@ _EXPORTERS: Final[Mapping[str, OtlpProtocol | None]] = {
     "otlp_proto_grpc": "grpc",
 }
 """The Python SDK's names, with the protocol that each stands for."""
-_TRACES_PATH: Final = "/v1/traces"
 _MIN_MILLISECONDS: Final = 1000.0
 """A time-out from here on is meant in milliseconds."""
 MAX_SECONDS: Final = 3600.0
@@ -56,21 +56,17 @@ _KEYS: Final = (
     "client_certificate",
     "client_key",
     "insecure",
+    "traces",
+    "metrics",
+    "temporality",
 )
+_TEMPORALITY_VARIABLE: Final = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-KEY_IN_PATH: Final = re.compile(r"(?<=/)(?=[^/\d]*\d)[^/]{24,}")
-_NOT_IN_URLS: Final = re.compile(r"[\s\x00-\x1f\x7f]")
-_IS_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-"""A text that begins otherwise may be anything, even a header with its key."""
-_GRPC_TARGET: Final = re.compile(
-    r"https?://.+|(?:dns|ipv4|ipv6|unix|unix-abstract|vsock|xds):.+"
-    r"|(?:[\w.-]+|\[[0-9A-Fa-f:.]+(?:%\w+)?\]):\d+"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """A place that traces are sent to, with all that it takes to reach it.
+    """A place that traces or metrics are sent to, with all that it takes to reach it.
 
     `endpoint` is the full URL for http/protobuf. For gRPC it is what the user wrote: `http://…`,
     `https://…` (the scheme says whether TLS is used) or a bare target. The certificates and the key are
@@ -87,6 +83,8 @@ class Destination:
     client_certificate: str | None = None
     client_key: str | None = None
     insecure: bool | None = None
+    temporality: Temporality = Temporality.CUMULATIVE
+    """For metrics only."""
 
     @property
     def safe_endpoint(self) -> str:
@@ -95,33 +93,24 @@ class Destination:
         return safe_url(self.endpoint)
 
 
-def safe_url(url: str) -> str:
-    """Return `url` without user information, and with `***` for each value of its query and for each
-    part of its path that is long and has digits, as keys do."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "(not a URL)"
-    if not parts.netloc:  # a bare gRPC target, such as host:4317
-        return url.partition("?")[0].rpartition("@")[2]
-    names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
-    query = urlencode([(name, "***") for name in names], safe="*")
-    path = KEY_IN_PATH.sub("***", parts.path)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, query, ""))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destinations:
+    """Where the two signals go. A place that takes both is in both, with the endpoint of each."""
+
+    traces: tuple[Destination, ...] = ()
+    metrics: tuple[Destination, ...] = ()
 
 
-def read_destinations(
-    configured: Raw, env: Mapping[str, str], problems: list[str]
-) -> tuple[Destination, ...]:
-    """Return the destinations of config.yaml, or, without any there, the one of the OTEL_* variables.
+def read_destinations(configured: Raw, env: Mapping[str, str], problems: list[str]) -> Destinations:
+    """Return the destinations of config.yaml, or, without any there, those of the OTEL_* variables.
 
     No OTEL_EXPORTER_OTLP_* variable applies to a configured destination, so that the secrets of one
-    backend are not sent to another. A destination that cannot be used as it was meant is left out.
+    backend are not sent to another; only the temporality is no secret, and its variable is the default. A
+    destination that cannot be used as it was meant is left out.
     """
     if configured.found is None:
-        default = _default_destination(env, problems)
-        return (default,) if default else ()
-    found = []
+        return _default_destinations(env, problems)
+    traces, metrics = list[Destination](), list[Destination]()
     for name, entry in mapping(configured, problems).items():
         where = f"{configured.where}.{name}"
         if not isinstance(name, str) or not isinstance(entry, dict):
@@ -133,30 +122,68 @@ def read_destinations(
         report_unknown_keys(entry, _KEYS, where, problems)
         fields = fields_of(entry, where, env)
         destination = _destination(name, fields, _configured_endpoint, problems)
-        if destination:
-            found.append(destination)
-    return tuple(found)
+        if destination is None:
+            continue
+        if or_default(fields("traces"), flag, default=True, problems=problems):
+            traces.append(destination)
+        if or_default(fields("metrics"), flag, default=True, problems=problems):
+            metrics.append(_for_metrics(destination, fields, env, problems))
+    return Destinations(traces=tuple(traces), metrics=tuple(metrics))
 
 
-def _default_destination(env: Mapping[str, str], problems: list[str]) -> Destination | None:
-    exporters = [name.strip() for name in env.get("OTEL_TRACES_EXPORTER", "otlp").split(",")]
+def _for_metrics(
+    destination: Destination, fields: FieldReader, env: Mapping[str, str], problems: list[str]
+) -> Destination:
+    """Return a configured destination with its endpoint for metrics, which stands beside that for traces."""
+    endpoint = at_path(destination.endpoint, destination.protocol, "metrics")
+    default = _standard_temporality(env, [])
+    temporality = or_default(fields("temporality"), _temporality, default, problems)
+    return replace(destination, endpoint=endpoint, temporality=temporality)
+
+
+def _standard_temporality(env: Mapping[str, str], problems: list[str]) -> Temporality:
+    raw = Raw(_TEMPORALITY_VARIABLE, env.get(_TEMPORALITY_VARIABLE))
+    return or_default(raw, _temporality, Temporality.CUMULATIVE, problems)
+
+
+def _temporality(value: object) -> Temporality:
+    known = one_of(value, ("cumulative", "delta", "lowmemory"))
+    return Temporality.CUMULATIVE if known == "cumulative" else Temporality.DELTA
+
+
+def _default_destinations(env: Mapping[str, str], problems: list[str]) -> Destinations:
+    traces = _default_destination("traces", env, problems)
+    of_traces = list(problems)
+    metrics = _default_destination("metrics", env, own := list[str]())
+    problems += [
+        problem for problem in own if problem not in of_traces
+    ]  # what both have is said once
+    if metrics is not None:
+        metrics = replace(metrics, temporality=_standard_temporality(env, problems))
+    return Destinations(traces=(traces,) if traces else (), metrics=(metrics,) if metrics else ())
+
+
+def _default_destination(
+    signal: Signal, env: Mapping[str, str], problems: list[str]
+) -> Destination | None:
+    variable = f"OTEL_{signal.upper()}_EXPORTER"
+    exporters = [name.strip() for name in env.get(variable, "otlp").split(",")]
     named = next((name for name in exporters if name in _EXPORTERS), None)
     if named is None:
         if exporters != ["none"]:
             problems.append(
-                f"OTEL_TRACES_EXPORTER: only {', '.join(_EXPORTERS)} and none are known;"
-                " none is used"
+                f"{variable}: only {', '.join(_EXPORTERS)} and none are known; none is used"
             )
         return None
 
     def fields(key: str) -> Raw:
         if key == "protocol" and _EXPORTERS[named] is not None:
-            return Raw("OTEL_TRACES_EXPORTER", _EXPORTERS[named])
-        own = f"OTEL_EXPORTER_OTLP_TRACES_{key.upper()}"
+            return Raw(variable, _EXPORTERS[named])
+        own = f"OTEL_EXPORTER_OTLP_{signal.upper()}_{key.upper()}"
         name = own if own in env else f"OTEL_EXPORTER_OTLP_{key.upper()}"
         return Raw(name, env.get(name))
 
-    return _destination("default", fields, _standard_endpoint, problems)
+    return _destination("default", fields, partial(_standard_endpoint, signal), problems)
 
 
 def _destination(
@@ -192,6 +219,14 @@ def _destination(
     )
 
 
+def _configured_endpoint(raw: Raw, protocol: OtlpProtocol, _problems: list[str]) -> str:
+    """Return the endpoint of config.yaml, which is a base URL, or a URL that has the path already."""
+    value = raw.get()
+    if not isinstance(value, str):
+        raise InvalidError(f"expected a URL, not {kind(value)}")
+    return at_path(value.strip(), protocol, "traces")
+
+
 def _located(raw: Raw, read: Callable[[Raw], T]) -> T:
     """Return what `read` makes of a value. The text of an InvalidError begins with the value's place."""
     try:
@@ -218,67 +253,23 @@ def _client_pair(
     return certificate, key
 
 
-def _standard_endpoint(raw: Raw, protocol: OtlpProtocol, problems: list[str]) -> str:
+def _standard_endpoint(
+    signal: Signal, raw: Raw, protocol: OtlpProtocol, problems: list[str]
+) -> str:
     """Return the endpoint of the OTEL_* variables: a signal's own URL as it is, the base URL with the
     path appended."""
     url = str(raw.get() or _DEFAULT_ENDPOINT[protocol]).strip()
-    if "_TRACES_" in raw.where and raw.found is not None:
-        return _checked(url, protocol)
-    endpoint = _with_traces_path(url, protocol)
-    if endpoint.endswith(_TRACES_PATH * 2):
-        problems.append(
-            f"{raw.where}: it ends in {_TRACES_PATH}, and the standard says to append that once"
-            " more, so it is; put a full URL into OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
-        )
+    if f"_{signal.upper()}_" in raw.where and raw.found is not None:
+        return checked(url, protocol)
+    endpoint = with_path(url, protocol, signal)
+    for named, path in PATHS.items():
+        if protocol != "grpc" and endpoint.endswith(path + PATHS[signal]):
+            problems.append(
+                f"{raw.where}: it ends in {path}, and the standard says to append the path of"
+                " each signal, so it is; put a full URL into"
+                f" OTEL_EXPORTER_OTLP_{named.upper()}_ENDPOINT"
+            )
     return endpoint
-
-
-def _configured_endpoint(raw: Raw, protocol: OtlpProtocol, _problems: list[str]) -> str:
-    """Return the endpoint of config.yaml, which is a base URL, or a URL that has the path already."""
-    value = raw.get()
-    if not isinstance(value, str):
-        raise InvalidError(f"expected a URL, not {kind(value)}")
-    url = value.strip()
-    path = _split(url).path.removesuffix("/")
-    if not path.endswith(_TRACES_PATH):
-        return _with_traces_path(url, protocol)
-    return _checked(urlunsplit(_split(url)._replace(path=path)), protocol)
-
-
-def _with_traces_path(url: str, protocol: OtlpProtocol) -> str:
-    checked = _checked(url, protocol)
-    if protocol == "grpc":
-        return checked
-    parts = urlsplit(checked)
-    return urlunsplit(parts._replace(path=parts.path.removesuffix("/") + _TRACES_PATH))
-
-
-def _checked(url: str, protocol: OtlpProtocol) -> str:
-    """Return `url` if a request can be sent there; raises InvalidError if not."""
-    parts = _split(url)
-    if protocol == "grpc":
-        if "@" in url:
-            raise InvalidError("gRPC does not send user information of a URL (use headers)")
-        if not _GRPC_TARGET.fullmatch(url):  # not shown: a key may stand in its place
-            raise InvalidError("it is neither http://…, https://… nor HOST:PORT")
-        return url
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        what = safe_url(url) if _IS_URL.match(url) else "it"
-        raise InvalidError(f"{what} does not begin with http:// or https:// and a host")
-    return urlunsplit(parts._replace(fragment=""))
-
-
-def _split(url: str) -> SplitResult:
-    if _NOT_IN_URLS.search(url):
-        raise InvalidError("a URL has no blanks and no control characters")
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises for one that is no number
-    except ValueError:
-        if "://" not in url:  # a bare gRPC target
-            return SplitResult("", "", url, "", "")
-        raise InvalidError("not a URL (its host or port)") from None
-    return parts
 
 
 def _headers(raw: Raw, protocol: OtlpProtocol, problems: list[str]) -> tuple[tuple[str, str], ...]:

@@ -20,7 +20,8 @@ from typing import Final, Literal, TypeAlias, cast
 
 from ..model import Budgets
 from .budgets import read_budgets
-from .destinations import MAX_SECONDS, Destination, read_destinations, safe_url
+from .destinations import MAX_SECONDS, Destination, Destinations, read_destinations
+from .endpoints import safe_url
 from .notify import NotifyTarget, read_notify
 from .values import (
     VARIABLE,
@@ -57,6 +58,7 @@ _KEYS: Final = (
     "content_jobs",
     "content_max_chars",
     "budgets",
+    "genai_metrics",
     "notify",
 )
 _HOST_KEYS: Final = frozenset({"llm", "allow_tool_override"})
@@ -77,6 +79,13 @@ class Settings:
     """
 
     destinations: tuple[Destination, ...]
+    """Where traces go."""
+    metric_destinations: tuple[Destination, ...] = ()
+    """Where metrics go."""
+    metric_interval_s: float = 60.0
+    metric_timeout_s: float = 30.0
+    genai_metrics: bool = False
+    """Whether to send the GenAI client metrics of the calls that were observed live."""
     disabled: bool = False
     service_name: str = DEFAULT_SERVICE_NAME
     resource_attributes: dict[str, str] = field(default_factory=dict)
@@ -109,11 +118,18 @@ def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
     resource = dict(baggage("OTEL_RESOURCE_ATTRIBUTES", attributes, problems))
     disabled = Raw("OTEL_SDK_DISABLED", env.get("OTEL_SDK_DISABLED"))
     content, content_jobs = _contents(options("content"), options("content_jobs"), problems)
-    return Settings(
-        # A config.yaml that cannot be read may name other destinations than the default one.
-        destinations=()
+    # A config.yaml that cannot be read may name other destinations than the default one.
+    destinations = (
+        Destinations()
         if read is None
-        else read_destinations(options("destinations"), env, problems),
+        else read_destinations(options("destinations"), env, problems)
+    )
+    return Settings(
+        destinations=destinations.traces,
+        metric_destinations=destinations.metrics,
+        metric_interval_s=_milliseconds(env, "OTEL_METRIC_EXPORT_INTERVAL", 60.0, problems),
+        metric_timeout_s=_milliseconds(env, "OTEL_METRIC_EXPORT_TIMEOUT", 30.0, problems),
+        genai_metrics=or_default(options("genai_metrics"), flag, default=False, problems=problems),
         disabled=or_default(disabled, flag, default=False, problems=problems),
         service_name=env.get("OTEL_SERVICE_NAME")
         or resource.get("service.name")
@@ -141,6 +157,14 @@ def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
         timezone=_timezone(config, env, problems),
         problems=tuple(problems),
     )
+
+
+def _milliseconds(
+    env: Mapping[str, str], name: str, default_s: float, problems: list[str]
+) -> float:
+    """Return the seconds of a variable that is in milliseconds."""
+    parse = number("milliseconds", above=0, maximum=_MAX_DAYS * 86_400_000)
+    return or_default(Raw(name, env.get(name)), parse, default_s * 1_000, problems) / 1_000
 
 
 def _environment(

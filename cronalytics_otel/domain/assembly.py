@@ -24,7 +24,7 @@ from .delivery import delivery_of, platforms
 from .evidence import Evidence
 from .matching import SLACK_NS
 from .sessions import recorded_times
-from .spending import main_model, spent, sum_known
+from .spending import spent, sum_known
 
 JOB_SLACK_NS = 60 * NS
 """From a session's end to jobs.json `last_run_at`: the answer is delivered in between."""
@@ -45,7 +45,6 @@ def assemble(evidence: Evidence, zone: tzinfo, zone_name: str | None) -> Run:
     mode = _mode(evidence)
     kind, expression = _schedule_shown(evidence)
     due_ns, trigger = _origin(evidence, zone)
-    model, provider = main_model(evidence)
     spending = spent(evidence)
     delivery, delivery_error = delivery_of(evidence, end, latest, silent=silent)
     job, session, execution = evidence.definition, evidence.session, evidence.execution
@@ -69,14 +68,14 @@ def assemble(evidence: Evidence, zone: tzinfo, zone_name: str | None) -> Run:
         outcome_source=end.source,
         error_type=end.error_type,
         error_message=end.error_message,
-        model=model,
-        provider=provider,
+        model=spending.model,
+        provider=spending.provider,
         declared_model=job.model if job else None,
         usage=spending.usage,
         cost_usd=spending.cost_usd,
         cost_status=spending.cost_status,
         model_usage=spending.parts,
-        api_calls=sum_known(s.model_usage.api_calls for s in evidence.sessions),
+        api_calls=spending.api_calls,
         tool_calls=sum_known(
             evidence.tool_calls.get(s.session_id, s.tool_calls) for s in evidence.sessions
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ..model import Execution, Job, ModelUsage, Output, OutputFile, Prompt, Session
@@ -21,9 +21,8 @@ class PreviousRun(NamedTuple):
     """The time that the host counted on from: the run's end, or its claim if it never came to an end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """All that the host's files say of one run."""
+class Evidence(NamedTuple):
+    """All that the host's files say of one run. (A tuple: one is made for each run.)"""
 
     profile: str
     job_id: str
@@ -35,8 +34,8 @@ class Evidence:
     session: Session | None
     descendants: Sequence[Session] = ()
     """Subagents and continuations of the session, parents first."""
-    usage_rows: UsageRows = field(default_factory=dict)
-    tool_calls: Mapping[str, int] = field(default_factory=dict)
+    usage_rows: UsageRows = MappingProxyType({})
+    tool_calls: Mapping[str, int] = MappingProxyType({})
     """By session id, the calls that were counted where the host's own count is wrong."""
     prompt: Prompt | None = None
     """None when the prompt was not read: the job has nothing that the host could have written there."""

@@ -37,6 +37,7 @@ class Matcher:
             job: sorted((e for e in es if e.finished_ns is not None), key=_finished)
             for job, es in self._by_job.items()
         }
+        self._finished = {job: [_finished(e) for e in es] for job, es in self._ended.items()}
         self._taken: set[str] = set()
 
     def by_start(self, session: Session) -> Execution | None:
@@ -84,13 +85,13 @@ class Matcher:
         """Return the same as `by_end`, but do not pair them."""
         if session.ended_ns is None:
             return None
-        ended = self._ended.get(session.job_id or "")
-        if not ended:
+        job_id, at_ns = session.job_id or "", session.ended_ns
+        finished = self._finished.get(job_id, ())
+        first = bisect_left(finished, at_ns - END_SLACK_NS)
+        last = bisect_right(finished, at_ns + END_SLACK_NS, lo=first)
+        if first == last:
             return None
-        first = bisect_left(ended, session.ended_ns - END_SLACK_NS, key=_finished)
-        last = bisect_right(ended, session.ended_ns + END_SLACK_NS, key=_finished)
-        near = (e for e in ended[first:last] if e.execution_id not in self._taken)
-        at_ns = session.ended_ns
+        near = (e for e in self._ended[job_id][first:last] if e.execution_id not in self._taken)
         return min(near, key=lambda e: abs(_finished(e) - at_ns), default=None)
 
     def before(self, execution: Execution) -> Execution | None:

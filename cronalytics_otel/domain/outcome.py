@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeGuard
 
 from ..model import (
@@ -96,6 +97,7 @@ def _empty_reply(source: OutcomeSource) -> RunEnd:
     )
 
 
+@cache
 def _succeeded(source: OutcomeSource) -> RunEnd:
     return RunEnd(outcome=Outcome.SUCCESS, source=source)
 

@@ -14,11 +14,16 @@ T = TypeVar("T", int, float)
 class Spent(NamedTuple):
     """What a run spent in its sessions and auxiliary calls. None means unknown."""
 
-    usage: Usage | None
-    cost_usd: float | None
-    cost_status: CostStatus | None
-    parts: tuple[ModelUsage, ...]
+    model: str | None = None
+    """The model with the most tokens; the session's own if none has any."""
+    provider: str | None = None
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    cost_status: CostStatus | None = None
+    parts: tuple[ModelUsage, ...] = ()
     """One for each model, provider and cost status; none where there is just one part."""
+    api_calls: int | None = None
+    """The calls of the conversations. Auxiliary calls are in tokens and cost alone."""
 
 
 def spent(evidence: Evidence) -> Spent:
@@ -27,21 +32,33 @@ def spent(evidence: Evidence) -> Spent:
     A session's own row has the sum of its tokens. Where several models had a part in it, its usage rows
     know more of the cost: the session's own cost status is that of the last call alone.
     """
-    if evidence.session is None:
-        return Spent(None, None, None, ())
+    session = evidence.session
+    if session is None:
+        return Spent()
+    own = session.model_usage
+    if not evidence.descendants and session.session_id not in evidence.usage_rows:
+        # Most runs have one session, of one model.
+        return Spent(own.model, own.provider, own.usage, *total_cost([own]), (), own.api_calls)
     usages: list[Usage] = []
     priced: list[ModelUsage] = []
-    for session in evidence.sessions:
-        usages.append(session.model_usage.usage)
-        rows = evidence.usage_rows.get(session.session_id, ())
+    for each in evidence.sessions:
+        usages.append(each.model_usage.usage)
+        rows = evidence.usage_rows.get(each.session_id, ())
         if len(rows) < 2 and not any(task for task, _ in rows):
-            priced.append(session.model_usage)
+            priced.append(each.model_usage)
         else:
-            _add_rows(rows, session.model_usage, usages, priced)
+            _add_rows(rows, each.model_usage, usages, priced)
     cost_usd, status = total_cost(priced)
     if cost_usd is not None and any(map(_is_unwritten, evidence.descendants)):
         status = CostStatus.PARTIAL
-    return Spent(Usage.sum(usages), cost_usd, status, _merged(priced) if len(priced) > 1 else ())
+    return Spent(
+        *_main_model(evidence.sessions, evidence.usage_rows),
+        usage=Usage.sum(usages),
+        cost_usd=cost_usd,
+        cost_status=status,
+        parts=_merged(priced) if len(priced) > 1 else (),
+        api_calls=sum_known(each.model_usage.api_calls for each in evidence.sessions),
+    )
 
 
 def _add_rows(
@@ -81,18 +98,13 @@ def sum_known(values: Iterable[T | None]) -> T | None:
     return sum(known[1:], known[0]) if known else None
 
 
-def main_model(evidence: Evidence) -> tuple[str | None, str | None]:
+def _main_model(sessions: Sequence[Session], rows: UsageRows) -> tuple[str | None, str | None]:
     """Return the model with the most tokens and its provider, or the session's own if none has any."""
-    if evidence.session is None:
-        return None, None
     parts = [
-        part
-        for session in evidence.sessions
-        for part in _by_model(session, evidence.usage_rows)
-        if part.model is not None
+        part for session in sessions for part in _by_model(session, rows) if part.model is not None
     ]
     if not any(part.usage.total_tokens for part in parts):
-        own = evidence.session.model_usage
+        own = sessions[0].model_usage
         return own.model, own.provider
     if len(parts) == 1:
         return parts[0].model, parts[0].provider

@@ -38,7 +38,12 @@ class Verdict(StrEnum):
     """Nothing was taken, and no request will succeed: a wrong key, account or address (401, 402, 403,
     404, 405, 407, 410, 501; gRPC UNAUTHENTICATED, PERMISSION_DENIED, UNIMPLEMENTED, NOT_FOUND)."""
     PARTIAL = "partial"
-    """Some spans were taken and some rejected for good. Sending again would double the former."""
+    """Some spans (or points) were taken and some rejected for good. Sending again would double the
+    former."""
+
+
+NOT_SERVED_STATUSES: Final = frozenset({404, 405, 501})
+"""The statuses of a server that has no such service."""
 
 
 def verdict_of_http(status: int) -> Verdict:
@@ -56,14 +61,16 @@ class Receipt:
     """A destination's answer to a request.
 
     `reason` is one line for people, without secrets. `retry_after_s` is what the server asked for.
-    `rejected_spans` comes with PARTIAL only. `timed_out` means that the time ran out without an answer.
+    `rejected`, a number of spans or points, comes with PARTIAL only. `timed_out` means that the time ran out
+    without an answer, `not_served` that the server has no service for what was sent.
     """
 
     verdict: Verdict
     reason: str = ""
     retry_after_s: float | None = None
-    rejected_spans: int = 0
+    rejected: int = 0
     timed_out: bool = False
+    not_served: bool = False
 
     @property
     def accepted(self) -> bool:

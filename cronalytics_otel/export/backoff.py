@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
-from ..journal.outbox import DestinationProgress
 from ..model.times import NS
 
 BACKOFF_FIRST_S: Final = 1.0
@@ -25,6 +24,24 @@ WRITE_DOWN_S: Final = 0.2
 """The part of the host's waiting time that stays free for writing the request's end to the journal."""
 
 
+class Progress(Protocol):
+    """How a destination answered last, for traces or for metrics."""
+
+    @property
+    def failures(self) -> int:
+        """How many requests have failed in a row."""
+
+    @property
+    def next_try_ns(self) -> int | None: ...
+
+    @property
+    def asked_to_wait(self) -> bool:
+        """Whether `next_try_ns` is the server's own Retry-After."""
+
+    @property
+    def timed_out(self) -> bool: ...
+
+
 def backoff_s(failures: int) -> float:
     """Return the wait after so many failures before this one, without jitter. It doubles each time."""
     return min(BACKOFF_FIRST_S * 2.0 ** min(failures, _MAX_DOUBLINGS), BACKOFF_MAX_S)
@@ -41,7 +58,7 @@ def next_wait_s(failures: int, retry_after_s: float | None, jitter: float) -> tu
     return min(max(asked_s, own_s), ASKED_MAX_S), asked_s >= own_s
 
 
-def next_try_ns(progress: DestinationProgress, *, now_ns: int, eager: bool) -> int | None:
+def next_try_ns(progress: Progress, *, now_ns: int, eager: bool) -> int | None:
     """Return when the destination may be tried next; None when it may be tried now.
 
     `eager` ignores our own back-off. A wait beyond the longest that we would ever set is ignored
@@ -53,7 +70,7 @@ def next_try_ns(progress: DestinationProgress, *, now_ns: int, eager: bool) -> i
     return next_ns if 0 < next_ns - now_ns <= round(ASKED_MAX_S * NS) else None
 
 
-def is_probe(progress: DestinationProgress, *, hurried: bool) -> bool:
+def is_probe(progress: Progress, *, hurried: bool) -> bool:
     """Return whether the next request is only a short probe with one run."""
     return hurried and progress.timed_out and progress.failures % FULL_TRY_EVERY > 0
 

@@ -17,6 +17,7 @@ from ..lock import SyncBusyError
 from ..model.times import NS
 from .backoff import next_try_ns
 from .exporter import DestinationExporter
+from .metrics.delivery import MetricsSenders
 from .otlp.sender import MissingExporterError, Sender, open_sender
 from .report import DestinationReport, merged
 from .resource import resource_as_sent
@@ -30,8 +31,11 @@ class Senders:
     """The open connections to destinations, and the threads that use them, kept between the syncs of
     one process."""
 
-    threads: DestinationThreads = field(default_factory=DestinationThreads)
-    notice_threads: DestinationThreads = field(default_factory=DestinationThreads)
+    threads: DestinationThreads[DestinationReport] = field(default_factory=DestinationThreads)
+    notice_threads: DestinationThreads[DestinationReport] = field(
+        default_factory=DestinationThreads
+    )
+    metrics: MetricsSenders = field(default_factory=MetricsSenders)
     _senders: dict[str, tuple[Destination, Sender]] = field(default_factory=dict)
 
     def get(self, destination: Destination) -> Sender:
@@ -61,6 +65,7 @@ class Senders:
             if not self.threads.is_busy(name):
                 sender.close()
                 del self._senders[name]
+        self.metrics.close()
 
     def __enter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,15 @@ def current_resource(
         hostname=socket.gethostname(),
         instance_id=instance.id if instance is not None else None,
     )
+
+
+def metrics_resource(resource: Resource, settings: Settings) -> Resource:
+    """Return what of the resource of this process is sent with metrics: what identifies the home, and
+    no version, since an upgrade must not begin other series."""
+    from ..telemetry.resource import IDENTIFYING, with_settings
+
+    kept = tuple((name, value) for name, value in resource.attributes if name in IDENTIFYING)
+    return with_settings(replace(resource, attributes=kept), settings)
 
 
 def resource_as_sent(settings: Settings) -> Callable[[Resource | None], Resource]:

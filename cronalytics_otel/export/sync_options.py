@@ -29,6 +29,8 @@ class SyncOptions:
     """Is called between pieces of work of some 50 ms. It may sleep, or raise to stop the sync."""
     remaining_s: Callable[[], float | None] = lambda: None
     """Returns the seconds that are left for the whole sync; None while nothing limits it."""
+    short_lived: bool = False
+    """The process ends after one tick: it sends metrics only to destinations that lack a run."""
     hurried: bool = False
     """The host waits for us, or may exit at any time. So a destination whose last request timed out
     usually gets a short probe with one run."""

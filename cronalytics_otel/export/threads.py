@@ -5,21 +5,29 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Final, TypeAlias
-
-from .report import DestinationReport, merged
+from typing import Final, Generic, Protocol, Self, TypeAlias, TypeVar
 
 CHECK_S: Final = 0.1
 """How often a wait for destinations checks whether it should end."""
 
-SendTask: TypeAlias = Callable[[Callable[[], bool]], DestinationReport]
+
+class Report(Protocol):
+    """What a task did for its destination."""
+
+    def followed_by(self, later: Self) -> Self:
+        """Return one report of two."""
+
+
+R = TypeVar("R", bound=Report)
+
+SendTask: TypeAlias = Callable[[Callable[[], bool]], R]
 """Sends a destination what is pending. Its argument returns whether the task should stop; the task
 asks it between requests."""
 
 
 @dataclass(slots=True)
-class _DestinationWork:
-    queued_task: SendTask | None
+class _DestinationWork(Generic[R]):
+    queued_task: SendTask[R] | None
     """Begins as soon as the current task has stopped, because it knows of newer runs and settings."""
     cancelled: bool = False
 
@@ -27,7 +35,7 @@ class _DestinationWork:
         return self.queued_task is not None or self.cancelled
 
 
-class DestinationThreads:
+class DestinationThreads(Generic[R]):
     """The threads of one process, kept between its syncs.
 
     Their reports are collected by the sync that started them, or by a later one. The threads are
@@ -36,11 +44,11 @@ class DestinationThreads:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._busy: dict[str, _DestinationWork] = {}
+        self._busy: dict[str, _DestinationWork[R]] = {}
         """By destination, what its thread is doing."""
-        self._ended: list[tuple[str, DestinationReport | BaseException]] = []
+        self._ended: list[tuple[str, R | BaseException]] = []
 
-    def start(self, name: str, task: SendTask) -> None:
+    def start(self, name: str, task: SendTask[R]) -> None:
         """Run a task for a destination. A busy thread stops after the request at hand, and then
         continues with this task."""
         with self._changed:
@@ -79,12 +87,12 @@ class DestinationThreads:
         """Whether there are reports to collect."""
         return bool(self._ended)
 
-    def collect(self) -> dict[str, DestinationReport]:
+    def collect(self) -> dict[str, R]:
         """Return the reports of the tasks that have ended since the last call, by destination.
 
         Raises the first error of a task. What came after it is collected by the next call.
         """
-        reports: dict[str, DestinationReport] = {}
+        reports: dict[str, R] = {}
         with self._changed:
             while self._ended:
                 name, end = self._ended[0]
@@ -94,10 +102,10 @@ class DestinationThreads:
                     del self._ended[0]
                     raise end
                 del self._ended[0]
-                reports = merged(reports, {name: end})
+                reports[name] = reports[name].followed_by(end) if name in reports else end
         return reports
 
-    def _run(self, name: str, work: _DestinationWork) -> None:
+    def _run(self, name: str, work: _DestinationWork[R]) -> None:
         while True:
             with self._changed:
                 task, work.queued_task = work.queued_task, None
@@ -105,7 +113,7 @@ class DestinationThreads:
                     del self._busy[name]
                     self._changed.notify_all()
                     return
-            end: DestinationReport | BaseException
+            end: R | BaseException
             try:
                 end = task(work.should_stop)
             except BaseException as error:  # noqa: BLE001 - raised where it is collected

@@ -51,3 +51,5 @@ class HarvestContext:
     problems: Problems
     budgets: Budgets
     """What a run may cost."""
+    genai_metrics: bool = False
+    """Whether the model calls that were observed live are counted in metrics of their own."""

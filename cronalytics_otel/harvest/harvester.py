@@ -7,11 +7,13 @@ A row of the host is read (`changes`) and matched (`session_matching`), becomes 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import chain
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..domain.evidence import Evidence
+from ..domain.series import Measured, call_measurements, increments, measurements
 from ..host.capabilities import CapabilityHistory
 from ..host.home import Home
 from ..host.outputs import Outputs
@@ -60,12 +62,14 @@ def harvest(
     full: bool = False,
     snapshots: Sequence[JobsSnapshot] = (),
     budgets: Budgets | None = None,
+    genai_metrics: bool = False,
     between_chunks: Pause = lambda: None,
     progress: ReportProgress = lambda _: None,
 ) -> HarvestReport:
     """Read what is new and make final what has ended. It is safe to call this at any time, often.
 
-    `full` reads everything again and adds what is missing. `budgets` say what a run may cost. `between_chunks` may sleep, or raise to stop:
+    `full` reads everything again and adds what is missing. `budgets` say what a run may cost.
+    `genai_metrics` also counts the model calls that were observed live. `between_chunks` may sleep, or raise to stop:
     what was done until then stays, and the next call goes on from there.
     """
     result = HarvestReport()
@@ -77,6 +81,7 @@ def harvest(
         clock=clock,
         problems=Problems(result.problems),
         budgets=budgets or Budgets(),
+        genai_metrics=genai_metrics,
     )
     harvester = _Harvester(context, result, between_chunks, progress)
     with recording_sources(home, journal, zone.info, now_ns):
@@ -320,8 +325,19 @@ class _Harvester:
                 self._output_runs.pass_over(run)
         if runs:
             self._journal.runs.add(runs, self._context.now_ns)
+            measured = chain.from_iterable(
+                chain(map(measurements, runs), self._measured_calls(runs))
+            )
+            self._journal.series.add(increments(measured), self._context.now_ns)
             self._result.new_runs += len(runs)
             self._progress(self._result.new_runs)
+
+    def _measured_calls(self, runs: Sequence[Run]) -> list[Iterator[Measured]]:
+        """Return what the observed model calls of these runs add to their metrics, if these are wanted."""
+        if not self._context.genai_metrics:
+            return []
+        sessions = [run.session_id for run in runs if run.session_id is not None]
+        return list(map(call_measurements, self._journal.observations.of(sessions).values()))
 
     def _save_progress(
         self, earlier: EarlierHarvests, changes: LedgerChanges, latest_fingerprints: dict[str, str]

@@ -166,13 +166,10 @@ class RunBuilder:
     def _read_session_data(
         self, reader: StateReader, roots: Sequence[Session], descendants: Families
     ) -> _SessionData:
-        session_ids = [root.session_id for root in roots]
-        session_ids += [
-            s.session_id for root in roots for s in descendants.get(root.session_id, ())
-        ]
+        below = [s for root in roots for s in descendants.get(root.session_id, ())]
         return _SessionData(
             descendants=descendants,
-            usage_rows=reader.usage_rows(session_ids),
+            usage_rows=reader.usage_rows([*roots, *below]),
             tool_calls=reader.tool_calls(roots, descendants),
             prompts=_prompts(
                 reader, [root for root in roots if self._prompt_has_host_text(root)], descendants

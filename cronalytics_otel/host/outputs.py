@@ -64,13 +64,23 @@ class Outputs:
     ) -> Output | None:
         """Return what the file that was saved at the end of the run says; None when there is none.
 
+        A version with these `capabilities` wrote the file. See `path_of_run` for the rest.
+        """
+        path = self.path_of_run(job_id, started_ns, ended_ns, slack_ns=slack_ns)
+        return None if path is None else _read(path, capabilities)
+
+    def path_of_run(
+        self, job_id: str, started_ns: int, ended_ns: int, *, slack_ns: int = 0
+    ) -> Path | None:
+        """Return the file that was saved at the end of the run; None when there is none.
+
         Without a ledger only the session's end is known, and the file is saved after it: `slack_ns`
-        allows for that. A version with these `capabilities` wrote the file.
+        allows for that.
         """
         # The stamp has whole seconds.
         near = self.between(job_id, started_ns - NS + 1, ended_ns + slack_ns)
         best = min(near, key=lambda entry: abs(entry[0] - ended_ns), default=None)
-        return _read(self._folder / job_id / best[1], capabilities) if best is not None else None
+        return None if best is None else self._folder / job_id / best[1]
 
     def read(self, saved: OutputFile, capabilities: Capabilities = SINCE_0_18) -> Output | None:
         """Return the file's content; None when it cannot be read. A version with these `capabilities`
@@ -133,6 +143,22 @@ class Outputs:
             listing = sorted((at, name) for name in names for at in _times_of(name, self._zone))
             self._listings[job_id] = listing
         return listing
+
+
+_RESPONSE = "\n## Response\n\n"
+
+
+def answer_of(text: str) -> str:
+    """Return what the run answered or printed, from the whole text of its file.
+
+    That is the last section `Response`: the prompt before it may hold one too, from an output that this
+    run was fed. A script's file has what it printed after a rule. Any other file is returned whole.
+    """
+    _, found, answer = text.rpartition(_RESPONSE)
+    if found:
+        return answer.strip("\n")
+    facts, rule, printed = text.partition(f"\n{_RULE}")
+    return printed.strip("\n") if rule and "**Mode:** no_agent" in facts else text.strip("\n")
 
 
 def _times_of(name: str, zone: tzinfo) -> tuple[int, ...]:

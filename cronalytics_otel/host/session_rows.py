@@ -103,10 +103,11 @@ def session_from(row: Row) -> Session | None:
     if started_ns is None or not isinstance(columns.id, str):
         return None
     match = CRON_SESSION.match(columns.id)
+    job_id, *stamp = match.groups() if match else (None,)
     return Session(
         session_id=columns.id,
-        job_id=match["job"] if match else None,
-        wall_clock=match["date"] + match["time"] if match else None,
+        job_id=job_id,
+        wall_clock="".join(stamp) or None,
         parent_id=text(columns.parent_session_id),
         is_subagent=columns.source == SUBAGENT,
         source=text(columns.source),

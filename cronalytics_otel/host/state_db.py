@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +31,7 @@ from .session_rows import (
     model_usage_from,
     session_from,
 )
-from .sqlite import batched, columns_of, placeholders, select_list
+from .sqlite import Row, batched, columns_of, placeholders, select_list
 
 __all__ = ["CRON_SESSION", "StateReader", "newest_row", "still_holds"]
 
@@ -51,6 +50,9 @@ MAX_DEPTH = 16
 _NEEDED = ("id", "started_at")
 _IS_CRON = "+s.id >= 'cron_' AND +s.id < 'cron`'"
 """`+` keeps the planner on the rowid: the range on the id would read all history."""
+
+_USAGE_KEY = ("session_id", "task", "model", "billing_provider")
+"""What tells the usage rows of a session apart, as far as we read it."""
 
 _PROBED = 100
 """Sessions per probe, in the search for when a home was upgraded."""
@@ -247,8 +249,7 @@ class StateReader:
         with_marker = self.messages.with_marker(ids) if by_marker else set()
         limited = self.messages.sessions_at_turn_limit(ids) if capabilities.raises_answer else set()
         return {
-            session.session_id: replace(
-                session,
+            session.session_id: session._replace(
                 last_message=_reinterpreted(
                     last,
                     capabilities,
@@ -262,8 +263,9 @@ class StateReader:
 
     # --- usage ----------------------------------------------------------------------------------
 
-    def usage_rows(self, ids: Sequence[str]) -> dict[str, list[tuple[str, ModelUsage]]]:
-        """Return by session id its rows of `session_model_usage` (0.19+) as (task, usage).
+    def usage_rows(self, sessions: Sequence[Session]) -> dict[str, list[tuple[str, ModelUsage]]]:
+        """Return by session id its rows of `session_model_usage` (0.19+) as (task, usage), where they show
+        more than the session's own row.
 
         The task is empty for the conversation itself and names auxiliary calls, which appear nowhere
         else.
@@ -271,17 +273,29 @@ class StateReader:
         found: dict[str, list[tuple[str, ModelUsage]]] = {}
         if not {"session_id", "model"} <= self._usage:
             return found
-        columns = ", ".join(c if c in self._usage else f"NULL AS {c}" for c in UsageColumns._fields)
+        own = {
+            s.session_id: [(s.session_id, "", s.model_usage.model, s.model_usage.provider)]
+            for s in sessions
+        }
+        keys: dict[str, list[Row]] = {}
+        # An index holds the keys: the rows themselves are read for few sessions.
+        for key in self._select_usage(_USAGE_KEY, own):
+            keys.setdefault(str(key[0]), []).append(key)
+        show_more = [session_id for session_id, rows in keys.items() if rows != own.get(session_id)]
+        for row in map(UsageColumns._make, self._select_usage(UsageColumns._fields, show_more)):
+            usage = (str(row.task or ""), model_usage_from(row))
+            found.setdefault(str(row.session_id), []).append(usage)
+        return found
+
+    def _select_usage(self, names: Sequence[str], ids: Iterable[str]) -> Iterator[Row]:
+        """Give these columns of the rows of `session_model_usage` of some sessions."""
+        columns = ", ".join(name if name in self._usage else f"NULL AS {name}" for name in names)
         for batch in batched(ids):
-            rows = self.connection.execute(
+            yield from self.connection.execute(
                 f"SELECT {columns} FROM session_model_usage "  # noqa: S608
                 f"WHERE session_id IN ({placeholders(len(batch))})",
                 batch,
-            )
-            for row in map(UsageColumns._make, rows.fetchall()):
-                usage = (str(row.task or ""), model_usage_from(row))
-                found.setdefault(str(row.session_id), []).append(usage)
-        return found
+            ).fetchall()
 
     def tool_calls(
         self, roots: Sequence[Session], descendants: Mapping[str, Sequence[Session]]
@@ -291,12 +305,13 @@ class StateReader:
         The host's own count restarts after compression, and includes the calls that were copied over.
         """
         families = {r.session_id: [r, *descendants.get(r.session_id, ())] for r in roots}
-        ids = [s.session_id for family in families.values() for s in family]
-        compressed = self.messages.compressed(ids)
+        all_sessions = [session for family in families.values() for session in family]
+        compressed = self.messages.compressed([s.session_id for s in all_sessions])
+        compressed |= {s.session_id for s in all_sessions if s.compressed}
         counted = [
             root_id
             for root_id, family in families.items()
-            if any(s.compressed or s.session_id in compressed for s in family)
+            if any(s.session_id in compressed for s in family)
         ]
         found: dict[str, int] = {}
         for batch in batched(counted, _COUNTED_AT_ONCE):
@@ -351,8 +366,7 @@ def _reinterpreted(
 ) -> LastMessage:
     """Return a session's last message as the version that wrote it means it."""
     by_marker = capabilities.silence is SilenceRule.ANYWHERE
-    return replace(
-        last,
+    return last._replace(
         asks_for_silence=has_marker if by_marker else last.asks_for_silence,
         ends_run=last.ends_turn and not capabilities.ends_continued_sessions,
         raised_if_failed=capabilities.raises_answer and (last.ends_turn or is_at_limit),
@@ -371,4 +385,4 @@ def _with_relation(child: Session, parent: Session) -> Session:
         and parent.ended_ns is not None
         and child.started_ns >= parent.ended_ns - CONTINUED_NS
     )
-    return replace(child, is_subagent=not continues)
+    return child._replace(is_subagent=not continues)

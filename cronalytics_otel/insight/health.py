@@ -76,6 +76,7 @@ class _Check:
         yield from self._jobs.findings()
         yield from self._over_budget()
         yield from self._of_destinations()
+        yield from self._of_metrics()
         yield from self._of_notices()
         for problem in self._given.config_problems:
             yield Finding(
@@ -230,6 +231,19 @@ class _Check:
             text=f"refused {counted(status.refused, 'run')}{why}",
             advice="mend the cause, then `sync --retry-refused` sends them again",
         )
+
+    def _of_metrics(self) -> Iterator[Finding]:
+        for destination in self._journal.metric_destinations.active():
+            if destination.fails:
+                error = one_line(destination.last_error or "it does not answer")
+                yield Finding(
+                    kind=FindingKind.PENDING,
+                    subject=destination.name,
+                    since_ns=destination.failing_since_ns,
+                    episode=f"metrics {destination.failing_since_ns}",
+                    text=f"does not take metrics: {error}",
+                    advice="the next request has all that it lacks; `metrics: false` leaves it alone",
+                )
 
     # --- notices ------------------------------------------------------------------------------------
 

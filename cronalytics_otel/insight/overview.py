@@ -20,6 +20,7 @@ from ..journal.facts import (
     SOURCES,
     FactValues,
 )
+from ..journal.metric_destinations import MetricDestination
 from ..journal.notices import NoticeTargetStatus
 from ..journal.outbox import DestinationStatus
 from ..journal.queries import Totals
@@ -82,6 +83,8 @@ class Overview:
     """The version of the Hermes in which the plugin last ran."""
     destinations: tuple[DestinationOverview, ...]
     overdue: tuple[OverdueJob, ...]
+    metrics: tuple[MetricDestination, ...] = ()
+    """The destinations of metrics that are in the settings."""
     notices: tuple[NoticeTargetStatus, ...] = ()
     """The targets of `notify`."""
 
@@ -102,6 +105,7 @@ def read_overview(journal: Journal, *, now_ns: int) -> Overview:
         hermes_version=facts.get(HERMES_VERSION),
         destinations=tuple(_destinations(journal)),
         overdue=tuple(overdue_jobs(facts, now_ns)),
+        metrics=tuple(journal.metric_destinations.active()),
         notices=tuple(journal.notices.states()),
     )
 

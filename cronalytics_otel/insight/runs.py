@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from itertools import islice, repeat
 
 from ..journal import Journal
+from ..journal.figures import Dimension
 from ..journal.filters import RunFilter
-from ..journal.queries import MAX_FOUND
-from ..model import Outcome, Run
+from ..journal.queries import MAX_FOUND, RunOrder
+from ..model import FAILED_OUTCOMES, Outcome, Run, Trigger
+from .profiles import Profiles
+from .run_figures import Group, RunFigures, figures_of
 
 LATEST = "latest"
 """The reference that means the newest run of all."""
@@ -21,23 +26,14 @@ _MISSED_PREFIX_CHARS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunPage:
-    runs: list[Run]
-    """Newest end first."""
-    has_more: bool
-    """Whether the limit left some out."""
+class RunCount:
+    """How many runs match, and what they come to."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunTotals:
-    """The counts and the cost of some runs together."""
-
-    runs: int
-    failed: int
-    known_cost_usd: float
-    """A lower bound if some costs are unknown."""
-    unknown_costs: int
-    """How many of the runs have a cost that is unknown, wholly or in part."""
+    rows: int
+    """Runs, missed ones included: a row of a table each."""
+    failed_rows: int
+    """Those of them that did not succeed, missed ones included."""
+    figures: RunFigures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,21 +63,45 @@ class AmbiguousRunError(LookupError):
         """Whether there may be more candidates than these."""
 
 
-def list_runs(journal: Journal, wanted: RunFilter) -> RunPage:
-    if wanted.limit is None:
-        return RunPage(runs=journal.queries.runs(wanted), has_more=False)
-    # One more run than asked for shows that there are more.
-    found = journal.queries.runs(replace(wanted, limit=wanted.limit + 1))
-    return RunPage(runs=found[: wanted.limit], has_more=len(found) > wanted.limit)
-
-
-def totals_of(runs: Sequence[Run]) -> RunTotals:
-    return RunTotals(
-        runs=len(runs),
-        failed=sum(run.failed for run in runs),
-        known_cost_usd=sum(run.known_cost_usd or 0.0 for run in runs),
-        unknown_costs=sum(run.cost_is_unknown or run.cost_is_partial for run in runs),
+def count_runs(profiles: Profiles, wanted: RunFilter) -> RunCount:
+    """Return how many runs match and what they come to, whatever the limit is."""
+    groups = [
+        Group(Outcome(outcome), Trigger(trigger) if trigger else None, amounts)
+        for _, journal in profiles
+        for (outcome, trigger), amounts in journal.figures.runs(
+            wanted, by=[Dimension.OUTCOME, Dimension.TRIGGER]
+        ).items()
+    ]
+    figures = figures_of(groups)
+    return RunCount(
+        rows=sum(figures.outcomes.values()),
+        failed_rows=sum(n for outcome, n in figures.outcomes.items() if outcome in FAILED_OUTCOMES),
+        figures=figures,
     )
+
+
+def in_order(
+    profiles: Profiles, wanted: RunFilter, order: RunOrder = RunOrder.ENDED
+) -> Iterator[tuple[str, Run]]:
+    """Yield the runs that match with the names of their profiles, the greatest first, at most `limit`."""
+    streams = [
+        zip(repeat(profile), journal.queries.in_order(wanted, order))
+        for profile, journal in profiles
+    ]
+    if len(streams) == 1:
+        return streams[0]
+    key = _KEYS[order]
+    merged = merge(*streams, key=lambda pair: (-(key(pair[1]) or 0.0), -pair[1].ended_ns))
+    return islice(merged, wanted.limit)
+
+
+_KEYS: dict[RunOrder, Callable[[Run], float | None]] = {
+    RunOrder.ENDED: lambda run: run.ended_ns,
+    RunOrder.COST: lambda run: run.known_cost_usd,
+    RunOrder.DURATION: lambda run: run.duration_s,
+    RunOrder.TOKENS: lambda run: run.total_tokens,
+    RunOrder.LATENESS: lambda run: run.lateness_s,
+}
 
 
 def find_run(journal: Journal, reference: str) -> Run:

@@ -5,6 +5,8 @@ An unknown value is a dash everywhere, so that nobody takes it for nothing.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 UNKNOWN = "\N{EN DASH}"
 
 
@@ -44,6 +46,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+@lru_cache(maxsize=1024)
 def one_line(text: str) -> str:
     """Return the first line that is not empty, made safe for a terminal.
 

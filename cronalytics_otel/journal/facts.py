@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from ..model import Job, Source, Watermark
+from ..model.series import Gauge
 from . import documents
 from .database import UNREADABLE_REMEDY, Connection, JournalError
 
@@ -21,6 +22,13 @@ class FolderReadUpTo(NamedTuple):
     """The folder's mtime when it was last listed; 0 means that it must be listed again."""
     read_up_to_ns: int
     """Files that were saved up to this time are done with."""
+
+
+class SlowGauges(NamedTuple):
+    """Gauges, and when they were read."""
+
+    read_ns: int
+    gauges: tuple[Gauge, ...]
 
 
 class OverdueRow(NamedTuple):
@@ -104,6 +112,21 @@ FIGURES_ZONE: Final[Fact[str]] = Fact("figures.zone", "UTC", str)
 
 FIRST_DAY_WITH_RUNS: Final[Fact[int | None]] = Fact("figures.first_day", None, _identity)
 """The first day whose runs are all there, as days since 1970-01-01; None while no run was ever deleted."""
+
+
+# The metrics.
+
+METRICS_COLLECTED_NS: Final[Fact[int | None]] = Fact("metrics.collected_ns", None, _identity)
+"""The time of the points of the newest collection, for whichever destination it was. It hardly ever goes
+back, whatever the clock does. None before the first collection."""
+
+SLOW_GAUGES: Final[Fact[SlowGauges]] = Fact(
+    "metrics.slow_gauges",
+    SlowGauges(0, ()),
+    lambda value: SlowGauges(value[0], _records(Gauge)(value[1])),
+    lambda value: [value.read_ns, documents.plain(value.gauges)],
+)
+"""The gauges that take long to read, as they were read last."""
 
 
 # What was deleted.

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, TypeAlias
-from zoneinfo import ZoneInfo
 
 from ..model import Amounts, CostStatus, Mode, ModelAmounts, Outcome, Usage
 from ..model.figures import AMOUNT_NAMES
 from ..model.run import OUTPUT_ID
-from ..model.times import NS, Zone, ns_of, to_datetime
+from ..model.times import Zone, ns_of, to_datetime
+from . import calendar
 from .database import Connection
 from .facts import FIGURES_ZONE, FIRST_DAY_WITH_RUNS, Facts
 from .filters import Conditions, RunFilter, conditions, job_conditions, run_conditions
@@ -100,6 +100,9 @@ _USAGE_DIMENSIONS: Final = {
 }
 
 
+_FEW_DAYS: Final = 10
+
+
 class _Table(NamedTuple):
     """A day table, and how its rows follow from the runs."""
 
@@ -167,7 +170,7 @@ class Figures:
 
     def use_zone(self, zone: Zone, now_ns: int) -> None:
         """Use the home's zone for the days. Another zone than before rebuilds the day tables."""
-        name = _zone_text(zone, now_ns)
+        name = calendar.zone_text(zone, now_ns)
         if name != self._facts.get(FIGURES_ZONE):
             with self._connection.atomic():
                 self._facts.set(FIGURES_ZONE, name)
@@ -208,12 +211,12 @@ class Figures:
 
     def day_of(self, at_ns: int) -> int:
         """Return the day of a time on the home's calendar, as days since 1970-01-01."""
-        return to_datetime(at_ns, self.zone).date().toordinal() - _EPOCH_DAY
+        return to_datetime(at_ns, self.zone).date().toordinal() - calendar.EPOCH_DAY
 
     def midnight_ns(self, day: int, *, fold: int = 0) -> int:
         """Return when a day begins; the later time of two (`fold` 1) where the clocks go back over it."""
         midnight = datetime.combine(
-            date.fromordinal(day + _EPOCH_DAY), time(fold=fold), tzinfo=self.zone
+            date.fromordinal(day + calendar.EPOCH_DAY), time(fold=fold), tzinfo=self.zone
         )
         return ns_of(midnight.astimezone(UTC))
 
@@ -222,8 +225,10 @@ class Figures:
         if name == self._zone_name:
             return
         self._zone_name = name
-        self._zone = _zone_of(name)
-        self._connection.create_function("local_day", 1, _local_day(self._zone), deterministic=True)
+        self._zone = calendar.zone_of(name)
+        self._connection.create_function(
+            "local_day", 1, calendar.local_day_in(self._zone), deterministic=True
+        )
 
     # Questions.
 
@@ -301,19 +306,22 @@ class Figures:
         if first is not None and last is not None and first >= last:  # no whole day
             self._add_runs(table, by, edges, selects, values)
             return
+        # SQLite cannot tell when it is better to look up the days than to walk through the table.
+        few = wanted.jobs is None and self._has_few_days(table, first, last)
+        day, index = ("day", f" INDEXED BY {table.name}_by_day") if few else ("+day", "")
         if first is not None:
-            clauses.append("day >= ?")
+            clauses.append(f"{day} >= ?")
             of_clauses.append(first)
             before, limits = self._ends("<", first, self.midnight_ns(first, fold=1))
             edge = ([*edges[0], *before], [*edges[1], *limits])
             self._add_runs(table, by, edge, selects, values)
         if last is not None:
-            clauses.append("day < ?")
+            clauses.append(f"{day} < ?")
             of_clauses.append(last)
             after, limits = self._ends(">=", last, self.midnight_ns(last))
             edge = ([*edges[0], *after], [*edges[1], *limits])
             self._add_runs(table, by, edge, selects, values)
-        source = f"FROM {table.name} WHERE {' AND '.join(clauses)}"
+        source = f"FROM {table.name}{index} WHERE {' AND '.join(clauses)}"
         if Dimension.DAY in by:
             selects.append(f"SELECT {', '.join((*by, *table.sums))} {source}")
         else:
@@ -324,6 +332,14 @@ class Figures:
             )
             selects.append(f"SELECT {', '.join((*by, *sums))} {source} GROUP BY {key}")
         values += of_clauses
+
+    def _has_few_days(self, table: _Table, first: int | None, last: int | None) -> bool:
+        """Return whether there are so few days in the window that they are better looked up."""
+        if first is None:
+            return False
+        if last is None:
+            (last,) = self._connection.execute(f"SELECT max(day) FROM {table.name}").fetchone()  # noqa: S608
+        return last is not None and last - first < _FEW_DAYS
 
     def _ends(self, comparison: str, day: int, at_ns: int) -> Conditions:
         """Return the conditions for runs that end before or after the beginning of a day.
@@ -360,41 +376,3 @@ class Figures:
         source = table.source(" AND ".join(where[0]))
         selects.append(f"SELECT {', '.join(columns)} FROM {source}")  # noqa: S608
         values += [*where[1]] * table.repeats
-
-
-_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
-_QUARTER_NS: Final = 900 * NS
-
-
-def _local_day(zone: tzinfo) -> Callable[[int], int]:
-    """Return the function `local_day` of SQL. It remembers the day of each quarter of an hour."""
-    known: dict[int, int] = {}
-
-    def day_at(at_ns: int) -> int:
-        return to_datetime(at_ns, zone).date().toordinal() - _EPOCH_DAY
-
-    def local_day(at_ns: int) -> int:
-        quarter = at_ns // _QUARTER_NS
-        day = known.get(quarter)
-        if day is None:
-            day = day_at(at_ns)
-            if day_at(quarter * _QUARTER_NS) == day_at((quarter + 1) * _QUARTER_NS - 1000):
-                known[quarter] = day
-        return day
-
-    return local_day
-
-
-def _zone_text(zone: Zone, now_ns: int) -> str:
-    """Return a zone's IANA name; the offset in seconds of a zone that has none."""
-    if zone.name is not None:
-        return zone.name
-    offset = to_datetime(now_ns, zone.info).utcoffset() or timedelta()
-    return f"{round(offset.total_seconds()):+d}"
-
-
-def _zone_of(text: str) -> tzinfo:
-    """Return the zone of `_zone_text`."""
-    if text[:1] in ("+", "-"):
-        return timezone(timedelta(seconds=int(text)))
-    return ZoneInfo(text)

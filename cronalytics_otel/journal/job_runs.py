@@ -7,7 +7,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..model import FAILED_OUTCOMES, OUTPUT_ID, Mode, Outcome
+from ..model import FAILED_OUTCOMES, OUTPUT_ID, Mode, Outcome, known_cost_usd
 from .database import Connection
 from .facts import FIRST_DAY_WITH_RUNS, Facts
 from .figures import COST_OF_RUN, DURATION_OF_RUN, Figures
@@ -31,6 +31,13 @@ class RecentRun(NamedTuple):
     started_ns: int
     ended_ns: int
     scheduled_ns: int | None
+
+
+class Taken(NamedTuple):
+    """What a run took. None is unknown."""
+
+    duration_s: float | None
+    cost_usd: float | None
 
 
 class RunValues(NamedTuple):
@@ -111,6 +118,24 @@ class JobRuns:
         for job_id, outcome, *times in rows.fetchall():
             found.setdefault(job_id, []).append(RecentRun(Outcome(outcome), *times))
         return found
+
+    def last_taken(self, job_ids: Collection[str]) -> dict[str, Taken]:
+        """Return by job what its newest run took, among those that took place."""
+        rows = self._connection.execute(
+            "SELECT job.value, ended_ns - started_ns, session_id IS NULL AND "  # noqa: S608
+            f"substr(execution_id, 1, {len(OUTPUT_ID)}) IS '{OUTPUT_ID}', cost_usd, cost_status "
+            "FROM json_each(?) AS job JOIN run ON run.id = (SELECT id FROM run "
+            f"WHERE job_id = job.value AND outcome <> '{Outcome.MISSED}' "
+            "ORDER BY started_ns DESC LIMIT 1)",
+            (json.dumps(sorted(job_ids)),),
+        )
+        return {
+            job_id: Taken(
+                duration_s=None if left_output_only else duration_ns / 1e9,
+                cost_usd=known_cost_usd(cost_usd, cost_status),
+            )
+            for job_id, duration_ns, left_output_only, cost_usd, cost_status in rows.fetchall()
+        }
 
     def last(self, job_id: str, outcomes: Collection[Outcome]) -> RecentRun | None:
         """Return the job's newest run with one of these outcomes."""

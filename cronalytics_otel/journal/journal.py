@@ -12,6 +12,7 @@ from .facts import Facts
 from .figures import Figures
 from .job_runs import JobRuns
 from .jobs import Jobs
+from .metric_destinations import MetricDestinations
 from .notices import Notices
 from .observations import ObservationTable
 from .open_rows import OpenRows
@@ -20,6 +21,7 @@ from .queries import Queries
 from .resources import Resources
 from .retention import Retention
 from .runs import Runs
+from .series import SeriesTable
 
 
 class Journal:
@@ -39,6 +41,8 @@ class Journal:
         self.figures = Figures(connection, self.facts)
         self.notices = Notices(connection)
         self.runs = Runs(connection, self.resources, self.outbox, self.figures, self.notices)
+        self.series = SeriesTable(connection, self.facts)
+        self.metric_destinations = MetricDestinations(connection)
         self.queries = Queries(connection)
         self.retention = Retention(connection, self.facts, self.figures)
         self.attention = Attention(connection)

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from ..model import FAILED_RUNS, JobPast, Notice, NoticeEvent, Outcome, Run
 from ..model.notice import MAX_FAILING_AFTER
+from ..model.times import NS
 from . import run_rows
 from .database import Connection
 from .outbox import SET_ANSWERING, DestinationProgress
@@ -91,7 +92,8 @@ class Notices:
                 "INSERT INTO notice_target (name, address, active, since_ns, decided_up_to) "
                 "VALUES (?, ?, 1, ?, (SELECT coalesce(max(id), 0) FROM run)) "
                 "ON CONFLICT (name) DO UPDATE SET active = 1",
-                ((name, address, now_ns) for name, address in addresses.items()),
+                # An output file, which may be all that a run left, has its time in whole seconds.
+                ((name, address, now_ns - now_ns % NS) for name, address in addresses.items()),
             )
             # The former server's answers do not bind another one.
             self._connection.executemany(

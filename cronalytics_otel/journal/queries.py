@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from enum import StrEnum
 from os.path import commonprefix
 from typing import NamedTuple
 
 from ..model import Run, RunKey
 from . import run_rows
 from .database import Connection
+from .figures import COST_OF_RUN, DURATION_OF_RUN
 from .filters import RunFilter, run_conditions
 from .open_rows import OpenKind
 
@@ -32,6 +34,26 @@ class Totals(NamedTuple):
     newest_ns: int | None
 
 
+class RunOrder(StrEnum):
+    """By what runs are ordered: the greatest first, unknown last."""
+
+    ENDED = "ended"
+    COST = "cost"
+    DURATION = "duration"
+    TOKENS = "tokens"
+    LATENESS = "lateness"
+
+
+_NEWEST = "ended_ns DESC, id DESC"
+_ORDERS = {
+    RunOrder.ENDED: _NEWEST,
+    RunOrder.COST: f"{COST_OF_RUN} DESC, {_NEWEST}",
+    RunOrder.DURATION: f"{DURATION_OF_RUN} DESC, {_NEWEST}",
+    RunOrder.TOKENS: f"input_tokens + output_tokens DESC, {_NEWEST}",
+    RunOrder.LATENESS: f"started_ns - scheduled_ns DESC, {_NEWEST}",
+}
+
+
 class Queries:
     """Questions to the table of runs."""
 
@@ -42,14 +64,26 @@ class Queries:
 
     def runs(self, wanted: RunFilter) -> list[Run]:
         """Return the runs that pass every part of the filter, newest end first."""
+        return list(self.in_order(wanted))
+
+    def in_order(self, wanted: RunFilter, order: RunOrder = RunOrder.ENDED) -> Iterator[Run]:
+        """Yield the runs that pass every part of the filter, the greatest first; one at a time in memory."""
         clauses, values = run_conditions(wanted)
         values.append(-1 if wanted.limit is None else wanted.limit)
         rows = self._connection.execute(
             f"SELECT {_COLUMNS} FROM run WHERE {' AND '.join(clauses)} "  # noqa: S608
-            "ORDER BY ended_ns DESC, id DESC LIMIT ?",
+            f"ORDER BY {_ORDERS[order]} LIMIT ?",
             values,
         )
-        return [run_rows.run_from_row(row) for row in rows]
+        return map(run_rows.run_from_row, rows)
+
+    def run_keys(self) -> Iterator[RunKey]:
+        """Yield the keys of all runs, newest end first."""
+        rows = self._connection.execute(
+            "SELECT profile, coalesce(nullif(session_id, ''), execution_id, '') FROM run "
+            "ORDER BY ended_ns DESC"
+        )
+        return (RunKey(*row) for row in rows)
 
     def each(self, wanted: RunFilter) -> Iterator[Run]:
         """Yield the runs that pass every part of the filter, oldest end first, without its limit.
@@ -70,6 +104,15 @@ class Queries:
                 run = run_rows.run_from_row(row[1:])
                 yield run
             after = (run.ended_ns, rows[-1][0])
+
+    def of_key(self, key: RunKey) -> Run | None:
+        """Return the run with this key."""
+        row = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM run WHERE session_id = ?1 "  # noqa: S608
+            f"UNION ALL SELECT {_COLUMNS} FROM run WHERE execution_id = ?1 LIMIT 1",
+            (key.identity,),
+        ).fetchone()
+        return None if row is None else run_rows.run_from_row(row)
 
     def find(self, reference: str) -> list[Run]:
         """Return the newest runs whose execution or session id begins with the reference, at most `MAX_FOUND`."""
@@ -154,6 +197,14 @@ class Queries:
             (run.job_id, run.ended_ns),
         ).fetchone()
         return None if row is None else run_rows.run_from_row(row)
+
+    def newest_after(self, run_id: int, limit: int) -> list[Run]:
+        """Return the runs that became final after the one with this id, the newest of them first."""
+        rows = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM run WHERE id > ? ORDER BY id DESC LIMIT ?",  # noqa: S608
+            (run_id, limit),
+        ).fetchall()
+        return [run_rows.run_from_row(row) for row in rows]
 
     def totals(self) -> Totals:
         # In one SELECT together, SQLite would walk through all runs for each of the three.

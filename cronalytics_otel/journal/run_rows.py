@@ -59,6 +59,8 @@ _DECODERS: Final = (
     *((name, _tuple_decoder(_HINTS[name])) for name in _TUPLES),
 )
 _STORED: Final = (*_SCALARS, *_TUPLES)
+_DECODERS_AT: Final = tuple((_STORED.index(name), decode) for name, decode in _DECODERS)
+_TUPLES_OF_STORED: Final = range(len(_SCALARS), len(_STORED))
 _USAGE_AT: Final = slice(len(_SCALARS), len(_SCALARS) + len(_USAGE_FIELDS))
 _TUPLES_AT: Final = slice(_USAGE_AT.stop, len(COLUMN_NAMES))
 _ENUMS_AT: Final = tuple(
@@ -93,19 +95,19 @@ def _tuple_text(values: tuple[object, ...]) -> str | None:
 
 def run_from_row(row: Sequence[Any]) -> Run:
     """Return the run of a row. Raises `JournalError` for a value that no enum has."""
-    values = dict(zip(_STORED, (*row[: _USAGE_AT.start], *row[_TUPLES_AT]), strict=True))
+    found = [*row[: _USAGE_AT.start], *row[_TUPLES_AT]]
     try:
-        for name, decode_value in _DECODERS:
-            value = values[name]
-            if value is not None:
-                values[name] = decode_value(value)
+        for at, decode_value in _DECODERS_AT:
+            if (value := found[at]) is not None:
+                found[at] = decode_value(value)
     except (KeyError, ValueError, TypeError) as error:
         raise JournalError(
             f"the journal holds a run that this version cannot read ({error}): {UNREADABLE_REMEDY}"
         ) from error
-    for name in _TUPLES:
-        if values[name] is None:
-            values[name] = ()
+    for at in _TUPLES_OF_STORED:
+        if found[at] is None:
+            found[at] = ()
+    values = dict(zip(_STORED, found, strict=True))
     usage = row[_USAGE_AT]
     if usage[0] is not None:
         values[_USAGE] = Usage(**dict(zip(_USAGE_FIELDS, usage, strict=True)))

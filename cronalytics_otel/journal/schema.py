@@ -115,6 +115,7 @@ CREATE TABLE day_runs (          -- sums of `run` by the day of the end; figures
   reasoning_tokens INTEGER NOT NULL,
   PRIMARY KEY (job_id, outcome, trigger, mode, day) -- sums over days need no sorting
 ) WITHOUT ROWID;
+CREATE INDEX day_runs_by_day ON day_runs (day);
 
 CREATE TABLE day_usage (         -- sums of the models' parts in the runs, by the day of the run's end
   job_id TEXT NOT NULL,
@@ -131,6 +132,59 @@ CREATE TABLE day_usage (         -- sums of the models' parts in the runs, by th
   cache_write_tokens INTEGER NOT NULL,
   reasoning_tokens INTEGER NOT NULL,
   PRIMARY KEY (job_id, model, provider, cost_status, day)
+) WITHOUT ROWID;
+CREATE INDEX day_usage_by_day ON day_usage (day);
+
+CREATE TABLE metric_series (     -- the series of the metrics; changed only when a run becomes final
+  id INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,            -- SeriesKind
+  job_id TEXT NOT NULL,          -- '' for none; 'once' and 'other' stand for several jobs
+  job_name TEXT NOT NULL,
+  labels TEXT NOT NULL,          -- JSON list of the values of its other attributes
+  in_other INTEGER NOT NULL,     -- beyond the limit: 'other' counts it, and this row is never sent
+  start_ns INTEGER,              -- NULL until the first collection
+  value REAL NOT NULL,           -- the counter, or the sum of the histogram's values
+  buckets TEXT,                  -- JSON list; NULL for a counter
+  added_ns INTEGER NOT NULL,     -- when something was last added
+  UNIQUE (kind, job_id, job_name, labels)
+);
+
+CREATE TABLE metric_destination ( -- how far a destination has the metrics
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  endpoint TEXT NOT NULL,        -- without secrets
+  active INTEGER NOT NULL,       -- still in the settings
+  temporality TEXT NOT NULL,     -- Temporality
+  requested_ns INTEGER,          -- when the newest request was made, by the clock
+  request_ns INTEGER,            -- the time of the points in it
+  request_series_id INTEGER,     -- the newest series then
+  request_run_id INTEGER,        -- the newest run then
+  request_points INTEGER NOT NULL DEFAULT 0,
+  request BLOB,                  -- the request itself: deltas that have no receipt yet
+  received_ns INTEGER,           -- the same three of the newest request that it accepted
+  received_series_id INTEGER,
+  received_run_id INTEGER NOT NULL DEFAULT 0,
+  last_receipt_ns INTEGER,
+  delivered_points INTEGER NOT NULL DEFAULT 0,
+  refused_points INTEGER NOT NULL DEFAULT 0,
+  refused_reason TEXT,
+  not_served INTEGER NOT NULL DEFAULT 0, -- it has no endpoint for metrics
+  failures INTEGER NOT NULL DEFAULT 0,   -- in a row
+  failing_since_ns INTEGER,
+  next_try_ns INTEGER,
+  asked_to_wait INTEGER NOT NULL DEFAULT 0,
+  timed_out INTEGER NOT NULL DEFAULT 0,
+  last_error TEXT
+);
+
+CREATE TABLE metric_delta (      -- what a destination with delta temporality has of each series
+  destination_id INTEGER NOT NULL REFERENCES metric_destination (id),
+  series_id INTEGER NOT NULL REFERENCES metric_series (id),
+  received_value REAL NOT NULL,
+  received_buckets TEXT,
+  requested_value REAL NOT NULL, -- what it will have with the receipt of the request
+  requested_buckets TEXT,
+  PRIMARY KEY (destination_id, series_id)
 ) WITHOUT ROWID;
 
 CREATE TABLE observation (       -- what hooks saw of the calls of a run
@@ -232,7 +286,7 @@ def is_of_development(connection: sqlite3.Connection) -> bool:
         name
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     }
-    if "migration" not in names or "day_runs" in names:
+    if "migration" not in names or "metric_series" in names:
         return False
     return _is_applied(connection, m0001_first.__name__)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.version import __version__ as sdk_version
 
@@ -14,6 +14,10 @@ from .content import value_text
 
 if TYPE_CHECKING:
     from ..config import Settings
+
+
+IDENTIFYING: Final = frozenset({semconv.SERVICE_INSTANCE_ID, semconv.HOST_NAME})
+"""The attributes that identify a home, beside the name of the service."""
 
 
 def build_resource(

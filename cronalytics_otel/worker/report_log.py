@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 from ..faults import OncePerKind
 
 if TYPE_CHECKING:
-    from ..sync import DestinationReport, SyncReport
+    from ..sync import DestinationReport, MetricsReport, SyncReport
 
 
 def log_report(report: SyncReport, log: logging.Logger, once: OncePerKind) -> None:
     """Log what began, what ended, and what needs somebody; problems that last are logged once."""
     for destination in report.destinations:
         _log_destination(destination, log, once)
+    failing = {d.name for d in report.destinations if d.error or d.next_try_ns is not None}
+    for metrics in report.metrics:
+        if metrics.name not in failing:  # one line for one cause
+            _log_metrics(metrics, log)
     for target in report.notices:
         _log_target(target, log, once)
     for problem in report.problems:
@@ -45,6 +49,18 @@ def _log_destination(
             " `sync --retry-refused` sends them again",
             kind=f"refused by {destination.name}",  # the server's words may differ each time
         )
+
+
+def _log_metrics(metrics: MetricsReport, log: logging.Logger) -> None:
+    if metrics.not_served:
+        return  # `status` names it: it has never been said that this destination takes metrics
+    if metrics.began_failing:
+        log.warning(
+            "cronalytics-otel: %s (%s) does not take metrics: %s",
+            metrics.name, metrics.endpoint, metrics.error,
+        )  # fmt: skip
+    elif metrics.recovered:
+        log.info("cronalytics-otel: %s (%s) takes metrics again", metrics.name, metrics.endpoint)
 
 
 def _log_target(target: DestinationReport, log: logging.Logger, once: OncePerKind) -> None:

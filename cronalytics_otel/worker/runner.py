@@ -126,6 +126,7 @@ class SyncRunner:
                 clock=self._pace,
                 between_chunks=self._pace.rest,
                 remaining_s=self._pace.remaining_s,
+                short_lived=not self._long_running,
                 hurried=not self._long_running or at_start.exit_deadline_s is not None,
                 interrupted=lambda: self._has_newer_work(at_start),
                 request_limit_s=None if self._long_running else settings.flush_timeout_s or None,
@@ -148,6 +149,8 @@ class SyncRunner:
     def _next_try_s(self, report: SyncReport) -> float:
         places = (*report.destinations, *report.notices)
         attempts_ns = [place.next_try_ns for place in places if place.next_try_ns]
+        if self._long_running and report.next_metrics_ns is not None:
+            attempts_ns.append(report.next_metrics_ns)
         if not attempts_ns:
             return NEVER
         wait_s = (min(attempts_ns) - self._clock.now_ns()) / 1e9

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from cronalytics_otel.config import Destination
-from cronalytics_otel.config.destinations import OtlpProtocol
+from cronalytics_otel.config.endpoints import OtlpProtocol
 from cronalytics_otel.export.otlp.sender import Sender, open_sender
 
 

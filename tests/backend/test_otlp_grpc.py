@@ -21,7 +21,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from cronalytics_otel.config.destinations import OtlpProtocol
+from cronalytics_otel.config.endpoints import OtlpProtocol
 from cronalytics_otel.export.acknowledgement import Receipt, Verdict
 from cronalytics_otel.export.otlp.sender import MissingExporterError, Sender
 from tests.support.collector import Answer, GrpcCollector, grpc_status, hang, ok, partial
@@ -119,7 +119,7 @@ def test_no_otel_variable_reaches_a_configured_destination(
 
 def test_rejected_spans_are_a_partial_receipt(receipt_for: ReceiptFor) -> None:
     assert receipt_for(partial(2, "too old")) == Receipt(
-        verdict=Verdict.PARTIAL, reason="2 of 3 spans were rejected: too old", rejected_spans=2
+        verdict=Verdict.PARTIAL, reason="2 of 3 spans were rejected: too old", rejected=2
     )
 
 
@@ -151,7 +151,7 @@ def test_a_passing_trouble_is_for_another_try(receipt_for: ReceiptFor, code: str
 )
 def test_a_wrong_key_or_address_denies_whatever_is_sent(receipt_for: ReceiptFor, code: str) -> None:
     assert receipt_for(grpc_status(code, "no")) == Receipt(
-        verdict=Verdict.DENIED, reason=f"gRPC {code}: no"
+        verdict=Verdict.DENIED, reason=f"gRPC {code}: no", not_served=code == "UNIMPLEMENTED"
     )
 
 

@@ -331,14 +331,14 @@ def test_a_redirect_is_not_followed_and_no_receipt(
 @pytest.mark.parametrize("as_json", [False, True])
 def test_rejected_spans_are_a_partial_receipt(receipt_for: ReceiptFor, as_json: bool) -> None:
     assert receipt_for(partial(2, "too old", as_json=as_json)) == Receipt(
-        verdict=Verdict.PARTIAL, reason="2 of 3 spans were rejected: too old", rejected_spans=2
+        verdict=Verdict.PARTIAL, reason="2 of 3 spans were rejected: too old", rejected=2
     )
 
 
 def test_rejected_spans_may_be_a_json_number(receipt_for: ReceiptFor) -> None:
     content = json.dumps({"partialSuccess": {"rejectedSpans": 1}})
     receipt = receipt_for(answer(200, content, content_type="application/json"))
-    assert (receipt.verdict, receipt.rejected_spans) == (Verdict.PARTIAL, 1)
+    assert (receipt.verdict, receipt.rejected) == (Verdict.PARTIAL, 1)
 
 
 @pytest.mark.parametrize("rejected", [3, 4])

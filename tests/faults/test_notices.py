@@ -15,7 +15,7 @@ from tests.support.homes import HomeBuilder
 from tests.support.webhook import DROP, HANG, Webhook
 
 DAY_S = 86_400.0
-ENVIRON = {"OTEL_TRACES_EXPORTER": "none"}
+ENVIRON = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def home_with(hermes: Hermes, folder: Path, notify: dict[str, Any], script: str)
         folder / "home",
         hermes,
         model_url=NO_MODEL,
-        environment={"OTEL_TRACES_EXPORTER": "none"},
+        environment={"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"},
     )
     home.configure({"plugins": {"entries": {PLUGIN: {"notify": notify}}}})
     home.add_script("backup.sh", script)

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.host
 
 SCRIPT_JOB = JobSpec(name="check", schedule="every 5m", script="ok.sh", no_agent=True)
 NO_MODEL = "http://127.0.0.1:9/v1"
-NO_COLLECTOR = {"OTEL_TRACES_EXPORTER": "none"}
+NO_COLLECTOR = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def enabled_plugins(home: HermesHome) -> list[str]:
 def known_runs(home: HermesHome) -> list[str]:
     """Names of the jobs whose runs the plugin knows, by its own command in the host."""
     output = home.run(PLUGIN, "runs", "--json").stdout
-    return [run["job_name"] for run in json.loads(output)]
+    return [run["job_name"] for run in json.loads(output)["runs"]]
 
 
 def warnings_of_ours(home: HermesHome) -> list[str]:

@@ -58,7 +58,9 @@ def section(title: str) -> str:
 def test_every_key_of_the_json_is_documented_where_its_command_is(cli: Cli, command: str) -> None:
     cli("sync")
     shape = cli(command, *(["latest"] if command == "trace" else []), "--json").json
-    documented = section(command) + (section("runs") if command == "trace" else "")
+    documented = section(command) + {"trace": section("runs"), "runs": section("summary")}.get(
+        command, ""
+    )
 
     found = set(keys(shape))
 
@@ -73,7 +75,7 @@ def test_every_option_is_documented_where_its_command_is() -> None:
     (subparsers,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
 
     assert list(subparsers.choices) == [
-        "summary", "jobs", "job", "runs", "trace", "watch", "models", "skills", "trends",
+        "summary", "jobs", "job", "runs", "trace", "output", "watch", "models", "skills", "trends",
         "forecast", "export", "status", "health", "doctor", "sync",
     ]  # fmt: skip
     for name, command in subparsers.choices.items():

@@ -49,6 +49,7 @@ def environ(home: Home, more: Mapping[str, str]) -> dict[str, str]:
         "PYTHONPATH": str(Path(__file__).parents[2]),
         "HERMES_HOME": str(home.path),
         "OTEL_TRACES_EXPORTER": "none",
+        "OTEL_METRICS_EXPORTER": "none",
         "NO_PROXY": "127.0.0.1",
         "TERM": "xterm-256color",
         **more,

@@ -36,7 +36,7 @@ RUN       JOB                OUTCOME     STARTED               TOOK      LATE  T
 81c4f0aa  billing summary    failure     2026-01-31 06:00     3.0 s         –  schedule       0        –  claude-sonnet-4
   RuntimeError: HTTP 401: Incorrect API key provided
 d6ba2e91  certificate check  failure     2026-01-31 05:00    170 ms         –  manual         –        –  –
-  Script exited with code 3
+  Script exited with code 3: expires tomorrow
 a9013d21  nightly digest     abandoned*  2026-01-30 07:00  1 h 00 m  2 h 00 m  catch_up     920        –  claude-sonnet-4
   The process that ran it is gone, and it never wrote how the run ended.
 
@@ -50,7 +50,7 @@ RUN       JOB                OUTCOME     STARTED               TOOK     COST
 81c4f0aa  billing summary    failure     2026-01-31 06:00     3.0 s        –
   RuntimeError: HTTP 401: Incorrect API key provided
 d6ba2e91  certificate check  failure     2026-01-31 05:00    170 ms        –
-  Script exited with code 3
+  Script exited with code 3: expires tomorrow
 a9013d21  nightly digest     abandoned*  2026-01-30 07:00  1 h 00 m        –
   The process that ran it is gone, and it never wrote how the run ended.
 
@@ -64,7 +64,7 @@ RUN       JOB               OUTCOME
 81c4f0aa  billing summary   failure
   RuntimeError: HTTP 401: Incorrect A…
 d6ba2e91  certificate che…  failure
-  Script exited with code 3
+  Script exited with code 3: expires …
 a9013d21  nightly digest    abandoned*
   The process that ran it is gone, an…
 
@@ -76,7 +76,7 @@ PIPED = """\
 RUN       JOB                OUTCOME     STARTED               TOOK      LATE  TRIGGER   TOKENS     COST  MODEL            WHY
 3f9a61c0  nightly digest     success     2026-01-31 07:00  3 m 05 s     4.0 s  schedule  12,345  $0.0432  claude-sonnet-4
 81c4f0aa  billing summary    failure     2026-01-31 06:00     3.0 s         –  schedule       0        –  claude-sonnet-4  RuntimeError: HTTP 401: Incorrect API key provided
-d6ba2e91  certificate check  failure     2026-01-31 05:00    170 ms         –  manual         –        –  –                Script exited with code 3
+d6ba2e91  certificate check  failure     2026-01-31 05:00    170 ms         –  manual         –        –  –                Script exited with code 3: expires tomorrow
 a9013d21  nightly digest     abandoned*  2026-01-30 07:00  1 h 00 m  2 h 00 m  catch_up     920        –  claude-sonnet-4  The process that ran it is gone, and it never wrote how the run ended.
 
 4 runs, 3 failed, $0.0432 + 1 of unknown cost
@@ -143,7 +143,7 @@ def test_ids_that_begin_alike_are_shown_until_they_differ(empty: Cli) -> None:
 
 def shown(cli: Cli, *args: str) -> list[str]:
     """The first characters of the ids of the runs that a filter lets through."""
-    return [str(run["run_id"])[:4] for run in cli("runs", "--json", *args).json]
+    return [str(run["run_id"])[:4] for run in cli("runs", "--json", *args).json["runs"]]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,19 @@ def shown(cli: Cli, *args: str) -> list[str]:
         (("--job", "nightly digest"), ["3f9a", "a901"]),
         (("--job", "NIGHTLY DIGEST"), ["3f9a", "a901"]),
         (("--job", "7069c1546cba"), ["d6ba"]),
-        (("--job", "nobody"), []),
+        (("--job", "digest"), ["3f9a", "a901"]),
+        (("--job", "7069", "--job", "billing"), ["81c4", "d6ba"]),
+        (("--job", "7069", "--outcome", "success"), []),
+        (("--skill", "news"), ["3f9a", "a901"]),
+        (("--model", "claude-sonnet-4"), ["3f9a", "81c4", "a901"]),
+        (("--trigger", "manual"), ["d6ba"]),
+        (("--outcome", "success,abandoned"), ["3f9a", "a901"]),
+        (("--since", "2026-01-31"), ["3f9a", "81c4", "d6ba"]),
+        (("--until", "2026-01-31"), ["a901"]),
+        (("--sort", "duration"), ["a901", "3f9a", "81c4", "d6ba"]),
+        (("--sort", "cost", "--limit", "1"), ["3f9a"]),
+        (("--sort", "tokens"), ["3f9a", "a901", "81c4", "d6ba"]),
+        (("--sort", "lateness", "--limit", "1"), ["a901"]),
         (("--outcome", "success"), ["3f9a"]),
         (("--outcome", "success", "--outcome", "abandoned"), ["3f9a", "a901"]),
         (("--outcome", "failed"), ["81c4", "d6ba", "a901"]),
@@ -185,17 +197,19 @@ def test_twenty_are_shown_unless_more_are_asked_for(empty: Cli) -> None:
         ),
     )
 
-    assert len(empty("runs", "--json").json) == 20
-    assert len(empty("runs", "--json", "--limit", "0").json) == 22
+    page = empty("runs", "--json").json
+    assert (len(page["runs"]), page["shown"], page["matched"]) == (20, 20, 22)
+    assert (page["totals"]["runs"], page["totals"]["failed"]) == (22, 22)
+    assert len(empty("runs", "--json", "--limit", "0").json["runs"]) == 22
     assert empty("runs").lines[-2:] == [
-        "20 runs, 20 failed, $0",
-        "There are more: --limit 0 shows all.",
+        "20 of 22 runs shown; --limit 0 shows all",
+        "22 runs, 22 failed, $0",
     ]
     assert empty("runs", "--limit", "22").lines[-1] == "22 runs, 22 failed, $0"
 
 
 def test_no_match_is_said_and_is_no_failure(cli: Cli) -> None:
-    result = cli("runs", "--job", "nobody")
+    result = cli("runs", "--outcome", "cancelled")
 
     assert (result.status, result.out) == (0, "")
     assert result.err == (
@@ -295,7 +309,7 @@ def test_what_is_no_text_is_wrong_usage(cli: Cli, args: tuple[str, ...]) -> None
 def test_a_job_s_name_is_taken_in_any_case(empty: Cli, name: str) -> None:
     fill(empty.home, DIGEST, replace(SCRIPT, job_name="Ärger backup"))
 
-    assert [run["job_name"] for run in empty("runs", "--job", name, "--json").json] == [
+    assert [run["job_name"] for run in empty("runs", "--job", name, "--json").json["runs"]] == [
         "Ärger backup"
     ]
     assert empty("trace", name).lines[0].startswith("Ärger backup")
@@ -351,8 +365,8 @@ def test_the_total_counts_what_may_have_cost_something(
 
 
 def test_json_has_every_fact_with_null_for_unknown(cli: Cli) -> None:
-    first = cli("runs", "--json", "--limit", "1").json
-    script = cli("runs", "--json", "--mode", "script").json
+    first = cli("runs", "--json", "--limit", "1").json["runs"]
+    script = cli("runs", "--json", "--mode", "script").json["runs"]
 
     assert first == [
         {
@@ -417,9 +431,32 @@ def test_json_has_every_fact_with_null_for_unknown(cli: Cli) -> None:
 
 
 def test_json_without_a_match_is_an_empty_list(cli: Cli) -> None:
-    result = cli("runs", "--json", "--job", "nobody")
+    result = cli("runs", "--json", "--outcome", "cancelled")
 
-    assert (result.json, result.err, result.status) == ([], "", 0)
+    assert (result.json["runs"], result.json["matched"], result.err, result.status) == (
+        [],
+        0,
+        "",
+        0,
+    )
+
+
+def test_an_unknown_job_is_wrong_usage_and_similar_ones_are_named(cli: Cli) -> None:
+    result = cli("runs", "--job", "nightly digset")
+
+    assert (result.status, result.out) == (2, "")
+    assert result.err == (
+        "error: No job is called 'nightly digset'.\n  Did you mean 'nightly digest'?\n"
+    )
+
+
+def test_a_part_of_several_names_is_wrong_usage_and_lists_the_jobs(cli: Cli) -> None:
+    result = cli("runs", "--job", "i")
+
+    assert (result.status, result.out) == (2, "")
+    assert [line.split()[0] for line in result.err.splitlines()[1:]] == [
+        "595dfb5ffb17", "7069c1546cba", "6c583f72f2e8",
+    ]  # fmt: skip
 
 
 def test_a_skipped_run_tells_which_no_its_gate_gave(empty: Cli) -> None:
@@ -429,4 +466,4 @@ def test_a_skipped_run_tells_which_no_its_gate_gave(empty: Cli) -> None:
     fill(empty.home, gated)
 
     assert "the gate said no: it printed nothing" in empty("runs").lines[1]
-    assert empty("runs", "--json").json[0]["skip_reason"] == "no_output"
+    assert empty("runs", "--json").json["runs"][0]["skip_reason"] == "no_output"

@@ -351,6 +351,7 @@ def test_json_has_the_same_facts(cli: Cli) -> None:
                 "asked_to_wait": False,
             }
         ],
+        "metrics": [],
         "notices": [],
         "overdue": [],
         "disabled": False,

@@ -63,7 +63,7 @@ def test_without_a_destination_the_journal_is_filled_all_the_same(silent: Cli) -
 
     assert (result.status, result.lines) == (0, ["3 new runs, 0 still open"])
     assert result.err == "There is no destination: runs are kept in the journal alone.\n"
-    assert len(silent("runs", "--json").json) == 3
+    assert silent("runs", "--json").json["matched"] == 3
 
 
 def test_the_switch_that_turns_everything_off_is_told(
@@ -282,6 +282,7 @@ def test_json(cli: Cli, collector: FaultyCollector) -> None:
         "open_runs": 0,
         "problems": [],
         "repair": None,
+        "metrics": [],
         "notices": [],
     }
     assert "429" in destination.pop("error")

@@ -134,15 +134,15 @@ def test_piped_it_is_drawn_for_a_hundred_columns(with_steps: Cli) -> None:
 
 FAILED_SCRIPT = """\
 certificate check  failure
+  error     script_failed
+            Script exited with code 3
+            stderr:
+                expires tomorrow
   run       d6ba2e91000000000000000000000000
   trace id  f0b6c64a4653c9beea69ac50d5f5dbc8
   job       7069c1546cba, script
   started   2026-01-31 05:00:00, took 170 ms
   trigger   manual
-  error     script_failed
-            Script exited with code 3
-            stderr:
-                expires tomorrow
 
                           0                                       170 ms
 ✗ cron certificate check  ██████████████████████████████████████████████  170 ms
@@ -322,7 +322,7 @@ def test_json_has_the_run_and_its_spans_as_they_would_be_sent(with_steps: Cli) -
     shape = with_steps("trace", "--json", "latest").json
 
     assert list(shape) == ["run", "spans"]
-    assert shape["run"] == with_steps("runs", "--json").json[0]
+    assert shape["run"] == with_steps("runs", "--json").json["runs"][0]
     root, startup, agent, chat = shape["spans"][:4]
     assert (startup["name"], startup["kind"], startup["attributes"]) == ("startup", "internal", {})
     assert (startup["started_at"], startup["ended_at"]) == (root["started_at"], agent["started_at"])
@@ -391,6 +391,8 @@ MISSED = Run(
 
 MISSED_SCREEN = """\
 nightly digest  missed*
+  error     scheduler_down
+            Should have run 4 times from 2026-01-26 07:00 to 2026-01-29 07:00 UTC; the scheduler was down
   run       missed_6a0f24f1c1d3ab90
   trace id  TRACE_ID
   job       6c583f72f2e8, agent, skills news
@@ -401,8 +403,6 @@ nightly digest  missed*
   scheduler down
   before    BEFORE
   after     AFTER
-  error     scheduler_down
-            Should have run 4 times from 2026-01-26 07:00 to 2026-01-29 07:00 UTC; the scheduler was down
 """
 
 
@@ -420,7 +420,7 @@ def test_a_missed_run_tells_when_it_was_due_and_which_runs_it_lies_between(empty
     assert "a9013d21 at 2026-01-30" in shown["after"]
     assert "2 h 00 m late" in shown["after"]
     assert shown["missed"].endswith("4 times")
-    assert found[-1] == expected[-1]
+    assert found[1:3] == expected[1:3]
     assert result.lines[-1].split() == [
         "✗",
         "missed",
@@ -438,3 +438,36 @@ def test_an_outage_without_a_run_after_it_says_so(empty: Cli) -> None:
 
     assert "  after     has not run since" in result.lines
     assert not any(line.startswith(("  before", "  scheduler")) for line in result.lines)
+
+
+# Which run.
+
+
+def test_a_run_is_found_by_its_trace_id_and_by_a_part_of_its_jobs_name(cli: Cli) -> None:
+    trace_id = cli("runs", "--job", "billing", "--json").json["runs"][0]["trace_id"]
+
+    assert cli("trace", trace_id).lines[0] == "billing summary  failure"
+    assert cli("trace", "billing").lines[0] == "billing summary  failure"
+    assert cli("trace", "0" * 32).status == 1
+
+
+@pytest.mark.parametrize("reference", ["", "  "])
+def test_nothing_is_wrong_usage(cli: Cli, reference: str) -> None:
+    result = cli("trace", reference)
+
+    assert (result.status, result.out) == (2, "")
+    assert result.err.endswith("argument RUN: it is empty\n")
+
+
+def test_an_unknown_run_names_similar_jobs(cli: Cli) -> None:
+    assert "Did you mean 'billing summary'?" in cli("trace", "biling sumary").err
+
+
+def test_the_last_line_of_a_long_stderr_stands_first(empty: Cli) -> None:
+    error = "Script exited with code 1\nstderr:\nTraceback\n  File x\nKeyError: 'a'"
+    fill(empty.home, replace(SCRIPT, error_message=error))
+
+    assert empty("trace", "latest").lines[2:4] == [
+        "            Script exited with code 1: KeyError: 'a'",
+        "            Script exited with code 1",
+    ]

@@ -47,7 +47,9 @@ class NotifiedHome:
     def sync(self, *, ahead_s: float = 0.0, **options: Any) -> SyncReport:
         clock: Clock = ShiftedClock(round(ahead_s * 1e9))
         home = Home(self.builder.path)
-        settings = load_settings(home.path, {"OTEL_TRACES_EXPORTER": "none"})
+        settings = load_settings(
+            home.path, {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
+        )
         assert settings.problems == ()
         return sync(home, settings, SyncOptions(clock=clock, **options))
 
@@ -143,7 +145,10 @@ def test_history_is_not_told_at_the_first_sync(
     builder.write()
     home = Home(builder.path)
 
-    report = sync(home, load_settings(home.path, {"OTEL_TRACES_EXPORTER": "none"}))
+    report = sync(
+        home,
+        load_settings(home.path, {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}),
+    )
 
     assert report.new_runs == 20
     assert webhook.requests == []

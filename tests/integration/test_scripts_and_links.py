@@ -237,6 +237,12 @@ def test_a_journal_that_is_made_anew_gives_the_same_links(cli: Cli, host: HomeBu
 
 STORY = """\
 report  failure
+  error     script_failed
+            Script exited with code 3
+            stderr:
+            no disk
+            stdout:
+            half
   run       {run_id}
   session   {session_id}
   trace id  {trace_id}
@@ -253,12 +259,6 @@ report  failure
   delivery  not configured, local
   previous  {previous}, skipped, 2026-01-31 07:00:04
   fed by    {source}, disk, success, 2026-01-31 07:29:05
-  error     script_failed
-            Script exited with code 3
-            stderr:
-            no disk
-            stdout:
-            half
 
                        0                               50.0 s
 ✗ cron report          ██████████████████████████████████████  50.0 s  1,050 tok

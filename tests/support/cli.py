@@ -81,6 +81,7 @@ def commands(
     home = new_home(folder / "home")
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
     monkeypatch.setenv("TZ", "CET-1CEST")  # a rule, not a name: it needs no zone files
     time.tzset()
     try:

@@ -11,6 +11,8 @@ An **answer** says what becomes of one request. Those that keep the spans: `ok`,
 `hang`, `drop`. `collector.received` has each request that was read, kept or not; `collector.spans`
 has the kept spans, a copy for each time they were sent, so a doubled span is seen twice.
 
+Metrics have a record and a script of their own: `collector.metric_requests`, `answer_metrics_with`.
+
 `GrpcCollector` is the same for gRPC, with `ok`, `partial`, `hang` and `grpc_status`.
 """
 
@@ -31,6 +33,10 @@ from http import HTTPStatus
 from typing import Any, Final, Self, TypeAlias
 
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -180,6 +186,44 @@ class Received:
     """As it came over the wire, compressed or not."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One point of a metric, as it came."""
+
+    metric: str
+    unit: str
+    kind: str
+    """`sum`, `histogram` or `gauge`."""
+    delta: bool
+    attributes: dict[str, Any]
+    start_ns: int
+    time_ns: int
+    value: float
+    """The sum of a histogram's values."""
+    count: int = 0
+    buckets: tuple[int, ...] = ()
+    exemplars: tuple[tuple[str, str], ...] = ()
+    """Trace and span ids, as hex."""
+    resource: dict[str, Any]
+    scope: tuple[str, str, str]
+    """Name, version and schema URL."""
+
+    @property
+    def series(self) -> tuple[str, tuple[tuple[str, Any], ...]]:
+        """What tells its series from others."""
+        return self.metric, tuple(sorted(self.attributes.items()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceivedMetrics:
+    """One request of metrics that was read; `kept` is whether its points were."""
+
+    headers: dict[str, str]
+    points: list[Point]
+    kept: bool
+    body: bytes
+
+
 class _Collector(LoopbackServer):
     """What both protocols share: the script, the record, and waiting for either."""
 
@@ -191,6 +235,9 @@ class _Collector(LoopbackServer):
         self._script = deque(script)
         self._always = always or ok()
         self._received: list[Received] = []
+        self._metrics_script: deque[Answer] = deque()
+        self._metrics_always = ok()
+        self._metric_requests: list[ReceivedMetrics] = []
         self._asked = 0
         self._released = threading.Event()
 
@@ -204,6 +251,48 @@ class _Collector(LoopbackServer):
         """For the next requests, one each; then again what `answer_with` said."""
         with self._lock:
             self._script.extend(answers)
+
+    def answer_metrics_with(self, always: Answer) -> None:
+        """From now on, for each request of metrics."""
+        with self._lock:
+            self._metrics_script.clear()
+            self._metrics_always = always
+
+    def answer_next_metrics(self, *answers: Answer) -> None:
+        """For the next requests of metrics, one each."""
+        with self._lock:
+            self._metrics_script.extend(answers)
+
+    @property
+    def metric_requests(self) -> list[ReceivedMetrics]:
+        """The requests of metrics that were read, in order."""
+        with self._lock:
+            return list(self._metric_requests)
+
+    @property
+    def points(self) -> list[Point]:
+        """The points that were kept, in order of arrival."""
+        return [
+            point for request in self.metric_requests if request.kept for point in request.points
+        ]
+
+    def _next_metrics_answer(self) -> Answer:
+        with self._lock:
+            return self._metrics_script.popleft() if self._metrics_script else self._metrics_always
+
+    def _record_metrics(
+        self, answer: Answer, request: ExportMetricsServiceRequest, headers: dict[str, str]
+    ) -> None:
+        with self._lock:
+            self._metric_requests.append(
+                ReceivedMetrics(
+                    headers=headers,
+                    points=decode_points(request),
+                    kept=answer.rejected is not None,
+                    body=request.SerializeToString(deterministic=True),
+                )
+            )
+            self._lock.notify_all()
 
     def release(self) -> None:
         """Let go of all requests that hang or trickle, now and later."""
@@ -356,9 +445,10 @@ class _Handler(QuietHandler):
 
     def do_POST(self) -> None:  # noqa: N802 the base's name
         collector = self.server.collector
-        answer = collector._next_answer()
+        is_metrics = self.path.endswith("/v1/metrics")
+        answer = collector._next_metrics_answer() if is_metrics else collector._next_answer()
         if not answer.unread:
-            self._read(answer)
+            self._read(answer, is_metrics=is_metrics)
         if answer.hangs:
             self.close_connection = True
             collector._released.wait()
@@ -381,10 +471,15 @@ class _Handler(QuietHandler):
             self.wfile.write(answer.body[: answer.cut_at])
             self.close_connection = True
 
-    def _read(self, answer: Answer) -> None:
+    def _read(self, answer: Answer, *, is_metrics: bool) -> None:
         wire = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         encoding = self.headers.get("Content-Encoding", "")
         try:
+            if is_metrics:
+                metrics = ExportMetricsServiceRequest.FromString(_decompressed(wire, encoding))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                self.server.collector._record_metrics(answer, metrics, headers)
+                return
             request = ExportTraceServiceRequest.FromString(_decompressed(wire, encoding))
         except DecodeError:
             self.send_error(HTTPStatus.BAD_REQUEST)
@@ -440,6 +535,9 @@ class GrpcCollector(_Collector):
 
     def start(self) -> None:
         import grpc
+        from opentelemetry.proto.collector.metrics.v1 import (
+            metrics_service_pb2_grpc as metrics_service,
+        )
         from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as service
 
         collector = self
@@ -453,7 +551,13 @@ class GrpcCollector(_Collector):
         if self._max_message_bytes is not None:
             options.append(("grpc.max_receive_message_length", self._max_message_bytes))
         self._server = grpc.server(ThreadPoolExecutor(max_workers=4), options=options)
+
+        class MetricsServicer(metrics_service.MetricsServiceServicer):
+            def Export(self, request: Any, context: Any) -> Any:  # noqa: N802
+                return collector._export_metrics(request, context)
+
         service.add_TraceServiceServicer_to_server(Servicer(), self._server)  # type: ignore[no-untyped-call]
+        metrics_service.add_MetricsServiceServicer_to_server(MetricsServicer(), self._server)  # type: ignore[no-untyped-call]
         address = f"127.0.0.1:{self.port}"
         if self._tls is None:
             self.port = self._server.add_insecure_port(address)
@@ -490,6 +594,17 @@ class GrpcCollector(_Collector):
             context.abort(grpc.StatusCode[answer.grpc_code], answer.message)
         return ExportTraceServiceResponse.FromString(answer.body)
 
+    def _export_metrics(self, request: ExportMetricsServiceRequest, context: Any) -> Any:
+        import grpc
+
+        answer = self._next_metrics_answer()
+        self._record_metrics(answer, request, dict(context.invocation_metadata()))
+        if answer.hangs:
+            self._released.wait()
+        if answer.grpc_code is not None:
+            context.abort(grpc.StatusCode[answer.grpc_code], answer.message)
+        return ExportMetricsServiceResponse.FromString(answer.body)
+
 
 # --- decoding ------------------------------------------------------------------------------
 
@@ -507,6 +622,38 @@ def decode_spans(request: ExportTraceServiceRequest) -> list[SpanDict]:
         for scoped in group.scope_spans
         for span in scoped.spans
     ]
+
+
+def decode_points(request: ExportMetricsServiceRequest) -> list[Point]:
+    """All points of a request of metrics, each with its resource and scope."""
+    return [
+        _point(metric, point, group, scoped)
+        for group in request.resource_metrics
+        for scoped in group.scope_metrics
+        for metric in scoped.metrics
+        for point in getattr(metric, str(metric.WhichOneof("data"))).data_points
+    ]
+
+
+def _point(metric: Any, point: Any, group: Any, scoped: Any) -> Point:
+    kind = metric.WhichOneof("data")
+    data = getattr(metric, kind)
+    is_histogram = kind == "histogram"
+    return Point(
+        metric=metric.name,
+        unit=metric.unit,
+        kind=kind,
+        delta=kind != "gauge" and data.aggregation_temporality == 1,
+        attributes=_attributes(point.attributes),
+        start_ns=point.start_time_unix_nano,
+        time_ns=point.time_unix_nano,
+        value=point.sum if is_histogram else getattr(point, point.WhichOneof("value")),
+        count=point.count if is_histogram else 0,
+        buckets=tuple(point.bucket_counts) if is_histogram else (),
+        exemplars=tuple((one.trace_id.hex(), one.span_id.hex()) for one in point.exemplars),
+        resource=_attributes(group.resource.attributes),
+        scope=(scoped.scope.name, scoped.scope.version, scoped.schema_url),
+    )
 
 
 def _decompressed(wire: bytes, encoding: str) -> bytes:

@@ -54,7 +54,7 @@ def test_the_hosts_parser_keeps_its_own_names() -> None:
     assert args.command == "cronalytics-otel"
     assert args.func is handler
     assert args.version is False
-    assert args.job == "x"
+    assert args.job == ["x"]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,7 +76,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         ([], "COMMAND"),
         (["bogus"], "invalid choice: 'bogus'"),
         (["trace"], "RUN"),
-        (["runs", "--outcome", "great"], "invalid choice: 'great'"),
+        (["runs", "--outcome", "great"], "'great' is unknown: choose from"),
         (["runs", "--mode", "both"], "invalid choice: 'both'"),
         (["runs", "--limit", "-1"], "no whole number"),
         (["runs", "--limit", "many"], "no whole number"),

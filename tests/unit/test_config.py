@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,6 +61,12 @@ def test_an_empty_home_gives_the_defaults_and_no_problem(home: Home) -> None:
         destinations=(
             Destination(name="default", endpoint="http://localhost:4318/v1/traces", timeout_s=10),
         ),
+        metric_destinations=(
+            Destination(name="default", endpoint="http://localhost:4318/v1/metrics", timeout_s=10),
+        ),
+        metric_interval_s=60.0,
+        metric_timeout_s=30.0,
+        genai_metrics=False,
         disabled=False,
         service_name="hermes-cron",
         resource_attributes={},
@@ -300,7 +307,8 @@ def test_no_flush_is_a_choice(home: Home) -> None:
             "x: 3",
             (
                 "x: unknown key, not used; known keys: destinations, flush_timeout, max_age_days,"
-                " journal_days, content, content_jobs, content_max_chars, budgets, notify"
+                " journal_days, content, content_jobs, content_max_chars, budgets,"
+                " genai_metrics, notify"
             ),
         ),
     ],
@@ -492,6 +500,7 @@ def test_the_form_of_the_signal_wins(home: Home, tmp_path: Path) -> None:
     for name in ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"):
         environ[f"OTEL_EXPORTER_OTLP_{name}"] = str(base)
         environ[f"OTEL_EXPORTER_OTLP_TRACES_{name}"] = str(own)
+    environ["OTEL_METRICS_EXPORTER"] = "none"
     assert the_destination(home.load(environ)) == Destination(
         name="default",
         endpoint="http://own:2",
@@ -1086,3 +1095,119 @@ def test_no_variable_raises(
     tmp_path_factory: pytest.TempPathFactory, environ: dict[str, str]
 ) -> None:
     load_settings(tmp_path_factory.getbasetemp(), environ)
+
+
+# --- metrics ------------------------------------------------------------------------------------
+
+
+def metrics_of(settings: Settings) -> dict[str, str]:
+    return {one.name: one.endpoint for one in settings.metric_destinations}
+
+
+def traces_of(settings: Settings) -> dict[str, str]:
+    return {one.name: one.endpoint for one in settings.destinations}
+
+
+def test_the_base_url_of_the_variables_is_for_both_signals(home: Home) -> None:
+    settings = home.load({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1/base"})
+    assert traces_of(settings) == {"default": "http://c:1/base/v1/traces"}
+    assert metrics_of(settings) == {"default": "http://c:1/base/v1/metrics"}
+    assert settings.problems == ()
+
+
+def test_the_variables_of_metrics_are_for_metrics_alone(home: Home) -> None:
+    environ = {f"OTEL_EXPORTER_OTLP_{name}": value for name, value in ALL_VARIABLES.items()}
+    environ |= {
+        f"OTEL_EXPORTER_OTLP_METRICS_{name}": value for name, value in ALL_TRACES_VARIABLES.items()
+    }
+    settings = home.load(environ)
+    (metrics,) = settings.metric_destinations
+    assert metrics == Destination(
+        name="default",
+        endpoint="http://own:2",
+        protocol="grpc",
+        headers=(("a", "own"),),
+        timeout_s=2.5,
+        insecure=False,
+    )
+    assert the_destination(settings).endpoint == "http://base:1/v1/traces"
+
+
+def test_either_signal_can_be_switched_off(home: Home) -> None:
+    assert home.load({"OTEL_METRICS_EXPORTER": "none"}).metric_destinations == ()
+    without_traces = home.load({"OTEL_TRACES_EXPORTER": "none"})
+    assert without_traces.destinations == ()
+    assert metrics_of(without_traces) == {"default": "http://localhost:4318/v1/metrics"}
+
+
+def test_what_is_wrong_for_both_signals_is_said_once(home: Home) -> None:
+    settings = home.load({"OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://c"})
+    assert (settings.destinations, settings.metric_destinations) == ((), ())
+    assert len(settings.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "traces", "metrics"),
+    [
+        ("http://c:1", "http://c:1/v1/traces", "http://c:1/v1/metrics"),
+        ("http://c:1/v1/traces", "http://c:1/v1/traces", "http://c:1/v1/metrics"),
+        ("http://c:1/v1/metrics/", "http://c:1/v1/traces", "http://c:1/v1/metrics"),
+        (
+            "http://c:1/api/v1/otlp",
+            "http://c:1/api/v1/otlp/v1/traces",
+            "http://c:1/api/v1/otlp/v1/metrics",
+        ),
+        ("http://c/otlp?key=a", "http://c/otlp/v1/traces?key=a", "http://c/otlp/v1/metrics?key=a"),
+    ],
+)
+def test_a_named_destination_has_an_endpoint_for_each_signal(
+    home: Home, endpoint: str, traces: str, metrics: str
+) -> None:
+    home.options(json.dumps({"destinations": {"a": {"endpoint": endpoint}}}))
+    settings = home.load()
+    assert (traces_of(settings), metrics_of(settings)) == ({"a": traces}, {"a": metrics})
+    assert settings.problems == ()
+
+
+def test_a_named_destination_may_take_one_signal_alone(home: Home) -> None:
+    named = {
+        "jaeger": {"endpoint": "http://j:1", "metrics": False},
+        "prometheus": {"endpoint": "http://p:1/api/v1/otlp", "traces": False},
+    }
+    home.options(json.dumps({"destinations": named}))
+    settings = home.load()
+    assert traces_of(settings) == {"jaeger": "http://j:1/v1/traces"}
+    assert metrics_of(settings) == {"prometheus": "http://p:1/api/v1/otlp/v1/metrics"}
+
+
+@pytest.mark.parametrize(
+    ("own", "standard", "expected"),
+    [
+        (None, None, "cumulative"),
+        (None, "delta", "delta"),
+        (None, "LowMemory", "delta"),
+        ("cumulative", "delta", "cumulative"),
+        ("delta", None, "delta"),
+        ("sideways", None, "cumulative"),
+    ],
+)
+def test_the_temporality_is_the_destinations_own_else_the_standard_variables(
+    home: Home, own: str | None, standard: str | None, expected: str
+) -> None:
+    named = {"a": {"endpoint": "http://c:1"} | ({"temporality": own} if own else {})}
+    home.options(json.dumps({"destinations": named}))
+    variable = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
+    settings = home.load({variable: standard} if standard else {})
+    (destination,) = settings.metric_destinations
+    assert destination.temporality == expected
+    assert bool(settings.problems) is (own == "sideways")
+
+
+def test_the_interval_and_the_timeout_of_metrics_are_in_milliseconds(home: Home) -> None:
+    settings = home.load(
+        {"OTEL_METRIC_EXPORT_INTERVAL": "5000", "OTEL_METRIC_EXPORT_TIMEOUT": "250"}
+    )
+    assert (settings.metric_interval_s, settings.metric_timeout_s) == (5.0, 0.25)
+    wrong = home.load({"OTEL_METRIC_EXPORT_INTERVAL": "0"})
+    assert wrong.metric_interval_s == 60.0
+    assert len(wrong.problems) == 1

@@ -41,13 +41,13 @@ def never() -> bool:
 
 
 @pytest.fixture
-def threads() -> Iterator[DestinationThreads]:
-    made = DestinationThreads()
+def threads() -> Iterator[DestinationThreads[DestinationReport]]:
+    made: DestinationThreads[DestinationReport] = DestinationThreads()
     yield made
     made.wait(["slow", "quick"], never)
 
 
-def test_none_waits_for_another(threads: DestinationThreads) -> None:
+def test_none_waits_for_another(threads: DestinationThreads[DestinationReport]) -> None:
     slow, quick = Step(report(sent=1)), Step(report("quick", sent=2))
     threads.start("slow", slow)
     threads.start("quick", quick)
@@ -60,7 +60,7 @@ def test_none_waits_for_another(threads: DestinationThreads) -> None:
 
 
 def test_a_wait_ends_when_there_is_something_better_to_do_and_the_rest_is_collected_later(
-    threads: DestinationThreads,
+    threads: DestinationThreads[DestinationReport],
 ) -> None:
     slow = Step(report(error="503", began_failing=True))
     threads.start("slow", slow)
@@ -76,7 +76,7 @@ def test_a_wait_ends_when_there_is_something_better_to_do_and_the_rest_is_collec
 
 
 def test_who_is_sent_again_while_under_way_stops_there_and_goes_on_with_the_newest_task(
-    threads: DestinationThreads,
+    threads: DestinationThreads[DestinationReport],
 ) -> None:
     first, passed_over, last = (Step(report(sent=n)) for n in (1, 10, 100))
     threads.start("slow", first)
@@ -92,7 +92,7 @@ def test_who_is_sent_again_while_under_way_stops_there_and_goes_on_with_the_newe
 
 
 def test_one_that_is_not_in_the_settings_any_more_ends_after_what_it_is_at(
-    threads: DestinationThreads,
+    threads: DestinationThreads[DestinationReport],
 ) -> None:
     slow, next_one = Step(report(sent=1)), Step(report("quick", sent=2))
     threads.start("slow", slow)
@@ -106,7 +106,7 @@ def test_one_that_is_not_in_the_settings_any_more_ends_after_what_it_is_at(
 
 
 def test_an_error_takes_no_report_of_another_destination_with_it(
-    threads: DestinationThreads,
+    threads: DestinationThreads[DestinationReport],
 ) -> None:
     for name, end in (
         ("a", report("a", sent=1)),
@@ -126,7 +126,7 @@ def test_an_error_takes_no_report_of_another_destination_with_it(
 
 @pytest.mark.parametrize("error", [RuntimeError("journal"), SystemExit(3)])
 def test_what_a_task_raises_is_raised_where_it_is_collected(
-    threads: DestinationThreads, error: BaseException
+    threads: DestinationThreads[DestinationReport], error: BaseException
 ) -> None:
     slow = Step(error)
     slow.end.set()
@@ -138,7 +138,7 @@ def test_what_a_task_raises_is_raised_where_it_is_collected(
 
 
 def test_where_no_thread_can_be_started_it_is_done_at_once(
-    threads: DestinationThreads, monkeypatch: pytest.MonkeyPatch
+    threads: DestinationThreads[DestinationReport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in some versions of Python while the interpreter leaves."""
 
@@ -152,7 +152,7 @@ def test_where_no_thread_can_be_started_it_is_done_at_once(
     assert threads.collect() == {"quick": report("quick", sent=1)}
 
 
-def test_no_thread_holds_the_process(threads: DestinationThreads) -> None:
+def test_no_thread_holds_the_process(threads: DestinationThreads[DestinationReport]) -> None:
     slow = Step(report())
     threads.start("slow", slow)
     assert slow.begun.wait(GUARD_S)

@@ -158,7 +158,7 @@ def test_every_variable_that_is_read_has_a_row_and_every_row_is_read(
 def test_the_documented_default_of_an_option_is_what_its_absence_means(tmp_path: Path) -> None:
     defaults = with_literal_defaults("## Options")
 
-    assert len(defaults) == 4
+    assert len(defaults) == 5
     assert load(tmp_path, {k: yaml.safe_load(v) for k, v in defaults.items()}) == load(tmp_path)
 
 
@@ -166,7 +166,9 @@ def test_the_documented_default_of_a_destination_is_what_its_absence_means(tmp_p
     defaults = with_literal_defaults("## Several destinations")
     endpoint = {"endpoint": "http://localhost:4318"}
 
-    assert set(defaults) == {"protocol", "compression", "timeout"}
+    assert set(defaults) == {
+        "protocol", "compression", "timeout", "traces", "metrics", "temporality",
+    }  # fmt: skip
     assert load(tmp_path, {"destinations": {"a": endpoint | defaults}}) == load(
         tmp_path, {"destinations": {"a": endpoint}}
     )
@@ -176,7 +178,7 @@ def test_the_documented_default_of_a_variable_is_what_its_absence_means(tmp_path
     defaults = with_literal_defaults("## Environment variables")
     defaults = {name: value for name, value in defaults.items() if name.startswith("OTEL_")}
 
-    assert len(defaults) == 7
+    assert len(defaults) == 11
     assert load(tmp_path, environ=defaults) == load(tmp_path)
 
 

@@ -40,7 +40,7 @@ SILENCE = Receipt(verdict=Verdict.RETRY, reason="no answer within 1.8 s", timed_
 REFUSED = Receipt(verdict=Verdict.BAD_REQUEST, reason="400")
 TOO_LARGE = Receipt(verdict=Verdict.TOO_LARGE, reason="413")
 DENIED = Receipt(verdict=Verdict.DENIED, reason="401")
-PARTIAL = Receipt(verdict=Verdict.PARTIAL, reason="some", rejected_spans=1)
+PARTIAL = Receipt(verdict=Verdict.PARTIAL, reason="some", rejected=1)
 
 Answers = Callable[[list[int]], Receipt]
 """The runs of a request to what is said of it."""

@@ -9,19 +9,20 @@ from pathlib import Path
 import pytest
 
 from cronalytics_otel.insight.overview import pending_runs, read_overview
+from cronalytics_otel.insight.profiles import Profile
 from cronalytics_otel.insight.runs import (
     AmbiguousRunError,
     NoRunError,
-    RunTotals,
+    count_runs,
     find_run,
-    list_runs,
+    in_order,
     neighbours,
     short_id,
-    totals_of,
 )
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import CURRENT_JOBS, LAST_SYNC_NS
 from cronalytics_otel.journal.filters import RunFilter
+from cronalytics_otel.journal.queries import RunOrder
 from cronalytics_otel.model import Job, Mode, Run, Schedule, ScheduleKind
 from tests.support.cli import DIGEST, HOUR, LOST, MINUTE, NO_KEY, NOW_NS, OLD_HOST, RUNS, SCRIPT
 
@@ -34,22 +35,25 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield journal
 
 
-@pytest.mark.parametrize(
-    ("limit", "count", "has_more"), [(None, 5, False), (5, 5, False), (4, 4, True), (0, 0, True)]
-)
-def test_a_page_says_whether_its_limit_left_runs_out(
-    journal: Journal, limit: int | None, count: int, has_more: bool
-) -> None:
-    page = list_runs(journal, RunFilter(limit=limit))
+def test_a_count_is_over_all_that_match_and_says_what_is_unknown(journal: Journal) -> None:
+    counted = count_runs([Profile("default", journal)], RunFilter(limit=2))
 
-    assert (len(page.runs), page.has_more) == (count, has_more)
+    assert (counted.rows, counted.failed_rows) == (5, 3)
+    assert counted.figures.cost_usd == pytest.approx(0.0432 + 1.5)
+    assert (counted.figures.unpriced_runs, counted.figures.partial_runs) == (1, 1)
 
 
-def test_a_sum_holds_what_is_known_and_counts_what_is_not() -> None:
-    assert totals_of(RUNS) == RunTotals(
-        runs=5, failed=3, known_cost_usd=0.0432 + 1.5, unknown_costs=2
-    )
-    assert totals_of([]) == RunTotals(runs=0, failed=0, known_cost_usd=0.0, unknown_costs=0)
+def test_runs_of_several_homes_are_in_one_order(journal: Journal, tmp_path: Path) -> None:
+    later = replace(SCRIPT, profile="work", execution_id="aa", ended_ns=NOW_NS, cost_usd=None)
+    with Journal.open(tmp_path / "other.db") as other:
+        with other.atomic():
+            other.runs.add([later], 0)
+        homes = [Profile("default", journal), Profile("work", other)]
+        newest = list(in_order(homes, RunFilter(limit=2)))
+        dearest = list(in_order(homes, RunFilter(limit=2), RunOrder.COST))
+
+    assert newest == [("work", later), ("default", DIGEST)]
+    assert dearest == [("default", OLD_HOST), ("default", DIGEST)]
 
 
 @pytest.mark.parametrize(

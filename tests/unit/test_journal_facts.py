@@ -23,19 +23,23 @@ from cronalytics_otel.journal.facts import (
     LEDGER_FIRST_NS,
     LEDGER_LOST,
     LEDGER_WATERMARK,
+    METRICS_COLLECTED_NS,
     OBSERVATIONS_LOST,
     OLD_OUTPUTS_READ,
     OVERDUE_SEEN,
     PROBLEMS,
     RUNS_PASSED_OVER,
     SESSION_WATERMARK,
+    SLOW_GAUGES,
     SOURCES,
     Fact,
     FolderReadUpTo,
     OverdueRow,
+    SlowGauges,
     output_folder,
 )
 from cronalytics_otel.model import Job, Mode, Source, Watermark
+from cronalytics_otel.model.series import Gauge
 
 VALUES: list[tuple[Fact[Any], Any]] = [
     (LEDGER_WATERMARK, Watermark(7, "e7")),
@@ -48,6 +52,11 @@ VALUES: list[tuple[Fact[Any], Any]] = [
     (OBSERVATIONS_LOST, 2),
     (FIGURES_ZONE, "Europe/Berlin"),
     (FIRST_DAY_WITH_RUNS, 20_000),
+    (METRICS_COLLECTED_NS, 6),
+    (
+        SLOW_GAUGES,
+        SlowGauges(7, (Gauge(metric="skill.cost", value=0.5, labels=("web", "m", "")),)),
+    ),
     (KEPT_SINCE_NS, 5),
     (DELETED_BEFORE_NS, 5),
     (RUNS_PASSED_OVER, 7),

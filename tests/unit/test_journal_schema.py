@@ -24,7 +24,7 @@ from tests.support.cli import DAY, DIGEST, HOUR, NOW_NS
 PAGE = 4096
 A_FACT = Fact("a", "", str)
 TABLES = {
-    "day_runs", "day_usage", "destination", "due", "fact", "job", "migration", "notice", "notice_target", "observation", "open_row", "outbox", "refused",
+    "day_runs", "day_usage", "destination", "due", "fact", "job", "metric_delta", "metric_destination", "metric_series", "migration", "notice", "notice_target", "observation", "open_row", "outbox", "refused",
     "resource", "run",
 }  # fmt: skip
 
@@ -421,6 +421,14 @@ def test_sums_of_a_month_read_its_days_and_the_runs_of_its_edges(journal: Journa
     assert sum("TEMP B-TREE" in step for step in plan) == 1
     of_runs = {step for step in plan if step.split()[1:2] == ["run"]}
     assert of_runs == {"SEARCH run USING INDEX run_by_end (ended_ns>? AND ended_ns<?)"}
+
+
+def test_sums_of_a_few_days_do_not_walk_through_all_days(journal: Journal) -> None:
+    week = RunFilter(since_ns=NOW_NS - 7 * DAY, until_ns=NOW_NS)
+    plan = plan_of(journal, lambda j: j.figures.runs(week, by=[Dimension.JOB]))
+
+    assert "SCAN day_runs" not in plan
+    assert any(step.startswith("SEARCH day_runs USING") and "day>?" in step for step in plan)
 
 
 def test_sums_of_one_job_read_the_days_of_that_job_alone(journal: Journal) -> None:

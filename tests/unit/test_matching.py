@@ -72,7 +72,7 @@ def session(
         ended_ns=None if ended is None else at(ended), title=None, tool_calls=0, model_usage=NOTHING,
         wall_clock="".join(name.split("_")[-2:]) if name.startswith("cron_") else None,
     )  # fmt: skip
-    return replace(row, **columns)  # type: ignore[arg-type]
+    return row._replace(**columns)  # type: ignore[arg-type]
 
 
 def pair(executions: Sequence[Execution], sessions: Sequence[Session]) -> dict[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -377,13 +375,13 @@ def test_a_session_that_never_ended_is_abandoned_by_inference() -> None:
 
 
 def test_before_0_18_a_last_answer_is_the_end_though_the_host_never_wrote_one() -> None:
-    final = replace(last_message("All good."), ends_turn=True)
-    last_word = replace(final, ends_run=True)
+    final = last_message("All good.")._replace(ends_turn=True)
+    last_word = final._replace(ends_run=True)
     ended = from_session(last_message=last_word, output=None, job_status=None, has_end=False)
     assert (ended.outcome, ended.source) == (Outcome.SUCCESS, OutcomeSource.SESSION)
     for last in (
         last_message("I look into it."),
-        replace(last_message("(empty)"), ends_turn=True, ends_run=True),
+        last_message("(empty)")._replace(ends_turn=True, ends_run=True),
     ):
         ended = from_session(last_message=last, output=None, job_status=None, has_end=False)
         assert ended.outcome is Outcome.ABANDONED
@@ -443,10 +441,10 @@ def test_an_error_that_is_what_the_agent_said_tells_nothing_of_it(answer: str, e
 def test_before_0_18_any_run_that_failed_with_a_last_answer_raised_it() -> None:
     """Whatever became of the text on its way: plugins may change it."""
     error = "RuntimeError: another text altogether"
-    final = replace(last_message("Short."), ends_turn=True)
+    final = last_message("Short.")._replace(ends_turn=True)
     assert raised(error, final).error_message == error
-    assert raised(error, replace(final, raised_if_failed=True)).error_message == ANSWER_FOR_ERROR
-    limited = raised(error, replace(last_message("Short."), raised_if_failed=True))
+    assert raised(error, final._replace(raised_if_failed=True)).error_message == ANSWER_FOR_ERROR
+    limited = raised(error, last_message("Short.")._replace(raised_if_failed=True))
     assert limited.error_message == ANSWER_FOR_ERROR
 
 
@@ -458,9 +456,9 @@ def test_before_0_18_any_run_that_failed_with_a_last_answer_raised_it() -> None:
         (f"RuntimeError: {SUMMARY}", last_message(SUMMARY, "tool")),
         (f"RuntimeError: {SUMMARY}", None),
         ("RuntimeError: (empty)", last_message("(empty)")),
-        ("[Errno 28] No space left on device", replace(last_message(SUMMARY), ends_turn=True)),
-        ("TimeoutError: Cron job 'x' idle for 600s (limit 600s)", replace(last_message(SUMMARY), ends_turn=True)),
-        (EMPTY, replace(last_message(SUMMARY), ends_turn=True)),
+        ("[Errno 28] No space left on device", last_message(SUMMARY)._replace(ends_turn=True)),
+        ("TimeoutError: Cron job 'x' idle for 600s (limit 600s)", last_message(SUMMARY)._replace(ends_turn=True)),
+        (EMPTY, last_message(SUMMARY)._replace(ends_turn=True)),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("before_0_18", [False, True])
@@ -468,7 +466,7 @@ def test_an_error_of_the_host_stays_as_it_is(
     error: str, last: LastMessage | None, before_0_18: bool
 ) -> None:
     if last is not None and before_0_18:
-        last = replace(last, raised_if_failed=last.ends_turn)
+        last = last._replace(raised_if_failed=last.ends_turn)
     ended = raised(error, last)
     assert ended == session(last, status=("error", error))
 

@@ -333,7 +333,7 @@ def test_no_query_reads_all_of_the_history(db: Database) -> None:
         list(reader.new_cron_sessions(0, 99))
         list(reader.sessions(["cron_a_20260504_090002"]))
         reader.descendants(list(reader.sessions(["cron_a_20260504_090002"])))
-        reader.usage_rows(["cron_a_20260504_090002"])
+        reader.usage_rows(list(reader.sessions(["cron_a_20260504_090002"])))
         reader.messages.last_activity_ns("cron_a_20260504_090002")
         reader.conversations(["cron_a_20260504_090002"])
 
@@ -425,13 +425,29 @@ def test_usage_rows_tell_the_task_and_an_unpriced_one_has_no_cost(db: Database) 
         )  # fmt: skip
 
     with db.reader() as reader:
-        rows = reader.usage_rows(["s1", "s2"])
+        rows = reader.usage_rows(list(reader.sessions(["s1", "s2"])))
     assert list(rows) == ["s1"]
     assert [(task, s.cost_usd, s.cost_status) for task, s in rows["s1"]] == [
         ("", 0.5, CostStatus.ESTIMATED),
         ("compression", None, None),
         ("vision", 0.1, CostStatus.ESTIMATED),
     ]
+
+
+@pytest.mark.parametrize(
+    ("row", "shows_more"),
+    [({}, False), ({"model": "b"}, True), ({"billing_provider": "b"}, True), ({"task": "vision"}, True)],
+)  # fmt: skip
+def test_a_usage_row_is_given_where_it_shows_more_than_its_session(
+    db: Database, row: dict[str, str], shows_more: bool
+) -> None:
+    db.session("s1", model="a", billing_provider="acme", input_tokens=10)
+    given = {"model": "a", "billing_provider": "acme", "task": "", "input_tokens": 10, **row}
+    db.insert("session_model_usage", session_id="s1", **given)
+
+    with db.reader() as reader:
+        rows = reader.usage_rows(list(reader.sessions(["s1"])))
+    assert bool(rows) is shows_more
 
 
 # Conversations.
@@ -607,7 +623,7 @@ def test_a_host_with_few_columns_is_read_with_what_it_has(tmp_path: Path) -> Non
         ((sessions, _),) = reader.new_cron_sessions(0, 99)
         assert sessions[0].model_usage.usage == Usage()
         assert reader.descendants([sessions[0]]) == {}
-        assert reader.usage_rows([sessions[0].session_id]) == {}
+        assert reader.usage_rows(sessions) == {}
         assert reader.messages.last_activity_ns(sessions[0].session_id) is None
         (conversation,) = reader.conversations([sessions[0].session_id]).values()
         assert conversation.messages == ()

@@ -5,90 +5,144 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
-from ...model import FAILED_OUTCOMES, Mode, Outcome
-from ...model.times import NS
-from .. import arguments
 from ..errors import ExitStatus
+from ..filters import RUNNING, add_filters, add_rows, asking
 
 if TYPE_CHECKING:
-    from ...journal.filters import RunFilter
+    from collections.abc import Iterator
+
+    from ...insight.now import GoingOn
+    from ...model import Run
     from ..context import Context
+    from ..filters import Question
+    from ..shapes import Shape
 
 NAME: Final = "runs"
 SUMMARY: Final = "a table of runs, newest first"
 EXAMPLES: Final = """\
 examples:
   %(prog)s --job 'nightly digest' --days 30
-  %(prog)s --outcome failed --outcome skipped --limit 0
-  %(prog)s --json | jq '.[] | select(.cost_usd > 1)'"""
+  %(prog)s --outcome failed,skipped --limit 0
+  %(prog)s --outcome running   what runs or hangs now
+  %(prog)s --json | jq '.runs[] | select(.cost_usd > 1)'"""
 
-FAILED = "failed"
-"""The value of `--outcome` that means every outcome that is a failure."""
+DEFAULT_LIMIT: Final = 20
 
-DEFAULT_LIMIT = 20
-
-_DAY_NS = 86_400 * NS
+ORDERS: Final = ("ended", "cost", "duration", "tokens", "lateness")
+"""The values of `journal.queries.RunOrder`, which loads too much for `--help`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--job", metavar="JOB", type=arguments.name, help="of this job alone: its name or its id"
-    )
-    parser.add_argument(
-        "--days",
-        metavar="N",
-        type=arguments.days,
-        help="that ended within the last N days (0: any time)",
-    )
-    parser.add_argument(
-        "--outcome",
-        action="append",
-        choices=[*(str(outcome) for outcome in Outcome), FAILED],
-        metavar="OUTCOME",
-        help=f"with this outcome: {', '.join(Outcome)}; or {FAILED} for every failure;"
-        " may be given more than once",
-    )
-    parser.add_argument(
-        "--mode", choices=[str(mode) for mode in Mode], help="of agent jobs, or of script jobs"
-    )
-    parser.add_argument(
-        "--limit",
-        metavar="N",
-        type=arguments.whole_number,
-        default=DEFAULT_LIMIT,
-        help="at most so many (default: %(default)s; 0: all)",
-    )
+    add_filters(parser, days=None, running=True)
+    add_rows(parser, limit=DEFAULT_LIMIT, sort=ORDERS)
 
 
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
-    from ...insight.runs import list_runs, short_id, totals_of
-    from ..shapes import run_shape
+    from ...insight.runs import count_runs
+    from ..figure_shapes import flat, run_figures_shape, window_shape
+    from ..rows import how_many
+    from ..shapes import going_on_shape, run_shape
     from ..views import runs as view
 
-    with context.journal() as journal:
-        page = list_runs(journal, _wanted(args, context.now_ns))
+    names: list[str] = args.outcome or []
+    with asking(args, context) as question:
+        running = _running(context, question) if RUNNING in names else None
+        if running is not None and set(names) == {RUNNING}:
+            return _only_running(args, context, running)
+        counted = count_runs(question.profiles, question.in_window)
+        shown = min(counted.rows, args.limit) if args.limit else counted.rows
+        runs = _runs(args, question)
         if context.as_json:
-            context.terminal.json([run_shape(found) for found in page.runs])
-        elif page.runs:
-            ids = [short_id(journal, found) for found in page.runs]
-            context.terminal.data(*view.table(page.runs, ids, context.terminal.width))
-            context.terminal.data("", *view.summary(page, totals_of(page.runs)))
+            head: Shape = {
+                "window": window_shape(question.window),
+                "matched": counted.rows,
+                "shown": shown,
+                "totals": run_figures_shape(counted.figures),
+            }
+            if running is not None:
+                head["running"] = [going_on_shape(*pair) for pair in running]
+            context.terminal.json_with_list(head, "runs", (run_shape(found) for _, found in runs))
+        elif args.csv:
+            context.terminal.csv(_csv_rows(flat(run_shape(found)) for _, found in runs))
         else:
-            context.terminal.note(view.nothing(journal.queries.totals()))
+            if running:
+                context.terminal.data(*view.running(running, context.terminal.width), "")
+            if counted.rows:
+                table = view.Table(
+                    context.terminal.width,
+                    styled=context.terminal.styled,
+                    with_profile=question.several_profiles,
+                )
+                context.terminal.stream(table.lines(_with_ids(question, runs, shown)))
+                context.terminal.data("", *how_many(shown, counted.rows, "run"))
+                context.terminal.data(*view.summary(counted, has_inferred=table.has_inferred))
+            elif not running:
+                totals = [journal.queries.totals() for _, journal in question.profiles]
+                context.terminal.note(view.nothing(totals))
     return ExitStatus.OK
 
 
-def _wanted(args: argparse.Namespace, now_ns: int) -> RunFilter:
-    from ...journal.filters import RunFilter
+def _runs(args: argparse.Namespace, question: Question) -> Iterator[tuple[str, Run]]:
+    """Return the runs that match with their profiles, in the order that was asked for."""
+    from dataclasses import replace
 
-    names: list[str] | None = args.outcome
-    outcomes: set[Outcome] = set()
-    for name in names or ():
-        outcomes |= FAILED_OUTCOMES if name == FAILED else {Outcome(name)}
-    return RunFilter(
-        job=args.job,
-        since_ns=now_ns - round(args.days * _DAY_NS) if args.days else None,
-        outcomes=frozenset(outcomes) if names else None,
-        mode=Mode(args.mode) if args.mode else None,
-        limit=args.limit or None,
-    )
+    from ...insight.runs import in_order
+    from ...journal.queries import RunOrder
+
+    wanted = replace(question.in_window, limit=args.limit or None)
+    return in_order(question.profiles, wanted, RunOrder(args.sort))
+
+
+def _with_ids(
+    question: Question, runs: Iterator[tuple[str, Run]], shown: int
+) -> Iterator[tuple[str, str, Run]]:
+    """Return the runs with the ids that are shown: short ones, unless there are so many that it takes long."""
+    from ...insight.runs import short_id
+
+    journals = dict(question.profiles)
+    for profile, found in runs:
+        is_short = shown <= MOST_SHORT_IDS
+        yield profile, short_id(journals[profile], found) if is_short else found.run_id, found
+
+
+MOST_SHORT_IDS: Final = 1_000
+
+
+def _csv_rows(shapes: Iterator[Shape]) -> Iterator[list[object]]:
+    for number, shape in enumerate(shapes):
+        if not number:
+            yield [*shape]
+        yield [*shape.values()]
+
+
+def _running(context: Context, question: Question) -> list[tuple[str, GoingOn]]:
+    """Return the runs that have not ended, by the ledger of each home: the oldest first."""
+    from dataclasses import replace
+
+    from ...insight.now import Now
+
+    found = []
+    for profile, journal in question.profiles:
+        there = replace(context, home=question.homes[profile])
+        moment = Now().look(journal, there.running(), context.now_ns)
+        found += [(profile, run) for run in moment.running]
+    wanted = question.wanted.jobs
+    return [pair for pair in found if wanted is None or pair[1].job_id in wanted]
+
+
+def _only_running(
+    args: argparse.Namespace, context: Context, running: list[tuple[str, GoingOn]]
+) -> ExitStatus:
+    from ..shapes import going_on_shape
+    from ..views import runs as view
+
+    shapes = [going_on_shape(*pair) for pair in running]
+    if context.as_json:
+        context.terminal.json({"running": shapes})
+    elif args.csv:
+        context.terminal.csv(_csv_rows(iter(shapes)))
+    elif running:
+        context.terminal.data(*view.running(running, context.terminal.width))
+    else:
+        context.terminal.note("No run is going on, as far as the ledger of Hermes shows.")
+    return ExitStatus.OK

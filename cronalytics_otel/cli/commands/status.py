@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...insight.overview import DestinationOverview
+    from ...journal.metric_destinations import MetricDestination
     from ...journal.notices import NoticeTargetStatus
     from ..context import Context
     from ..shapes import Shape
@@ -89,12 +90,33 @@ def to_json(status: Status) -> Shape:
         "destinations": [
             _destination_json(destination, status.now_ns) for destination in overview.destinations
         ],
+        "metrics": [_metrics_json(metrics) for metrics in overview.metrics],
         "notices": [_target_json(target) for target in overview.notices],
         "overdue": [record_shape(overdue.job) for overdue in overview.overdue],
         "disabled": status.settings.disabled,
         "content": status.settings.content,
         "content_jobs": status.settings.content_jobs,
         "config_problems": list(status.settings.problems),
+    }
+
+
+def _metrics_json(metrics: MetricDestination) -> Shape:
+    from ..formats import iso
+
+    return {
+        "name": metrics.name,
+        "endpoint": metrics.endpoint,
+        "temporality": metrics.temporality.value,
+        "served": not metrics.not_served,
+        "delivered_points": metrics.delivered_points,
+        "last_receipt_at": iso(metrics.last_receipt_ns),
+        "pending_points": metrics.request_points if metrics.request_waits else 0,
+        "refused_points": metrics.refused_points,
+        "refused_reason": metrics.refused_reason,
+        "failures": metrics.failures,
+        "failing_since": iso(metrics.failing_since_ns),
+        "last_error": metrics.last_error,
+        "next_attempt_at": iso(metrics.next_try_ns),
     }
 
 

@@ -88,6 +88,7 @@ def to_json(report: SyncReport, *, dry_run: bool) -> Shape:
         "problems": list(report.problems),
         "repair": None if report.repair is None else record_shape(report.repair),
         "destinations": [_place_json(destination) for destination in report.destinations],
+        "metrics": [record_shape(metrics) for metrics in report.metrics],
         "notices": [_place_json(target) for target in report.notices],
     }
 

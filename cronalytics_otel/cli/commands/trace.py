@@ -29,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "reference",
         metavar="RUN",
-        type=arguments.name,
-        help="an execution or session id or the beginning of one, a job's name or id (its latest"
-        " run), or `latest`",
+        type=arguments.some_text,
+        help="an execution or session id or the beginning of one, a job's name or id or a part of one"
+        " (its latest run), a trace id, or `latest`",
     )
 
 
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ..views import trace as view
 
     with context.journal() as journal:
-        found = _find(journal, args.reference)
+        found = find(context, journal, args.reference)
         spans = preview_trace(context.home, context.settings(), journal, found)
         if context.as_json:
             context.terminal.json(to_json(found, spans))
@@ -51,9 +51,12 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     return ExitStatus.OK
 
 
-def _find(journal: Journal, reference: str) -> Run:
+def find(context: Context, journal: Journal, reference: str) -> Run:
     """Return the run that is meant. Raises `CommandError` if there is none, or more than one."""
+    from ...insight.known_jobs import AmbiguousJobError, UnknownJobError, find_job, known_jobs
+    from ...insight.profiles import Profile
     from ...insight.runs import LATEST, AmbiguousRunError, NoRunError, find_run
+    from ..filters import job_fault
     from ..views.trace import candidate_lines
 
     try:
@@ -66,10 +69,43 @@ def _find(journal: Journal, reference: str) -> Run:
     except NoRunError as error:
         if reference == LATEST:
             raise CommandError("No run is known yet.", f"Run `{command('sync')}`.") from error
-        raise CommandError(
-            f"No run and no job is called {reference!r}.",
-            f"Run `{command('runs')}` for those that are known, `{command('sync')}` for new ones.",
-        ) from error
+    of_trace = _of_trace(journal, reference)
+    if of_trace is not None:
+        return of_trace
+    similar = ""
+    try:
+        job = find_job(known_jobs([Profile(context.home.profile, journal)]), reference)
+        found = journal.queries.latest_of(job.job_id)
+        if found is not None:
+            return found
+    except AmbiguousJobError as error:
+        raise job_fault(error) from error
+    except UnknownJobError as error:
+        if error.suggestions:
+            similar = f"Did you mean {' or '.join(map(repr, error.suggestions))}?\n"
+    raise CommandError(
+        f"No run and no job is called {reference!r}.",
+        f"{similar}Run `{command('runs')}` for those that are known, `{command('sync')}` for new ones.",
+    )
+
+
+_TRACE_ID_DIGITS: Final = 32
+
+
+def _of_trace(journal: Journal, reference: str) -> Run | None:
+    """Return the run with this trace id. The id is derived from the run's key, so each key is tried."""
+    from ...telemetry.ids import trace_id
+
+    try:
+        wanted = int(reference, 16) if len(reference) == _TRACE_ID_DIGITS else None
+    except ValueError:
+        wanted = None
+    if wanted is None:
+        return None
+    for key in journal.queries.run_keys():
+        if trace_id(*key) == wanted:
+            return journal.queries.of_key(key)
+    return None
 
 
 def to_json(run: Run, spans: Sequence[Span]) -> Shape:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 from rich.text import Text
 
-from ...insight.runs import RunPage, RunTotals
+from ...domain.errors import stderr_of
+from ...insight.now import GoingOn
+from ...insight.runs import SHORT_ID_CHARS, RunCount
 from ...journal.queries import Totals
 from ...model import Outcome, OutcomeSource, Run, SkipReason
 from .. import formats
 from ..errors import command
-from ..table import Cell, Column, fit, lay_out
+from ..table import Cell, Column, Layout, fit, lay_out
 
 
 def outcome_cell(run: Run) -> Cell:
@@ -45,55 +48,110 @@ _COLUMNS: tuple[tuple[Column, Callable[[Run], Cell]], ...] = (
 _WHY = Column(title="WHY")
 """The part that failed, or the reason why nothing was done."""
 
+_PROFILE = Column(title="PROFILE")
 
-def table(runs: Sequence[Run], ids: Sequence[str], width: int | None) -> list[Text]:
-    """Return the lines of the table; `ids` are the short ids of the runs.
+_FIRST_PAGE = 500
+"""The columns of a long table are as wide as these rows need."""
+
+
+class Table:
+    """The table of runs, which may be longer than what fits into memory.
 
     Without a width nothing is cut, and the reason of each run is the last column. With a width the
     reason is on a line of its own below the run.
     """
-    columns = [_ID, *(column for column, _ in _COLUMNS)]
-    rows = [
-        [Cell(run_id), *(cell(run) for _, cell in _COLUMNS)]
-        for run, run_id in zip(runs, ids, strict=True)
-    ]
-    reasons = [_reason(run) for run in runs]
-    if width is None:
-        with_reasons = [[*row, reason] for row, reason in zip(rows, reasons, strict=True)]
-        return lay_out([*columns, _WHY], with_reasons, None)
-    heading, *lines = lay_out(columns, rows, width)
-    shown = [heading]
-    for line, reason in zip(lines, reasons, strict=True):
-        shown.append(line)
-        if reason.text:
-            shown.append(Text(fit(f"  {reason.text}", width), style=reason.style))
-    return shown
+
+    def __init__(
+        self, width: int | None, *, styled: bool = True, with_profile: bool = False
+    ) -> None:
+        """Without `styled`, lines are plain text, which takes less time."""
+        self._width = width
+        self._styled = styled
+        self._with_profile = with_profile
+        self.has_inferred = False
+        """Whether a run that was shown has an outcome that we inferred."""
+
+    def lines(self, runs: Iterable[tuple[str, str, Run]]) -> Iterator[Text | str]:
+        """Yield the lines for runs, each with its profile and its id."""
+        columns = [_ID, *(column for column, _ in _COLUMNS)]
+        if self._with_profile:
+            columns.insert(0, _PROFILE)
+        if self._width is None:
+            columns.append(_WHY)
+        rows = iter(runs)
+        first = [(self._cells(*row), row[2]) for row in islice(rows, _FIRST_PAGE)]
+        layout = Layout(columns, [cells for cells, _ in first], self._width)
+        yield layout.heading
+        later = ((self._cells(*row), row[2]) for row in rows)
+        for cells, run in chain(first, later):
+            yield layout.line(cells) if self._styled else layout.plain(cells)
+            if self._width is not None and (reason := _reason(run)).text:
+                yield Text(fit(f"  {reason.text}", self._width), style=reason.style)
+
+    def _cells(self, profile: str, run_id: str, run: Run) -> list[Cell]:
+        if run.outcome_source is OutcomeSource.INFERRED:
+            self.has_inferred = True
+        cells = [Cell(run_id), *(cell(run) for _, cell in _COLUMNS)]
+        if self._with_profile:
+            cells.insert(0, Cell(profile, "muted"))
+        if self._width is None:
+            cells.append(_reason(run))
+        return cells
 
 
-def summary(page: RunPage, totals: RunTotals) -> list[str]:
+def summary(counted: RunCount, *, has_inferred: bool) -> list[str]:
     """Return the lines below the table: `3 runs, 1 failed, $0.12 + 1 of unknown cost`."""
+    figures = counted.figures
     line = (
-        f"{formats.counted(totals.runs, 'run')}, {totals.failed:,} failed,"
-        f" {formats.usd(totals.known_cost_usd)}"
+        f"{formats.counted(counted.rows, 'run')}, {counted.failed_rows:,} failed,"
+        f" {formats.usd(figures.cost_usd or 0.0)}"
     )
-    if totals.unknown_costs:
-        line += f" + {totals.unknown_costs:,} of unknown cost"
-    lines = [line]
-    if page.has_more:
-        lines.append("There are more: --limit 0 shows all.")
-    if any(run.outcome_source is OutcomeSource.INFERRED for run in page.runs):
-        lines.append("* inferred: the host wrote no outcome")
-    return lines
+    unknown = figures.unpriced_runs + figures.partial_runs
+    if unknown:
+        line += f" + {unknown:,} of unknown cost"
+    return [line, "* inferred: the host wrote no outcome"] if has_inferred else [line]
 
 
-def nothing(totals: Totals) -> str:
-    """Return the message for a table without rows; `totals` are those of the whole journal."""
-    if totals.newest_ns is None:
+def running(runs: Sequence[tuple[str, GoingOn]], width: int | None) -> list[Text]:
+    """Return the table of the runs that have not ended."""
+    columns = [
+        Column(title="RUNNING"),
+        Column(title="JOB", least=14),
+        Column(title="STATE"),
+        Column(title="SINCE", right=True),
+        Column(title="USUAL", right=True, rank=1),
+        Column(title="STARTED", rank=2),
+    ]
+    rows = [
+        [
+            Cell(run.execution_id[:SHORT_ID_CHARS]),
+            Cell(formats.one_line(run.job_name), "heading"),
+            _going_on_cell(run),
+            Cell(formats.duration(run.elapsed_s)),
+            Cell(formats.duration(run.usual_s), "muted"),
+            Cell(formats.minute(run.started_ns), "muted"),
+        ]
+        for _, run in runs
+    ]
+    return lay_out(columns, rows, width)
+
+
+def _going_on_cell(run: GoingOn) -> Cell:
+    if run.process_is_gone:
+        return Cell("process gone", "bad")
+    return Cell("hangs", "bad") if run.is_hung else Cell("runs", "good")
+
+
+def nothing(totals: Sequence[Totals]) -> str:
+    """Return the message for a table without rows; `totals` are those of each whole journal."""
+    newest_ns = max((each.newest_ns for each in totals if each.newest_ns is not None), default=None)
+    if newest_ns is None:
         return f"No run is known yet: `{command('sync')}` reads what Hermes has."
+    known = sum(each.runs for each in totals)
     return (
-        f"No run matches, of {formats.counted(totals.runs, 'run')} that"
-        f" {'is' if totals.runs == 1 else 'are'} known; the newest ended"
-        f" {formats.moment(totals.newest_ns)}."
+        f"No run matches, of {formats.counted(known, 'run')} that"
+        f" {'is' if known == 1 else 'are'} known; the newest ended"
+        f" {formats.moment(newest_ns)}."
     )
 
 
@@ -109,5 +167,12 @@ _SKIPPED = {
 
 
 def _reason(run: Run) -> Cell:
-    error = formats.one_line(run.error_message or "")
+    error = error_line(run)
     return Cell(error, "bad") if error else Cell(skip_text(run), "muted")
+
+
+def error_line(run: Run) -> str:
+    """Return a run's error in one line; of a script with the last line that it wrote to stderr."""
+    message = run.error_message or ""
+    error, stderr = formats.one_line(message), stderr_of(message)
+    return f"{error}: {formats.one_line(stderr.splitlines()[-1])}" if stderr else error

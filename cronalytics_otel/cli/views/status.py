@@ -11,6 +11,7 @@ from ...config import Settings
 from ...host.home import Home
 from ...insight.findings import Finding
 from ...insight.overview import DestinationOverview, Overview
+from ...journal.metric_destinations import MetricDestination
 from ...journal.notices import NoticeTargetStatus
 from ...journal.outbox import DestinationStatus
 from ...model import Source
@@ -56,6 +57,11 @@ def lines(status: Status) -> Iterator[Text]:
     yield Text()
     yield _title("Destinations")
     yield from _destinations(status)
+    if status.overview.metrics:
+        yield Text()
+        yield _title("Metrics")
+        for metrics in status.overview.metrics:
+            yield from _metrics(metrics, status.now_ns)
     if status.settings.notify or status.overview.notices:
         yield Text()
         yield _title("Notices")
@@ -204,6 +210,28 @@ def _mark(destination: DestinationOverview) -> str:
         return "bad"
     status = destination.status
     return "warning" if status.refused or not status.active else "good"
+
+
+def _metrics(metrics: MetricDestination, now_ns: int) -> Iterator[Text]:
+    mark = "bad" if metrics.fails else "muted" if metrics.not_served else "good"
+    yield _line(mark, metrics.name, metrics.endpoint)
+    if metrics.not_served:
+        yield _line("", "", f"takes no metrics ({metrics.last_error}): it is asked once a day")
+        return
+    receipt = _when(metrics.last_receipt_ns, now_ns)
+    points = formats.counted(metrics.delivered_points, "point")
+    yield _line("", "delivered", f"{points}, {metrics.temporality}, last receipt {receipt}")
+    if metrics.request_waits:
+        waiting = formats.counted(metrics.request_points, "point")
+        yield _line("", "pending", f"{waiting}, sent again unchanged until there is a receipt")
+    if metrics.failing_since_ns is not None:
+        yield _line("", "failing", f"since {_when(metrics.failing_since_ns, now_ns)}")
+        yield _line("", "", f"{metrics.last_error}")
+        if metrics.next_try_ns is not None:
+            yield _line("", "next try", _when(metrics.next_try_ns, now_ns))
+    if metrics.refused_points:
+        refused = formats.counted(metrics.refused_points, "point")
+        yield _line("", "refused", f"{refused}, lately: {metrics.refused_reason}")
 
 
 def _notices(status: Status) -> Iterator[Text]:

@@ -22,6 +22,11 @@ def lines(report: SyncReport, now_ns: int, *, dry_run: bool) -> Iterator[Text]:
     yield Text(f"{found}, {report.open_runs:,} still open")
     for destination in report.destinations:
         yield from _destination_lines(destination, now_ns, dry_run=dry_run)
+    for metrics in report.metrics:
+        if metrics.fails:
+            error = formats.one_line(metrics.error or "")
+            yield Text.assemble(("✗", "bad"), f" {metrics.name}: the metrics were not taken")
+            yield Text(f"  {error} ({metrics.endpoint})", style="bad")
     for target in report.notices:
         yield from _destination_lines(target, now_ns, dry_run=dry_run, noun="notice")
     if dry_run:

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from rich.text import Text
 
+from ...domain.errors import stderr_of
 from ...insight.runs import AmbiguousRunError, Neighbours, short_id
 from ...journal import Journal
 from ...model import Outcome, Run, Span
@@ -14,7 +15,7 @@ from ...telemetry import semconv as sc
 from .. import formats
 from ..shapes import trace_id
 from ..waterfall import draw
-from .runs import outcome_cell, skip_text
+from .runs import error_line, outcome_cell, skip_text
 
 _LABEL = 10
 """The width of a label."""
@@ -61,11 +62,11 @@ def candidate_lines(error: AmbiguousRunError) -> list[str]:
 
 def _header(run: Run, facts: Sequence[Fact]) -> Iterator[Text]:
     yield Text.assemble((formats.one_line(run.job_name), "heading"), "  ", outcome_cell(run))
+    if run.failed:
+        yield from _error(run)
     for label, value in (*_identity(run), *facts):
         if value:
             yield Text.assemble((f"  {label:<{_LABEL}}", "muted"), value)
-    if run.failed:
-        yield from _error(run)
 
 
 def _identity(run: Run) -> Iterator[Fact]:
@@ -221,5 +222,8 @@ def _delivery(run: Run) -> str:
 def _error(run: Run) -> Iterator[Text]:
     """Return the class of the error, and the whole text that the host wrote."""
     yield Text.assemble((f"  {'error':<{_LABEL}}", "muted"), (run.error_type or "", "bad"))
-    for line in formats.lines(run.error_message or ""):
+    message = run.error_message or ""
+    if "\n" in (stderr_of(message) or ""):  # the last of many lines says most
+        yield Text(f"  {'':<{_LABEL}}{error_line(run)}", style="bad")
+    for line in formats.lines(message):
         yield Text(f"  {'':<{_LABEL}}{line}", style="bad")

@@ -43,7 +43,7 @@ class NoticesExport:
     home: Home
     settings: Settings
     options: SyncOptions
-    threads: DestinationThreads
+    threads: DestinationThreads[DestinationReport]
 
     def start(self, journal: Journal) -> dict[str, DestinationReport]:
         """Start the threads of the targets that have pending notices and may be tried; return the reports of

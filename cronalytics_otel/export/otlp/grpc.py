@@ -24,6 +24,10 @@ from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.grpc.version import __version__ as exporter_version
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
 from ..acknowledgement import Receipt, Verdict, verdict_of_http
@@ -90,8 +94,7 @@ class GrpcSender:
     ) -> None:
         self._destination = destination
         self._to_sdk_span = to_sdk_span
-        self._log_text = log_text_for(destination)
-        self._channel: grpc.Channel | None = None
+        self._client = _Client(destination, TraceServiceStub)
 
     def send(self, spans: Sequence[Span], *, timeout_s: float | None = None) -> Receipt:
         limit_s = self._destination.timeout_s
@@ -100,34 +103,71 @@ class GrpcSender:
         try:
             request = encode_spans(SdkSpans(spans, self._to_sdk_span))
         except Exception as error:  # noqa: BLE001 - whatever it is, it goes into the receipt
-            reason = self._log_text(f"cannot be encoded: {error}")
+            reason = self._client.log_text(f"cannot be encoded: {error}")
             return Receipt(verdict=Verdict.BAD_REQUEST, reason=reason)
+        return self._client.send(
+            request, limit_s, lambda answer: (answer.rejected_spans, len(spans), "spans")
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class GrpcMetricsSender:
+    """A `MetricsSender` for grpc."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._client = _Client(destination, MetricsServiceStub)
+
+    def send(self, request: bytes, *, points: int, timeout_s: float) -> Receipt:
+        message = ExportMetricsServiceRequest.FromString(request)
+        return self._client.send(
+            message, timeout_s, lambda answer: (answer.rejected_data_points, points, "points")
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class _Client:
+    """Calls one of the OTLP services of a destination."""
+
+    def __init__(self, destination: Destination, stub: Callable[[grpc.Channel], Any]) -> None:
+        self._destination = destination
+        self._stub = stub
+        self.log_text = log_text_for(destination)
+        self._channel: grpc.Channel | None = None
+
+    def send(
+        self, request: Any, limit_s: float, counts: Callable[[Any], tuple[int, int, str]]
+    ) -> Receipt:
+        """Make one request. `counts` returns, of its `partial_success`, how many were rejected, of how
+        many, and of what."""
         try:
             response = self._export(request, limit_s)
         except grpc.RpcError as error:
             self.close()  # a channel that failed would wait by itself before it connects again
-            return _receipt_of_error(error, self._log_text, limit_s)
+            return _receipt_of_error(error, self.log_text, limit_s)
         except _UnusableFileError as error:
-            return Receipt(verdict=Verdict.RETRY, reason=self._log_text(str(error)))
+            return Receipt(verdict=Verdict.RETRY, reason=self.log_text(str(error)))
         except (OSError, ValueError, TypeError) as error:  # a certificate file, a header
-            reason = self._log_text(f"{type(error).__name__}: {error}")
+            reason = self.log_text(f"{type(error).__name__}: {error}")
             return Receipt(verdict=Verdict.RETRY, reason=reason)
-        return self._receipt_of_response(response, len(spans))
-
-    def _export(self, request: Any, limit_s: float) -> Any:
-        """Return an ExportTraceServiceResponse, or None for a status 0 without any message."""
-        if self._channel is None:
-            self._channel = _open_channel(self._destination)
-        stub = TraceServiceStub(self._channel)  # type: ignore[no-untyped-call]
-        return stub.Export(request, metadata=self._destination.headers, timeout=limit_s)
-
-    def _receipt_of_response(self, response: Any, sent: int) -> Receipt:
         if response is None:  # the status came from a proxy: no service has answered
             reason = "gRPC OK, but without an answer: is this an OTLP endpoint?"
             return Receipt(verdict=Verdict.RETRY, reason=reason)
         partial = response.partial_success
-        message = self._log_text(partial.error_message)
-        return receipt_of_success(partial.rejected_spans, message, sent=sent)
+        rejected, sent, noun = counts(partial)
+        message = self.log_text(partial.error_message)
+        return receipt_of_success(rejected, message, sent=sent, noun=noun)
+
+    def _export(self, request: Any, limit_s: float) -> Any:
+        """Return the service's answer, or None for a status 0 without any message."""
+        if self._channel is None:
+            self._channel = _open_channel(self._destination)
+        return self._stub(self._channel).Export(
+            request, metadata=self._destination.headers, timeout=limit_s
+        )
 
     def close(self) -> None:
         if self._channel is not None:
@@ -201,6 +241,7 @@ def _receipt_of_error(error: Any, log_text: Callable[[str], str], limit_s: float
         reason=log_text(f"gRPC {code.name}{': ' if words else ''}{words}"),
         retry_after_s=retry_after_s if verdict is Verdict.RETRY else None,
         timed_out=timed_out,
+        not_served=code is grpc.StatusCode.UNIMPLEMENTED,
     )
 
 

@@ -13,9 +13,11 @@ The environment gives proxies, and REQUESTS_CA_BUNDLE for a destination without 
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import logging
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -32,7 +34,7 @@ from opentelemetry.exporter.otlp.proto.http.version import __version__ as export
 from ...clock import SYSTEM_CLOCK
 from ..acknowledgement import Receipt, Verdict
 from .deadline import DeadlineAdapter, remaining_s, within_deadline
-from .http_answer import HttpResponse, receipt_of
+from .http_answer import METRICS, HttpResponse, receipt_of
 from .server_texts import log_text_for
 from .spans import SdkSpans
 
@@ -61,8 +63,8 @@ class HttpSender:
         self._destination = destination
         self._to_sdk_span = to_sdk_span
         self._log_text = log_text_for(destination)
-        self._session = _Session(destination)
-        with _quiet():
+        self._session = Session(destination)
+        with quiet():
             self._exporter = OTLPSpanExporter(
                 endpoint=destination.endpoint,
                 certificate_file=destination.certificate,
@@ -80,7 +82,7 @@ class HttpSender:
             limit_s = min(limit_s, timeout_s)
         readable = SdkSpans(spans, self._to_sdk_span)
         self._session.result = None
-        with within_deadline(limit_s), _quiet():
+        with within_deadline(limit_s), quiet():
             try:
                 self._exporter.export(readable)
             except Exception as error:  # noqa: BLE001 old versions raise what they cannot encode
@@ -106,11 +108,47 @@ class HttpSender:
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
 
 
+class HttpMetricsSender:
+    """A `MetricsSender` for http/protobuf.
+
+    A request of deltas is sent again byte by byte, so what is sent is encoded before, and no exporter is
+    needed here.
+    """
+
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+        self._log_text = log_text_for(destination)
+        self._session = Session(destination)
+
+    def send(self, request: bytes, *, points: int, timeout_s: float) -> Receipt:
+        data = _COMPRESS[self._destination.compression](request)
+        with within_deadline(timeout_s), quiet():
+            try:
+                answer = self._session.send_data(data)
+            except Exception as error:  # noqa: BLE001 - any of them is a result
+                reason = self._log_text(explain(error, timeout_s))
+                return Receipt(verdict=Verdict.RETRY, reason=reason, timed_out=is_timeout(error))
+        now_s = SYSTEM_CLOCK.now_ns() / 1e9
+        return receipt_of(
+            answer, sent=points, log_text=self._log_text, now_s=now_s, service=METRICS
+        )
+
+    def close(self) -> None:
+        self._session.close()
+
+
+_COMPRESS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    "none": bytes,
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+}
+
+
 # --- the request ---------------------------------------------------------------------------
 
 
-class _Session(requests.Session):
-    """Makes the exporter's request as the destination has it.
+class Session(requests.Session):
+    """Makes requests as the destination has them.
 
     `result` is the server's answer, or the exception in its place. It is None when the exporter made
     no request: it could not encode the spans, or found them too large.
@@ -140,14 +178,14 @@ class _Session(requests.Session):
         """Make the request of the exporter (`post` of its older versions ends here too). Only `data`
         is used."""
         try:
-            self.result = self._post(kwargs["data"])
+            self.result = self.send_data(kwargs["data"])
         except Exception as error:  # noqa: BLE001 - any of them is a result
             self.result = error
         accepted = requests.Response()
         accepted.status_code = HTTPStatus.OK
         return accepted
 
-    def _post(self, data: bytes) -> HttpResponse:
+    def send_data(self, data: bytes) -> HttpResponse:
         request = requests.Request(
             "POST", self._endpoint, headers=self._request_headers, data=data
         ).prepare()
@@ -196,7 +234,7 @@ def _encoding_error(spans: Sequence[ReadableSpan]) -> Exception | None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the libraries' lines about this thread's requests out of the host's log: receipts hold all.
 
     Another user of the same exporter in the process goes on logging. The filter is never removed:

@@ -9,15 +9,18 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from math import isfinite
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from ...config import safe_url
-from ..acknowledgement import Receipt, Verdict, verdict_of_http
+from ..acknowledgement import NOT_SERVED_STATUSES, Receipt, Verdict, verdict_of_http
 from .server_texts import receipt_of_success, says_too_large
 
 _PROTOBUF_TYPES: Final = frozenset({"application/x-protobuf", "application/protobuf"})
@@ -35,14 +38,39 @@ class HttpResponse:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One of the OTLP services, by what its answers look like."""
+
+    response: type[Any]
+    """The message of a success."""
+    rejected: str
+    """The name of the count in its `partial_success`."""
+    noun: str
+    """What is sent."""
+
+
+TRACES: Final = Service(
+    response=ExportTraceServiceResponse, rejected="rejected_spans", noun="spans"
+)
+METRICS: Final = Service(
+    response=ExportMetricsServiceResponse, rejected="rejected_data_points", noun="points"
+)
+
+
 def receipt_of(
-    answer: HttpResponse, *, sent: int, log_text: Callable[[str], str], now_s: float
+    answer: HttpResponse,
+    *,
+    sent: int,
+    log_text: Callable[[str], str],
+    now_s: float,
+    service: Service = TRACES,
 ) -> Receipt:
-    """Return what an answer means for the `sent` spans. `now_s` is in epoch seconds, for
+    """Return what an answer means for the `sent` spans or points. `now_s` is in epoch seconds, for
     Retry-After."""
     status = answer.status
     if 200 <= status < 300:
-        return _receipt_of_2xx(answer, sent, log_text)
+        return _receipt_of_2xx(answer, sent, log_text, service)
     reason = log_text(f"{_title(status)}{_message(answer)}")
     if 300 <= status < 400:
         to = safe_url(answer.headers.get("location", "")) or "nowhere"
@@ -53,7 +81,7 @@ def receipt_of(
         return Receipt(verdict=verdict, reason=reason, retry_after_s=retry_after_s)
     if status == 400 and says_too_large(_error_text(answer)):
         verdict = Verdict.TOO_LARGE
-    return Receipt(verdict=verdict, reason=reason)
+    return Receipt(verdict=verdict, reason=reason, not_served=status in NOT_SERVED_STATUSES)
 
 
 def parse_retry_after(value: str | None, now_s: float) -> float | None:
@@ -71,29 +99,36 @@ def parse_retry_after(value: str | None, now_s: float) -> float | None:
     return max(0.0, seconds) if isfinite(seconds) else None
 
 
-def _receipt_of_2xx(answer: HttpResponse, sent: int, log_text: Callable[[str], str]) -> Receipt:
+def _receipt_of_2xx(
+    answer: HttpResponse, sent: int, log_text: Callable[[str], str], service: Service
+) -> Receipt:
     """Return a receipt that accepts only with OTLP's own answer: a login page or a wrong port says 200
     too."""
     try:
-        partial = _otlp_response(answer).partial_success
+        partial = _otlp_response(answer, service).partial_success
     except _NotOtlpError as error:
         reason = log_text(f"{_title(answer.status)}, but {error}: is this an OTLP endpoint?")
         return Receipt(verdict=Verdict.RETRY, reason=reason)
-    return receipt_of_success(partial.rejected_spans, log_text(partial.error_message), sent=sent)
+    return receipt_of_success(
+        getattr(partial, service.rejected),
+        log_text(partial.error_message),
+        sent=sent,
+        noun=service.noun,
+    )
 
 
 class _NotOtlpError(Exception):
     """The answer does not come from an OTLP service; the text says why."""
 
 
-def _otlp_response(answer: HttpResponse) -> ExportTraceServiceResponse:
+def _otlp_response(answer: HttpResponse, service: Service) -> Any:
     """Return OTLP's own answer. Raises `_NotOtlpError`.
 
-    An empty body *is* an ExportTraceServiceResponse (with nothing rejected). It counts with OTLP's
+    An empty body *is* such a message (with nothing rejected). It counts with OTLP's
     content types, and without any, as 200, 202 and 204 of real backends come. A web page has a
     content type of its own.
     """
-    response = ExportTraceServiceResponse()
+    response = service.response()
     media_type = _media_type(answer)
     if not answer.complete:
         raise _NotOtlpError("its answer was cut off or too long")
@@ -115,7 +150,7 @@ def _media_type(answer: HttpResponse) -> str:
     return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _parse_json(body: bytes, response: ExportTraceServiceResponse) -> None:
+def _parse_json(body: bytes, response: Any) -> None:
     """Fill `response` from JSON, in which some backends answer protobuf, most of them `{}`.
 
     Unknown keys are ignored, as OTLP asks for. An `error` under a 200 does not accept the spans: it raises

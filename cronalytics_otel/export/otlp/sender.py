@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from ...about import GRPC_PACKAGE
 from ...model import AttributeValue, Span
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 class MissingExporterError(Exception):
     """gRPC cannot be imported; the text says what to do."""
+
+    @classmethod
+    def of(cls, destination: Destination, error: Exception) -> Self:
+        return cls(
+            f"destination {destination.name!r} uses gRPC, which needs"
+            f" `pip install '{GRPC_PACKAGE}'` ({error}); where that is no help, set its protocol"
+            " to http/protobuf"
+        )
 
 
 class Sender(Protocol):
@@ -47,11 +55,7 @@ def open_sender(
         try:
             from .grpc import GrpcSender
         except (ImportError, RuntimeError) as error:  # the latter: versions that do not match
-            raise MissingExporterError(
-                f"destination {destination.name!r} uses gRPC, which needs"
-                f" `pip install '{GRPC_PACKAGE}'` ({error}); where that is no help, set its protocol"
-                " to http/protobuf"
-            ) from error
+            raise MissingExporterError.of(destination, error) from error
         return GrpcSender(destination, to_sdk_span)
     from .http import HttpSender
 

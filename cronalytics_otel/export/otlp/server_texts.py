@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from ...config.destinations import KEY_IN_PATH
+from ...config.endpoints import KEY_IN_PATH
 from ...telemetry.content import masked_and_cut
 from ..acknowledgement import Receipt, Verdict
 
@@ -90,16 +90,18 @@ def says_too_large(text: str) -> bool:
     return _SAYS_TOO_LARGE.search(text) is not None
 
 
-def receipt_of_success(rejected: int, message: str, *, sent: int) -> Receipt:
+def receipt_of_success(rejected: int, message: str, *, sent: int, noun: str = "spans") -> Receipt:
     """Return the receipt of a success with its `partial_success`. A message without rejected spans is
     a warning."""
     if rejected <= 0:
         return Receipt(verdict=Verdict.ACCEPTED, reason=message)
     words = f": {message}" if message else ""
     if rejected >= sent:
-        return Receipt(verdict=Verdict.BAD_REQUEST, reason=f"all {sent} spans were rejected{words}")
+        return Receipt(
+            verdict=Verdict.BAD_REQUEST, reason=f"all {sent} {noun} were rejected{words}"
+        )
     return Receipt(
         verdict=Verdict.PARTIAL,
-        reason=f"{rejected} of {sent} spans were rejected{words}",
-        rejected_spans=rejected,
+        reason=f"{rejected} of {sent} {noun} were rejected{words}",
+        rejected=rejected,
     )

@@ -11,5 +11,6 @@ out here because the Python constants of the GenAI names are deprecated upstream
 from __future__ import annotations
 
 from .attributes import *  # noqa: F403 - each of its names is one of the registry's
+from .metrics import *  # noqa: F403
 from .spans import *  # noqa: F403
 from .values import *  # noqa: F403

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from ...domain.budgets import Period, Scope
 from ...domain.errors import ErrorType
+from ...domain.job_state import JobState
 from ...model import (
     CostStatus,
     DeliveryOutcome,
@@ -18,6 +20,7 @@ from ...model import (
     TimeSource,
     Trigger,
 )
+from ...model.series import TokenType
 from .spans import SPAN_CHAT, SPAN_EXECUTE_TOOL, SPAN_INVOKE_AGENT, Where
 from .values import (
     AGENT_HERMES,
@@ -26,6 +29,14 @@ from .values import (
     RELATION_PREVIOUS_RUN,
     Partial,
 )
+
+# Points of metrics alone
+HERMES_CRON_WINDOW: Final = "hermes.cron.window"
+HERMES_CRON_JOB_STATE: Final = "hermes.cron.job.state"
+HERMES_CRON_BUDGET_SCOPE: Final = "hermes.cron.budget.scope"
+HERMES_CRON_BUDGET_PERIOD: Final = "hermes.cron.budget.period"
+HERMES_CRON_DESTINATION: Final = "hermes.cron.destination"
+GEN_AI_TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - no secret
 
 # Resource
 SERVICE_NAME: Final = "service.name"
@@ -317,5 +328,13 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_APPROVAL_CHOICE, _STRING, "", "What was decided: `once`, `session`, `always`, `deny`, `timeout`, `smart_approve`, `smart_deny`.", "hook `post_approval_response`", (Where.TOOL_APPROVAL,)),
     _row(HERMES_CRON_APPROVAL_SURFACE, _STRING, "", "Who was asked: `cli`, `gateway`, `smart` (a model).", "hook `pre_approval_request`", (Where.TOOL_APPROVAL,)),
     _row(HERMES_CRON_APPROVAL_WAIT_TIME, _DOUBLE, "s", "How long the answer took.", "hooks", (Where.TOOL_APPROVAL,)),
+
+    # Points of metrics alone
+    _row(HERMES_CRON_WINDOW, _STRING, "", "`24h`, `7d`, `30d` up to now; in projections `30d`, `90d`, `365d` from now on.", "constant", (Where.METRIC,)),
+    _row(HERMES_CRON_JOB_STATE, _STRING, "", "Whether the job will run again, and if not, why.", "jobs.json", (Where.METRIC,), tuple(state for state in JobState if state is not JobState.DELETED)),
+    _row(HERMES_CRON_BUDGET_SCOPE, _STRING, "", "Whose spending is limited.", "settings `budgets`", (Where.METRIC,), tuple(Scope)),
+    _row(HERMES_CRON_BUDGET_PERIOD, _STRING, "", "The time in which it is.", "settings `budgets`", (Where.METRIC,), tuple(Period)),
+    _row(HERMES_CRON_DESTINATION, _STRING, "", "The name of a destination in the settings.", "settings `destinations`", (Where.METRIC,)),
+    _row(GEN_AI_TOKEN_TYPE, _STRING, "", "Which tokens: the two add up to the total.", "as `hermes.cron.usage.*`", (Where.METRIC,), tuple(TokenType)),
 )
 # fmt: on

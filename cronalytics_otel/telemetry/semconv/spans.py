@@ -29,7 +29,8 @@ EVENT_TOOL_APPROVAL: Final = "hermes.cron.tool_approval"
 
 
 class Where(StrEnum):
-    """A carrier of attributes: the resource, one of the spans, a link, or an event."""
+    """A carrier of attributes: the resource, one of the spans, a link, an event, or
+    a metric."""
 
     RESOURCE = "resource"
     ROOT = SPAN_CRON
@@ -45,6 +46,8 @@ class Where(StrEnum):
     EXCEPTION = EVENT_EXCEPTION
     MODEL_FALLBACK = EVENT_MODEL_FALLBACK
     TOOL_APPROVAL = EVENT_TOOL_APPROVAL
+    METRIC = "metric"
+    """The points of metrics, where an attribute is on nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

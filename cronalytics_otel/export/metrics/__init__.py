@@ -1,0 +1,3 @@
+"""The metrics of a home on their way to each destination."""
+
+from __future__ import annotations

@@ -1,0 +1,138 @@
+"""The metrics of one sync: which destinations get a request, each in a thread of its own.
+
+A destination's metrics never wait for its traces, nor the traces for the metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from ...config import Destination, Settings
+from ...host.home import Home
+from ...journal import Journal
+from ...journal.folder_lock import folder_lock
+from ...journal.metric_destinations import MetricDestination
+from ...lock import SyncBusyError
+from ...model.times import NS
+from ..otlp.metrics_sender import MetricsSender, open_metrics_sender
+from ..sync_options import SyncOptions
+from ..threads import DestinationThreads
+from .exporter import MetricsExporter, MetricsSource
+from .report import MetricsReport
+from .schedule import due
+
+WAIT_S: Final = 2.0
+"""How long a sync waits for metrics, unless a person waits for it or the process ends: their reports come with
+the next sync."""
+
+
+@dataclass(slots=True)
+class MetricsSenders:
+    """The open connections to destinations of metrics, and the threads that use them, kept between the
+    syncs of one process."""
+
+    threads: DestinationThreads[MetricsReport] = field(default_factory=DestinationThreads)
+    _senders: dict[str, tuple[Destination, MetricsSender]] = field(default_factory=dict)
+
+    def get(self, destination: Destination) -> MetricsSender:
+        """Return the destination's sender: a new one when its settings have changed.
+
+        Raises `MissingExporterError` when gRPC cannot be imported.
+        """
+        known = self._senders.pop(destination.name, None)
+        if known is not None and known[0] != destination:
+            known[1].close()
+            known = None
+        if known is None:
+            known = (destination, open_metrics_sender(destination))
+        self._senders[destination.name] = known
+        return known[1]
+
+    def close(self) -> None:
+        """Close all but those that are in use: these end with the process."""
+        for name, (_, sender) in list(self._senders.items()):
+            if not self.threads.is_busy(name):
+                sender.close()
+                del self._senders[name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsExport:
+    """The metrics of one sync."""
+
+    home: Home
+    settings: Settings
+    options: SyncOptions
+    senders: MetricsSenders
+    make_source: Callable[[], MetricsSource]
+    """Is called only when a destination gets a request."""
+
+    def run(self, journal: Journal) -> dict[str, MetricsReport]:
+        """Send what is due; return the reports by destination, also those of an earlier sync's threads.
+
+        Raises what a thread raised.
+        """
+        threads, targets = self.senders.threads, self._targets
+        threads.keep_only(targets)
+        names = [one.name for one in self._due(journal) if not threads.is_busy(one.name)]
+        if names:
+            source = self.make_source()
+            for name in names:
+                threads.start(name, partial(self._task, targets[name], source))
+            threads.wait(names, self._must_stop_waiting())
+        return threads.collect()
+
+    @property
+    def _targets(self) -> dict[str, Destination]:
+        return {destination.name: destination for destination in self.settings.metric_destinations}
+
+    def _due(self, journal: Journal) -> list[MetricDestination]:
+        targets, table = self._targets, journal.metric_destinations
+        return due(
+            [one for one in table.active() if one.name in targets] if targets else [],
+            now_ns=self.options.clock.now_ns(),
+            interval_ns=round(self.settings.metric_interval_s * NS),
+            eager=self.options.eager,
+            only_after_run_id=table.newest_run_id() if self.options.short_lived else None,
+        )
+
+    def _must_stop_waiting(self) -> Callable[[], bool]:
+        options, since_s = self.options, self.options.clock.monotonic_s()
+
+        def must_stop() -> bool:
+            remaining_s = options.remaining_s()
+            if options.interrupted() or (remaining_s is not None and remaining_s <= 0):
+                return True
+            is_awaited = options.eager or options.hurried
+            return not is_awaited and options.clock.monotonic_s() - since_s > WAIT_S
+
+        return must_stop
+
+    def _task(
+        self, target: Destination, source: MetricsSource, _should_stop: Callable[[], bool]
+    ) -> MetricsReport:
+        """Send to one destination, with a connection to the journal of its own."""
+        report = MetricsReport(name=target.name, endpoint=target.safe_endpoint)
+        with Journal.open(self.home.journal, replace_damaged=False) as journal:
+            known = journal.metric_destinations.named(target.name)
+            if known is None:
+                return report
+            try:
+                # A request may last longer than the sync that made it: another process may be sending.
+                with folder_lock(self.home.lock.with_name(f"metrics-{known.id}.lock")):
+                    due_now = {one.name: one for one in self._due(journal)}
+                    if target.name not in due_now:
+                        return report
+                    return MetricsExporter(
+                        journal,
+                        due_now[target.name],
+                        source,
+                        partial(self.senders.get, target),
+                        self.options,
+                        timeout_s=min(target.timeout_s, self.settings.metric_timeout_s),
+                    ).run()
+            except SyncBusyError:
+                return report

@@ -1,0 +1,3 @@
+"""Series and gauges as the points of metrics."""
+
+from __future__ import annotations

@@ -1,0 +1,259 @@
+"""The commands that answer about jobs: summary, jobs, job, models, skills, trends, at each width."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cronalytics_otel.journal import Journal
+from cronalytics_otel.journal.facts import CURRENT_JOBS, LAST_SYNC_NS
+from cronalytics_otel.model import Job, Mode, Outcome, Run, Schedule, ScheduleKind, Trigger
+from tests.support.cli import DAY, DIGEST, HOUR, NO_KEY, NOW_NS, SCRIPT, SECOND, Cli, new_home
+from tests.support.snapshots import check_text
+
+GOLDEN = Path(__file__).parent / "golden"
+WIDTHS = ["60", "80", "120", "none"]
+
+
+def a_job(run: Run, cron: str, **facts: object) -> Job:
+    job = Job(
+        job_id=run.job_id,
+        name=run.job_name,
+        mode=run.mode or Mode.AGENT,
+        schedule=Schedule(kind=ScheduleKind.CRON, expression=cron, cron=cron),
+        skills=run.skills,
+        created_ns=NOW_NS - 80 * DAY,
+    )
+    return replace(job, **facts)  # type: ignore[arg-type]
+
+
+JOBS = (
+    a_job(DIGEST, "0 7 * * *", next_run_ns=NOW_NS + 22 * HOUR),
+    a_job(NO_KEY, "0 */8 * * *", next_run_ns=NOW_NS + 5 * HOUR, runs_left=12),
+    a_job(SCRIPT, "0 5 * * *", enabled=False, paused_ns=NOW_NS - DAY),
+)
+
+
+def history() -> list[Run]:
+    """Sixty days: a digest each day that costs more since two weeks, a summary that fails at times, and a
+    script; and an outage of two days."""
+    runs = []
+    for n in range(60):
+        ago_ns = n * DAY
+        usd = 0.08 if n < 14 else 0.04
+        runs.append(
+            replace(
+                DIGEST,
+                execution_id=f"{n:04x}d19e" + 24 * "0",
+                session_id=None,
+                started_ns=DIGEST.started_ns - ago_ns,
+                ended_ns=DIGEST.ended_ns - ago_ns + (n % 5) * 20 * SECOND,
+                scheduled_ns=NOW_NS - 2 * HOUR - ago_ns,
+                claimed_ns=None,
+                cost_usd=usd + (n % 3) * 0.001,
+                trigger=Trigger.MANUAL if n == 3 else Trigger.SCHEDULE,
+            )
+        )
+        for part in range(3):
+            is_bad = (n, part) in ((0, 0), (0, 1), (7, 2))
+            start_ns = NO_KEY.started_ns - ago_ns - part * 8 * HOUR
+            runs.append(
+                replace(
+                    NO_KEY if is_bad else replace(DIGEST, skills=("mail",), tool_calls=0),
+                    job_id=NO_KEY.job_id,
+                    job_name=NO_KEY.job_name,
+                    execution_id=f"{n:04x}b1{part:02x}" + 24 * "0",
+                    session_id=None,
+                    started_ns=start_ns,
+                    ended_ns=start_ns + 40 * SECOND,
+                    scheduled_ns=start_ns - 5 * SECOND,
+                    claimed_ns=None,
+                    model="gpt-5-mini",
+                    provider="openai",
+                    cost_usd=None if is_bad else 0.01,
+                )
+            )
+    missed = replace(
+        SCRIPT,
+        outcome=Outcome.MISSED,
+        execution_id="missed_01",
+        trigger=Trigger.SCHEDULE,
+        started_ns=NOW_NS - 5 * DAY,
+        ended_ns=NOW_NS - 4 * DAY,
+        missed_count=2,
+        error_type="scheduler_down",
+        error_message="The scheduler was down.",
+    )
+    return [*runs, SCRIPT, missed]
+
+
+@pytest.fixture
+def cli(empty: Cli) -> Cli:
+    with Journal.open(empty.home.journal) as journal, journal.atomic():
+        journal.jobs.observe(JOBS, NOW_NS - 80 * DAY)
+        changed = replace(JOBS[0], model="claude-opus-4")
+        journal.jobs.observe([changed], NOW_NS - 14 * DAY)
+        journal.facts.set(CURRENT_JOBS, (changed, *JOBS[1:]))
+        journal.facts.set(LAST_SYNC_NS, NOW_NS)
+        journal.runs.add(history(), NOW_NS)
+    return empty
+
+
+COMMANDS = {
+    "summary": ("summary",),
+    "jobs": ("jobs",),
+    "job": ("job", "nightly digest"),
+    "job_failing": ("job", "billing", "--days", "7"),
+    "models": ("models",),
+    "skills": ("skills",),
+    "trends": ("trends", "--days", "7"),
+}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_screen_keeps_the_width_of_the_terminal(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, name: str, width: str
+) -> None:
+    if width != "none":
+        monkeypatch.setenv("COLUMNS", width)
+
+    result = cli(*COMMANDS[name])
+
+    assert (result.status, result.err) == (0, "")
+    check_text(GOLDEN / f"{name}_{width}.txt", result.out)
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_data_for_programs(cli: Cli, name: str, form: str) -> None:
+    result = cli(*COMMANDS[name], f"--{form}")
+
+    assert (result.status, result.err) == (0, "")
+    check_text(GOLDEN / f"{name}.{form}", result.out)
+
+
+def test_a_wider_terminal_shows_more_columns_and_never_others(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = []
+    for width in range(40, 200, 3):
+        monkeypatch.setenv("COLUMNS", str(width))
+        shown.append({word for word in cli("jobs").lines[0].split("  ") if word.strip()})
+
+    assert all(
+        {w.strip() for w in a} <= {w.strip() for w in b} for a, b in itertools.pairwise(shown)
+    )
+
+
+def test_rows_and_totals_of_the_csv_and_the_json_agree(cli: Cli) -> None:
+    rows = list(csv.DictReader(io.StringIO(cli("jobs", "--csv").out)))
+    found = cli("jobs", "--json").json
+
+    assert [row["name"] for row in rows] == [job["name"] for job in found["jobs"]]
+    assert sum(int(row["runs"]) for row in rows) == found["totals"]["runs"]
+    assert cli("summary", "--json").json["totals"] == found["totals"]
+
+
+def test_totals_are_over_all_that_match_and_not_over_the_rows_shown(cli: Cli) -> None:
+    limited = cli("jobs", "--limit", "1", "--json").json
+
+    assert (limited["matched"], limited["shown"], len(limited["jobs"])) == (3, 1, 1)
+    assert limited["totals"] == cli("jobs", "--json").json["totals"]
+    assert "1 of 3 jobs shown; --limit 0 shows all" in cli("jobs", "--limit", "1").lines
+
+
+@pytest.mark.parametrize(
+    ("order", "first"),
+    [
+        ("name", "billing summary"),
+        ("cost", "nightly digest"),
+        ("runs", "billing summary"),
+        ("failed", "billing summary"),
+        ("missed", "certificate check"),
+        ("pace", "nightly digest"),
+        ("next", "billing summary"),
+        ("p95", "nightly digest"),
+        ("success", "certificate check"),
+        ("last", "nightly digest"),
+        ("tokens", "billing summary"),
+    ],
+)
+def test_jobs_are_ordered_as_asked(cli: Cli, order: str, first: str) -> None:
+    assert cli("jobs", "--sort", order, "--json").json["jobs"][0]["name"] == first
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("jobs", "--days", "3", "--since", "2d"), "--days and --since exclude each other."),
+        (("jobs", "--csv", "--json"), "--csv and --json exclude each other."),
+        (("jobs", "--since", "2d", "--until", "3d"), "--until must come after --since."),
+        (("job", "nobody"), "No job is called 'nobody'."),
+        (("jobs", "--profile", "nobody"), "There is no profile 'nobody'."),
+        (("jobs", "--sort", "costs"), "did you mean cost?"),
+        (("jobs", "--outcome", "failure,faild"), "did you mean failed?"),
+        (("jobs", "--outcome", "running"), "'running' is unknown"),
+        (("job", ""), "it is empty"),
+        (("jobs", "--job", ""), "it is empty"),
+        (("jobs", "--limt", "3"), "did you mean --limit?"),
+    ],
+)
+def test_wrong_usage_is_2_and_says_what_is_wrong(
+    cli: Cli, args: tuple[str, ...], message: str
+) -> None:
+    result = cli(*args)
+
+    assert (result.status, result.out) == (2, "")
+    assert message in result.err
+
+
+def test_several_profiles_are_answered_together(cli: Cli) -> None:
+    work = new_home(cli.home.path / "profiles" / "work")
+    with Journal.open(work.journal) as journal, journal.atomic():
+        journal.runs.add([replace(DIGEST, profile="work", job_id="0e0e", job_name="report")], 0)
+
+    both = cli("jobs", "--all-profiles", "--json").json
+    alone = cli("jobs", "--profile", "work", "--json").json
+
+    assert [(job["profile"], job["name"]) for job in alone["jobs"]] == [("work", "report")]
+    assert [job["profile"] for job in both["jobs"]] == ["default"] * 3 + ["work"]
+    own = cli("jobs", "--json").json["totals"]["runs"]
+    assert both["totals"]["runs"] == own + 1
+    assert cli("jobs", "--all-profiles").lines[0].split()[:2] == ["ID", "PROFILE"]
+    assert cli("runs", "--all-profiles", "--limit", "1").lines[0].split()[0] == "PROFILE"
+    assert cli("summary", "--all-profiles").status == 0
+    assert cli("job", "report", "--all-profiles").lines[0] == "report  deleted"
+
+
+def test_a_filter_for_runs_leaves_only_jobs_with_such_a_run(cli: Cli) -> None:
+    found = cli("jobs", "--outcome", "failed", "--json").json["jobs"]
+
+    assert [job["name"] for job in found] == ["billing summary", "certificate check"]
+    assert {job["expected_runs"] for job in found} == {None}
+
+
+def test_percentiles_of_a_long_window_say_of_which_days_they_are(cli: Cli) -> None:
+    note = "p50 and p95 are of the last 90 days"
+
+    assert note in cli("jobs", "--days", "0").lines
+    assert note in cli("job", "digest", "--days", "365").lines
+    assert note not in cli("jobs", "--days", "90").lines
+
+
+def test_an_empty_journal_answers_too(empty: Cli) -> None:
+    with Journal.open(empty.home.journal):
+        pass
+
+    assert "runs      0" in empty("summary").out
+    assert empty("summary", "--json").json["totals"]["success_rate"] is None
+    for command in ("jobs", "models", "skills"):
+        result = empty(command)
+        assert (result.status, result.out) == (0, "")
+        assert result.err
+    assert empty("trends", "--days", "0").err == "No run matches.\n"
