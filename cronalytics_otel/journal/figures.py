@@ -363,7 +363,10 @@ class Figures:
         return clauses, values
 
     def _whole_days(self, wanted: RunFilter) -> tuple[int | None, int | None]:
-        """Return the first day that lies wholly in the window, and the day after the last one."""
+        """Return the first day that lies wholly in the window, and the day after the last one.
+
+        The last day need not be over: it lies wholly in the window if no run has ended since.
+        """
         first = last = None
         if wanted.since_ns is not None:
             first = self.day_of(wanted.since_ns)
@@ -371,7 +374,13 @@ class Figures:
                 first += 1
         if wanted.until_ns is not None:
             last = self.day_of(wanted.until_ns)
+            if self._newest_end_ns() < wanted.until_ns:
+                last += 1
         return first, last
+
+    def _newest_end_ns(self) -> int:
+        (end_ns,) = self._connection.execute("SELECT max(ended_ns) FROM run").fetchone()
+        return 0 if end_ns is None else int(end_ns)
 
     def _add_runs(
         self,
