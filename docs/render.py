@@ -194,9 +194,9 @@ the newest run that added to them. How often they are sent, and what happens to 
 [Metrics](configuration.md#metrics).
 
 A home has, with J jobs that recur, E classes of errors and M models with their cost statuses per job, at most
-J x (69 + E + D + 4 M) series: 11 counters and histograms, E errors, D outcomes of delivery, 4 M of models
-(cost, input and output tokens, unpriced runs), and 58 gauges; and 3 for each of at most 100 skills and 50 models. Fifty jobs
-with two models and three classes of errors each come to some 4,500.
+J x (78 + E + D + 4 M) series: 11 counters and histograms, E errors, D outcomes of delivery, 4 M of models
+(cost, input and output tokens, unpriced runs), and 67 gauges; and 3 for each of at most 100 skills and 50 models. Fifty jobs
+with two models and three classes of errors each come to some 5,000.
 
 """
 
