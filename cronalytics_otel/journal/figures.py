@@ -183,20 +183,38 @@ class Figures:
         name = calendar.zone_text(zone, now_ns)
         if name != self._facts.get(FIGURES_ZONE):
             with self._connection.atomic():
-                self._facts.set(FIGURES_ZONE, name)
-                self.rebuild()
+                self._rebuild(name)
 
     def rebuild(self) -> None:
         """Compute the day tables anew. Days whose runs were deleted stay as they are."""
-        self._use_stored_zone()
-        first_day = self._facts.get(FIRST_DAY_WITH_RUNS)
         with self._connection.atomic():
-            for table in (_RUNS, _USAGE):
-                self._connection.execute(
-                    f"DELETE FROM {table.name} WHERE day >= coalesce(?, day)",  # noqa: S608
-                    (first_day,),
-                )
-                self._fold(table, "local_day(ended_ns) >= coalesce(?, -1e9)", [first_day])
+            self._rebuild(self._facts.get(FIGURES_ZONE))
+
+    def _rebuild(self, zone_name: str) -> None:
+        """Compute the days from the first one on whose runs are all there, as days of a zone.
+
+        Which runs these are is decided by the border in time that the day had before. Where that lies
+        within a day of the new zone, the older days keep what they have, and this day keeps its part.
+        """
+        first_day = self._facts.get(FIRST_DAY_WITH_RUNS)
+        since_ns = None if first_day is None else self.midnight_ns(first_day)
+        self._facts.set(FIGURES_ZONE, zone_name)
+        self._use_stored_zone()
+        for table in (_RUNS, _USAGE):
+            self._connection.execute(
+                f"DELETE FROM {table.name} WHERE day >= coalesce(?, day)",  # noqa: S608
+                (first_day,),
+            )
+            self._fold(table, "ended_ns >= coalesce(?, ended_ns)", [since_ns])
+        if since_ns is not None:
+            self.keep_days_before(since_ns)
+
+    def keep_days_before(self, since_ns: int) -> None:
+        """Let the days that begin before a time stay as they are for good, because runs of theirs are deleted."""
+        first_day = self._facts.get(FIRST_DAY_WITH_RUNS)
+        whole = self._first_whole_day(since_ns)
+        # What once was kept as a sum is never computed anew.
+        self._facts.set(FIRST_DAY_WITH_RUNS, whole if first_day is None else max(first_day, whole))
 
     def _fold(self, table: _Table, where: str, values: Sequence[object]) -> None:
         source, parameters = table.source(where), [*values] * table.repeats
@@ -239,6 +257,11 @@ class Figures:
             date.fromordinal(day + calendar.EPOCH_DAY), time(fold=fold), tzinfo=self.zone
         )
         return ns_of(midnight.astimezone(UTC))
+
+    def _first_whole_day(self, since_ns: int) -> int:
+        """Return the first day that does not begin before a time."""
+        day = self.day_of(since_ns)
+        return day + 1 if self.midnight_ns(day) < since_ns else day
 
     def _use_stored_zone(self) -> None:
         name = self._facts.get(FIGURES_ZONE)
@@ -369,9 +392,7 @@ class Figures:
         """
         first = last = None
         if wanted.since_ns is not None:
-            first = self.day_of(wanted.since_ns)
-            if self.midnight_ns(first) < wanted.since_ns:
-                first += 1
+            first = self._first_whole_day(wanted.since_ns)
         if wanted.until_ns is not None:
             last = self.day_of(wanted.until_ns)
             if self._newest_end_ns() < wanted.until_ns:

@@ -10,7 +10,7 @@ import json
 from typing import Final
 
 from .database import Connection
-from .facts import CURRENT_JOBS, DELETED_BEFORE_NS, FIRST_DAY_WITH_RUNS, KEPT_SINCE_NS, Facts
+from .facts import CURRENT_JOBS, DELETED_BEFORE_NS, KEPT_SINCE_NS, Facts
 from .figures import Figures
 
 DELETED_AT_ONCE: Final = 1000
@@ -61,7 +61,7 @@ class Retention:
             return 0
         with self._connection.atomic():
             self._facts.set(KEPT_SINCE_NS, border_ns)
-            self._facts.set(FIRST_DAY_WITH_RUNS, self._figures.day_of(border_ns))
+            self._figures.keep_days_before(border_ns)
             kept = json.dumps(self._newest_of_each_job())
             deleted = self._connection.execute(_DELETE, (border_ns, kept, limit)).rowcount
             if deleted < limit:
