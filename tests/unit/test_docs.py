@@ -263,7 +263,7 @@ def bare_commands(text: str) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("name", "at_least"),
-    [("cronalytics_otel/skills/cronalytics/SKILL.md", 10), ("docs/cli.md", 10)],
+    [("cronalytics_otel/skills/cronalytics/SKILL.md", 10), ("docs/cli.md", 8)],
 )
 def test_documents_that_show_bare_commands_are_among_those_that_are_checked(
     name: str, at_least: int
@@ -280,9 +280,9 @@ def test_documents_that_show_bare_commands_are_among_those_that_are_checked(
     ],
 )
 def test_a_table_of_questions_names_commands_that_exist(name: str, heading: str) -> None:
-    commands = [code for _, answer in rows(section(name, heading)) for code in codes(answer)]
+    commands = [code for _, answer, *_ in rows(section(name, heading)) for code in codes(answer)]
 
-    assert len(commands) >= 8
+    assert len(commands) >= 7
     assert [c for c in commands if complaint([*shlex.split(c), *_missing_job(c)])] == []
 
 
