@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from cronalytics_otel.about import PACKAGES
-from cronalytics_otel.cli import add_arguments
+from cronalytics_otel.cli import COMMANDS, add_arguments
 from cronalytics_otel.config import Settings, load_settings
 from cronalytics_otel.config import destinations as _config_destinations
 from cronalytics_otel.config import notify as _config_notify
@@ -289,6 +289,16 @@ def test_a_table_of_questions_names_commands_that_exist(name: str, heading: str)
 def _missing_job(command: str) -> list[str]:
     """The argument of a command that is only named."""
     return ["JOB"] if command in ("job", "output", "trace") else []
+
+
+def test_the_readme_lists_every_command() -> None:
+    listed = {
+        code.split()[1]
+        for first, _ in rows(section("README.md", "## Command line"))
+        for code in codes(first)
+    }
+
+    assert listed == {command.NAME for command in COMMANDS}
 
 
 def test_every_bare_command_that_is_shown_parses() -> None:
