@@ -150,8 +150,8 @@ _HOSTS = """
 ## Hermes versions
 
 This table shows which facts of the host lead to an outcome. *The file* is that of the run in `cron/output`; *the job's status* is
-`last_status` in jobs.json, where it is about this very run. The plugin sees by the columns of Hermes's tables whether the host is older than
-0.18.
+`last_status` in jobs.json, where it is about this very run. In a home that was upgraded
+from a host before 0.18, each run is read by the rules of the version that wrote it.
 
 | outcome | 0.19 | 0.18 | 0.17, 0.16 | 0.13 |
 | --- | --- | --- | --- | --- |
