@@ -1,7 +1,8 @@
-"""Each question that an owner asks is answered by the one command that docs/cli.md names."""
+"""Each question that an owner asks is answered by the one command that docs/cli.md names, or the skill."""
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -36,6 +37,28 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_questions_that_the_plugin_is_for_have_one_command_each() -> None:
     assert [*QUESTIONS][: len(OF_THE_DESIGN)] == OF_THE_DESIGN
     assert {question for question, commands in QUESTIONS.items() if len(commands) != 1} == set()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        code
+        for _, answer in rows(
+            section("cronalytics_otel/skills/cronalytics/SKILL.md", "## Commands")
+        )
+        for code in codes(answer)
+        if code != "sync"
+    ],
+)
+def test_the_commands_of_the_skill_answer_in_json(
+    home: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = shlex.split(command.replace("'NAME'", "failing"))
+    with time_machine.travel(NOW.timestamp(), tick=False):
+        status = main([*arguments, "--home", str(home)])
+
+    assert status in (0, 1), command
+    assert json.loads(capsys.readouterr().out), command
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
