@@ -78,8 +78,9 @@ bench: downloads ## Measure: one table, each line against a floor of the same ru
 demo: downloads ## A dozen real cron jobs, their runs, one trace, and what a collector received
 	@$(BIN)/python -m tools.demo $(ARGS)
 
-docs: setup ## Write docs/telemetry.md anew from the registry of names
+docs: setup ## Write docs/telemetry.md anew from the registry of names, and the tables of docs/projections.md
 	$(BIN)/python docs/render.py
+	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/integration/test_against_cronalytics.py
 
 lock: ## Write constraints.txt anew: the newest tools that pyproject.toml allows
 	rm -rf $(VENV)
