@@ -9,7 +9,7 @@ change of the clocks is computed as croniter 6 does it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from itertools import pairwise
@@ -245,33 +245,54 @@ def expected_occurrences(
     zone: tzinfo,
     *,
     due_to_end_s: float = 0.0,
+    run_end_ns: int | None = None,
+    last_run_ns: int | None = None,
 ) -> int | None:
     """Return how many times a job was due in (after, up_to], by each definition while it held.
 
     `history` is the job's definitions with the time at which each was first seen, oldest first; the
-    first holds from the job's creation, if that is known. A job that was paused or disabled was not due.
+    first holds from the job's creation, if that is known. A job that was paused or disabled was not due
+    from `paused_ns` on, else since it was first seen so. One that was never seen otherwise, and has no
+    `paused_ns`, was due until the end of its last run (`last_run_ns`).
+    An interval counts as often as a run of it would have ended: a period (interval and `due_to_end_s`)
+    apart, one of them at `run_end_ns`, the end of a run that is known.
     None if no definition with a schedule is known.
     """
     if not any(job.schedule for _, job in history):
         return None
-    created_ns = history[0][1].created_ns
-    begin_ns = after_ns if created_ns is None else max(after_ns, created_ns)
+    first = history[0][1]
+    begin_ns = after_ns if first.created_ns is None else max(after_ns, first.created_ns)
     changes_ns = [seen_ns for seen_ns, _ in history[1:]]
+    if not first.enabled:
+        paused_ns = last_run_ns if first.paused_ns is None else first.paused_ns
+        changes_ns.insert(0, begin_ns if paused_ns is None else paused_ns)
+        history = [(history[0][0], replace(first, enabled=True)), *history]
+    definitions = [job for _, job in history]
+    for place, (job, following) in enumerate(pairwise(definitions)):
+        if job.enabled and not following.enabled and following.paused_ns is not None:
+            changes_ns[place] = min(changes_ns[place], following.paused_ns)
     count = 0
-    for (from_ns, to_ns), (_, job) in zip(
-        pairwise((begin_ns, *changes_ns, up_to_ns)), history, strict=True
+    for (from_ns, to_ns), job in zip(
+        pairwise((begin_ns, *changes_ns, up_to_ns)), definitions, strict=True
     ):
         low_ns, high_ns = max(from_ns, begin_ns), min(to_ns, up_to_ns)
         if job.enabled and job.schedule is not None and low_ns < high_ns:
-            count += _held(job.schedule, low_ns, high_ns, zone, due_to_end_s)
+            count += _held(job.schedule, low_ns, high_ns, zone, due_to_end_s, run_end_ns)
     return count
 
 
 def _held(
-    schedule: Schedule, after_ns: int, up_to_ns: int, zone: tzinfo, due_to_end_s: float
+    schedule: Schedule,
+    after_ns: int,
+    up_to_ns: int,
+    zone: tzinfo,
+    due_to_end_s: float,
+    run_end_ns: int | None,
 ) -> int:
     if schedule.kind is ScheduleKind.INTERVAL and schedule.interval_s:
-        return (up_to_ns - after_ns) // _period_ns(schedule.interval_s, due_to_end_s)
+        period_ns = _period_ns(schedule.interval_s, due_to_end_s)
+        known_ns = after_ns if run_end_ns is None else run_end_ns
+        return (up_to_ns - known_ns) // period_ns - (after_ns - known_ns) // period_ns
     return count_occurrences(schedule, after_ns, up_to_ns, zone)
 
 

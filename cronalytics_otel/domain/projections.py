@@ -183,21 +183,23 @@ def sum_of_estimates(parts: Iterable[CostEstimate]) -> CostEstimate:
     )
 
 
-def observed_s(
-    from_ns: int | None, to_ns: int, *, created_ns: int | None, first_run_ns: int | None
-) -> float | None:
-    """Return for how much of the window (from, to] the job was there; None if it never was.
+def observed_since_ns(from_ns: int | None, to_ns: int, *, known_since_ns: int | None) -> int | None:
+    """Return from when on a job, or all of them together, was observed in the window [from, to); None if
+    it never was. `from_ns` None is a window without a beginning."""
+    starts = [ns for ns in (from_ns, known_since_ns) if ns is not None]
+    return None if not starts or max(starts) > to_ns else max(starts)
 
-    A job younger than the window is as old as its definition (`created_ns`), or as its first run where
-    that is unknown or earlier. `from_ns` None is a window without a beginning. The result is at least
-    `MIN_OBSERVED_S`, or all of a shorter window.
+
+def observed_s(from_ns: int | None, to_ns: int, *, known_since_ns: int | None) -> float | None:
+    """Return for how long that was, from `observed_since_ns()` on; None if it never was.
+
+    It is at least `MIN_OBSERVED_S`, or all of a shorter window.
     """
-    born = [ns for ns in (created_ns, first_run_ns) if ns is not None]
-    starts = [ns for ns in (from_ns, min(born, default=None)) if ns is not None]
-    if not starts or max(starts) > to_ns:
+    since_ns = observed_since_ns(from_ns, to_ns, known_since_ns=known_since_ns)
+    if since_ns is None:
         return None
     shortest = MIN_OBSERVED_S if from_ns is None else min(MIN_OBSERVED_S, (to_ns - from_ns) / NS)
-    return max((to_ns - max(starts)) / NS, shortest)
+    return max((to_ns - since_ns) / NS, shortest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,7 +268,8 @@ def project(
         )
         for horizon, runs in upcoming.items()
     }
-    return _projection(outlook, spent, scheduled, failed, expected_runs)
+    kept = adherence(scheduled.runs, expected_runs)
+    return _projection(outlook, spent, scheduled, failed, kept)
 
 
 def project_all(
@@ -276,7 +279,7 @@ def project_all(
     scheduled: CostSample,
     failed: CostSample,
     observed_s: float | None,
-    expected_runs: int | None,
+    adherence: float | None,
     now_ns: int,
     ends_ns: Mapping[Horizon, int],
 ) -> Projection:
@@ -294,7 +297,7 @@ def project_all(
             nominal=sum_of_estimates(part.nominal for part in of_jobs),
             trend=trend_cost(spent, observed_s, (end_ns - now_ns) / NS),
         )
-    return _projection(outlook, spent, scheduled, failed, expected_runs)
+    return _projection(outlook, spent, scheduled, failed, adherence)
 
 
 def _projection(
@@ -302,12 +305,12 @@ def _projection(
     spent: CostSample,
     scheduled: CostSample,
     failed: CostSample,
-    expected_runs: int | None,
+    adherence: float | None,
 ) -> Projection:
     return Projection(
         outlook=outlook,
         pace=pace(outlook.get(Horizon.DAYS_30)),
-        adherence=scheduled.runs / expected_runs if expected_runs else None,
+        adherence=adherence,
         cost_usd=spent.known_cost_usd,
         mean_cost_usd=scheduled.mean_usd,
         wasted_usd=failed.known_cost_usd,
@@ -315,6 +318,11 @@ def _projection(
         unpriced_runs=spent.unpriced_runs,
         partial_runs=spent.partial_runs,
     )
+
+
+def adherence(scheduled_runs: int, expected_runs: int | None) -> float | None:
+    """Return scheduled ÷ expected runs; None if none was expected, or that is unknown."""
+    return scheduled_runs / expected_runs if expected_runs else None
 
 
 def trend_cost(spent: CostSample, observed_s: float | None, horizon_s: float) -> CostEstimate:

@@ -14,7 +14,7 @@ from ..host.home import Home
 from ..host.inspection import has_changed, inspect_sources
 from ..host.sqlite import HostDataError
 from ..journal import Journal
-from ..journal.facts import CURRENT_JOBS, FINGERPRINTS, GONE_JOBS, SOURCES
+from ..journal.facts import CURRENT_JOBS, FINGERPRINTS, GONE_JOBS, LAST_SYNC_NS, SOURCES
 from ..model import Job, SourceName
 from ..model.times import NS
 
@@ -68,7 +68,8 @@ def record_sources(
     with journal.atomic():
         journal.facts.update(known, SOURCES, sources)
         if jobs is not None:
-            gone = _gone(known.get(CURRENT_JOBS), jobs, known.get(GONE_JOBS), now_ns)
+            seen_ns = known.get(LAST_SYNC_NS) or now_ns
+            gone = _gone(known.get(CURRENT_JOBS), jobs, known.get(GONE_JOBS), seen_ns, now_ns)
             journal.facts.update(known, CURRENT_JOBS, jobs)
             journal.facts.update(known, GONE_JOBS, gone)
 
@@ -86,11 +87,18 @@ def _current_jobs(home: Home, zone: tzinfo) -> tuple[Job, ...] | None:
 
 
 def _gone(
-    before: tuple[Job, ...], now: tuple[Job, ...], known: Mapping[str, int], now_ns: int
+    before: tuple[Job, ...],
+    now: tuple[Job, ...],
+    known: Mapping[str, int],
+    seen_ns: int,
+    now_ns: int,
 ) -> dict[str, int]:
-    """Return since when each job is gone, for those that have not been gone for long."""
+    """Return since when each job is gone, for those that have not been gone for long.
+
+    `seen_ns` is the time of the sync before, which saw the jobs that were there then.
+    """
     present = {job.job_id for job in now}
-    gone = {job.job_id: now_ns for job in before} | dict(known)
+    gone = {job.job_id: seen_ns for job in before} | dict(known)
     return {
         job_id: since_ns
         for job_id, since_ns in gone.items()

@@ -51,6 +51,6 @@ def job_detail(
         drift=tuple(drift_of(profile, job, wanted, window)),
         definition_changes=definition_changes_of(job, window),
         errors=tuple(profile.journal.job_runs.errors(recent.of_runs(own))),
-        models=tuple(model_figures(profiles, own, window)),
+        models=tuple(model_figures(profiles, own, window, known_since_ns=figures.known_since_ns)),
         skills=tuple(skill_figures(profiles, own, now_ns)),
     )

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from itertools import takewhile
 
 from ..domain.job_state import JobState, state_of
-from ..domain.occurrences import expected_occurrences, goes_on, scheduled_runs
+from ..domain.occurrences import goes_on, scheduled_runs
 from ..domain.percentiles import rank_of
 from ..domain.projections import (
     Horizon,
     Projection,
     horizon_ends,
-    is_comparable,
     observed_s,
     project,
 )
@@ -23,6 +22,7 @@ from ..journal.filters import RunFilter
 from ..journal.job_runs import RecentRun
 from ..model import FAILED_RUNS, Mode, Outcome
 from ..model.times import NS
+from .expectations import expected_runs, known_since_ns, usual_due_to_end_s
 from .known_jobs import KnownJob, known_jobs
 from .profiles import Profiles
 from .run_figures import (
@@ -99,6 +99,8 @@ class JobFigures:
     """How often it was due in the window; None if unknown, or if the filter leaves some of its runs out."""
     observed_s: float | None
     """For how much of the window it was there."""
+    known_since_ns: int | None
+    """Since when it can have been observed."""
     projection: Projection
     groups: tuple[Group, ...]
     """The sums that the figures are made of."""
@@ -165,7 +167,7 @@ class _Time:
             name: horizon_ends(now_ns, zone) for name, zone in self.zones.items()
         }
         self.known_since_ns: dict[str, int | None] = {
-            name: journal.queries.oldest_end_ns() for name, journal in profiles
+            name: journal.job_runs.known_since_ns() for name, journal in profiles
         }
 
 
@@ -197,20 +199,17 @@ def _one_job(
     latest = job.latest
     figures = figures_of(now)
     before = None if prior is None else figures_of(prior)
-    born_ns = _born_ns(job, time.known_since_ns[job.profile])
-    seen_s = observed_s(
-        window.since_ns, window.until_ns, created_ns=born_ns, first_run_ns=job.first_run_ns
-    )
-    due_to_end_s = _due_to_end_s(recent[1])
+    since_ns = known_since_ns(job, time.known_since_ns[job.profile])
+    seen_s = observed_s(window.since_ns, window.until_ns, known_since_ns=since_ns)
     expected = None
-    if not _asks_for_some_runs(wanted) and seen_s is not None and job.definitions:
-        start_ns = window.until_ns - round(seen_s * NS)
-        expected = expected_occurrences(
-            job.definitions,
-            start_ns,
-            min(window.until_ns, _expected_until_ns(job, recent[0]) or window.until_ns),
+    if not _asks_for_some_runs(wanted):
+        expected = expected_runs(
+            job,
+            window,
             time.zones[job.profile],
-            due_to_end_s=due_to_end_s,
+            recent[1],
+            last_ended_ns=recent[0].last_ended_ns,
+            known_since_ns=since_ns,
         )
     ends_ns = time.ends_ns[job.profile]
     counts = (
@@ -221,14 +220,10 @@ def _one_job(
             time.now_ns,
             _last_due_times(ends_ns),
             time.zones[job.profile],
-            due_to_end_s=due_to_end_s,
+            due_to_end_s=usual_due_to_end_s(recent[1]),
         )
     )
     samples = samples_of(now)
-    starts = [ns for ns in (born_ns, job.first_run_ns) if ns is not None]
-    comparable = window.prior is not None and is_comparable(
-        window.prior.since_ns or 0, min(starts, default=None)
-    )
     return JobFigures(
         profile=job.profile,
         job_id=job.job_id,
@@ -243,10 +238,13 @@ def _one_job(
         recent=recent[0],
         figures=figures,
         prior=before,
-        changes=changes(figures, before, is_comparable=comparable),
+        changes=changes(
+            figures, before, is_comparable=window.prior_was_observed(known_since_ns=since_ns)
+        ),
         durations=durations_of(durations_ns),
         expected_runs=expected,
         observed_s=seen_s,
+        known_since_ns=since_ns,
         projection=project(
             spent=samples.spent,
             scheduled=samples.scheduled,
@@ -270,40 +268,10 @@ def _last_due_times(ends_ns: Mapping[Horizon, int]) -> tuple[int, ...]:
     )
 
 
-def _born_ns(job: KnownJob, known_since_ns: int | None) -> int | None:
-    """Return since when the job can have been observed: since it was made, and since anything is known of
-    its home."""
-    latest = job.latest
-    created_ns = None if latest is None else latest.created_ns
-    if created_ns is None or known_since_ns is None:
-        return created_ns
-    return max(created_ns, known_since_ns)
-
-
-def _expected_until_ns(job: KnownJob, recent: Recent) -> int | None:
-    """Return until when a job was due that the host has no more: until a sync saw it go, or until its last
-    run where that is not known any more. None for a job that the host has."""
-    if job.current is not None:
-        return None
-    return job.gone_since_ns or recent.last_ended_ns
-
-
 def _next_run_ns(job: KnownJob) -> int | None:
     if state_of(job.current) is not JobState.SCHEDULED or job.current is None:
         return None
     return job.current.next_run_ns
-
-
-def _due_to_end_s(runs: Iterable[RecentRun]) -> float:
-    """Return the mean time from the due time to the end of a job's last runs; 0 if it is unknown."""
-    known = [
-        run.ended_ns - run.scheduled_ns
-        for run in runs
-        if run.scheduled_ns is not None
-        and run.outcome is not Outcome.MISSED
-        and run.ended_ns >= run.scheduled_ns
-    ]
-    return sum(known) / len(known) / NS if known else 0.0
 
 
 def _recent(

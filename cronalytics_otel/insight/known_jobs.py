@@ -28,9 +28,9 @@ class KnownJob:
     definitions: tuple[tuple[int, Job], ...]
     """Each definition with the time at which it was first seen, oldest first."""
     first_run_ns: int | None
-    """When its oldest known run began."""
+    """When its oldest known run was due, else was claimed, else began."""
     gone_since_ns: int | None
-    """Since when it is not in jobs.json any more, as far as a sync has seen it go."""
+    """When a sync saw it last, if it is not in jobs.json any more and a sync has seen it go."""
 
     @property
     def latest(self) -> Job | None:

@@ -28,7 +28,8 @@ class ModelFigures:
     cost_share: float | None
     """Of the known cost of all models that match."""
     cost_change: float | None
-    """By which part the cost changed against the prior window; None where that has no known cost."""
+    """By which part the cost changed against the prior window; None where that has no known cost, or was not
+    observed as a whole."""
     usage: Usage
     tokens_share: float | None
 
@@ -37,10 +38,18 @@ class ModelFigures:
         return self.usage.total_tokens
 
 
-def model_figures(profiles: Profiles, wanted: RunFilter, window: Window) -> list[ModelFigures]:
-    """Return what each model took in the runs that match: the most expensive first, then by tokens."""
+def model_figures(
+    profiles: Profiles, wanted: RunFilter, window: Window, *, known_since_ns: int | None
+) -> list[ModelFigures]:
+    """Return what each model took in the runs that match: the most expensive first, then by tokens.
+
+    `known_since_ns` is since when the job, or the history of all, is known: a change is computed only
+    where the window before was observed as a whole.
+    """
     now = _by_model(profiles, wanted, window)
-    prior = _by_model(profiles, wanted, window.prior) if window.prior is not None else {}
+    prior: dict[tuple[str, str], dict[str, ModelAmounts]] = {}
+    if window.prior is not None and window.prior_was_observed(known_since_ns=known_since_ns):
+        prior = _by_model(profiles, wanted, window.prior)
     total = ModelAmounts.sum(amounts for parts in now.values() for amounts in parts.values())
     found = []
     for (model, provider), parts in now.items():

@@ -15,3 +15,9 @@ class Profile(NamedTuple):
 
 Profiles: TypeAlias = Sequence[Profile]
 """Normally one."""
+
+
+def known_since_ns(profiles: Profiles) -> int | None:
+    """Return since when any run of the homes is known; None without runs."""
+    known = (journal.job_runs.known_since_ns() for _, journal in profiles)
+    return min((since_ns for since_ns in known if since_ns is not None), default=None)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ..domain.job_state import JobState
 from ..domain.projections import (
     Projection,
+    adherence,
     horizon_ends,
-    is_comparable,
     observed_s,
     project_all,
 )
@@ -18,7 +18,7 @@ from ..model import Amounts, Outcome, Trigger
 from .jobs import JobFigures, job_figures
 from .known_jobs import KnownJob
 from .models import ModelFigures, model_figures, share
-from .profiles import Profiles
+from .profiles import Profiles, known_since_ns
 from .run_figures import (
     Changes,
     Group,
@@ -67,7 +67,9 @@ class AllJobs:
     observed_s: float | None
     """For how much of the window anything was there to run."""
     expected_runs: int | None
-    """The sum over the jobs; None if it is unknown for one that had scheduled runs."""
+    """The sum over the jobs of which it is known; None if it is known of none."""
+    scheduled_runs: int
+    """Scheduled runs of the jobs of which it is known that some were expected: what adherence is about."""
     projection: Projection
 
 
@@ -102,7 +104,9 @@ def summarize(
         states=states,
         jobs=tuple(figures),
         leaders=leaders(figures),
-        models=tuple(model_figures(profiles, wanted, window)),
+        models=tuple(
+            model_figures(profiles, wanted, window, known_since_ns=known_since_ns(profiles))
+        ),
     )
 
 
@@ -118,29 +122,28 @@ def all_jobs(
     figures = figures_of(groups)
     # The prior window also has the runs of jobs that have none in this window.
     before = None if sums.prior is None else figures_of(_together(sums.prior))
-    oldest = [journal.queries.oldest_end_ns() for _, journal in profiles]
-    known_since_ns = min((ns for ns in oldest if ns is not None), default=None)
-    seen_s = observed_s(
-        window.since_ns, window.until_ns, created_ns=None, first_run_ns=known_since_ns
-    )
-    comparable = window.prior is not None and is_comparable(
-        window.prior.since_ns or 0, known_since_ns
-    )
-    expected = _expected_runs(jobs)
+    since_ns = known_since_ns(profiles)
+    seen_s = observed_s(window.since_ns, window.until_ns, known_since_ns=since_ns)
+    expected_runs = [job.expected_runs for job in jobs if job.expected_runs is not None]
+    expected = sum(expected_runs) if expected_runs else None
+    on_schedule = sum(job.figures.scheduled_runs for job in jobs if job.expected_runs)
     samples = samples_of(groups)
     return AllJobs(
         figures=figures,
         prior=before,
-        changes=changes(figures, before, is_comparable=comparable),
+        changes=changes(
+            figures, before, is_comparable=window.prior_was_observed(known_since_ns=since_ns)
+        ),
         observed_s=seen_s,
         expected_runs=expected,
+        scheduled_runs=on_schedule,
         projection=project_all(
             (job.projection for job in jobs),
             spent=samples.spent,
             scheduled=samples.scheduled,
             failed=samples.failed,
             observed_s=seen_s,
-            expected_runs=expected,
+            adherence=adherence(on_schedule, expected),
             now_ns=now_ns,
             # The horizons that end at midnight do so in the zone of the first home.
             ends_ns=horizon_ends(now_ns, profiles[0].journal.figures.zone),
@@ -155,12 +158,6 @@ def _together(groups: Groups) -> list[Group]:
         for group in of_job:
             parts.setdefault((group.outcome, group.trigger), []).append(group.amounts)
     return [Group(*key, Amounts.sum(amounts)) for key, amounts in parts.items()]
-
-
-def _expected_runs(jobs: Sequence[JobFigures]) -> int | None:
-    if any(job.expected_runs is None and job.figures.scheduled_runs for job in jobs):
-        return None
-    return sum(job.expected_runs or 0 for job in jobs)
 
 
 def leaders(jobs: Sequence[JobFigures]) -> Leaders:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..domain.projections import DAY_S
+from ..domain.projections import DAY_S, is_comparable
 from ..journal.filters import RunFilter
 from ..model.times import NS
 
@@ -44,6 +44,13 @@ class Window:
             return None
         start_ns = self.since_ns - (self.until_ns - self.since_ns)
         return Window(since_ns=start_ns, until_ns=self.since_ns, is_up_to_now=False)
+
+    def prior_was_observed(self, *, known_since_ns: int | None) -> bool:
+        """Return whether the prior window can be compared with this one: what is asked about (a job, or the
+        history of all) was known for all of it."""
+        if self.prior is None or self.prior.since_ns is None:
+            return False
+        return is_comparable(self.prior.since_ns, known_since_ns)
 
     @property
     def for_percentiles(self) -> Window:

@@ -153,8 +153,8 @@ CURRENT_JOBS: Final[Fact[tuple[Job, ...]]] = Fact("jobs.now", (), _records(Job),
 ended."""
 
 GONE_JOBS: Final[Fact[Mapping[str, int]]] = Fact("jobs.gone", {}, dict)
-"""By job id, since when a job that was once in `CURRENT_JOBS` is not in jobs.json any more (epoch ns). After thirty days
-it is forgotten."""
+"""By job id, when a sync last saw a job that is not in jobs.json any more (epoch ns). After thirty days it is
+forgotten."""
 
 PROBLEMS: Final[Fact[tuple[str, ...]]] = Fact("problems", (), tuple)
 """What the last harvest could not read, as readable messages."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
-from ..model import FAILED_OUTCOMES, OUTPUT_ID, Mode, Outcome, known_cost_usd
+from ..model import FAILED_OUTCOMES, OUTPUT_ID, Mode, Outcome, Trigger, known_cost_usd
 from .database import Connection
 from .facts import FIRST_DAY_WITH_RUNS, Facts
 from .figures import COST_OF_RUN, DURATION_OF_RUN, Figures
@@ -21,13 +21,15 @@ class Lifetime(NamedTuple):
     job_name: str
     """As it was at the newest run."""
     first_run_ns: int
-    """When the oldest known run began; the midnight of its day if that run was deleted since."""
+    """When the oldest known run was due, else was claimed, else began; the midnight of its day if that run
+    was deleted since."""
 
 
 class RecentRun(NamedTuple):
     """A run in the strip of a job's last outcomes."""
 
     outcome: Outcome
+    trigger: Trigger | None
     started_ns: int
     ended_ns: int
     scheduled_ns: int | None
@@ -73,6 +75,18 @@ class AgentRunRow(NamedTuple):
     cost_usd: float | None
 
 
+_FIRST_KNOWN: Final = "min(started_ns, coalesce(scheduled_ns, claimed_ns, started_ns))"
+"""From when on a run is known: when it was due, else was claimed, else began."""
+
+_RECENT: Final = "outcome, trigger, started_ns, ended_ns, scheduled_ns"
+
+
+def _recent_run(row: Sequence[Any]) -> RecentRun:
+    """Return the run of a row with the columns `_RECENT`."""
+    outcome, trigger, *times = row
+    return RecentRun(Outcome(outcome), Trigger(trigger) if trigger else None, *times)
+
+
 class JobRuns:
     """Questions to the table of runs, by job."""
 
@@ -84,13 +98,13 @@ class JobRuns:
     def lifetimes(self) -> dict[str, Lifetime]:
         """Return by id every job that ever had a run. It steps from job to job, not from run to run."""
         rows = self._connection.execute(
-            "WITH RECURSIVE known(job_id) AS (SELECT min(job_id) FROM run UNION ALL "
+            "WITH RECURSIVE known(job_id) AS (SELECT min(job_id) FROM run UNION ALL "  # noqa: S608
             "SELECT (SELECT min(job_id) FROM run WHERE job_id > known.job_id) FROM known "
             "WHERE known.job_id IS NOT NULL) "
             "SELECT job_id, (SELECT job_name FROM run WHERE job_id = known.job_id "
             "ORDER BY started_ns DESC LIMIT 1), "
-            "(SELECT min(started_ns) FROM run WHERE job_id = known.job_id) "
-            "FROM known WHERE job_id IS NOT NULL"
+            f"(SELECT {_FIRST_KNOWN} FROM run WHERE job_id = known.job_id "
+            "ORDER BY started_ns LIMIT 1) FROM known WHERE job_id IS NOT NULL"
         )
         found = {job_id: Lifetime(name, first_ns) for job_id, name, first_ns in rows.fetchall()}
         first_day = self._facts.get(FIRST_DAY_WITH_RUNS)
@@ -108,17 +122,33 @@ class JobRuns:
             name = found[job_id].job_name if job_id in found else job_id
             found[job_id] = Lifetime(name, self._figures.midnight_ns(day))
 
+    def known_since_ns(self) -> int | None:
+        """Return since when any run is known: when the one that ended first was due, else was claimed, else
+        began; the midnight of its day if it was deleted since. None without runs."""
+        first_day = self._facts.get(FIRST_DAY_WITH_RUNS)
+        if first_day is not None:
+            (day,) = self._connection.execute(
+                "SELECT min((SELECT min(day) FROM day_runs WHERE group_id = run_group.id)) "
+                "FROM run_group"
+            ).fetchone()
+            if day is not None and day < first_day:
+                return self._figures.midnight_ns(day)
+        row = self._connection.execute(
+            f"SELECT {_FIRST_KNOWN} FROM run ORDER BY ended_ns LIMIT 1"  # noqa: S608
+        ).fetchone()
+        return None if row is None else int(row[0])
+
     def recent(self, job_ids: Collection[str], limit: int) -> dict[str, list[RecentRun]]:
         """Return by job its last runs, missed ones included: the newest start first."""
         rows = self._connection.execute(
-            "SELECT run.job_id, outcome, started_ns, ended_ns, scheduled_ns FROM json_each(?) AS job "
+            f"SELECT run.job_id, {_RECENT} FROM json_each(?) AS job "  # noqa: S608
             "JOIN run ON run.id IN (SELECT id FROM run WHERE job_id = job.value "
             "ORDER BY started_ns DESC LIMIT ?) ORDER BY started_ns DESC",
             (json.dumps(sorted(job_ids)), limit),
         )
         found: dict[str, list[RecentRun]] = {}
-        for job_id, outcome, *times in rows.fetchall():
-            found.setdefault(job_id, []).append(RecentRun(Outcome(outcome), *times))
+        for job_id, *row in rows.fetchall():
+            found.setdefault(job_id, []).append(_recent_run(row))
         return found
 
     def last_taken(self, job_ids: Collection[str]) -> dict[str, Taken]:
@@ -143,11 +173,11 @@ class JobRuns:
         """Return the job's newest run with one of these outcomes."""
         marks = ",".join("?" * len(outcomes))
         row = self._connection.execute(
-            "SELECT outcome, started_ns, ended_ns, scheduled_ns FROM run "  # noqa: S608
+            f"SELECT {_RECENT} FROM run "  # noqa: S608
             f"WHERE job_id = ? AND outcome IN ({marks}) ORDER BY started_ns DESC LIMIT 1",
             (job_id, *outcomes),
         ).fetchone()
-        return None if row is None else RecentRun(Outcome(row[0]), *row[1:])
+        return None if row is None else _recent_run(row)
 
     def count_after(self, job_id: str, after_ns: int | None, outcomes: Collection[Outcome]) -> int:
         """Return how many runs of the job with one of these outcomes began after this time."""

@@ -214,11 +214,6 @@ class Queries:
         ).fetchone()
         return Totals(count, oldest, newest)
 
-    def oldest_end_ns(self) -> int | None:
-        """Return when the oldest known run ended; None without runs."""
-        (oldest_ns,) = self._connection.execute("SELECT min(ended_ns) FROM run").fetchone()
-        return None if oldest_ns is None else int(oldest_ns)
-
     def open_count(self) -> int:
         """Return how many executions of the host are not final yet."""
         (count,) = self._connection.execute(

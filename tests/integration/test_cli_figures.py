@@ -37,7 +37,7 @@ def a_job(run: Run, cron: str, **facts: object) -> Job:
 JOBS = (
     a_job(DIGEST, "0 7 * * *", next_run_ns=NOW_NS + 22 * HOUR),
     a_job(NO_KEY, "0 */8 * * *", next_run_ns=NOW_NS + 5 * HOUR, runs_left=12),
-    a_job(SCRIPT, "0 5 * * *", enabled=False, paused_ns=NOW_NS - DAY),
+    a_job(SCRIPT, "0 5 * * *", enabled=False, paused_ns=NOW_NS - 31 * DAY),
 )
 
 

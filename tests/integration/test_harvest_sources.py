@@ -15,7 +15,7 @@ import pytest
 from cronalytics_otel.harvest import harvest
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.facts import CURRENT_JOBS, GONE_JOBS, SOURCES
+from cronalytics_otel.journal.facts import CURRENT_JOBS, GONE_JOBS, LAST_SYNC_NS, SOURCES
 from cronalytics_otel.model import Source
 from cronalytics_otel.model.times import Zone
 from tests.support.homes import HomeBuilder
@@ -136,10 +136,9 @@ def test_what_is_known_of_due_jobs_stays_while_the_definitions_cannot_be_read(pl
     assert place.due() == ["digest"]
 
 
-def test_a_job_is_gone_since_the_harvest_that_did_not_find_it_until_it_is_back(
-    place: Place,
-) -> None:
+def test_a_job_is_gone_since_the_last_sync_that_saw_it_until_it_is_back(place: Place) -> None:
     place.harvest()
+    place.journal.facts.set(LAST_SYNC_NS, NOW_NS - 5)
     text = place.home.jobs.read_text()
     place.home.jobs.write_text('{"jobs": []}')
     place.harvest()
@@ -147,5 +146,5 @@ def test_a_job_is_gone_since_the_harvest_that_did_not_find_it_until_it_is_back(
     place.home.jobs.write_text(text)
     place.harvest()
 
-    assert gone == {place.job_id: NOW_NS}
+    assert gone == {place.job_id: NOW_NS - 5}
     assert place.journal.facts.get(GONE_JOBS) == {}

@@ -64,7 +64,7 @@ def test_a_job_has_the_name_that_jobs_json_has_now_and_its_former_names(journal:
 
 def test_a_job_is_as_old_as_its_first_run_also_where_that_was_deleted(journal: Journal) -> None:
     profiles = [Profile("default", journal)]
-    assert find_job(known_jobs(profiles), "nightly digest").first_run_ns == LOST.started_ns
+    assert find_job(known_jobs(profiles), "nightly digest").first_run_ns == LOST.scheduled_ns
 
     with journal.atomic():  # as retention does
         journal.facts.set(FIRST_DAY_WITH_RUNS, journal.figures.day_of(NOW_NS))

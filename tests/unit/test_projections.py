@@ -17,6 +17,7 @@ from cronalytics_otel.domain.projections import (
     CostSample,
     Horizon,
     Projection,
+    adherence,
     change_against,
     expected_cost,
     horizon_ends,
@@ -106,51 +107,44 @@ def test_a_month_ends_where_the_next_one_begins(
 # How long a job was observed.
 
 
-def seen(
-    days: float | None, *, created: float | None = None, first_run: float | None = None
-) -> float | None:
-    """The observed days of a window of `days` that ends now; the others are days ago."""
+def seen(days: float | None, *, known: float | None = None) -> float | None:
+    """The observed days of a window of `days` that ends now; it is known since so many days ago."""
 
     def ago(value: float | None) -> int | None:
         return None if value is None else NOW_NS - round(value * DAY_NS)
 
-    found = observed_s(ago(days), NOW_NS, created_ns=ago(created), first_run_ns=ago(first_run))
+    found = observed_s(ago(days), NOW_NS, known_since_ns=ago(known))
     return None if found is None else found / DAY_S
 
 
 def test_an_old_job_was_observed_for_the_whole_window() -> None:
-    assert seen(30, created=400) == 30
-    assert seen(30, first_run=30) == 30
+    assert seen(30, known=400) == 30
+    assert seen(30, known=30) == 30
 
 
 def test_a_job_younger_than_the_window_was_observed_for_its_age() -> None:
-    assert seen(30, created=3) == 3
-    assert seen(30, first_run=5) == 5
-
-
-def test_a_run_from_before_the_definition_shows_that_the_job_is_older() -> None:
-    assert seen(30, created=3, first_run=10) == 10
-    assert seen(30, created=10, first_run=3) == 10
+    assert seen(30, known=3) == 3
+    assert seen(30, known=5) == 5
 
 
 def test_a_window_without_a_beginning_is_as_long_as_the_job_is_old() -> None:
-    assert seen(None, created=400) == 400
-    assert seen(None, first_run=90) == 90
+    assert seen(None, known=400) == 400
+    assert seen(None, known=90) == 90
 
 
 def test_a_job_of_a_few_minutes_counts_as_a_day_old() -> None:
-    assert seen(30, created=0.01) == 1
-    assert seen(None, created=0.01) == 1
+    assert seen(30, known=0.01) == 1
+    assert seen(None, known=0.01) == 1
 
 
 def test_a_window_shorter_than_a_day_is_taken_whole() -> None:
-    assert seen(0.25, created=400) == 0.25
-    assert seen(0.25, created=0.1) == 0.25
+    assert seen(0.25, known=400) == 0.25
+    assert seen(0.25, known=0.1) == 0.25
 
 
 def test_a_job_of_which_nothing_is_known_was_not_observed() -> None:
     assert seen(None) is None
-    assert seen(30, created=-1) is None
+    assert seen(30, known=-1) is None
 
 
 def test_without_a_known_age_a_job_was_there_for_the_window() -> None:
@@ -283,7 +277,7 @@ def test_trend_is_the_cost_of_the_window_carried_on() -> None:
 
 def test_a_young_job_is_not_understated() -> None:
     """Three days old, daily, $1 a run: $30 a month, and not 3 ÷ 30 · 30 = $3."""
-    days = seen(30, created=3)
+    days = seen(30, known=3)
     assert projected(sample(1, 1, 1), days=days).outlook[Horizon.DAYS_30].trend.usd == 30
 
 
@@ -391,7 +385,7 @@ def test_jobs_together_have_the_sum_of_their_nominal_costs_and_the_trend_of_all_
         scheduled=daily + gone,
         failed=gone,
         observed_s=30 * DAY_S,
-        expected_runs=31,
+        adherence=adherence(31, 31),
         now_ns=NOW_NS,
         ends_ns=ENDS_NS,
     )

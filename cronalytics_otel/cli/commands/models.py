@@ -31,12 +31,18 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ...domain.averages import Average, AverageKey
     from ...insight.averages import model_averages
     from ...insight.models import model_figures
+    from ...insight.profiles import known_since_ns
     from ..figure_shapes import model_shape, models_total_shape
     from ..rows import Rows, show
     from ..views import models as view
 
     with asking(args, context) as question:
-        models = model_figures(question.profiles, question.wanted, question.window)
+        models = model_figures(
+            question.profiles,
+            question.wanted,
+            question.window,
+            known_since_ns=known_since_ns(question.profiles),
+        )
         recent = model_averages(question.profiles, question.wanted, context.now_ns)
         if wanted := question.wanted.models:
             models = [model for model in models if model.model in wanted]

@@ -110,7 +110,7 @@ def _expected(together: AllJobs) -> str:
     if together.expected_runs is None or together.projection.adherence is None:
         return ""
     return (
-        f"{together.figures.scheduled_runs:,} scheduled runs of {together.expected_runs:,}"
+        f"{together.scheduled_runs:,} scheduled runs of {together.expected_runs:,}"
         f" expected ({formats.percent(together.projection.adherence)})"
     )
 

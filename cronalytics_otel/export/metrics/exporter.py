@@ -136,7 +136,7 @@ class MetricsExporter:
             return cumulative_points(
                 self._series, time_ns=time_ns, received_series_id=known.received_series_id
             )
-        oldest_ns = self._journal.queries.oldest_end_ns()
+        oldest_ns = self._journal.job_runs.known_since_ns()
         return delta_points(
             additions(self._series, self._table.received(known.id)),
             time_ns=time_ns,
