@@ -56,7 +56,7 @@ def find(context: Context, journal: Journal, reference: str) -> Run:
     from ...insight.known_jobs import AmbiguousJobError, UnknownJobError, find_job, known_jobs
     from ...insight.profiles import Profile
     from ...insight.runs import LATEST, AmbiguousRunError, NoRunError, find_run
-    from ..filters import job_fault
+    from ..scope import job_fault
     from ..views.trace import candidate_lines
 
     try:

@@ -45,7 +45,9 @@ def lines(status: Status) -> Iterator[Text]:
     yield from _hermes(status)
     yield Text()
     yield _title("Health")
-    yield from findings(status.findings, status.now_ns)
+    yield from findings(
+        [(status.home.profile, finding) for finding in status.findings], status.now_ns
+    )
     if not status.findings:
         yield _line("good", "", "nothing is wrong")
     yield Text()

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from ...domain.projections import Horizon
-from ...insight.findings import Finding
+from ...insight.findings import FoundIn
 from ...insight.models import ModelFigures
 from ...insight.summary import AllJobs, Leader, Summary
 from .. import formats
 from ..table import Cell, Column, fit, lay_out
 from .figures import change_text, pace_cell, window_text
+from .health import subject
 
 _LABEL = 9
 _SHOWN_LEADERS = 3
@@ -22,7 +23,7 @@ _SHOWN_MODELS = 5
 
 def lines(
     summary: Summary,
-    findings: Sequence[tuple[str, Finding]],
+    findings: Sequence[FoundIn],
     width: int | None,
     now_ns: int,
     *,
@@ -194,15 +195,14 @@ def models(found: Sequence[ModelFigures], width: int | None) -> list[Text]:
 
 
 def _attention(
-    findings: Sequence[tuple[str, Finding]], width: int | None, now_ns: int, *, with_profile: bool
+    findings: Sequence[FoundIn], width: int | None, now_ns: int, *, with_profile: bool
 ) -> Iterator[Text]:
     if not findings:
         yield Text.assemble(("✓ ", "good"), "Nothing needs attention.")
         return
     yield Text("Needs attention", style="heading")
     for profile, finding in findings[:_SHOWN_FINDINGS]:
-        subject = formats.one_line(finding.subject or "")
-        place = "/".join(part for part in (profile if with_profile else "", subject) if part)
+        place = subject(profile if with_profile else "", finding)
         since = f" ({formats.distance(finding.since_ns, now_ns)})" if finding.since_ns else ""
         text = f"✗ {f'{place}: ' if place else ''}{finding.text}{since}"
         line = Text(text if width is None else fit(text, width))
