@@ -258,11 +258,11 @@ def test_of_several_profiles_each_name_has_its_profile(
     fill(work)
     with Journal.open(work.journal) as journal:
         journal.facts.set(CURRENT_JOBS, (replace(JOBS[1], next_run_ns=NOW_NS + MINUTE),))
+    monkeypatch.setattr(watch, "SYSTEM_CLOCK", Steps())
+    alone = cli("watch", "--profile", "work").lines
     monkeypatch.setattr(watch, "SYSTEM_CLOCK", Steps(lambda: fill(work, later)))
 
     both = cli("watch", "--all-profiles").lines
-    monkeypatch.setattr(watch, "SYSTEM_CLOCK", Steps())
-    alone = cli("watch", "--profile", "work").lines
 
     assert [line.split(maxsplit=2)[2] for line in both] == [
         "next     default/backup 2 m 00 s ago, 2026-01-31 08:58",

@@ -216,6 +216,7 @@ def _mark(destination: DestinationOverview) -> str:
 
 def _metrics(metrics: MetricDestination, now_ns: int) -> Iterator[Text]:
     mark = "bad" if metrics.fails else "muted" if metrics.not_served else "good"
+    mark = "warning" if mark == "good" and metrics.refused_reason else mark
     yield _line(mark, metrics.name, metrics.endpoint)
     if metrics.not_served:
         yield _line("", "", f"takes no metrics ({metrics.last_error}): it is asked once a day")
@@ -233,7 +234,8 @@ def _metrics(metrics: MetricDestination, now_ns: int) -> Iterator[Text]:
             yield _line("", "next try", _when(metrics.next_try_ns, now_ns))
     if metrics.refused_points:
         refused = formats.counted(metrics.refused_points, "point")
-        yield _line("", "refused", f"{refused}, lately: {metrics.refused_reason}")
+        reason = metrics.refused_reason
+        yield _line("", "refused", f"{refused}, now: {reason}" if reason else f"{refused} before")
 
 
 def _notices(status: Status) -> Iterator[Text]:
