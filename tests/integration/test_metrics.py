@@ -585,8 +585,10 @@ def test_points_that_a_destination_refuses_are_a_finding_until_it_takes_all(
 
     cli("sync")
 
-    assert found(cli) == [("refused", "refused points of metrics: too many series")]
-    assert any("1 point, now: too many series" in line for line in cli("status").lines)
+    assert found(cli) == [
+        ("refused", "refused points of metrics: 1 of 3 points were rejected: too many series")
+    ]
+    assert any("1 point, now: 1 of 3 points" in line for line in cli("status").lines)
     ask_again(cli)
     cli("sync")
     assert found(cli) == []
