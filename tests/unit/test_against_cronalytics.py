@@ -16,11 +16,11 @@ from cronalytics_otel.domain.projections import (
     horizon_ends,
     observed_s,
     project,
-    sample_of,
 )
 from cronalytics_otel.model import CostStatus, Job, Mode, Outcome, Run, Trigger
 from cronalytics_otel.model.times import NS, ns_of, to_datetime
 from tests.support import cronalytics
+from tests.support.amounts import took_place
 from tests.support.cli import DIGEST
 from tests.unit.test_docs import rows, section
 from tests.unit.test_schedule import cron, every, once
@@ -100,9 +100,9 @@ def ours(case: Case) -> Projection:
     # Until today the paused job was not paused.
     history = [(0, replace(case.job, enabled=True)), (NOW_NS, case.job)]
     return project(
-        spent=sample_of(case.runs),
-        scheduled=sample_of(run for run in case.runs if run.trigger is not Trigger.MANUAL),
-        failed=sample_of(run for run in case.runs if run.failed),
+        spent=took_place(case.runs),
+        scheduled=took_place(run for run in case.runs if run.trigger is not Trigger.MANUAL),
+        failed=took_place(run for run in case.runs if run.failed),
         observed_s=observed_s(from_ns, NOW_NS, created_ns=case.job.created_ns, first_run_ns=None),
         expected_runs=expected_occurrences(
             history, from_ns, NOW_NS, ZONE, due_to_end_s=case.due_to_end_s
