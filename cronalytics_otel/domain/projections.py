@@ -169,6 +169,7 @@ def project(
     expected_runs: int | None,
     upcoming: Mapping[Horizon, int],
     goes_on: bool,
+    calls_model: bool,
     now_ns: int,
     ends_ns: Mapping[Horizon, int],
 ) -> Projection:
@@ -182,14 +183,19 @@ def project(
         expected_runs: `expected_occurrences()` in the window; None if unknown.
         upcoming: `scheduled_runs()` by horizon.
         goes_on: `goes_on()` of the job; what was spent on one that ends is no trend.
+        calls_model: whether its runs can cost anything; a script's cannot, also before its first run.
         now_ns: from when the horizons count.
         ends_ns: `horizon_ends()`.
     """
     outlook = {
         horizon: Outlook(
             scheduled_runs=runs,
-            nominal=expected_cost(scheduled, runs, is_lower_bound=scheduled.partial_runs > 0),
-            trend=trend_cost(spent, observed_s, (ends_ns[horizon] - now_ns) / NS)
+            nominal=expected_cost(scheduled, runs, is_lower_bound=scheduled.partial_runs > 0)
+            if calls_model
+            else NOTHING,
+            trend=_trend(
+                spent, observed_s, (ends_ns[horizon] - now_ns) / NS, calls_model=calls_model
+            )
             if goes_on
             else CostEstimate(usd=None),
         )
@@ -257,6 +263,13 @@ def trend_cost(spent: Amounts, observed_s: float | None, horizon_s: float) -> Co
     if not spent.priced_runs:
         return CostEstimate(usd=None, is_lower_bound=True)
     return expected_cost(spent, runs, is_lower_bound=spent.cost_is_lower_bound)
+
+
+def _trend(
+    spent: Amounts, observed_s: float | None, horizon_s: float, *, calls_model: bool
+) -> CostEstimate:
+    """Return the trend of one job. A script that has not run goes on to cost nothing."""
+    return trend_cost(spent, observed_s, horizon_s) if calls_model or spent.runs else NOTHING
 
 
 def pace(outlook: Outlook | None) -> float | None:

@@ -109,6 +109,7 @@ def ours(case: Case) -> Projection:
         ),
         upcoming=dict(zip(ENDS_NS, upcoming, strict=True)),
         goes_on=goes_on(case.job),
+        calls_model=case.job.mode is not Mode.SCRIPT,
         now_ns=NOW_NS,
         ends_ns=ENDS_NS,
     )

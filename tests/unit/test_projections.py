@@ -59,6 +59,7 @@ def projected(
     expected: int | None = 30,
     runs: int = 30,
     goes_on: bool = True,
+    calls_model: bool = True,
 ) -> Projection:
     """A job that is due once a day, if nothing else is said."""
     return project(
@@ -69,6 +70,7 @@ def projected(
         expected_runs=expected,
         upcoming={Horizon.DAYS_30: runs, Horizon.DAYS_365: runs * 12},
         goes_on=goes_on,
+        calls_model=calls_model,
         now_ns=NOW_NS,
         ends_ns=ENDS_NS,
     )
@@ -350,6 +352,20 @@ def test_runs_of_which_no_cost_is_known_have_no_cost() -> None:
 def test_a_script_job_costs_nothing_now_and_later() -> None:
     month = projected(took_place([SCRIPT] * 30)).outlook[Horizon.DAYS_30]
     assert (month.scheduled_runs, month.nominal, month.trend) == (30, NOTHING, NOTHING)
+
+
+def test_a_script_job_that_has_never_run_costs_nothing_too() -> None:
+    found = projected(Amounts(), days=None, calls_model=False)
+    month = found.outlook[Horizon.DAYS_30]
+
+    assert (month.scheduled_runs, month.nominal, month.trend) == (30, NOTHING, NOTHING)
+    assert found.pace is None
+
+
+def test_an_agent_that_became_a_script_is_free_from_now_on_and_its_trend_is_what_it_was() -> None:
+    month = projected(sample(*[1.0] * 30), calls_model=False).outlook[Horizon.DAYS_30]
+
+    assert (month.nominal, month.trend.usd) == (NOTHING, 30)
 
 
 def test_a_window_without_runs_says_nothing_of_the_future() -> None:
