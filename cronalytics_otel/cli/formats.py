@@ -99,6 +99,11 @@ def bounded_usd(amount_usd: float | None, *, is_lower_bound: bool) -> str:
     return f"{'≥' if is_lower_bound and amount_usd is not None else ''}{usd(amount_usd)}"
 
 
+def bounded_ratio(number: float | None, *, is_lower_bound: bool) -> str:
+    """`≥1.04` for the ratio of such a sum to a known figure."""
+    return f"{'≥' if is_lower_bound and number is not None else ''}{ratio(number)}"
+
+
 def percent(part: float | None) -> str:
     """`96 %`; `99.9 %` and `0.1 %` near the ends, so that only all is 100 % and only nothing is 0 %."""
     if part is None:

@@ -139,14 +139,25 @@ class Outlook:
     trend: CostEstimate
     """What the window cost, carried on over the horizon, manual runs included."""
 
+    @property
+    def pace(self) -> float | None:
+        """Trend ÷ nominal; None if either is unknown or nothing is scheduled."""
+        if self.trend.usd is None or not self.nominal.usd:
+            return None
+        return self.trend.usd / self.nominal.usd
+
+    @property
+    def pace_is_lower_bound(self) -> bool:
+        """Whether the pace is at least so high: the trend is a lower bound, and the nominal cost is not."""
+        known = self.pace is not None
+        return known and self.trend.is_lower_bound and not self.nominal.is_lower_bound
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Projection:
     """Where a job, or all of them together, is heading. None is unknown, or has no meaning."""
 
     outlook: Mapping[Horizon, Outlook]
-    pace: float | None
-    """Trend ÷ nominal of the next 30 days: 1 is as planned, 2 costs twice what the schedule explains."""
     adherence: float | None
     """Scheduled runs ÷ expected occurrences in the observed window; manual runs do not count."""
     cost_usd: float | None
@@ -158,6 +169,16 @@ class Projection:
     runs: int
     unpriced_runs: int
     partial_runs: int
+
+    @property
+    def pace(self) -> float | None:
+        """Of the next 30 days: 1 is as planned, 2 costs twice what the schedule explains."""
+        return self.outlook[Horizon.DAYS_30].pace
+
+    @property
+    def pace_is_lower_bound(self) -> bool:
+        """Whether it costs at least so much more than the schedule explains."""
+        return self.outlook[Horizon.DAYS_30].pace_is_lower_bound
 
 
 def project(
@@ -241,7 +262,6 @@ def _projection(
 ) -> Projection:
     return Projection(
         outlook=outlook,
-        pace=pace(outlook.get(Horizon.DAYS_30)),
         adherence=scheduled.runs / expected_runs if expected_runs else None,
         cost_usd=spent.known_cost_usd,
         mean_cost_usd=scheduled.mean_cost_usd,
@@ -270,13 +290,6 @@ def _trend(
 ) -> CostEstimate:
     """Return the trend of one job. A script that has not run goes on to cost nothing."""
     return trend_cost(spent, observed_s, horizon_s) if calls_model or spent.runs else NOTHING
-
-
-def pace(outlook: Outlook | None) -> float | None:
-    """Return trend ÷ nominal; None if either is unknown or nothing is scheduled."""
-    if outlook is None or outlook.trend.usd is None or not outlook.nominal.usd:
-        return None
-    return outlook.trend.usd / outlook.nominal.usd
 
 
 def change_against(

@@ -12,7 +12,16 @@ import pytest
 
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import CURRENT_JOBS, LAST_SYNC_NS
-from cronalytics_otel.model import Job, Mode, Outcome, Run, Schedule, ScheduleKind, Trigger
+from cronalytics_otel.model import (
+    CostStatus,
+    Job,
+    Mode,
+    Outcome,
+    Run,
+    Schedule,
+    ScheduleKind,
+    Trigger,
+)
 from tests.support.cli import DAY, DIGEST, HOUR, NO_KEY, NOW_NS, SCRIPT, SECOND, Cli, new_home
 from tests.support.snapshots import check_text
 
@@ -257,3 +266,25 @@ def test_an_empty_journal_answers_too(empty: Cli) -> None:
         assert (result.status, result.out) == (0, "")
         assert result.err
     assert empty("trends", "--days", "0").err == "No run matches.\n"
+
+
+def test_a_pace_and_a_leader_with_an_unknown_cost_are_lower_bounds(cli: Cli) -> None:
+    unknown = replace(
+        DIGEST,
+        execution_id="u" * 32,
+        session_id=None,
+        cost_usd=None,
+        cost_status=CostStatus.UNKNOWN,
+        trigger=Trigger.MANUAL,
+    )
+    with Journal.open(cli.home.journal) as journal, journal.atomic():
+        journal.runs.add([unknown], NOW_NS)
+
+    found = cli("summary", "--json").json
+
+    assert found["totals"]["pace_is_lower_bound"]
+    assert [leader["is_lower_bound"] for leader in found["leaders"]["cost_usd"]] == [True, False]
+    assert "pace ≥1.4" in cli("summary").out
+    assert "pace ≥1.0" in cli("job", "nightly digest").out
+    (row,) = [line for line in cli("jobs").lines if "nightly digest" in line]
+    assert "≥1.0" in row

@@ -305,6 +305,18 @@ def test_pace_has_no_meaning_without_a_nominal_cost() -> None:
     assert projected(sample(1, 1), scheduled=Amounts()).pace is None
 
 
+def test_pace_is_a_lower_bound_where_the_trend_alone_is_one() -> None:
+    exact = projected(sample(*[1.0] * 30))
+    unknown = projected(sample(*[1.0] * 30, None))
+    partial = projected(sample(*[1.0] * 30, partial=1))
+    nothing = projected(sample(None))
+
+    assert [each.pace for each in (exact, unknown, partial, nothing)] == [1, 1, 1, None]
+    assert [each.pace_is_lower_bound for each in (exact, unknown, partial, nothing)] == [
+        False, True, False, False,
+    ]  # fmt: skip
+
+
 def test_adherence_is_scheduled_runs_per_expected_occurrence_and_manual_runs_do_not_count() -> None:
     scheduled = sample(*[1.0] * 27)
     everything = Amounts.sum([scheduled, sample(*[1.0] * 8)])

@@ -193,7 +193,7 @@ def _projections(job: JobFigures, width: int | None) -> Iterator[Text]:
     yield Text()
     yield from lay_out(columns, rows, width)
     if job.pace is not None:
-        pace = pace_cell(job.pace)
+        pace = pace_cell(job.projection)
         yield Text.assemble("pace ", (pace.text, pace.style), (" (trend ÷ plan)", "muted"))
 
 

@@ -55,7 +55,7 @@ def _columns(now_ns: int) -> Columns:
             Column(title="TREND 30 D", right=True, rank=10),
             lambda job: _estimate(job.projection.outlook[Horizon.DAYS_30].trend),
         ),
-        (Column(title="PACE", right=True, rank=6), lambda job: pace_cell(job.pace)),
+        (Column(title="PACE", right=True, rank=6), lambda job: pace_cell(job.projection)),
         (
             Column(title="KEPT", right=True, rank=13),
             lambda job: Cell(formats.percent(job.adherence)),

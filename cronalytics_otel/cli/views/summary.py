@@ -121,7 +121,7 @@ def _outlook(together: AllJobs) -> Iterator[Text]:
     outlook = together.projection.outlook[Horizon.DAYS_30]
     if outlook.nominal.usd is None and outlook.trend.usd is None:
         return
-    pace = pace_cell(together.projection.pace)
+    pace = pace_cell(together.projection)
     plan, trend = (
         formats.bounded_usd(estimate.usd, is_lower_bound=estimate.is_lower_bound)
         for estimate in (outlook.nominal, outlook.trend)
@@ -137,9 +137,21 @@ def _leaders(summary: Summary, width: int | None, *, with_profile: bool) -> Iter
     leaders = summary.leaders
     boards = [
         ("most runs", [(one, f"{one.value:,.0f}") for one in leaders.runs]),
-        ("most cost", [(one, formats.usd(one.value)) for one in leaders.cost_usd]),
+        (
+            "most cost",
+            [
+                (one, formats.bounded_usd(one.value, is_lower_bound=one.is_lower_bound))
+                for one in leaders.cost_usd
+            ],
+        ),
         ("most tokens", [(one, f"{one.value:,.0f}") for one in leaders.tokens]),
-        ("highest pace", [(one, formats.ratio(one.value)) for one in leaders.pace]),
+        (
+            "highest pace",
+            [
+                (one, formats.bounded_ratio(one.value, is_lower_bound=one.is_lower_bound))
+                for one in leaders.pace
+            ],
+        ),
     ]
     rows = [
         [
