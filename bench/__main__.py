@@ -8,7 +8,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from bench import arrival, export, hooks, projections, startup, sync, ticks, traces, views
+from bench import (
+    answers,
+    arrival,
+    export,
+    hooks,
+    metrics,
+    projections,
+    startup,
+    sync,
+    ticks,
+    traces,
+    views,
+)
 from bench.lines import Bench, Line, bench, table
 
 GROUPS: dict[str, Callable[[Bench], Iterator[Line]]] = {
@@ -19,6 +31,8 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Line]]] = {
     "first-sync": sync.first_sync,
     "nothing-new": sync.nothing_new,
     "views": views.lines,
+    "answers": answers.lines,
+    "metrics": metrics.lines,
     "projections": projections.lines,
     "idle-tick": startup.idle_tick,
     "ticks": ticks.lines,

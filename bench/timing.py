@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,8 +98,14 @@ with open(sys.argv[1], "w") as file:
 """
 
 
-def run_process(command: Sequence[str | Path], env: Mapping[str, str], folder: Path) -> Exited:
-    """Run a process to its end; raises RuntimeError with its output when it fails."""
+def run_process(
+    command: Sequence[str | Path],
+    env: Mapping[str, str],
+    folder: Path,
+    *,
+    statuses: Collection[int] = (0,),
+) -> Exited:
+    """Run a process to its end; raises RuntimeError with its output at any other exit status."""
     figures = folder / "process.json"
     with (folder / "process.out").open("w+b") as output:
         subprocess.run(
@@ -108,7 +114,7 @@ def run_process(command: Sequence[str | Path], env: Mapping[str, str], folder: P
             stderr=subprocess.STDOUT, check=True,
         )  # fmt: skip
         status, wall_s, cpu_s, peak_kb, ended_at = json.loads(figures.read_text())
-        if status != 0:
+        if status not in statuses:
             output.seek(0)
             text = output.read().decode(errors="replace")
             raise RuntimeError(f"{command} exited with {status}:\n{text[-4000:]}")

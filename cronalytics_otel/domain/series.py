@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -22,8 +23,11 @@ BOUNDS: Final[Mapping[SeriesKind, tuple[float, ...]]] = {
 """The upper bounds of the buckets of each histogram; a value that equals one is in its bucket. The last two
 are those of the GenAI conventions. A changed bound would need new series."""
 
-Measured: TypeAlias = tuple[tuple[SeriesKind, str, str, tuple[str, ...]], float]
-"""A series (the values of its `SeriesKey`) with what one run adds to it: the increment of a counter, or a
+_Key: TypeAlias = tuple[SeriesKind, str, str, tuple[str, ...]]
+"""The values of a `SeriesKey`."""
+
+Measured: TypeAlias = tuple[_Key, float]
+"""A series with what one run adds to it: the increment of a counter, or a
 value of a histogram."""
 
 
@@ -95,46 +99,32 @@ def increments(measured: Iterable[Measured]) -> dict[SeriesKey, SeriesValue]:
 
     The series of a job's outcomes begin together: those that no run had are among the result with 0.
     """
-    sums: dict[tuple[SeriesKind, str, str, tuple[str, ...]], _Sum] = {}
+    values = defaultdict[_Key, list[float]](list)
     for key, value in measured:
-        known = sums.get(key)
-        if known is None:
-            known = _begin(key, sums)
-        if 0 <= value < math.inf:
-            known.add(value)
-    return {
-        SeriesKey(*key): SeriesValue(value=one.value, buckets=tuple(one.buckets or ()))
-        for key, one in sums.items()
-    }
+        values[key].append(value)
+    sums: dict[SeriesKey, SeriesValue] = {}
+    for key in values:
+        for each in _beginning_with(key):
+            if each not in sums:
+                sums[each] = _sum_of(each.kind, values.get(each, []))
+    return sums
 
 
-class _Sum:
-    """A sum in the making."""
-
-    __slots__ = ("bounds", "buckets", "value")
-
-    def __init__(self, bounds: tuple[float, ...] | None) -> None:
-        self.value = 0.0
-        self.bounds = bounds
-        self.buckets = None if bounds is None else [0] * (len(bounds) + 1)
-
-    def add(self, value: float) -> None:
-        self.value += value
-        if self.bounds is not None and self.buckets is not None:
-            self.buckets[bucket_of(self.bounds, value)] += 1
-
-
-def _begin(
-    key: tuple[SeriesKind, str, str, tuple[str, ...]],
-    sums: dict[tuple[SeriesKind, str, str, tuple[str, ...]], _Sum],
-) -> _Sum:
+def _beginning_with(key: _Key) -> list[SeriesKey]:
     kind, job_id, job_name, _ = key
-    if kind is SeriesKind.RUNS:
-        for outcome in Outcome:
-            sums[kind, job_id, job_name, (outcome,)] = _Sum(None)
-    else:
-        sums[key] = _Sum(BOUNDS.get(kind))
-    return sums[key]
+    if kind is not SeriesKind.RUNS:
+        return [SeriesKey(*key)]
+    return [SeriesKey(kind, job_id, job_name, (outcome,)) for outcome in Outcome]
+
+
+def _sum_of(kind: SeriesKind, values: list[float]) -> SeriesValue:
+    valid = [value for value in values if 0 <= value < math.inf]
+    bounds = BOUNDS.get(kind)
+    if bounds is None:
+        return SeriesValue(value=sum(valid))
+    counts = Counter(bucket_of(bounds, value) for value in valid)
+    buckets = tuple(counts[place] for place in range(len(bounds) + 1))
+    return SeriesValue(value=sum(valid), buckets=buckets)
 
 
 def bucket_of(bounds: Sequence[float], value: float) -> int:

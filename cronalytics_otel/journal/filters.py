@@ -45,7 +45,7 @@ class RunFilter:
 
 
 def conditions(wanted: RunFilter) -> Conditions:
-    """Return the conditions that hold for rows of `run` and of `day_runs`: job, outcome, mode, trigger."""
+    """Return the conditions that hold for rows of `run` and of `run_group`: job, outcome, mode, trigger."""
     clauses, values = job_conditions(wanted)
     if wanted.outcomes is not None:
         _any_of("outcome", wanted.outcomes, clauses, values)

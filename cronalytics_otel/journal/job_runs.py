@@ -100,7 +100,9 @@ class JobRuns:
 
     def _add_deleted_runs(self, found: dict[str, Lifetime], first_day: int) -> None:
         days = self._connection.execute(
-            "SELECT job_id, min(day) FROM day_runs WHERE day < ? GROUP BY job_id", (first_day,)
+            "SELECT job_id, min(day) FROM run_group JOIN day_runs ON group_id = run_group.id "
+            "WHERE day < ? GROUP BY job_id",
+            (first_day,),
         )
         for job_id, day in days.fetchall():
             name = found[job_id].job_name if job_id in found else job_id

@@ -93,11 +93,17 @@ CREATE INDEX run_by_job ON run (job_id, started_ns, ended_ns, outcome);
 CREATE INDEX run_without_session ON run (job_id, started_ns) WHERE session_id IS NULL;
 CREATE INDEX run_by_end ON run (ended_ns);
 
-CREATE TABLE day_runs (          -- sums of `run` by the day of the end; figures.py computes them
+CREATE TABLE run_group (         -- what `day_runs` tells apart
+  id INTEGER PRIMARY KEY,
   job_id TEXT NOT NULL,
   outcome TEXT NOT NULL,
   trigger TEXT NOT NULL,         -- '' means unknown, here and in the next one
   mode TEXT NOT NULL,
+  UNIQUE (job_id, outcome, trigger, mode)
+);
+
+CREATE TABLE day_runs (          -- sums of `run` by the day of the end; figures.py computes them
+  group_id INTEGER NOT NULL REFERENCES run_group (id),
   day INTEGER NOT NULL,          -- days since 1970-01-01 on the calendar of the home's zone
   runs INTEGER NOT NULL,
   occurrences INTEGER NOT NULL,  -- a missed run stands for several
@@ -113,15 +119,20 @@ CREATE TABLE day_runs (          -- sums of `run` by the day of the end; figures
   cache_read_tokens INTEGER NOT NULL,
   cache_write_tokens INTEGER NOT NULL,
   reasoning_tokens INTEGER NOT NULL,
-  PRIMARY KEY (job_id, outcome, trigger, mode, day) -- sums over days need no sorting
+  PRIMARY KEY (group_id, day)    -- sums over days need no sorting
 ) WITHOUT ROWID;
-CREATE INDEX day_runs_by_day ON day_runs (day);
 
-CREATE TABLE day_usage (         -- sums of the models' parts in the runs, by the day of the run's end
+CREATE TABLE usage_group (       -- what `day_usage` tells apart
+  id INTEGER PRIMARY KEY,
   job_id TEXT NOT NULL,
   model TEXT NOT NULL,           -- '' means unknown, here and in the next two
   provider TEXT NOT NULL,
   cost_status TEXT NOT NULL,
+  UNIQUE (job_id, model, provider, cost_status)
+);
+
+CREATE TABLE day_usage (         -- sums of the models' parts in the runs, by the day of the run's end
+  group_id INTEGER NOT NULL REFERENCES usage_group (id),
   day INTEGER NOT NULL,
   runs INTEGER NOT NULL,         -- a run counts once for each of its models
   api_calls INTEGER NOT NULL,
@@ -131,9 +142,8 @@ CREATE TABLE day_usage (         -- sums of the models' parts in the runs, by th
   cache_read_tokens INTEGER NOT NULL,
   cache_write_tokens INTEGER NOT NULL,
   reasoning_tokens INTEGER NOT NULL,
-  PRIMARY KEY (job_id, model, provider, cost_status, day)
+  PRIMARY KEY (group_id, day)
 ) WITHOUT ROWID;
-CREATE INDEX day_usage_by_day ON day_usage (day);
 
 CREATE TABLE metric_series (     -- the series of the metrics; changed only when a run becomes final
   id INTEGER PRIMARY KEY,
@@ -286,7 +296,7 @@ def is_of_development(connection: sqlite3.Connection) -> bool:
         name
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     }
-    if "migration" not in names or "metric_series" in names:
+    if "migration" not in names or "run_group" in names:
         return False
     return _is_applied(connection, m0001_first.__name__)
 
