@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from ..insight.wording import UNKNOWN, counted, duration, one_line, usd
-from ..model import CostStatus, known_cost_usd
+from ..model import CostStatus, Outcome, Run, known_cost_usd
 from ..model.times import NS, to_datetime
 
 __all__ = ["UNKNOWN", "counted", "duration", "one_line", "usd"]
@@ -32,6 +32,14 @@ def cost(amount_usd: float | None, status: CostStatus | str | None) -> str:
         return CostStatus.INCLUDED
     bound = "≥" if known_usd is not None and status == CostStatus.PARTIAL else ""
     return f"{bound}{usd(known_usd)}"
+
+
+def run_cost(run: Run) -> str:
+    """Return what a run cost, as `cost` does; `$0` for one that certainly called no model."""
+    is_free = run.called_no_model and not run.cost_is_unknown and run.outcome is not Outcome.MISSED
+    if is_free and run.known_cost_usd is None:
+        return usd(0.0)
+    return cost(run.known_cost_usd, run.cost_status)
 
 
 def count(number: int | None) -> str:

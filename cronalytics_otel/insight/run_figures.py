@@ -58,6 +58,7 @@ class RunFigures:
     """Runs whose cost is a lower bound."""
     wasted_usd: float | None
     """The known cost of the runs that failed."""
+    wasted_is_lower_bound: bool
     usage: Usage
     outcomes: Mapping[Outcome, int]
     """Runs by outcome, for the outcomes that occurred. A missed run counts once here for each row of
@@ -105,6 +106,7 @@ def figures_of(groups: Sequence[Group]) -> RunFigures:
         unpriced_runs=total.unpriced_runs,
         partial_runs=total.partial_runs,
         wasted_usd=wasted.known_cost_usd,
+        wasted_is_lower_bound=wasted.cost_is_lower_bound,
         usage=total.usage,
         outcomes=dict(sorted(outcomes.items())),
     )

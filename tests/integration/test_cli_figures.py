@@ -288,3 +288,11 @@ def test_a_pace_and_a_leader_with_an_unknown_cost_are_lower_bounds(cli: Cli) -> 
     assert "pace ≥1.0" in cli("job", "nightly digest").out
     (row,) = [line for line in cli("jobs").lines if "nightly digest" in line]
     assert "≥1.0" in row
+
+
+def test_a_run_that_called_no_model_leaves_the_cost_of_its_model_exact(cli: Cli) -> None:
+    models, totals = cli("models", "--json").json["models"], cli("summary", "--json").json["totals"]
+
+    assert not totals["cost_is_lower_bound"]
+    assert {model["cost_is_lower_bound"] for model in models} == {False}
+    assert sum(model["cost_usd"] for model in models) == pytest.approx(totals["cost_usd"])

@@ -460,3 +460,13 @@ def test_status_of_several_profiles_is_one_after_the_other(cli: Cli) -> None:
     assert [each["profile"] for each in found["profiles"]] == ["default", "work"]
     assert found["healthy"] is all(each["healthy"] for each in found["profiles"])
     assert cli("status", "--profile", "work", "--json").json["profile"] == "work"
+
+
+def test_a_next_try_that_is_due_is_made_by_the_next_sync(cli: Cli) -> None:
+    with Journal.open(cli.home.journal) as journal:
+        journal.outbox.failed(
+            1, "503", now_ns=NOW_NS - HOUR, next_try_ns=NOW_NS - MINUTE,
+            asked_to_wait=False, timed_out=False,
+        )  # fmt: skip
+
+    assert "  next try   at the next sync" in cli("status").lines

@@ -24,6 +24,7 @@ from tests.support.cli import (
     MINUTE,
     NO_KEY,
     NOW_NS,
+    SCRIPT,
     SECOND,
     Cli,
     fill,
@@ -278,3 +279,14 @@ def test_an_unknown_job_is_wrong_usage(cli: Cli) -> None:
 
     assert (result.status, result.out) == (2, "")
     assert "Did you mean 'nightly digest'?" in result.err
+
+
+def test_a_script_that_failed_is_shown_with_the_last_line_of_its_stderr(
+    cli: Cli, ledger: list[RunningRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = replace(SCRIPT, started_ns=NOW_NS - SECOND, ended_ns=NOW_NS)
+    monkeypatch.setattr(watch, "SYSTEM_CLOCK", Steps(lambda: fill(cli.home, failed)))
+
+    line = next(line for line in cli("watch").lines if "finished" in line)
+
+    assert line.endswith("failure after 1.0 s: Script exited with code 3: expires tomorrow")

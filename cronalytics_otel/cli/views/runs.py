@@ -36,7 +36,7 @@ _COLUMNS: tuple[tuple[Column, Callable[[Run], Cell]], ...] = (
     (Column(title="TOKENS", right=True, rank=4), lambda run: Cell(formats.count(run.total_tokens))),
     (
         Column(title="COST", right=True, rank=3),
-        lambda run: Cell(formats.cost(run.known_cost_usd, run.cost_status)),
+        lambda run: Cell(formats.run_cost(run)),
     ),
     (
         Column(title="MODEL", least=8, rank=6),

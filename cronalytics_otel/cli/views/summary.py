@@ -61,7 +61,7 @@ def _totals(summary: Summary) -> Iterator[Text]:
         ),
         (
             "wasted",
-            formats.usd(figures.wasted_usd),
+            formats.bounded_usd(figures.wasted_usd, is_lower_bound=figures.wasted_is_lower_bound),
             change_text(together.changes, "wasted_usd"),
             "on runs that failed",
         ),
@@ -111,8 +111,8 @@ def _expected(together: AllJobs) -> str:
     if together.expected_runs is None or together.projection.adherence is None:
         return ""
     return (
-        f"{together.figures.scheduled_runs:,} scheduled runs of {together.expected_runs:,}"
-        f" expected ({formats.percent(together.projection.adherence)})"
+        f"{formats.counted(together.figures.scheduled_runs, 'scheduled run')} of"
+        f" {together.expected_runs:,} expected ({formats.percent(together.projection.adherence)})"
     )
 
 
@@ -122,13 +122,13 @@ def _outlook(together: AllJobs) -> Iterator[Text]:
     if outlook.nominal.usd is None and outlook.trend.usd is None:
         return
     pace = pace_cell(together.projection)
-    plan, trend = (
+    nominal, trend = (
         formats.bounded_usd(estimate.usd, is_lower_bound=estimate.is_lower_bound)
         for estimate in (outlook.nominal, outlook.trend)
     )
     yield Text.assemble(
         (f"  {'30 days':<{_LABEL}}", "muted"),
-        f"{plan} by plan, {trend} by trend, pace ",
+        f"{nominal} nominal, {trend} trend, pace ",
         (pace.text, pace.style),
     )
 

@@ -9,6 +9,7 @@ from rich.text import Text
 from ...insight.now import GoingOn, Moment, NextUp
 from ...model import Outcome, Run
 from .. import formats
+from .runs import error_line
 
 MAX_FINISHED_SHOWN = 5
 
@@ -86,7 +87,7 @@ def _next(due: NextUp, now_ns: int, *, with_profile: bool) -> Text:
 
 def _finished(run: Run, *, with_profile: bool) -> Text:
     style = "bad" if run.failed else "good" if run.outcome is Outcome.SUCCESS else "muted"
-    error = formats.one_line(run.error_message or "").rstrip(".") if run.failed else ""
+    error = error_line(run).rstrip(".") if run.failed else ""
     return Text.assemble(
         _name(run, with_profile=with_profile),
         " ",
