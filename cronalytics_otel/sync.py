@@ -18,7 +18,7 @@ from .export.metrics.exporter import MetricsSource
 from .export.metrics.report import MetricsReport
 from .export.metrics.schedule import next_due_ns
 from .export.notices.delivery import NoticesExport, reports_of
-from .export.notices.rules import use_targets, write_lasting
+from .export.notices.rules import use_targets, write_exceeded_budgets, write_lasting
 from .export.report import DestinationReport
 from .export.resource import current_resource, metrics_resource
 from .export.sync_options import SyncOptions
@@ -27,7 +27,9 @@ from .harvest.job_history import JobsSnapshot
 from .host.home import Home
 from .host.version import installed_hermes
 from .host.zone import home_zone
+from .insight.budgets import exceeded_budgets
 from .insight.gauges import HomeState, read_gauges, read_slow_gauges
+from .insight.profiles import Profile
 from .journal import Journal, JournalError, Repair, move_aside
 from .journal.facts import HERMES_VERSION, LAST_SYNC_NS, PROBLEMS, Facts, FactValues
 from .journal.folder_lock import folder_lock
@@ -147,9 +149,7 @@ class _Sync:
                 stack.enter_context(journal.rolled_back())
             self._set_up(journal)
             harvested = self._harvest(journal)
-            write_lasting(
-                journal, self.settings.notify, harvested.running, self.options.clock.now_ns()
-            )
+            self._write_notices(journal, harvested)
             reports, notices = ({}, ()) if dry_run else self._export(journal)
             metrics = {} if dry_run else self._export_metrics(journal, harvested)
             if self.settings.journal_days is not None and not dry_run:
@@ -194,6 +194,16 @@ class _Sync:
             between_chunks=self.options.between_chunks,
             progress=self.progress.harvested if self.progress else lambda _: None,
         )
+
+    def _write_notices(self, journal: Journal, harvested: HarvestReport) -> None:
+        """Write the notices of what holds now. A budget is exceeded by a run that has ended."""
+        now_ns, targets = self.options.clock.now_ns(), self.settings.notify
+        write_lasting(journal, targets, harvested.running, now_ns)
+        if targets and harvested.new_runs:
+            exceeded = exceeded_budgets(
+                Profile(self.home.profile, journal), self.settings.budgets, now_ns
+            )
+            write_exceeded_budgets(journal, targets, exceeded, now_ns)
 
     def _export(
         self, journal: Journal

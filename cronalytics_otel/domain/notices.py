@@ -11,6 +11,7 @@ from itertools import takewhile
 
 from ..model import FAILED_RUNS, DueJob, Execution, JobPast, Notice, NoticeEvent, Outcome, Run
 from ..model.times import to_datetime
+from .budgets import BudgetState
 from .errors import stderr_of, without_stdout
 
 MAX_LINES = 10
@@ -20,7 +21,7 @@ _FAILED_WORDS = {
     Outcome.FAILURE: "failed",
     Outcome.TIMEOUT: "timed out",
     Outcome.CANCELLED: "was cancelled",
-    Outcome.BUDGET_EXCEEDED: "used up its turns",
+    Outcome.BUDGET_EXCEEDED: "ran out of money",
     Outcome.ABANDONED: "was abandoned",
 }
 
@@ -57,6 +58,7 @@ def notices_of_run(run: Run, past: JobPast, rules: NoticeRules) -> list[Notice]:
             job_name=run.job_name,
             at_ns=run.ended_ns,
             text=text,
+            occurrences=run.missed_count or 1 if event is NoticeEvent.MISSED else 1,
         )
         for event, text in found.items()
         if event in rules.events
@@ -142,6 +144,33 @@ def notice_of_overdue(job: DueJob, rules: NoticeRules) -> Notice | None:
     )
 
 
+def notice_of_budget(
+    state: BudgetState, start_ns: int, now_ns: int, rules: NoticeRules
+) -> Notice | None:
+    """Return the notice of an exceeded budget, whose period began at `start_ns`; None if the target wants none.
+
+    A target of some jobs does not hear of the budget of all.
+    """
+    if NoticeEvent.OVER_BUDGET not in rules.events:
+        return None
+    wanted = (
+        not rules.jobs
+        if state.job_id is None
+        else rules.include(state.job_id, state.job_name or state.job_id)
+    )
+    if not wanted:
+        return None
+    cost = "" if state.used_usd is None else f" ${state.used_usd:,.2f}"
+    return Notice(
+        event=NoticeEvent.OVER_BUDGET,
+        key=f"{state.scope}:{state.job_id or ''}:{state.period}@{start_ns}",
+        job_id=state.job_id or "",
+        job_name=state.job_name or "all jobs",
+        at_ns=now_ns,
+        text=f"cost{cost} this {state.period}, more than the budget of ${state.limit_usd:,.2f}",
+    )
+
+
 # --- messages -----------------------------------------------------------------------------------
 
 
@@ -167,7 +196,7 @@ _COUNTED = {
     NoticeEvent.FAILING: ("job keeps failing", "jobs keep failing"),
     NoticeEvent.MISSED: ("run missed", "runs missed"),
     NoticeEvent.OVERDUE: ("job overdue", "jobs overdue"),
-    NoticeEvent.OVER_BUDGET: ("run over its budget", "runs over their budget"),
+    NoticeEvent.OVER_BUDGET: ("budget exceeded", "budgets exceeded"),
     NoticeEvent.RECOVERED: ("job recovered", "jobs recovered"),
 }
 """What is counted in a title, for one and for several."""
@@ -189,9 +218,15 @@ def message_of(notices: Sequence[Notice], *, profile: str, zone: tzinfo) -> Noti
 
 
 def _title(notices: Sequence[Notice]) -> str:
-    counts = Counter(notice.event for notice in notices)
+    counts = Counter[NoticeEvent]()
+    for notice in notices:
+        counts[notice.event] += notice.occurrences
     if len(notices) == 1:
-        return f"{notices[0].job_name}: {_COUNTED[notices[0].event][0]}"
+        (notice,) = notices
+        what = _COUNTED[notice.event][0]
+        if notice.occurrences > 1:
+            what = _counted(notice.event, notice.occurrences)
+        return f"{notice.job_name}: {what}"
     return ", ".join(_counted(event, counts[event]) for event in _COUNTED if counts[event])
 
 
@@ -208,7 +243,10 @@ def _lines(notices: Iterable[Notice], zone: tzinfo) -> Iterator[str]:
 def _counts(notices: Sequence[Notice]) -> Iterator[str]:
     """Yield a line for each event: how often, and the jobs that it concerns most."""
     for event in _COUNTED:
-        names = Counter(notice.job_name for notice in notices if notice.event is event)
+        names = Counter[str]()
+        for notice in notices:
+            if notice.event is event:
+                names[notice.job_name] += notice.occurrences
         if not names:
             continue
         shown = ", ".join(f"{name} ({n:,})" for name, n in names.most_common(MAX_LINES))

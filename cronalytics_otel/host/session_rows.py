@@ -13,7 +13,7 @@ from ..model import CostStatus, LastMessage, ModelUsage, Session
 from ..model.times import epoch_to_ns
 from .silence import asks_for_silence
 from .sqlite import Row
-from .values import MAX_COUNT, text, usage
+from .values import MAX_COST_USD, MAX_COUNT, text, usage
 
 CRON_SESSION = re.compile(r"^cron_(?P<job>.+)_(?P<date>\d{8})_(?P<time>\d{6})$")
 """`cron_{job_id}_{YYYYMMDD}_{HHMMSS}`. The job id itself may hold underscores."""
@@ -181,7 +181,8 @@ def _cost_of_some_calls(known: float) -> tuple[float | None, CostStatus]:
 
 
 def _amount(value: object) -> float | None:
-    known = isinstance(value, (int, float)) and math.isfinite(value)
+    """Return a cost between 0 and MAX_COST_USD; anything else is damage, and says nothing of the cost."""
+    known = isinstance(value, (int, float)) and 0 <= value <= MAX_COST_USD
     return float(value) if known else None  # type: ignore[arg-type]
 
 

@@ -7,6 +7,9 @@ from urllib.parse import urlsplit
 
 from ..model import Usage
 
+MAX_COST_USD = 1e9
+"""The most that a run can cost, so that sums of costs and of their squares fit."""
+
 MAX_COUNT = 10**15
 """A larger number is no count. Sums of smaller ones can be stored."""
 

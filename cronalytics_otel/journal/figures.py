@@ -133,6 +133,7 @@ def _usage_source(where: str) -> str:
         f"coalesce(api_calls, 0) AS api_calls, coalesce({_KNOWN_COST}, 0.0) AS cost_usd, "
         f"{', '.join(_USAGE_NAMES)} FROM run "
         f"WHERE {where} AND model_usage IS NULL AND input_tokens IS NOT NULL "
+        f"AND NOT ({_CALLED_NO_MODEL} AND input_tokens + output_tokens = 0 AND {_KNOWN_COST} IS NULL) "
         "UNION ALL SELECT local_day(ended_ns), job_id, coalesce(json_extract(value, '$.model'), ''), "
         "coalesce(json_extract(value, '$.provider'), ''), "
         "coalesce(json_extract(value, '$.cost_status'), ''), "

@@ -23,8 +23,8 @@ _COLUMNS: Final = ", ".join(run_rows.COLUMN_NAMES)
 _DECIDED: Final = (Outcome.SUCCESS, *sorted(FAILED_RUNS))
 """The outcomes that count for a row of failures."""
 _DECIDED_MARKS: Final = ",".join("?" * len(_DECIDED))
-_STAYING: Final = (NoticeEvent.STARTED, NoticeEvent.OVERDUE)
-"""Events that last: the row stays after it was sent, until the run that ends them."""
+_STAYING: Final = (NoticeEvent.STARTED, NoticeEvent.OVERDUE, NoticeEvent.OVER_BUDGET)
+"""Events that last: the row stays after it was sent, until the run that ends them, or until it is old."""
 
 NoticesOfRun: TypeAlias = Callable[[Run, JobPast], Sequence[Notice]]
 """Decides what a target is told of a run."""
@@ -223,8 +223,8 @@ class Notices:
     def add_lasting(
         self, target: str, event: NoticeEvent, lasting: Sequence[Notice], now_ns: int
     ) -> None:
-        """Add notices of runs that are going on, or of jobs that are overdue, each once while it lasts; call it
-        in `atomic()`.
+        """Add notices of runs that are going on, of jobs that are overdue, or of exceeded budgets, each once
+        while it lasts; call it in `atomic()`.
 
         `lasting` are all notices of this event that hold now.
         """
@@ -247,9 +247,19 @@ class Notices:
     def _insert(self, target_id: int, notices: Iterable[Notice], now_ns: int) -> None:
         self._connection.executemany(
             "INSERT OR IGNORE INTO notice (target_id, event, key, job_id, job_name, at_ns, text, "
-            "enqueued_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "occurrences, enqueued_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                (target_id, n.event.value, n.key, n.job_id, n.job_name, n.at_ns, n.text, now_ns)
+                (
+                    target_id,
+                    n.event.value,
+                    n.key,
+                    n.job_id,
+                    n.job_name,
+                    n.at_ns,
+                    n.text,
+                    n.occurrences,
+                    now_ns,
+                )
                 for n in notices
             ),
         )
@@ -259,7 +269,7 @@ class Notices:
     def take(self, target_id: int, limit: int) -> list[PendingNotice]:
         """Return at most `limit` pending notices, the oldest first."""
         rows = self._connection.execute(
-            "SELECT id, event, key, job_id, job_name, at_ns, text FROM notice "
+            "SELECT id, event, key, job_id, job_name, at_ns, text, occurrences FROM notice "
             "WHERE target_id = ? AND sent_ns IS NULL ORDER BY id LIMIT ?",
             (target_id, limit),
         )
@@ -329,7 +339,7 @@ class Notices:
 
 
 def _pending(id_: int, event: str, *values: Any) -> PendingNotice:
-    key, job_id, job_name, at_ns, text = values
+    key, job_id, job_name, at_ns, text, occurrences = values
     notice = Notice(
         event=NoticeEvent(event),
         key=key,
@@ -337,5 +347,6 @@ def _pending(id_: int, event: str, *values: Any) -> PendingNotice:
         job_name=job_name,
         at_ns=at_ns,
         text=text,
+        occurrences=occurrences,
     )
     return PendingNotice(id=id_, notice=notice)

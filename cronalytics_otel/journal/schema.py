@@ -267,6 +267,7 @@ CREATE TABLE notice (            -- what a target has not acknowledged yet
   job_name TEXT NOT NULL,        -- masked, as is the text
   at_ns INTEGER NOT NULL,
   text TEXT NOT NULL,
+  occurrences INTEGER NOT NULL,  -- how many it stands for
   enqueued_ns INTEGER NOT NULL,
   sent_ns INTEGER,               -- set where the row must stay, so that no other is written while it lasts
   UNIQUE (target_id, event, key)

@@ -20,7 +20,7 @@ class NoticeEvent(StrEnum):
     OVERDUE = "overdue"
     """A job is past its time now."""
     OVER_BUDGET = "over_budget"
-    """A run cost more than its budget."""
+    """A run cost more than a run may, or the budget of a day or a month is exceeded."""
     RECOVERED = "recovered"
     """A job that had failed, or was overdue, has succeeded."""
     STARTED = "started"
@@ -44,14 +44,17 @@ class Notice:
 
     event: NoticeEvent
     key: str
-    """What it is about: the id of the run, or the job and the time that it was due for. Of an event and a key there
-    is one notice for each target."""
+    """What it is about: the id of the run, the job and the time that it was due for, or the budget and its period.
+    Each target has one notice of an event and a key."""
     job_id: str
     job_name: str
+    """What the sentence begins with: `all jobs` where it is about no single job, whose id is '' then."""
     at_ns: int
-    """When it happened."""
+    """When it happened, or was found."""
     text: str
     """The rest of a sentence that begins with the job's name: `failed: HTTP 429`."""
+    occurrences: int = 1
+    """How many it stands for: one row of missed runs is several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

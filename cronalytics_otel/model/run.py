@@ -241,9 +241,11 @@ class Run:
 
     @property
     def usage_by_model(self) -> tuple[ModelUsage, ...]:
-        """Each model's part in the run; empty where no usage is known."""
+        """Each model's part in the run; empty where no usage is known, or where no model was called."""
         if self.model_usage or self.usage is None:
             return self.model_usage
+        if self.called_no_model and not self.usage.total_tokens and self.known_cost_usd is None:
+            return ()
         whole = ModelUsage(
             model=self.model,
             provider=self.provider,

@@ -38,8 +38,11 @@ def noon() -> datetime:
 class NotifiedHome:
     """A home whose targets were set up two hours ago."""
 
-    def __init__(self, path: Path, notify: dict[str, Any]) -> None:
-        config = {"plugins": {"entries": {PLUGIN_KEY: {"notify": notify}}}}
+    def __init__(self, path: Path, notify: dict[str, Any], **settings: Any) -> None:
+        # All runs of a test are of one day there, at whatever hour it is run.
+        timezone = "Asia/Tokyo" if datetime.now(UTC).hour < 3 else "UTC"
+        entry = {"notify": notify, **settings}
+        config = {"timezone": timezone, "plugins": {"entries": {PLUGIN_KEY: entry}}}
         self.builder = HomeBuilder(path, system_prompt_bytes=64, config=config)
         self.builder.write()
         assert self.sync(ahead_s=-2 * HOUR_S).healthy
@@ -106,6 +109,26 @@ def test_many_failures_of_one_sync_are_one_message(
 
     ((title, _),) = webhook.messages
     assert title == "10 runs failed, 2 jobs keep failing"
+
+
+def test_the_budget_of_the_month_is_reported_once_although_more_is_spent(
+    tmp_path: Path, webhook: Webhook, noon: datetime
+) -> None:
+    home = NotifiedHome(
+        tmp_path / "home",
+        {"phone": {"url": webhook.apprise_url}, "other": {"url": webhook.apprise_url, "jobs": "x"}},
+        budgets={"month": 1.0},
+    )
+    job = home.builder.job("digest", every_minutes=360)
+    for minute in range(4):  # within the budget, then three runs beyond it
+        home.builder.agent_run(
+            job, noon + timedelta(minutes=minute), cost=0.75, cost_status="estimated"
+        )
+        home.write_and_sync()
+
+    ((title, text),) = webhook.messages
+    assert title == "all jobs: budget exceeded"
+    assert text.endswith("all jobs cost $1.50 this month, more than the budget of $1.00")
 
 
 def test_secrets_and_stdout_stay_at_home(

@@ -34,6 +34,7 @@ from cronalytics_otel.model import (
     Schedule,
     ScheduleKind,
     Trigger,
+    Usage,
 )
 from cronalytics_otel.model.times import NS
 from tests.strategies import HISTORY_BEGAN_NS, histories
@@ -295,6 +296,23 @@ def test_an_unknown_cost_is_no_zero(summary_of: Callable[..., Summary]) -> None:
     (job,) = summary_of(run_ago(1, **unknown), run_ago(2)).jobs
     assert (job.figures.cost_usd, job.figures.cost_is_lower_bound) == (0.5, True)
     assert job.figures.mean_cost_usd == 0.5
+
+
+def test_a_run_that_failed_before_its_first_call_is_in_no_models_row(
+    summary_of: Callable[..., Summary],
+) -> None:
+    """Its session names the model; the cost of 0 is known, and so the total of the models is."""
+    denied: dict[str, Any] = {
+        "cost_usd": None,
+        "cost_status": None,
+        "api_calls": 0,
+        "usage": Usage(),
+    }
+    found = summary_of(run_ago(1, Outcome.FAILURE, **denied), run_ago(2))
+
+    assert found.together.figures.cost_is_lower_bound is False
+    (model,) = found.models
+    assert (model.runs, model.cost_usd, model.cost_is_lower_bound) == (1, 0.5, False)
 
 
 def test_a_streak_longer_than_the_strip_is_counted_whole(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC
 from zoneinfo import ZoneInfo
 
@@ -9,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cronalytics_otel.domain.budgets import BudgetState, Period, Scope
 from cronalytics_otel.domain.notices import (
     MAX_LINES,
     NoticeMessage,
     NoticeRules,
     Severity,
     message_of,
+    notice_of_budget,
     notice_of_overdue,
     notice_of_start,
     notices_of_run,
@@ -191,6 +194,50 @@ def test_a_run_that_waits_for_its_turn_has_not_started() -> None:
     assert notice_of_start(execution(None), "digest", PINGS) is None
 
 
+# --- budgets ------------------------------------------------------------------------------------
+
+
+def exceeded(job: str | None = None) -> BudgetState:
+    return BudgetState(
+        scope=Scope.ALL if job is None else Scope.JOB,
+        period=Period.MONTH,
+        limit_usd=50.0,
+        job_id=job,
+        job_name=job,
+        used_usd=54.321,
+        forecast_usd=None,
+        over=True,
+        forecast_over=None,
+    )
+
+
+def test_an_exceeded_budget_says_what_was_spent_and_what_may_be() -> None:
+    found = notice_of_budget(exceeded(), 7, 9, ALL)
+
+    assert found is not None
+    assert message(found) == NoticeMessage(
+        title="all jobs: budget exceeded",
+        body="1970-01-01 00:00 all jobs cost $54.32 this month, more than the budget of $50.00",
+        severity=Severity.WARNING,
+    )
+
+
+def test_a_budget_is_reported_anew_in_another_period() -> None:
+    notices = [notice_of_budget(exceeded("digest"), start_ns, 9, ALL) for start_ns in (7, 7, 8)]
+    keys = [each.key for each in notices if each is not None]
+
+    assert keys == ["job:digest:month@7", "job:digest:month@7", "job:digest:month@8"]
+
+
+def test_a_target_of_some_jobs_hears_of_their_budgets_alone() -> None:
+    rules = NoticeRules(events=ALL.events, jobs=frozenset({"digest"}))
+
+    assert notice_of_budget(exceeded("digest"), 7, 9, rules) is not None
+    assert notice_of_budget(exceeded("backup"), 7, 9, rules) is None
+    assert notice_of_budget(exceeded(), 7, 9, rules) is None
+    assert notice_of_budget(exceeded(), 7, 9, only(NoticeEvent.FAILED)) is None
+
+
 # --- messages -----------------------------------------------------------------------------------
 
 
@@ -223,6 +270,18 @@ def test_a_few_have_a_line_each_in_order_of_time() -> None:
         "1970-01-01 00:01 digest failed",
         "1970-01-01 00:02 digest succeeded again",
     ]
+
+
+def test_missed_runs_are_counted_as_often_as_the_job_was_due() -> None:
+    def missed(times: int, at_s: int) -> Notice:
+        one = notice(NoticeEvent.MISSED, "backup", f"was missed {times} times", at_s)
+        return replace(one, occurrences=times)
+
+    assert message(missed(3, 0)).title == "backup: 3 runs missed"
+    assert message(missed(3, 0), notice(NoticeEvent.RECOVERED, at_s=60)).title == (
+        "3 runs missed, 1 job recovered"
+    )
+    assert message(*(missed(300, n) for n in range(11))).body == "3,300 runs missed: backup (3,300)"
 
 
 def test_many_are_counted_by_job() -> None:

@@ -138,6 +138,10 @@ def test_a_session_row_with_all_its_facts(db: Database) -> None:
         (0.0, 0.0, None, None, None),
         (0.5, None, "a new word", None, CostStatus.UNKNOWN),
         ("much", "more", "estimated", None, CostStatus.ESTIMATED),
+        (1e300, None, "estimated", None, CostStatus.ESTIMATED),
+        (0.5, 1e300, "actual", 0.5, CostStatus.ACTUAL),
+        (-5.0, None, "estimated", None, CostStatus.ESTIMATED),
+        (0.5, -5.0, "estimated", 0.5, CostStatus.ESTIMATED),
     ],
 )
 def test_the_host_s_zero_is_a_cost_only_when_its_status_says_so(

@@ -7,7 +7,14 @@ from dataclasses import replace
 from typing import Final
 
 from ...config import NotifyTarget
-from ...domain.notices import NoticeRules, notice_of_overdue, notice_of_start, notices_of_run
+from ...domain.budgets import BudgetState, period_start_ns
+from ...domain.notices import (
+    NoticeRules,
+    notice_of_budget,
+    notice_of_overdue,
+    notice_of_start,
+    notices_of_run,
+)
 from ...domain.schedule import is_overdue
 from ...journal import Journal
 from ...journal.facts import CURRENT_JOBS, LAST_SYNC_NS
@@ -57,6 +64,26 @@ def write_lasting(
             for event, found in ((NoticeEvent.STARTED, started), (NoticeEvent.OVERDUE, late)):
                 notices = [_masked(notice) for notice in found if notice is not None]
                 journal.notices.add_lasting(target.name, event, notices, now_ns)
+
+
+def write_exceeded_budgets(
+    journal: Journal,
+    targets: Sequence[NotifyTarget],
+    exceeded: Sequence[BudgetState],
+    now_ns: int,
+) -> None:
+    """Write the notices of the budgets of this day and month that are exceeded now, each once a period."""
+    zone = journal.figures.zone
+    with journal.atomic():
+        for target in targets:
+            found = (
+                notice_of_budget(
+                    state, period_start_ns(state.period, now_ns, zone), now_ns, _rules(target)
+                )
+                for state in exceeded
+            )
+            notices = [_masked(notice) for notice in found if notice is not None]
+            journal.notices.add_lasting(target.name, NoticeEvent.OVER_BUDGET, notices, now_ns)
 
 
 def _rule(target: NotifyTarget) -> NoticesOfRun:
