@@ -54,9 +54,7 @@ def model_figures(profiles: Profiles, wanted: RunFilter, window: Window) -> list
                 runs=amounts.runs,
                 api_calls=amounts.api_calls,
                 cost_usd=cost_usd,
-                cost_is_lower_bound=any(
-                    status in _UNSURE and _took_something(part) for status, part in parts.items()
-                ),
+                cost_is_lower_bound=not _UNSURE.isdisjoint(parts),
                 cost_share=share(cost_usd, total.cost_usd),
                 cost_change=change_against(cost_usd, before_usd),
                 usage=amounts.usage,
@@ -99,20 +97,10 @@ def _plus(known: ModelAmounts | None, more: ModelAmounts) -> ModelAmounts:
 
 
 def _known_cost(parts: dict[str, ModelAmounts]) -> float | None:
-    """Return the sum of the known costs; None if no part has one. What took nothing cost nothing."""
-    unknown = [
-        status in _UNKNOWN and not amounts.cost_usd
-        for status, amounts in parts.items()
-        if _took_something(amounts)
-    ]
-    if not parts or (unknown and all(unknown)):
+    """Return the sum of the known costs; None if no part has one."""
+    if all(status in _UNKNOWN and not amounts.cost_usd for status, amounts in parts.items()):
         return None
     return _sum(amounts.cost_usd for amounts in parts.values())
-
-
-def _took_something(amounts: ModelAmounts) -> bool:
-    """Return whether there was a call: a run that failed before the first one has a model all the same."""
-    return amounts.api_calls > 0 or amounts.usage.total_tokens > 0
 
 
 def _sum(costs_usd: Iterable[float]) -> float:
