@@ -238,6 +238,12 @@ def test_several_profiles_are_answered_together(cli: Cli) -> None:
     assert cli("runs", "--all-profiles", "--limit", "1").lines[0].split()[0] == "PROFILE"
     assert cli("summary", "--all-profiles").status == 0
     assert cli("job", "report", "--all-profiles").lines[0] == "report  deleted"
+    assert cli("trace", "report", "--all-profiles").lines[0] == "report  success"
+    assert cli("trace", "report", "--profile", "work", "--json").json["run"]["profile"] == "work"
+    assert cli("trace", "report").status == 1
+    nothing = cli("output", "report", "--all-profiles")
+    assert (nothing.status, nothing.out) == (1, "")
+    assert nothing.err.startswith("error: There is no output file of run")
 
 
 def test_a_filter_for_runs_leaves_only_jobs_with_such_a_run(cli: Cli) -> None:
