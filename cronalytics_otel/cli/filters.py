@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from ..model import FAILED_OUTCOMES, Mode, Outcome, Trigger
 from . import arguments
-from .errors import CommandError, ExitStatus
+from .errors import CommandError, ExitStatus, command
 from .scope import Scope, add_job, add_profiles, contexts_of, ids_of, opened
 
 if TYPE_CHECKING:
     from ..insight.known_jobs import KnownJob
+    from ..insight.profiles import Profile
     from ..insight.windows import Window
     from ..journal.filters import RunFilter
     from .context import Context
@@ -153,7 +154,7 @@ def asking(args: argparse.Namespace, context: Context) -> Iterator[Question]:
             profiles=scope.profiles,
             contexts=scope.contexts,
             jobs=jobs,
-            wanted=_wanted(args, jobs),
+            wanted=_wanted(args, scope.profiles, jobs),
             window=_window(args, context.now_ns),
             now_ns=context.now_ns,
         )
@@ -175,9 +176,26 @@ def _window(args: argparse.Namespace, now_ns: int) -> Window:
     return Window.of(now_ns, since_ns=since_ns, until_ns=until_ns)
 
 
-def _wanted(args: argparse.Namespace, jobs: Sequence[KnownJob]) -> RunFilter:
+def _wanted(
+    args: argparse.Namespace, profiles: Sequence[Profile], jobs: Sequence[KnownJob]
+) -> RunFilter:
+    from ..insight.known_names import UnknownNameError, check_models, check_skills
     from ..journal.filters import RunFilter
 
+    try:
+        if args.models:
+            check_models(profiles, jobs, args.models)
+        if args.skill:
+            check_skills(profiles, jobs, args.skill)
+    except UnknownNameError as error:
+        similar = " or ".join(map(repr, error.suggestions))
+        raise CommandError(
+            f"No {error.noun} is called {error.name!r}.",
+            f"Did you mean {similar}?"
+            if similar
+            else f"Run `{command(f'{error.noun}s')}` for all.",
+            status=ExitStatus.USAGE,
+        ) from error
     names: list[str] | None = getattr(args, "job", None)
     return RunFilter(
         jobs=None if names is None else ids_of(jobs, names),
