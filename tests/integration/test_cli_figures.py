@@ -22,7 +22,7 @@ from cronalytics_otel.model import (
     ScheduleKind,
     Trigger,
 )
-from tests.support.cli import DAY, DIGEST, HOUR, NO_KEY, NOW_NS, SCRIPT, SECOND, Cli, new_home
+from tests.support.cli import DAY, DIGEST, HOUR, NO_KEY, NOW_NS, SCRIPT, SECOND, Cli, fill, new_home
 from tests.support.snapshots import check_text
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -306,3 +306,15 @@ def test_a_run_that_called_no_model_leaves_the_cost_of_its_model_exact(cli: Cli)
     assert not totals["cost_is_lower_bound"]
     assert {model["cost_is_lower_bound"] for model in models} == {False}
     assert sum(model["cost_usd"] for model in models) == pytest.approx(totals["cost_usd"])
+
+
+def test_a_day_before_the_oldest_known_run_is_not_shown(empty: Cli) -> None:
+    fill(
+        empty.home, DIGEST, replace(NO_KEY, started_ns=NOW_NS - 3 * DAY, ended_ns=NOW_NS - 3 * DAY)
+    )
+
+    days = [(day["day"], day["runs"]) for day in empty("trends", "--json").json["days"]][::-1]
+    before = empty("trends", "--until", "2026-01-20")
+
+    assert days == [("2026-01-28", 1), ("2026-01-29", 0), ("2026-01-30", 0), ("2026-01-31", 1)]
+    assert (before.status, before.out, before.err) == (0, "", "No run matches.\n")
