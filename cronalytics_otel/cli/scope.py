@@ -129,13 +129,14 @@ def job_fault(error: Exception) -> CommandError:
 
     if isinstance(error, AmbiguousJobError):
         width = max(len(job.job_id) for job in error.candidates)
+        several_profiles = len({job.profile for job in error.candidates}) > 1
         lines = [
-            f"{job.job_id:<{width}}  {formats.one_line(job.name)}"
-            f"{'' if job.current is not None else '  (deleted)'}"
+            f"{job.job_id:<{width}}  {f'{job.profile}/' if several_profiles else ''}"
+            f"{formats.one_line(job.name)}{'' if job.current is not None else '  (deleted)'}"
             for job in error.candidates
         ]
         return CommandError(
-            f"{error.reference!r} is a part of more than one job's name or id:",
+            f"More than one job matches {error.reference!r}:",
             "\n".join(lines),
             status=ExitStatus.USAGE,
         )

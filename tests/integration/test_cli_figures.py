@@ -318,3 +318,17 @@ def test_a_day_before_the_oldest_known_run_is_not_shown(empty: Cli) -> None:
 
     assert days == [("2026-01-28", 1), ("2026-01-29", 0), ("2026-01-30", 0), ("2026-01-31", 1)]
     assert (before.status, before.out, before.err) == (0, "", "No run matches.\n")
+
+
+def test_jobs_of_one_name_in_several_profiles_are_told_apart_by_profile(cli: Cli) -> None:
+    work = new_home(cli.home.path / "profiles" / "work")
+    fill(work, replace(DIGEST, profile="work", job_id="0e0e"))
+    with Journal.open(work.journal) as journal:
+        journal.facts.set(CURRENT_JOBS, (replace(JOBS[0], job_id="0e0e"),))
+
+    result = cli("job", "nightly digest", "--all-profiles")
+
+    assert result.status == 2
+    assert "More than one job matches 'nightly digest':" in result.err
+    assert "6c583f72f2e8  default/nightly digest" in result.err
+    assert "0e0e          work/nightly digest" in result.err
