@@ -24,12 +24,12 @@ _HEAD = """\
 <!-- Rendered from cronalytics_otel/telemetry/semconv/__init__.py by `python docs/render.py`: edit there. -->
 
 One run of a job is one trace. Names without a convention of OpenTelemetry's begin with
-`hermes.cron.`; all other names are those of OpenTelemetry's semantic conventions 1.44.0, which the schema
-URL of resource and scope names. A value that is not known is absent, never 0 or empty. No name is also
+`hermes.cron.`; all other names are those of OpenTelemetry's semantic conventions 1.44.0, as the schema
+URL of resource and scope says. A value that is not known is absent, never 0 or empty. No name is also
 the beginning of another's path. Units are UCUM.
 
-No prompt, answer, tool argument or result is sent unless content is switched on. Error texts always
-are; in both, secrets and e-mail addresses are masked, and what is too long is cut.
+No prompt, answer, tool argument or result is sent unless content is switched on. Error texts are always
+sent. In both, secrets and e-mail addresses are masked, and long texts are cut.
 
 ## Spans
 
@@ -37,16 +37,16 @@ are; in both, secrets and e-mail addresses are masked, and what is too long is c
 
 _IDS = """\
 Ids are derived from the profile's name and the run's session id (else its execution id), so that a
-run that is sent again, or rebuilt, has the same ones.
+run that is sent again, or rebuilt, has the same ids.
 
-Every span lies within its parent, and siblings are ordered by start; a time that the host's clock
-put outside is moved to the nearest inside.
+Every span lies within its parent, and siblings are ordered by start. A time that the host's clock
+put outside its parent is moved to the nearest time inside.
 
 """
 
 _STEPS_NOTE = """\
-Model and usage stand on `chat` spans only: backends that price model calls take every span that has
-them for one. The run's totals are on the root under `hermes.cron.usage.*` and `hermes.cron.cost.*`.
+Model and usage are on `chat` spans only, because backends that price model calls count every span that has
+them. The run's totals are on the root under `hermes.cron.usage.*` and `hermes.cron.cost.*`.
 
 """
 
@@ -54,7 +54,7 @@ _OUTCOMES_HEAD = """\
 ## Outcomes
 
 `hermes.cron.run.outcome` comes from the host's ledger where there is one;
-`hermes.cron.run.outcome_source` says where it was read. Delivery has an outcome of its own: a run
+`hermes.cron.run.outcome_source` names where it was read. Delivery has an outcome of its own: a run
 whose answer could not be delivered is a success.
 
 """
@@ -63,16 +63,16 @@ _ERRORS_HEAD = """
 Hermes calls these runs completed, and they are failures here: a skill was not found
 (`skill_not_found`), the script before the agent failed (`script_failed`, `timeout`), was blocked
 (`script_blocked`), was not there (`invalid_config`) or could not be run (`permission_denied`).
-`outcome_source` is then `session`. A run that came to its limit of turns is a success, as Hermes
-counts it: it was asked for a summary and gave one; `hermes.cron.run.turn_limit_reached` tells it
-apart. Hermes before 0.18 counts a run that used its last turn as failed, and writes the agent's answer
-down as the error: that is content, so a fixed text stands in its place, and the class is
-`incomplete_response`. A command that Hermes denies an agent under `approvals.cron_mode` is an answer to the agent,
-which goes on: no failure of the run.
+`outcome_source` is then `session`. A run that came to its limit of turns is a success, as in
+Hermes, because the agent was asked for a summary and gave one; `hermes.cron.run.turn_limit_reached` marks
+it. Hermes before 0.18 counts a run that used its last turn as failed, and writes the agent's answer
+down as the error. That answer is content, so a fixed text stands in its place, and the class is
+`incomplete_response`. If Hermes denies an agent a command under `approvals.cron_mode`, the agent gets that as an answer
+and goes on, so the run does not fail.
 
 ## Error types
 
-From Hermes's error text, the particular before the general; the same list on every span. The names are
+The class is read from Hermes's error text, and a particular class wins over a general one. Every span uses the same list. The names are
 Hermes's own where it has one.
 
 """
@@ -81,10 +81,10 @@ _DUE = """\
 
 ## When a run was due
 
-`hermes.cron.run.scheduled_time` is what the host says of the run itself, where it does; else the
-`next_run_at` that jobs.json was last read with before the run, as long as it still held; else what the
-schedule gives. While a gateway has the plugin, each change of jobs.json is read. Where it is read seldom,
-a `next_run_at` may be over by the time of the run:
+`hermes.cron.run.scheduled_time` is what the host recorded of the run itself, where it did. Else it is the
+`next_run_at` of jobs.json as it was last read before the run, if that still held; else it is computed from the
+schedule. While a gateway has the plugin, each change of jobs.json is read. Where jobs.json is seldom read,
+a `next_run_at` may be out of date by the time of the run:
 
 | since it was read | the run was due for |
 | --- | --- |
@@ -102,7 +102,7 @@ _MISSED = """\
 
 An outage of a job is one trace of one span, `missed {job name}`. It has no length and stands at the last
 time that was missed. `hermes.cron.run.missed_since` is the first time, and `hermes.cron.run.missed_count`
-says how many there were. The span is linked to the job's run before. The outage is told when it is over:
+counts them. The span is linked to the job's run before. The outage is reported when it is over:
 with the late run that follows it, or a few minutes after the job was seen to be paused, edited or removed
 in the meantime. Its id is derived from the job and the first time that was missed.
 
@@ -111,9 +111,9 @@ Hermes 0.19 counts on from the end of each run. A scheduler that finds a job pas
 outage one is run late (`hermes.cron.run.trigger` is `catch_up`, `hermes.cron.run.lateness` counts from
 that first time) and four are missed.
 
-| what happened | what is told |
+| what happened | what is reported |
 | --- | --- |
-| due once while the scheduler was down, run late | a late run, nothing missed |
+| due once while the scheduler was down, run late | a late run, and nothing missed |
 | due more often | the late run, and one missed run with the count of the others |
 | due within 120 seconds before the late run | nothing: a scheduler that is up may take these together |
 | due while the job itself was still running | nothing: Hermes passes over it by design |
@@ -125,33 +125,33 @@ that first time) and four are missed.
 | its process was killed | nothing: it ran, and is `abandoned` |
 | the scheduler ticks more seldom than every 2 minutes, the job is due more often | missed, run for run |
 
-A scheduler that is up misses nothing, so an outage is told by one of two things, and by nothing else:
+A scheduler that is up misses nothing, so an outage needs one of two proofs:
 
 - **jobs.json, as it was read**, had the job past its time by more than 120 seconds. The plugin reads it
-  as the scheduler's process starts, before anything runs: what it follows, it tells exactly.
-- **The ledger**, for a history that nobody followed: the job's two runs before were right on its
+  as the scheduler's process starts, before anything runs, so an outage that the plugin follows is reported exactly.
+- **The ledger** is the proof for a history that nobody followed: the job's two runs before were right on its
   schedule as it is now (three, for an interval), no job at all was started by the scheduler in between,
   and either the next run, or another job's beside it, came more than 120 seconds after any time that it
-  could have been due for, or another job with a cron expression was silent in the same time. What does
-  not show all that may have been a pause, and is not told: an interval that is alone in its home, a job
+  could have been due for, or another job with a cron expression was silent in the same time. Anything else
+  may have been a pause, and is not reported: an interval that is alone in its home, a job
   due every minute or two that is alone, a job that comes back right on time while no other was due, a
   job that has a limited number of runs, and whatever is older than the ledger's 1000 rows. (A job that
   was paused and then made to run at once, before the plugin was there, looks the same as an outage if it
   is alone.)
 
-An outage that still goes on is not told yet: `cronalytics-otel status` names jobs that are overdue.
+An outage that still goes on is not reported yet, but `cronalytics-otel status` names jobs that are overdue.
 
 `hermes.cron.run.scheduler_down` is false when the scheduler did start, or finish, some job in that time,
 and absent when the ledger does not reach back that far; `error.type` is `scheduler_down` or `not_started`.
-Hosts before 0.19 have no ledger that would show what did run: no missed runs are told of them.
+Hosts before 0.19 have no ledger that would show what did run, so no missed runs are reported for them.
 """
 
 _HOSTS = """
 ## Hermes versions
 
-Which facts of the host lead to an outcome. The file is the run's in `cron/output`; the job's status is
-jobs.json `last_status`, where it speaks of this very run. Whether the host is older than 0.18, its tables
-tell: once they were brought up to date, its older runs are read by the newer rules.
+This table shows which facts of the host lead to an outcome. *The file* is that of the run in `cron/output`; *the job's status* is
+`last_status` in jobs.json, where it is about this very run. In a home that was upgraded
+from a host before 0.18, each run is read by the rules of the version that wrote it.
 
 | outcome | 0.19 | 0.18 | 0.17, 0.16 | 0.13 |
 | --- | --- | --- | --- | --- |
@@ -163,10 +163,10 @@ tell: once they were brought up to date, its older runs are read by the newer ru
 | turn limit reached | `completed`: `success` | `ok`: `success` | `error`: `failure`, without its text, which is the answer | as 0.17 |
 | `timeout`, `cancelled`, `budget_exceeded` | the text of a failure | the text of a failure | as 0.18 | as 0.18 |
 | `abandoned` | ledger `unknown`; or its process is certainly gone (`inferred`) | its session has no end and nothing has moved for a day (`inferred`) | as 0.18, and its last message is no answer | as 0.17 |
-| `skipped` | ledger `completed`, no session, and the file says that the gate said no; without a file, `inferred` | the file says that the gate said no | as 0.18 | as 0.18 |
-| `missed` | [jobs.json and the ledger](#missed-runs) (`inferred`) | not told | not told | not told |
+| `skipped` | ledger `completed`, no session, and the file says that the gate skipped it; without a file, `inferred` | the file says that the gate skipped it | as 0.18 | as 0.18 |
+| `missed` | [jobs.json and the ledger](#missed-runs) (`inferred`) | not reported | not reported | not reported |
 
-What else each version tells of a run. A dash: absent.
+This is what else each version records of a run. A dash means that it is absent.
 
 | fact | 0.19 | 0.18 | 0.17 | 0.16 | 0.13 |
 | --- | --- | --- | --- | --- | --- |
@@ -190,13 +190,13 @@ _METRICS_HEAD = """\
 Each point has `hermes.profile.name`, and a metric of a job `hermes.cron.job.id` and `hermes.cron.job.name`. The resource is
 `service.name`, `service.instance.id`, `host.name`, and what OTEL_RESOURCE_ATTRIBUTES adds; versions are on
 `hermes.cron.build.info`, so that an upgrade begins no other series. Counters and histograms have an exemplar: the root span of
-the newest run that added to them. How often they are sent, and what happens to jobs that are renamed or deleted:
-[Metrics](configuration.md#metrics).
+the newest run that added to them. [Metrics](configuration.md#metrics) describes how often they are sent, and what happens to jobs that are
+renamed or deleted.
 
 A home has, with J jobs that recur, E classes of errors and M models with their cost statuses per job, at most
-J x (69 + E + D + 4 M) series: 11 counters and histograms, E errors, D outcomes of delivery, 4 M of models
-(cost, input and output tokens, unpriced runs), and 58 gauges; and 3 for each of at most 100 skills and 50 models. Fifty jobs
-with two models and three classes of errors each come to some 4,500.
+J x (78 + E + D + 4 M) series: 11 counters and histograms, E errors, D outcomes of delivery, 4 M of models
+(cost, input and output tokens, unpriced runs), and 67 gauges; and 3 for each of at most 100 skills and 50 models. Fifty jobs
+with two models and three classes of errors each come to some 5,000.
 
 """
 

@@ -18,6 +18,7 @@ from ..clock import SYSTEM_CLOCK
 from .arguments import Parser, add_common, add_common_to_command
 from .commands import (
     doctor,
+    drift,
     export,
     forecast,
     health,
@@ -70,6 +71,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     models,
     skills,
     trends,
+    drift,
     forecast,
     export,
     status,

@@ -9,6 +9,7 @@ from ..domain.averages import Average
 from ..domain.drift import DefinitionChange, Drift
 from ..domain.projections import CostEstimate, Projection
 from ..insight.averages import SkillFigures
+from ..insight.drifts import JobDrift
 from ..insight.job_detail import JobDetail
 from ..insight.jobs import JobFigures
 from ..insight.models import ModelFigures
@@ -170,6 +171,16 @@ def detail_shape(detail: JobDetail) -> Shape:
 
 def drift_shape(one: Drift) -> Shape:
     return {**{field.name: getattr(one, field.name) for field in fields(one)}, "grew": one.grew}
+
+
+def job_drift_shape(one: JobDrift) -> Shape:
+    return {
+        "profile": one.profile,
+        "job_id": one.job_id,
+        "name": one.name,
+        **drift_shape(one.drift),
+        "definition_changes": [definition_shape(change) for change in one.definition_changes],
+    }
 
 
 def definition_shape(one: DefinitionChange) -> Shape:

@@ -8,7 +8,7 @@ from typing import Final
 
 from ..domain.averages import Average
 from ..domain.budgets import BudgetState
-from ..domain.job_state import JobState
+from ..domain.job_state import JobState, state_of
 from ..domain.projections import Horizon
 from ..journal import Journal
 from ..journal.facts import HERMES_VERSION, LAST_SYNC_NS, PROBLEMS
@@ -42,6 +42,9 @@ GONE_JOBS_SHOWN_NS: Final = 7 * 86_400 * NS
 
 _PROJECTED: Final = "30d"
 """The window that projections are made from."""
+
+_CHANGES: Final = "7d"
+"""The window whose outcomes a job had lately."""
 
 _HORIZONS: Final = (Horizon.DAYS_30, Horizon.DAYS_90, Horizon.DAYS_365)
 
@@ -80,7 +83,9 @@ def read_gauges(journal: Journal, now_ns: int, home: HomeState) -> list[Gauge]:
     taken = journal.job_runs.last_taken(shown)
     gauges = list(_windows(sums, jobs, shown))
     for job in own:
-        gauges += _of_job(job, shown[job.job_id], taken.get(job.job_id), home.running)
+        known = shown[job.job_id]
+        gauges += _of_job(job, known, taken.get(job.job_id), home.running)
+        gauges += _of_what_changes(job, known, sums[_CHANGES].get((home.profile, job.job_id), ()))
     states = read_budget_states(profile, home.budgets, now_ns, jobs=figures)
     gauges += _of_budgets([s for s in states if s.job_id is None or s.job_id in shown])
     gauges += _of_home(journal, home.version)
@@ -111,7 +116,8 @@ def _shown(jobs: Sequence[KnownJob], now_ns: int) -> dict[str, KnownJob]:
 
     A one-shot is over once it has run, and all of them are counted together.
     """
-    recurring = [job for job in jobs if not _is_one_shot(job)]
+    # In the order in which they were first known: a new job takes no other's place.
+    recurring = sorted((job for job in jobs if not _is_one_shot(job)), key=_first_known)
     current = [job for job in recurring if job.current is not None]
     gone = [
         job
@@ -119,6 +125,13 @@ def _shown(jobs: Sequence[KnownJob], now_ns: int) -> dict[str, KnownJob]:
         if job.gone_since_ns is not None and now_ns - job.gone_since_ns < GONE_JOBS_SHOWN_NS
     ]
     return {job.job_id: job for job in (*current, *gone)[:MAX_JOBS]}
+
+
+def _first_known(job: KnownJob) -> tuple[int, str]:
+    times = [seen_ns for seen_ns, _ in job.definitions[:1]]
+    if job.first_run_ns is not None:
+        times.append(job.first_run_ns)
+    return min(times, default=0), job.job_id
 
 
 def _is_one_shot(job: KnownJob) -> bool:
@@ -179,10 +192,6 @@ def _of_job(
             ("projection.trend_cost", outlook.trend.usd, (horizon.value,)),
             ("projection.scheduled_runs", outlook.scheduled_runs, (horizon.value,)),
         ]
-    if recent.last_outcome is not None:
-        values.append(("job.last_outcome", 1, (recent.last_outcome.value,)))
-    if job.state is not JobState.DELETED:
-        values.append(("job.state", 1, (job.state.value,)))
     schedule = None if latest is None else latest.schedule
     description = (
         "" if job.mode is None else job.mode.value,
@@ -194,6 +203,25 @@ def _of_job(
     for metric, value, labels in values:
         if value is not None:
             yield _job_gauge(metric, value, job.job_id, job.name, *labels)
+
+
+def _of_what_changes(job: JobFigures, known: KnownJob, groups: Sequence[Group]) -> Iterator[Gauge]:
+    """Yield 1 for the job's last outcome and its state, and 0 for those that it had lately.
+
+    A backend keeps the last value of a series that is sent no more: without the 0, a job that has recovered
+    would look failed too.
+    """
+    outcomes = {group.outcome for group in groups} - {Outcome.MISSED}
+    states = {state_of(definition) for _, definition in known.definitions}
+    for metric, current, former in (
+        ("job.last_outcome", job.recent.last_outcome, outcomes),
+        ("job.state", job.state, states),
+    ):
+        if current is None or current is JobState.DELETED:
+            continue
+        yield _job_gauge(metric, 1, job.job_id, job.name, current.value)
+        for value in sorted(former - {current, JobState.DELETED}):
+            yield _job_gauge(metric, 0, job.job_id, job.name, value)
 
 
 def _of_budgets(states: Sequence[BudgetState]) -> Iterator[Gauge]:

@@ -256,15 +256,6 @@ class _Check:
                     text=f"refused points of metrics: {one_line(one.refused_reason)}",
                     advice=f"mend the cause; {'these deltas are lost' if lost else 'the next request has them again'}",
                 )
-            elif one.not_served and one.last_receipt_ns is not None:
-                yield Finding(
-                    kind=FindingKind.PENDING,
-                    subject=one.name,
-                    since_ns=one.failing_since_ns,
-                    episode=f"metrics {one.failing_since_ns}",
-                    text=f"took metrics before, and has no place for them now: {error}",
-                    advice="see its settings; `metrics: false` leaves it alone",
-                )
             elif not one.not_served:
                 yield from self._metrics_behind(one)
 

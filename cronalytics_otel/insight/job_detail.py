@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..domain.drift import DefinitionChange, Drift, WindowSummary, definition_changes, drift
-from ..domain.drift import summarize as summarize_window
+from ..domain.drift import DefinitionChange, Drift
 from ..journal.filters import RunFilter
 from ..journal.job_runs import ErrorClass
-from ..model import FAILED_OUTCOMES
-from ..model.times import NS
 from .averages import SkillFigures, skill_figures
+from .drifts import definition_changes_of, drift_of
 from .jobs import JobFigures, job_figures
 from .known_jobs import KnownJob
 from .models import ModelFigures, model_figures
@@ -46,36 +43,14 @@ def job_detail(
     profiles, own = [profile], replace(wanted, jobs=frozenset((job.job_id,)))
     (figures,) = job_figures(profiles, own, window, now_ns, jobs=[job], all_jobs=True)
     recent = window.for_percentiles
-    changed_since_ns = recent.since_ns if recent.prior is None else recent.prior.since_ns
     return JobDetail(
         figures=figures,
         known=job,
         window=window,
         days=tuple(daily_figures(profiles, own, window)),
-        drift=tuple(_drift(profile, own, recent)),
-        definition_changes=tuple(
-            definition_changes(job.definitions, changed_since_ns or 0, window.until_ns)
-        ),
+        drift=tuple(drift_of(profile, job, wanted, window)),
+        definition_changes=definition_changes_of(job, window),
         errors=tuple(profile.journal.job_runs.errors(recent.of_runs(own))),
         models=tuple(model_figures(profiles, own, window)),
         skills=tuple(skill_figures(profiles, own, now_ns)),
-    )
-
-
-def _drift(profile: Profile, own: RunFilter, window: Window) -> Sequence[Drift]:
-    prior = window.prior
-    if prior is None:
-        return ()
-    return drift(_summary(profile, own, window), _summary(profile, own, prior))
-
-
-def _summary(profile: Profile, own: RunFilter, window: Window) -> WindowSummary:
-    runs = profile.journal.job_runs.values(window.of_runs(own))
-    return summarize_window(
-        runs=len(runs),
-        failed_runs=sum(run.outcome in FAILED_OUTCOMES for run in runs),
-        durations_s=[run.duration_ns / NS for run in runs if run.duration_ns is not None],
-        tokens=[run.tokens for run in runs if run.tokens is not None],
-        costs_usd=[run.cost_usd for run in runs if run.cost_usd is not None],
-        latenesses_s=[run.lateness_ns / NS for run in runs if run.lateness_ns is not None],
     )

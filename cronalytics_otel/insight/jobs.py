@@ -208,7 +208,7 @@ def _one_job(
         expected = expected_occurrences(
             job.definitions,
             start_ns,
-            window.until_ns,
+            min(window.until_ns, _expected_until_ns(job, recent[0]) or window.until_ns),
             time.zones[job.profile],
             due_to_end_s=due_to_end_s,
         )
@@ -279,6 +279,14 @@ def _born_ns(job: KnownJob, known_since_ns: int | None) -> int | None:
     if created_ns is None or known_since_ns is None:
         return created_ns
     return max(created_ns, known_since_ns)
+
+
+def _expected_until_ns(job: KnownJob, recent: Recent) -> int | None:
+    """Return until when a job was due that the host has no more: until a sync saw it go, or until its last
+    run where that is not known any more. None for a job that the host has."""
+    if job.current is not None:
+        return None
+    return job.gone_since_ns or recent.last_ended_ns
 
 
 def _next_run_ns(job: KnownJob) -> int | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from ..model.times import NS, Zone, to_datetime
+from ..model.times import NS, Zone, ns_of, to_datetime
 
 EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 """The ordinal of the day 0."""
@@ -36,6 +36,23 @@ def local_day_in(zone: tzinfo) -> Callable[[int], int]:
         return (at_ns + offset_ns) // _DAY_NS
 
     return local_day
+
+
+def day_of(at_ns: int, zone: tzinfo) -> int:
+    """Return the day of a time."""
+    return to_datetime(at_ns, zone).date().toordinal() - EPOCH_DAY
+
+
+def midnight_ns(day: int, zone: tzinfo, *, fold: int = 0) -> int:
+    """Return when a day begins; the later time of two (`fold` 1) where the clocks go back over it."""
+    midnight = datetime.combine(date.fromordinal(day + EPOCH_DAY), time(fold=fold), tzinfo=zone)
+    return ns_of(midnight.astimezone(UTC))
+
+
+def first_whole_day(since_ns: int, zone: tzinfo) -> int:
+    """Return the first day that does not begin before a time."""
+    day = day_of(since_ns, zone)
+    return day + 1 if midnight_ns(day, zone) < since_ns else day
 
 
 def zone_text(zone: Zone, now_ns: int) -> str:

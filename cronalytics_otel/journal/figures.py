@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import UTC, tzinfo
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..model import Amounts, CostStatus, Mode, ModelAmounts, Outcome, Usage
 from ..model.figures import AMOUNT_NAMES
 from ..model.run import OUTPUT_ID
-from ..model.times import Zone, ns_of, to_datetime
+from ..model.times import Zone
 from . import calendar
 from .database import Connection
 from .facts import FIGURES_ZONE, FIRST_DAY_WITH_RUNS, Facts
@@ -183,21 +183,28 @@ class Figures:
         """Use the home's zone for the days. Another zone than before rebuilds the day tables."""
         name = calendar.zone_text(zone, now_ns)
         if name != self._facts.get(FIGURES_ZONE):
-            with self._connection.atomic():
-                self._facts.set(FIGURES_ZONE, name)
-                self.rebuild()
+            self.rebuild(name)
 
-    def rebuild(self) -> None:
-        """Compute the day tables anew. Days whose runs were deleted stay as they are."""
-        self._use_stored_zone()
+    def rebuild(self, zone_name: str | None = None) -> None:
+        """Compute the day tables anew, as days of the zone as it is or of another one.
+
+        Days whose runs were deleted stay as they are. With another zone, the border between them and the runs
+        that are kept may lie within a day: that day gets the kept runs added, and stays from then on.
+        """
         first_day = self._facts.get(FIRST_DAY_WITH_RUNS)
+        since_ns = None if first_day is None else self.midnight_ns(first_day)
         with self._connection.atomic():
+            self._facts.set(FIGURES_ZONE, zone_name or self._facts.get(FIGURES_ZONE))
+            self._use_stored_zone()
             for table in (_RUNS, _USAGE):
                 self._connection.execute(
                     f"DELETE FROM {table.name} WHERE day >= coalesce(?, day)",  # noqa: S608
                     (first_day,),
                 )
-                self._fold(table, "local_day(ended_ns) >= coalesce(?, -1e9)", [first_day])
+                self._fold(table, "ended_ns >= coalesce(?, ended_ns)", [since_ns])
+            if first_day is not None and since_ns is not None:
+                whole = calendar.first_whole_day(since_ns, self._zone)
+                self._facts.set(FIRST_DAY_WITH_RUNS, max(first_day, whole))
 
     def _fold(self, table: _Table, where: str, values: Sequence[object]) -> None:
         source, parameters = table.source(where), [*values] * table.repeats
@@ -232,14 +239,11 @@ class Figures:
 
     def day_of(self, at_ns: int) -> int:
         """Return the day of a time on the home's calendar, as days since 1970-01-01."""
-        return to_datetime(at_ns, self.zone).date().toordinal() - calendar.EPOCH_DAY
+        return calendar.day_of(at_ns, self.zone)
 
     def midnight_ns(self, day: int, *, fold: int = 0) -> int:
         """Return when a day begins; the later time of two (`fold` 1) where the clocks go back over it."""
-        midnight = datetime.combine(
-            date.fromordinal(day + calendar.EPOCH_DAY), time(fold=fold), tzinfo=self.zone
-        )
-        return ns_of(midnight.astimezone(UTC))
+        return calendar.midnight_ns(day, self.zone, fold=fold)
 
     def _use_stored_zone(self) -> None:
         name = self._facts.get(FIGURES_ZONE)
@@ -370,9 +374,7 @@ class Figures:
         """
         first = last = None
         if wanted.since_ns is not None:
-            first = self.day_of(wanted.since_ns)
-            if self.midnight_ns(first) < wanted.since_ns:
-                first += 1
+            first = calendar.first_whole_day(wanted.since_ns, self.zone)
         if wanted.until_ns is not None:
             last = self.day_of(wanted.until_ns)
             if self._newest_end_ns() < wanted.until_ns:

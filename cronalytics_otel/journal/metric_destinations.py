@@ -98,7 +98,8 @@ class MetricDestinations:
     def _change(self, known: MetricDestination, endpoint: str, temporality: Temporality) -> None:
         if known.endpoint != endpoint:  # the former server's answers do not bind another one
             self._connection.execute(
-                f"UPDATE metric_destination SET endpoint = ?, {_ANSWERING} WHERE id = ?",  # noqa: S608
+                f"UPDATE metric_destination SET endpoint = ?, {_ANSWERING}, "  # noqa: S608
+                "last_receipt_ns = NULL WHERE id = ?",
                 (endpoint, known.id),
             )
         if known.temporality is temporality:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from .calendar import first_whole_day
 from .database import Connection
 from .facts import CURRENT_JOBS, DELETED_BEFORE_NS, FIRST_DAY_WITH_RUNS, KEPT_SINCE_NS, Facts
 from .figures import Figures
@@ -61,7 +62,11 @@ class Retention:
             return 0
         with self._connection.atomic():
             self._facts.set(KEPT_SINCE_NS, border_ns)
-            self._facts.set(FIRST_DAY_WITH_RUNS, self._figures.day_of(border_ns))
+            first_day = first_whole_day(border_ns, self._figures.zone)
+            # Never an earlier day: what is kept as a sum alone is not computed anew.
+            known = self._facts.get(FIRST_DAY_WITH_RUNS)
+            first_day = first_day if known is None else max(first_day, known)
+            self._facts.set(FIRST_DAY_WITH_RUNS, first_day)
             kept = json.dumps(self._newest_of_each_job())
             deleted = self._connection.execute(_DELETE, (border_ns, kept, limit)).rowcount
             if deleted < limit:

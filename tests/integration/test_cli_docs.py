@@ -76,7 +76,7 @@ def test_every_option_is_documented_where_its_command_is() -> None:
 
     assert list(subparsers.choices) == [
         "summary", "jobs", "job", "runs", "trace", "output", "watch", "models", "skills", "trends",
-        "forecast", "export", "status", "health", "doctor", "sync",
+        "drift", "forecast", "export", "status", "health", "doctor", "sync",
     ]  # fmt: skip
     for name, command in subparsers.choices.items():
         for action in command._actions:

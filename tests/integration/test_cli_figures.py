@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,9 +24,10 @@ from cronalytics_otel.model import (
     Trigger,
 )
 from tests.support.cli import DAY, DIGEST, HOUR, NO_KEY, NOW_NS, SCRIPT, SECOND, Cli, fill, new_home
-from tests.support.snapshots import check_text
+from tests.support.snapshots import UPDATE, check_text
 
 GOLDEN = Path(__file__).parent / "golden"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "cli.md"
 WIDTHS = ["60", "80", "120", "none"]
 
 
@@ -121,6 +123,7 @@ COMMANDS = {
     "models": ("models",),
     "skills": ("skills",),
     "trends": ("trends", "--days", "7"),
+    "drift": ("drift", "--days", "14"),
 }
 
 
@@ -136,6 +139,20 @@ def test_the_screen_keeps_the_width_of_the_terminal(
 
     assert (result.status, result.err) == (0, "")
     check_text(GOLDEN / f"{name}_{width}.txt", result.out)
+
+
+@pytest.mark.parametrize("name", ["summary", "jobs", "trends", "drift"])
+def test_the_document_shows_such_a_screen(name: str) -> None:
+    command = " ".join(COMMANDS[name])
+    screen = (GOLDEN / f"{name}_120.txt").read_text(encoding="utf-8")
+    text = DOCUMENT.read_text(encoding="utf-8")
+    before, line, rest = text.partition(f"$ cronalytics-otel {command}\n")
+    shown, fence, after = rest.partition("```\n")
+    if os.environ.get(UPDATE):
+        DOCUMENT.write_text(before + line + screen + fence + after, encoding="utf-8")
+        return
+
+    assert shown == screen
 
 
 @pytest.mark.parametrize("form", ["json", "csv"])
@@ -212,6 +229,7 @@ def test_jobs_are_ordered_as_asked(cli: Cli, order: str, first: str) -> None:
         (("jobs", "--sort", "costs"), "did you mean cost?"),
         (("jobs", "--outcome", "failure,faild"), "did you mean failed?"),
         (("jobs", "--outcome", "running"), "'running' is unknown"),
+        (("drift", "--days", "0"), "no window before it"),
         (("job", ""), "it is empty"),
         (("jobs", "--job", ""), "it is empty"),
         (("jobs", "--limt", "3"), "did you mean --limit?"),
@@ -248,6 +266,16 @@ def test_several_profiles_are_answered_together(cli: Cli) -> None:
     nothing = cli("output", "report", "--all-profiles")
     assert (nothing.status, nothing.out) == (1, "")
     assert nothing.err.startswith("error: There is no output file of run")
+
+
+def test_drift_shows_for_all_jobs_what_job_shows_for_one(cli: Cli) -> None:
+    drifts = cli("drift", "--days", "14", "--json").json["drifts"]
+    one = cli("job", "digest", "--days", "14", "--json").json["drift"]
+
+    assert [d["name"] for d in drifts] == ["billing summary", "nightly digest"]
+    assert {k: v for k, v in drifts[1].items() if k in one[0]} == one[0]
+    assert [change["part"] for change in drifts[1]["definition_changes"]] == ["model"]
+    assert cli("drift", "--days", "14", "--job", "digest", "--json").json["matched"] == 1
 
 
 def test_a_filter_for_runs_leaves_only_jobs_with_such_a_run(cli: Cli) -> None:

@@ -159,8 +159,10 @@ def test_an_exemplar_is_the_root_span_of_the_newest_run(
     roots = [s for s in collector.spans if s["parent_id"] is None]
     newest = max(roots, key=lambda span: span["end_ns"])
 
-    (duration,) = of(collector.points, DURATION)
-    assert duration.exemplars == ((newest["trace_id"], newest["span_id"]),)
+    of_series = [p for p in collector.points if p.value and p.kind != "gauge"]
+    names = {point.metric for point in of_series}
+    assert {RUNS, DURATION, "hermes.cron.run.cost", "hermes.cron.run.tokens"} <= names
+    assert {p.exemplars for p in of_series} == {((newest["trace_id"], newest["span_id"]),)}
 
     home.sync()
     assert of(collector.metric_requests[1].points, DURATION)[0].exemplars == ()
@@ -465,12 +467,13 @@ def test_by_grpc_they_arrive_too_and_unimplemented_is_left_alone(tmp_path: Path)
             tmp_path / "home", collector.endpoint, OTEL_EXPORTER_OTLP_PROTOCOL="grpc"
         )
         home.run()
-        home.sync()
-        assert by_outcome(collector.points) == {"success": 1}
-
         collector.answer_metrics_with(grpc_status("UNIMPLEMENTED"))
         assert home.sync().metrics[0].not_served
         assert home.sync().metrics == ()
+
+        collector.answer_metrics_with(ok())
+        home.sync(86_400)
+        assert by_outcome(collector.points) == {"success": 1}
         home.senders.close()
 
 
@@ -538,20 +541,83 @@ def test_a_fault_in_the_gauges_costs_no_counter(
 def test_status_shows_what_was_sent_and_what_is_left_alone(
     cli: Cli, collector: FaultyCollector
 ) -> None:
-    cli("sync")
-    (metrics,) = shown(cli, "status")["metrics"]
-    assert (metrics["served"], metrics["delivered_points"]) == (
-        True, len(collector.points),
-    )  # fmt: skip
-    assert any("points, cumulative, last receipt" in line for line in cli("status").lines)
-
-    with sqlite3.connect(cli.home.journal) as journal:
-        journal.execute("UPDATE metric_destination SET requested_ns = 0")
     collector.answer_metrics_with(status(404))
     cli("sync")
     (metrics,) = shown(cli, "status")["metrics"]
     assert not metrics["served"]
     assert any("takes no metrics (HTTP 404 Not Found" in line for line in cli("status").lines)
+
+    with sqlite3.connect(cli.home.journal) as journal:
+        journal.execute("UPDATE metric_destination SET requested_ns = 0")
+    collector.answer_metrics_with(ok())
+    cli("sync", "--retry-refused")
+    (metrics,) = shown(cli, "status")["metrics"]
+    assert metrics["served"]
+    assert metrics["delivered_points"] == len(collector.metric_requests[-1].points)
+    assert any("points, cumulative, last receipt" in line for line in cli("status").lines)
+
+
+def test_a_destination_that_has_taken_metrics_has_a_place_for_them(
+    home: MetricsHome, collector: FaultyCollector
+) -> None:
+    """A 404 is a fault of what stands before it just now: it is asked again soon, and it is reported."""
+    home.run()
+    home.sync()
+    collector.answer_metrics_with(status(404))
+
+    for report in (home.sync(), home.sync(0)):
+        (metrics,) = report.metrics
+        assert (metrics.not_served, metrics.fails, report.healthy) == (False, True, False)
+    assert metrics.next_try_ns is not None
+    assert len(collector.metric_requests) == 2
+
+    home.run()
+    collector.answer_metrics_with(ok())
+    assert home.sync(120).healthy
+    assert by_outcome(collector.metric_requests[-1].points) == {"success": 2}
+
+
+def test_another_address_may_have_no_place_for_metrics(
+    home: MetricsHome, collector: FaultyCollector
+) -> None:
+    home.run()
+    home.sync()
+    with FaultyCollector() as jaeger:
+        jaeger.answer_metrics_with(status(404))
+        home.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = jaeger.endpoint
+
+        assert home.sync().metrics[0].not_served
+
+
+def test_a_job_that_has_recovered_and_was_paused_has_a_0_for_what_it_was(
+    home: MetricsHome, collector: FaultyCollector
+) -> None:
+    """A backend keeps the last value of a series: it must not say `failure` for ever."""
+    home.run("failure")
+    home.sync()
+    assert shown_states(collector.metric_requests[-1].points) == {
+        ("last_outcome", "failure"): 1, ("state", "scheduled"): 1,
+    }  # fmt: skip
+
+    home.run()
+    home.builder.jobs[home.job] |= {
+        "enabled": False, "paused_at": NOON.isoformat(), "state": "paused",
+    }  # fmt: skip
+    home.sync()
+
+    assert shown_states(collector.metric_requests[-1].points) == {
+        ("last_outcome", "failure"): 0, ("last_outcome", "success"): 1,
+        ("state", "scheduled"): 0, ("state", "paused"): 1,
+    }  # fmt: skip
+
+
+def shown_states(points: Iterable[Point]) -> dict[tuple[str, str], float]:
+    values = {"last_outcome": OUTCOME, "state": "hermes.cron.job.state"}
+    return {
+        (short, point.attributes[attribute]): point.value
+        for short, attribute in values.items()
+        for point in of(points, f"hermes.cron.job.{short}")
+    }
 
 
 def test_a_destination_that_fails_for_metrics_is_a_finding(
@@ -612,7 +678,7 @@ def test_a_destination_that_never_took_metrics_is_no_finding_and_one_that_did_is
 
     ((kind, text),) = found(cli)
     assert kind == "pending"
-    assert text.startswith("took metrics before, and has no place for them now: HTTP 404")
+    assert text.startswith("does not take metrics: HTTP 404")
 
 
 def test_metrics_that_lack_a_run_for_an_hour_are_a_finding(cli: Cli) -> None:

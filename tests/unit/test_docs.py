@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from cronalytics_otel.about import PACKAGES
-from cronalytics_otel.cli import add_arguments
+from cronalytics_otel.cli import COMMANDS, add_arguments
 from cronalytics_otel.config import Settings, load_settings
 from cronalytics_otel.config import destinations as _config_destinations
 from cronalytics_otel.config import notify as _config_notify
@@ -248,6 +248,67 @@ def test_every_command_line_that_is_shown_parses() -> None:
 
     assert len(shown) > 20
     assert [(n, line, error) for n, line, args in shown if (error := complaint(args))] == []
+
+
+def bare_commands(text: str) -> Iterator[str]:
+    """Code in prose that is one of our commands with its arguments, without the name of the program."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    (subparsers,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    for code in codes(prose(text)):
+        name, _, arguments = code.partition(" ")
+        if name in subparsers.choices and arguments:
+            yield code
+
+
+@pytest.mark.parametrize(
+    ("name", "at_least"),
+    [("cronalytics_otel/skills/cronalytics/SKILL.md", 10), ("docs/cli.md", 8)],
+)
+def test_documents_that_show_bare_commands_are_among_those_that_are_checked(
+    name: str, at_least: int
+) -> None:
+    assert CHECKOUT / name in DOCUMENTS
+    assert len(list(bare_commands(text_of(name)))) >= at_least
+
+
+@pytest.mark.parametrize(
+    ("name", "heading"),
+    [
+        ("cronalytics_otel/skills/cronalytics/SKILL.md", "## Commands"),
+        ("docs/cli.md", "## Which question, which command"),
+    ],
+)
+def test_a_table_of_questions_names_commands_that_exist(name: str, heading: str) -> None:
+    commands = [code for _, answer, *_ in rows(section(name, heading)) for code in codes(answer)]
+
+    assert len(commands) >= 7
+    assert [c for c in commands if complaint([*shlex.split(c), *_missing_job(c)])] == []
+
+
+def _missing_job(command: str) -> list[str]:
+    """The argument of a command that is only named."""
+    return ["JOB"] if command in ("job", "output", "trace") else []
+
+
+def test_the_readme_lists_every_command() -> None:
+    listed = {
+        code.split()[1]
+        for first, _ in rows(section("README.md", "## Command line"))
+        for code in codes(first)
+    }
+
+    assert listed == {command.NAME for command in COMMANDS}
+
+
+def test_every_bare_command_that_is_shown_parses() -> None:
+    shown = [
+        (path.name, command)
+        for path in DOCUMENTS
+        for command in bare_commands(path.read_text(encoding="utf-8"))
+    ]
+
+    assert [(n, c, error) for n, c in shown if (error := complaint(shlex.split(c)))] == []
 
 
 def test_every_make_target_that_is_shown_exists() -> None:

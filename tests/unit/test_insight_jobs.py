@@ -22,7 +22,7 @@ from cronalytics_otel.insight.run_figures import RunFigures
 from cronalytics_otel.insight.summary import Summary, summarize
 from cronalytics_otel.insight.windows import Window
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.facts import CURRENT_JOBS
+from cronalytics_otel.journal.facts import CURRENT_JOBS, GONE_JOBS
 from cronalytics_otel.journal.filters import RunFilter
 from cronalytics_otel.model import (
     FAILED_OUTCOMES,
@@ -385,3 +385,38 @@ def test_a_window_of_days_has_one_of_the_same_length_before_it() -> None:
     assert Window.of_days(365, NOW_NS).for_percentiles.since_ns == NOW_NS - 90 * DAY
     assert Window.of(NOW_NS, since_ns=0, until_ns=NOW_NS + NS).until_ns == NOW_NS
     assert Window.of_days(1, NOW_NS).of_runs(RunFilter(limit=3)).until_ns is None
+
+
+@pytest.mark.parametrize(
+    ("gone", "expected"),
+    [
+        ({"a": NOW_NS - 10 * DAY}, 20),  # until a sync saw it go
+        ({}, 15),  # that is not known any more: until its last run
+    ],
+)
+def test_a_job_that_is_gone_was_expected_only_while_it_was_there(
+    tmp_path: Path, gone: dict[str, int], expected: int
+) -> None:
+    schedule = Schedule(kind=ScheduleKind.CRON, expression="0 7 * * *", cron="0 7 * * *")
+    daily = Job(
+        job_id="a", name="a", mode=Mode.AGENT, schedule=schedule, created_ns=NOW_NS - 80 * DAY
+    )
+    last = replace(
+        DIGEST, job_id="a", started_ns=NOW_NS - 15 * DAY - HOUR, ended_ns=NOW_NS - 15 * DAY
+    )
+    first = replace(
+        last,
+        execution_id="first",
+        session_id=None,
+        started_ns=NOW_NS - 80 * DAY,
+        ended_ns=NOW_NS - 80 * DAY,
+    )
+    with Journal.open(tmp_path / "journal.db") as journal:
+        with journal.atomic():
+            journal.jobs.observe([daily], NOW_NS - 80 * DAY)
+            journal.runs.add([first, last], NOW_NS)
+            journal.facts.set(GONE_JOBS, gone)
+        window = Window.of_days(30, NOW_NS)
+        (job,) = job_figures([Profile("default", journal)], RunFilter(), window, NOW_NS)
+
+    assert job.expected_runs == expected

@@ -5,19 +5,25 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cronalytics_otel.journal import Journal
+from cronalytics_otel.journal.calendar import local_day_in
 from cronalytics_otel.journal.facts import CURRENT_JOBS, FIRST_DAY_WITH_RUNS
 from cronalytics_otel.journal.figures import Dimension
 from cronalytics_otel.journal.filters import RunFilter
 from cronalytics_otel.journal.retention import NAMED_BY
 from cronalytics_otel.model import Job, Mode, Outcome, Run
+from cronalytics_otel.model.times import Zone
 from tests.support.cli import DAY, DIGEST, HOUR, NOW_NS
 
 TODAY = NOW_NS // DAY
@@ -27,6 +33,12 @@ TODAY = NOW_NS // DAY
 def journal(tmp_path: Path) -> Iterator[Journal]:
     with Journal.open(tmp_path / "journal.db") as journal:
         yield journal
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Journal:
+    """For properties, whose examples are rolled back."""
+    return Journal.open(tmp_path_factory.mktemp("journal") / "journal.db")
 
 
 def run(age_ns: int, **facts: object) -> Run:
@@ -199,3 +211,56 @@ def test_freed_pages_are_used_again(tmp_path: Path) -> None:
         grown = journal._connection.execute("PRAGMA page_count").fetchone()[0]
 
     assert grown < 1.5 * pages
+
+
+ZONES = [
+    Zone(info=ZoneInfo(name), name=name)
+    for name in (
+        "UTC",
+        "Pacific/Honolulu",
+        "Pacific/Kiritimati",
+        "America/Havana",
+        "Asia/Kathmandu",
+    )
+]
+
+
+@given(
+    hours_ago=st.lists(st.integers(0, 24 * 12), min_size=1, max_size=30, unique=True),
+    stays=st.integers(0, 24 * 12),
+    days=st.integers(1, 8),
+    zones=st.lists(st.sampled_from(ZONES), min_size=2, max_size=5),
+    next_day=st.booleans(),
+)
+def test_a_change_of_the_zone_neither_loses_nor_doubles_a_run_at_the_border_of_what_is_kept(
+    shared: Journal,
+    hours_ago: list[int],
+    stays: int,
+    days: int,
+    zones: list[Zone],
+    next_day: bool,
+) -> None:
+    """Also of a run that stays although it is old, because it is the newest one of its job."""
+    seldom = Job(job_id="seldom", name="seldom", mode=Mode.AGENT, schedule=None)
+    runs = [run(hours * HOUR) for hours in hours_ago]
+    runs.append(run(stays * HOUR + 1, job_id="seldom"))
+    with shared.rolled_back():
+        shared.facts.set(CURRENT_JOBS, (seldom,))
+        shared.figures.use_zone(zones[0], NOW_NS)
+        shared.runs.add(runs, NOW_NS)
+        shared.retention.delete_old(days, NOW_NS)
+        for zone in zones[1:]:
+            shared.figures.use_zone(zone, NOW_NS)
+            shared.figures.rebuild()
+            if next_day:
+                shared.retention.delete_old(days, NOW_NS + DAY)
+        by_day = shared.figures.runs(RunFilter(), by=[Dimension.DAY])
+        of_models = shared.figures.usage(RunFilter())
+        first_day = shared.facts.get(FIRST_DAY_WITH_RUNS)
+
+    assert first_day is not None
+    assert sum(amounts.runs for amounts in by_day.values()) == len(runs)
+    assert of_models[()].runs == len(runs)
+    local = Counter(local_day_in(zones[-1].info)(each.ended_ns) for each in runs)
+    whole = {day: count for day, count in local.items() if day >= first_day}
+    assert {day: a.runs for (day,), a in by_day.items() if day >= first_day} == whole

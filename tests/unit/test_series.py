@@ -379,7 +379,7 @@ def test_the_number_of_series_follows_from_jobs_models_errors_and_deliveries(
         SeriesKind.UNPRICED_RUNS: jobs * models,
         SeriesKind.DELIVERIES: jobs * deliveries,
     }
-    gauges = 58 * jobs + 3 * (100 + 50)
+    gauges = 67 * jobs + 3 * (100 + 50)
     assert by_kind.total() + gauges < 10_000
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from rich.text import Text
 
-from ...domain.drift import NOTABLE_SCORE, DefinitionChange, Drift, Measure
+from ...domain.drift import NOTABLE_SCORE
 from ...domain.projections import CostEstimate, Horizon
 from ...insight.job_detail import JobDetail
 from ...insight.jobs import JobFigures
 from ...journal.job_runs import ErrorClass
 from .. import formats
 from ..table import Cell, Column, lay_out
+from .drift import cells as drift_cells
+from .drift import definition_text
 from .figures import (
     STATE_STYLES,
     change_text,
@@ -210,16 +212,6 @@ def _range(estimate: CostEstimate) -> str:
     return f"{formats.usd(estimate.low_usd)} to {formats.usd(estimate.high_usd)}"
 
 
-_MEASURES: Final[dict[Measure, tuple[str, Callable[[float], str]]]] = {
-    Measure.DURATION_P50: ("time, p50", formats.duration),
-    Measure.DURATION_P95: ("time, p95", formats.duration),
-    Measure.TOKENS: ("tokens a run", formats.mean),
-    Measure.COST: ("cost a run", formats.usd),
-    Measure.LATENESS: ("lateness, p50", formats.duration),
-    Measure.FAILURE_RATE: ("failure rate", formats.percent),
-}
-
-
 def _drift(detail: JobDetail, width: int | None) -> Iterator[Text]:
     """Return what changed against the window before, with the changes of the definition beside it."""
     notable = [one for one in detail.drift if one.score >= NOTABLE_SCORE][:_SHOWN_DRIFTS]
@@ -234,24 +226,9 @@ def _drift(detail: JobDetail, width: int | None) -> Iterator[Text]:
             Column(title="NOW", right=True),
             Column(title="RUNS", right=True, rank=1),
         ]
-        yield from lay_out(columns, [_drift_row(one) for one in notable], width)
+        yield from lay_out(columns, [drift_cells(one) for one in notable], width)
     for change in changes:
-        yield Text(_definition_text(change))
-
-
-def _drift_row(one: Drift) -> list[Cell]:
-    name, text = _MEASURES[one.measure]
-    return [
-        Cell(name, "muted"),
-        Cell(text(one.before)),
-        Cell(text(one.now), "bad" if one.grew else "good"),
-        Cell(f"{one.values_before:,}, {one.values_now:,}", "muted"),
-    ]
-
-
-def _definition_text(change: DefinitionChange) -> str:
-    before, now = (formats.one_line(text or "") or "none" for text in (change.before, change.now))
-    return f"{formats.minute(change.at_ns)}  {change.part} changed: {before} → {now}"
+        yield Text(definition_text(change))
 
 
 def _errors(errors: tuple[ErrorClass, ...], width: int | None, now_ns: int) -> Iterator[Text]:

@@ -5,7 +5,7 @@ A destination's metrics never wait for its traces, nor the traces for the metric
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -77,22 +77,32 @@ class MetricsExport:
         """
         threads, targets = self.senders.threads, self._targets
         threads.keep_only(targets)
-        names = [one.name for one in self._due(journal) if not threads.is_busy(one.name)]
+        active = self._active(journal)
+        names = [one.name for one in self._due(journal, active) if not threads.is_busy(one.name)]
         if names:
             source = self.make_source()
             for name in names:
                 threads.start(name, partial(self._task, targets[name], source))
             threads.wait(names, self._must_stop_waiting())
-        return threads.collect()
+        waiting = {one.name: _waiting_report(one) for one in active if one.fails}
+        return waiting | threads.collect()
 
     @property
     def _targets(self) -> dict[str, Destination]:
         return {destination.name: destination for destination in self.settings.metric_destinations}
 
-    def _due(self, journal: Journal) -> list[MetricDestination]:
-        targets, table = self._targets, journal.metric_destinations
+    def _active(self, journal: Journal) -> list[MetricDestination]:
+        targets = self._targets
+        if not targets:
+            return []
+        return [one for one in journal.metric_destinations.active() if one.name in targets]
+
+    def _due(
+        self, journal: Journal, active: Sequence[MetricDestination]
+    ) -> list[MetricDestination]:
+        table = journal.metric_destinations
         return due(
-            [one for one in table.active() if one.name in targets] if targets else [],
+            active,
             now_ns=self.options.clock.now_ns(),
             interval_ns=round(self.settings.metric_interval_s * NS),
             eager=self.options.eager,
@@ -123,7 +133,7 @@ class MetricsExport:
             try:
                 # A request may last longer than the sync that made it: another process may be sending.
                 with folder_lock(self.home.lock.with_name(f"metrics-{known.id}.lock")):
-                    due_now = {one.name: one for one in self._due(journal)}
+                    due_now = {one.name: one for one in self._due(journal, self._active(journal))}
                     if target.name not in due_now:
                         return report
                     return MetricsExporter(
@@ -136,3 +146,9 @@ class MetricsExport:
                     ).run()
             except SyncBusyError:
                 return report
+
+
+def _waiting_report(one: MetricDestination) -> MetricsReport:
+    return MetricsReport(
+        name=one.name, endpoint=one.endpoint, error=one.last_error, next_try_ns=one.next_try_ns
+    )

@@ -16,7 +16,7 @@ from ...journal import Journal
 from ...journal.facts import SLOW_GAUGES, SlowGauges
 from ...journal.metric_destinations import MetricDestination, additions
 from ...model import Resource, Run
-from ...model.series import Gauge, SeriesKey, SeriesKind
+from ...model.series import Gauge, SeriesKey
 from ...model.temporality import Temporality
 from ...model.times import NS
 from ..acknowledgement import Receipt, Verdict
@@ -34,8 +34,6 @@ MAX_EXEMPLAR_RUNS: Final = 256
 
 SLOW_GAUGES_NS: Final = 3_600 * NS
 """How long percentiles and averages count as current: they need the runs of weeks, and change slowly."""
-
-_WITH_EXEMPLARS: Final = frozenset({SeriesKind.RUNS, SeriesKind.ERRORS, SeriesKind.DURATION})
 
 ReadGauges: TypeAlias = Callable[[Journal, int], Sequence[Gauge]]
 """Returns the gauges of a home at a time (epoch ns)."""
@@ -239,7 +237,9 @@ class MetricsExporter:
         wait_s, asked = next_wait_s(
             self._destination.failures, receipt.retry_after_s, self._options.jitter()
         )
-        if receipt.not_served:
+        # One that has taken metrics has an endpoint for them: something stands before it just now.
+        not_served = receipt.not_served and self._destination.last_receipt_ns is None
+        if not_served:
             wait_s, asked = NOT_SERVED_S, True
         with self._journal.atomic():
             self._table.failed(
@@ -249,12 +249,12 @@ class MetricsExporter:
                 next_try_ns=now_ns + round(wait_s * NS),
                 asked_to_wait=asked,
                 timed_out=receipt.timed_out,
-                not_served=receipt.not_served,
+                not_served=not_served,
             )
         self._report = replace(
             self._report,
             error=receipt.reason,
-            not_served=receipt.not_served,
+            not_served=not_served,
             began_failing=self._destination.failures == 0,
         )
 
@@ -264,6 +264,5 @@ def _exemplars(runs: Iterable[Run]) -> dict[SeriesKey, tuple[Run, float]]:
     found: dict[SeriesKey, tuple[Run, float]] = {}
     for run in runs:
         for key, value in measurements(run):
-            if key[0] in _WITH_EXEMPLARS:
-                found.setdefault(SeriesKey(*key), (run, value))
+            found.setdefault(SeriesKey(*key), (run, value))
     return found

@@ -17,6 +17,8 @@ class MetricsReport:
     error: str | None = None
     not_served: bool = False
     """It has no endpoint for metrics: it is left alone."""
+    next_try_ns: int | None = None
+    """When the destination may be tried again (epoch ns), where it was not tried now because it has failed."""
     began_failing: bool = False
     recovered: bool = False
 

@@ -71,7 +71,7 @@ def encoded(collection: Collection) -> EncodedMetrics:
 
     Raises KeyError for a gauge that the catalog lacks, and ValueError for one with other attributes.
     """
-    metrics = [*_series_metrics(collection), *_gauge_metrics(collection)]
+    metrics = [*_series_metrics(_masked(collection)), *_gauge_metrics(collection)]
     scope = InstrumentationScope(SCOPE_NAME, collection.resource.scope_version, SCHEMA_URL)
     data = MetricsData(
         resource_metrics=[
@@ -89,7 +89,7 @@ def encoded(collection: Collection) -> EncodedMetrics:
 def _series_metrics(collection: Collection) -> Iterator[Metric]:
     temporality = _TEMPORALITY[collection.temporality]
     by_form: dict[str, list[SeriesPoint]] = {}
-    for point in _masked(collection.series):
+    for point in collection.series:
         by_form.setdefault(point.key.kind, []).append(point)
     for kind, form in SERIES_METRICS.items():
         points = by_form.get(kind)
@@ -225,17 +225,22 @@ def _attributes(
     return attributes
 
 
-def _masked(points: Iterable[SeriesPoint]) -> Iterable[SeriesPoint]:
+def _masked(collection: Collection) -> Collection:
+    """Return the collection with the names of its series as they are sent."""
+    texts = _Texts()
+    exemplars = {texts.key(key): found for key, found in collection.exemplars.items()}
+    return replace(collection, series=_masked_points(collection.series, texts), exemplars=exemplars)
+
+
+def _masked_points(points: Iterable[SeriesPoint], texts: _Texts) -> list[SeriesPoint]:
     """Return the points with all names as they are sent: masked, cut, and without lone surrogates.
 
     Names that differed only in what is not sent become one series: backends refuse a request with two
     points of one series.
     """
     found: dict[SeriesKey, SeriesPoint] = {}
-    texts = _Texts()
     for point in points:
-        kind, job_id, job_name, labels = point.key
-        key = SeriesKey(kind, texts[job_id], texts[job_name], tuple(map(texts.__getitem__, labels)))
+        key = texts.key(point.key)
         known = found.get(key)
         if known is not None:
             buckets = tuple(map(sum, zip(known.value.buckets, point.value.buckets, strict=True)))
@@ -244,11 +249,15 @@ def _masked(points: Iterable[SeriesPoint]) -> Iterable[SeriesPoint]:
             found[key] = replace(known, value=value, start_ns=start_ns, begins=False)
         else:
             found[key] = point if key == point.key else replace(point, key=key)
-    return found.values()
+    return list(found.values())
 
 
 class _Texts(dict[str, str]):
     """By text, the text as it is sent. Each is computed once."""
+
+    def key(self, key: SeriesKey) -> SeriesKey:
+        kind, job_id, job_name, labels = key
+        return SeriesKey(kind, self[job_id], self[job_name], tuple(map(self.__getitem__, labels)))
 
     def __missing__(self, text: str) -> str:
         shown = value_text(text) or ""

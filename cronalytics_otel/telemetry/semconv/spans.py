@@ -86,7 +86,7 @@ SPANS: Final = (
         kind=SpanKind.INTERNAL,
         parent="the root",
         meaning="From the start of the run, or the end of its script, to the agent's session, while "
-        "Hermes makes the agent ready. Only where a ledger tells the start.",
+        "Hermes makes the agent ready. Only where a ledger has the start.",
     ),
     SpanForm(
         where=Where.AGENT,

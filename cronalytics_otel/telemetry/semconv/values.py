@@ -32,7 +32,7 @@ OUTCOME_MEANING: Final = {
     Outcome.CANCELLED: "It was interrupted.",
     Outcome.BUDGET_EXCEEDED: "It was stopped at a limit of cost: the provider's, as Hermes has none.",
     Outcome.ABANDONED: "Its process died: how far it came is not known.",
-    Outcome.SKIPPED: "The gate script said that there is nothing to do.",
+    Outcome.SKIPPED: "The gate script reported that there is nothing to do.",
     Outcome.MISSED: "It was due and never ran.",
 }
 """One sentence for each outcome; a failed run's status description when the host gave no text."""
@@ -46,7 +46,7 @@ ERROR_MEANING: Final = {
     ErrorType.SERVER_ERROR: "The provider failed: 5xx, overloaded.",
     ErrorType.DISPATCH_FAILED: "Hermes's scheduler took the job and could not start it.",
     ErrorType.INTERRUPTED: "Hermes was shut down, or a person interrupted it.",
-    ErrorType.EMPTY_RESPONSE: "The model said nothing.",
+    ErrorType.EMPTY_RESPONSE: "The model's answer was empty.",
     ErrorType.INVALID_CONFIG: "No model, no provider, no such script or platform, a request that the "
     "provider does not understand, or settings that changed under the job.",
     ErrorType.CONTEXT_OVERFLOW: "The conversation grew beyond what the model takes.",
@@ -66,7 +66,7 @@ ERROR_MEANING: Final = {
     ErrorType.ABANDONED: "The process died.",
     ErrorType.SCHEDULER_DOWN: "It was missed, and the scheduler started nothing at all meanwhile.",
     ErrorType.NOT_STARTED: "It was missed, and other jobs were started, or that is no longer known.",
-    ErrorType.TOOL_ERROR: "A tool failed; on its `execute_tool` alone: the agent is told, and goes on.",
+    ErrorType.TOOL_ERROR: "A tool failed. It is on its `execute_tool` alone, because the agent sees the error and goes on.",
     ErrorType.TOOL_BLOCKED: "A tool was not allowed; on its `execute_tool` alone.",
     ErrorType.OTHER: "None of these; the status description has the text.",
 }
