@@ -286,7 +286,7 @@ def test_a_filter_for_runs_leaves_only_jobs_with_such_a_run(cli: Cli) -> None:
 
 
 def test_percentiles_of_a_long_window_say_of_which_days_they_are(cli: Cli) -> None:
-    note = "p50 and p95 are of the last 90 days"
+    note = "percentiles are of the last 90 days"
 
     assert note in cli("jobs", "--days", "0").lines
     assert note in cli("job", "digest", "--days", "365").lines

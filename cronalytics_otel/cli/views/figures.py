@@ -94,7 +94,7 @@ def percentile_note(window: Window) -> list[str]:
     """Return the line that says of which days percentiles are, unless they are of the whole window."""
     if window.for_percentiles is window:
         return []
-    return ["p50 and p95 are of the last 90 days"]
+    return ["percentiles are of the last 90 days"]
 
 
 _LEVELS = "▁▂▃▄▅▆▇█"
