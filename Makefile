@@ -11,7 +11,7 @@ PARALLEL := -n auto --dist loadfile
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts golden missed-years search bench demo docs lock clean clean-downloads
+.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts golden missed-years killed-syncs search bench demo docs lock clean clean-downloads
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ golden: downloads ## Write the reviewed traces of the thirteen jobs anew (tests/
 
 missed-years: downloads ## Sweep: years of the host's scheduler against what is told as missed (slow)
 	MISSED_YEARS=12 $(BIN)/pytest -n auto tests/hermes/test_missed_year.py $(ARGS)
+
+killed-syncs: setup ## Kill 200 syncs at random points, and hold the metrics that arrived against the journal (slow)
+	KILLED_SYNCS=200 $(BIN)/pytest -n 2 tests/faults/test_metrics_killed.py $(ARGS)
 
 search: setup ## Look for new counter-examples to the properties that the tests hold (slow)
 	SEARCH=20 $(BIN)/pytest $(PARALLEL) --timeout 3600 -m hypothesis $(ARGS)

@@ -88,12 +88,14 @@ _COMMAND_DEST = "cronalytics_command"
 """The attribute in which argparse puts the command's name. The host's parser uses `command` itself."""
 
 _DESCRIPTION = """\
-Every cron run of Hermes Agent: what became of it, what it took, and whether its trace has
-reached your OpenTelemetry backends. `runs` and `trace` need no backend."""
+Every cron run of Hermes Agent: what became of it, what it cost, what comes next, and whether its
+trace has reached your OpenTelemetry backends. Only `sync` and `doctor` send anything."""
 
 _EXAMPLES = """\
 examples:
   %(prog)s sync                        read what is new and send it
+  %(prog)s summary --days 7            what all jobs did and cost last week
+  %(prog)s health                      what is wrong now
   %(prog)s runs --outcome failed       the latest failures
   %(prog)s trace latest                the newest run as a waterfall
   %(prog)s doctor                      find out why nothing arrives

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ..config import Settings
+    from ..insight.findings import Finding
     from ..insight.health import HealthInput
     from ..model import RunningRun
 
@@ -37,7 +38,11 @@ class Context:
 
         Raises `OSError` if the folder cannot be read.
         """
-        require_home(self.home)
+        if not self.home.looks_like_hermes:
+            raise CommandError(
+                f"{self.home.path} is no Hermes home: there is no config.yaml, state.db or cron/",
+                "Name it with --home or HERMES_HOME.",
+            )
 
     def running(self) -> tuple[RunningRun, ...]:
         """Return the open rows of the ledger; none, with a warning, if this user cannot read it now.
@@ -58,8 +63,13 @@ class Context:
         self.terminal.warn(f"runs that are going on are not known: {fault}")
         return ()
 
-    def health_input(self, settings: Settings) -> HealthInput:
-        """Return what `insight.health` has to know beside the journal."""
+    def findings(self, journal: Journal) -> tuple[Finding, ...]:
+        """Return everything that is wrong in this home, the worst first."""
+        from ..insight.health import read_health
+
+        return read_health(journal, self._health_input(self.settings()))
+
+    def _health_input(self, settings: Settings) -> HealthInput:
         from ..host.sqlite import HostCorruptError
         from ..insight.health import HealthInput
 
@@ -77,33 +87,20 @@ class Context:
             budgets=settings.budgets,
         )
 
-    def journal(self) -> AbstractContextManager[Journal]:
-        """Open the home's journal for reading. Raises `CommandError` if there is none, or it is faulty."""
-        return self.journal_of(self.home)
-
     @contextmanager
-    def journal_of(self, home: Home) -> Iterator[Journal]:
-        """Open the journal of this or of another home, as `journal` does."""
-        if not home.journal.exists():
-            require_home(home)
+    def journal(self) -> Iterator[Journal]:
+        """Open the home's journal for reading. Raises `CommandError` if there is none, or it is faulty."""
+        if not self.home.journal.exists():
+            self.require_home()
             raise CommandError(
-                f"There is no journal yet: {home.journal} does not exist.",
+                f"There is no journal yet: {self.home.journal} does not exist.",
                 f"Run `{command('sync')}`: it reads the history that Hermes still has.",
             )
         try:
-            with Journal.open_for_reading(home.journal) as journal:
+            with Journal.open_for_reading(self.home.journal) as journal:
                 yield journal
         except JournalError as error:
-            raise journal_fault(home, error) from error
-
-
-def require_home(home: Home) -> None:
-    """See `Context.require_home`."""
-    if not home.looks_like_hermes:
-        raise CommandError(
-            f"{home.path} is no Hermes home: there is no config.yaml, state.db or cron/",
-            "Name it with --home or HERMES_HOME.",
-        )
+            raise journal_fault(self.home, error) from error
 
 
 def journal_fault(home: Home, error: JournalError) -> CommandError:

@@ -71,6 +71,7 @@ def together_shape(together: AllJobs) -> Shape:
         "expected_runs": together.expected_runs,
         "adherence": together.projection.adherence,
         "pace": together.projection.pace,
+        "pace_is_lower_bound": together.projection.pace_is_lower_bound,
         "change": changes_shape(together.changes),
         "projection": projection_shape(together.projection),
     }
@@ -98,6 +99,7 @@ def job_shape(job: JobFigures) -> Shape:
         "expected_runs": job.expected_runs,
         "adherence": job.adherence,
         "pace": job.pace,
+        "pace_is_lower_bound": job.projection.pace_is_lower_bound,
         "observed_s": job.observed_s,
         "durations": asdict(job.durations),
         "change": changes_shape(job.changes),

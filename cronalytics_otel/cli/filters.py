@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..model import FAILED_OUTCOMES, Mode, Outcome, Trigger
 from . import arguments
 from .errors import CommandError, ExitStatus, command
+from .scope import Scope, add_job, add_profiles, contexts_of, ids_of, opened
 
 if TYPE_CHECKING:
-    from ..host.home import Home
     from ..insight.known_jobs import KnownJob
     from ..insight.profiles import Profile
     from ..insight.windows import Window
@@ -45,13 +45,7 @@ def add_filters(
     else:
         parser.set_defaults(days=None, since=None, until=None)
     if jobs:
-        group.add_argument(
-            "--job",
-            metavar="JOB",
-            action="append",
-            type=arguments.some_text,
-            help="of this job: its name, its id, or a part of one; may be given more than once",
-        )
+        add_job(group)
     group.add_argument(
         "--skill",
         metavar="SKILL",
@@ -81,15 +75,7 @@ def add_filters(
     group.add_argument(
         "--trigger", choices=[*map(str, Trigger)], help="that this started: the schedule, a person"
     )
-    group.add_argument(
-        "--profile",
-        metavar="NAME",
-        action="append",
-        dest="profiles",
-        type=arguments.some_text,
-        help="of this profile of Hermes; may be given more than once",
-    )
-    group.add_argument("--all-profiles", action="store_true", help="of every profile of Hermes")
+    add_profiles(group)
     parser.set_defaults(default_days=days)
 
 
@@ -137,26 +123,19 @@ def add_csv(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Scope):
     """Which runs a command is about."""
 
-    profiles: Sequence[Profile]
     jobs: Sequence[KnownJob]
     """Every known job of these profiles."""
     wanted: RunFilter
     """Without its window and its limit."""
     window: Window
     now_ns: int
-    homes: dict[str, Home]
-    """By profile."""
 
     @property
     def in_window(self) -> RunFilter:
         return self.window.of_runs(self.wanted)
-
-    @property
-    def several_profiles(self) -> bool:
-        return len(self.profiles) > 1
 
 
 @contextmanager
@@ -166,24 +145,18 @@ def asking(args: argparse.Namespace, context: Context) -> Iterator[Question]:
     Raises `CommandError`, as wrong usage for a job, skill, model or profile that is not known.
     """
     from ..insight.known_jobs import known_jobs
-    from ..insight.profiles import Profile
 
     if args.csv and context.as_json:
         raise CommandError("--csv and --json exclude each other.", status=ExitStatus.USAGE)
-    with ExitStack() as stack:
-        homes = {home.profile: home for home in _homes(args, context)}
-        profiles = [
-            Profile(name, stack.enter_context(context.journal_of(home)))
-            for name, home in homes.items()
-        ]
-        jobs = known_jobs(profiles)
+    with opened(contexts_of(args, context)) as scope:
+        jobs = known_jobs(scope.profiles)
         yield Question(
-            profiles=profiles,
+            profiles=scope.profiles,
+            contexts=scope.contexts,
             jobs=jobs,
-            wanted=_wanted(args, jobs),
+            wanted=_wanted(args, scope.profiles, jobs),
             window=_window(args, context.now_ns),
             now_ns=context.now_ns,
-            homes=homes,
         )
 
 
@@ -203,15 +176,29 @@ def _window(args: argparse.Namespace, now_ns: int) -> Window:
     return Window.of(now_ns, since_ns=since_ns, until_ns=until_ns)
 
 
-def _wanted(args: argparse.Namespace, jobs: Sequence[KnownJob]) -> RunFilter:
+def _wanted(
+    args: argparse.Namespace, profiles: Sequence[Profile], jobs: Sequence[KnownJob]
+) -> RunFilter:
+    from ..insight.known_names import UnknownNameError, check_models, check_skills
     from ..journal.filters import RunFilter
 
+    try:
+        if args.models:
+            check_models(profiles, jobs, args.models)
+        if args.skill:
+            check_skills(profiles, jobs, args.skill)
+    except UnknownNameError as error:
+        similar = " or ".join(map(repr, error.suggestions))
+        raise CommandError(
+            f"No {error.noun} is called {error.name!r}.",
+            f"Did you mean {similar}?"
+            if similar
+            else f"Run `{command(f'{error.noun}s')}` for all.",
+            status=ExitStatus.USAGE,
+        ) from error
     names: list[str] | None = getattr(args, "job", None)
-    ids = None
-    if names is not None:
-        ids = frozenset(job.job_id for name in names for job in matching_jobs(jobs, name))
     return RunFilter(
-        jobs=ids,
+        jobs=None if names is None else ids_of(jobs, names),
         outcomes=outcomes_of(args.outcome),
         mode=Mode(args.mode) if args.mode else None,
         trigger=Trigger(args.trigger) if args.trigger else None,
@@ -229,68 +216,3 @@ def outcomes_of(names: Sequence[str] | None) -> frozenset[Outcome] | None:
         if name != RUNNING:
             found |= FAILED_OUTCOMES if name == FAILED else {Outcome(name)}
     return frozenset(found)
-
-
-def matching_jobs(jobs: Sequence[KnownJob], reference: str) -> list[KnownJob]:
-    """Return the jobs that a reference means; as wrong usage for none, or for several by a part."""
-    from ..insight.known_jobs import AmbiguousJobError, UnknownJobError, find_jobs
-
-    try:
-        return find_jobs(jobs, reference)
-    except (AmbiguousJobError, UnknownJobError) as error:
-        raise job_fault(error) from error
-
-
-def one_job(jobs: Sequence[KnownJob], reference: str) -> KnownJob:
-    """Return the one job that a reference means; otherwise this is wrong usage."""
-    from ..insight.known_jobs import AmbiguousJobError, UnknownJobError, find_job
-
-    try:
-        return find_job(jobs, reference)
-    except (AmbiguousJobError, UnknownJobError) as error:
-        raise job_fault(error) from error
-
-
-def job_fault(error: Exception) -> CommandError:
-    from ..insight.known_jobs import AmbiguousJobError, UnknownJobError
-    from . import formats
-
-    if isinstance(error, AmbiguousJobError):
-        width = max(len(job.job_id) for job in error.candidates)
-        lines = [
-            f"{job.job_id:<{width}}  {formats.one_line(job.name)}"
-            f"{'' if job.current is not None else '  (deleted)'}"
-            for job in error.candidates
-        ]
-        return CommandError(
-            f"{error.reference!r} is a part of more than one job's name or id:",
-            "\n".join(lines),
-            status=ExitStatus.USAGE,
-        )
-    if isinstance(error, UnknownJobError):
-        similar = " or ".join(repr(formats.one_line(name)) for name in error.suggestions)
-        advice = f"Did you mean {similar}?" if similar else f"Run `{command('jobs')}` for all."
-        return CommandError(
-            f"No job is called {error.reference!r}.", advice, status=ExitStatus.USAGE
-        )
-    raise error
-
-
-def _homes(args: argparse.Namespace, context: Context) -> list[Home]:
-    """Return the homes that are asked about. Each profile of the installation has one."""
-    if not args.all_profiles and not args.profiles:
-        return [context.home]
-    from ..host.home import profile_homes
-
-    known = {home.profile: home for home in profile_homes(context.home)}
-    if args.all_profiles:
-        with_journal = [home for home in known.values() if home.journal.exists()]
-        return with_journal or [context.home]
-    unknown = [name for name in args.profiles if name not in known]
-    if unknown:
-        raise CommandError(
-            f"There is no profile {unknown[0]!r}.",
-            f"There are: {', '.join(known)}.",
-            status=ExitStatus.USAGE,
-        )
-    return [known[name] for name in dict.fromkeys(args.profiles)]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from ..insight.wording import UNKNOWN, counted, duration, one_line, usd
-from ..model import CostStatus, known_cost_usd
+from ..model import CostStatus, Outcome, Run, known_cost_usd
 from ..model.times import NS, to_datetime
 
 __all__ = ["UNKNOWN", "counted", "duration", "one_line", "usd"]
@@ -32,6 +32,14 @@ def cost(amount_usd: float | None, status: CostStatus | str | None) -> str:
         return CostStatus.INCLUDED
     bound = "≥" if known_usd is not None and status == CostStatus.PARTIAL else ""
     return f"{bound}{usd(known_usd)}"
+
+
+def run_cost(run: Run) -> str:
+    """Return what a run cost, as `cost` does; `$0` for one that certainly called no model."""
+    is_free = run.called_no_model and not run.cost_is_unknown and run.outcome is not Outcome.MISSED
+    if is_free and run.known_cost_usd is None:
+        return usd(0.0)
+    return cost(run.known_cost_usd, run.cost_status)
 
 
 def count(number: int | None) -> str:
@@ -97,6 +105,11 @@ def content_by_job(jobs: Mapping[str, str]) -> str:
 def bounded_usd(amount_usd: float | None, *, is_lower_bound: bool) -> str:
     """`≥$12.30` for a sum in which some costs are missing."""
     return f"{'≥' if is_lower_bound and amount_usd is not None else ''}{usd(amount_usd)}"
+
+
+def bounded_ratio(number: float | None, *, is_lower_bound: bool) -> str:
+    """`≥1.04` for the ratio of such a sum to a known figure."""
+    return f"{'≥' if is_lower_bound and number is not None else ''}{ratio(number)}"
 
 
 def percent(part: float | None) -> str:

@@ -12,7 +12,6 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..insight.findings import Finding
-from ..insight.now import GoingOn
 from ..model import AttributeValue, Run, Span, Usage
 from ..model.times import NS
 from ..telemetry import ids
@@ -77,16 +76,11 @@ def run_shape(run: Run) -> Shape:
     return shape
 
 
-def finding_shape(finding: Finding) -> Shape:
+def finding_shape(profile: str, finding: Finding) -> Shape:
     """Return a finding of `health`. Its id stays the same as long as the same thing is wrong."""
-    shape = {"id": finding.finding_id} | record_shape(finding)
+    shape = {"profile": profile, "id": finding.finding_id} | record_shape(finding)
     del shape["episode"]
     return shape
-
-
-def going_on_shape(profile: str, run: GoingOn) -> Shape:
-    """Return a run that has not ended."""
-    return {"profile": profile, **record_shape(run)}
 
 
 def span_shape(span: Span) -> Shape:

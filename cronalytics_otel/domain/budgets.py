@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, time, tzinfo
 from enum import StrEnum
 
-from ..model import Budget, Budgets, Run
+from ..model import Amounts, Budget, Budgets, Run
 from ..model.times import ns_of, to_datetime
-from .projections import CostEstimate, CostSample, Horizon
+from .projections import CostEstimate, Horizon
 
 
 class Scope(StrEnum):
@@ -43,7 +43,7 @@ def period_start_ns(period: Period, now_ns: int, zone: tzinfo) -> int:
 class Spending:
     """What was spent in the current period so far, and what is expected in the rest of it."""
 
-    so_far: CostSample
+    so_far: Amounts
     rest: CostEstimate
 
 
@@ -109,7 +109,7 @@ def _states(
         used_usd = so_far.known_cost_usd
         known = [usd for usd in (used_usd, rest.usd) if usd is not None]
         forecast_usd = sum(known) if known else None
-        is_incomplete = so_far.is_lower_bound or rest.is_lower_bound or len(known) < 2
+        is_incomplete = so_far.cost_is_lower_bound or rest.is_lower_bound or len(known) < 2
         yield BudgetState(
             scope=scope,
             period=period,
@@ -118,7 +118,7 @@ def _states(
             job_name=job_name,
             used_usd=used_usd,
             forecast_usd=forecast_usd,
-            over=is_over(used_usd, limit_usd, is_lower_bound=so_far.is_lower_bound),
+            over=is_over(used_usd, limit_usd, is_lower_bound=so_far.cost_is_lower_bound),
             forecast_over=is_over(forecast_usd, limit_usd, is_lower_bound=is_incomplete),
         )
 

@@ -21,6 +21,11 @@ NOTABLE_SCORE = 0.5
 """From this score on a change is worth showing: half as much again, of a large sample."""
 
 
+SURE_AT_ERRORS = 2.5
+"""Two failure rates that are so many standard errors apart differ by more than chance: in one of eighty
+comparisons alone they would be if nothing had changed."""
+
+
 class Measure(StrEnum):
     """What is compared."""
 
@@ -134,7 +139,7 @@ def drift(now: WindowSummary, before: WindowSummary) -> list[Drift]:
 
     The score is |log2(now ÷ before)| · n ÷ (n + 5), with n the smaller of the two samples. Values below
     a measure's floor count as the floor. Failure rates are compared as (failed + ½) ÷ (runs + 1), so that
-    none against some has a ratio.
+    none against some has a ratio, and score less where chance may explain the difference.
     """
     found = [one for measure in Measure if (one := _drift(measure, now, before)) is not None]
     return sorted(found, key=lambda one: one.score, reverse=True)
@@ -146,7 +151,9 @@ def _drift(measure: Measure, now: WindowSummary, before: WindowSummary) -> Drift
     least = MIN_VALUES_P95 if measure is Measure.DURATION_P95 else MIN_VALUES
     if values < least or new.value is None or old.value is None:
         return None
+    certainty = 1.0
     if measure is Measure.FAILURE_RATE:
+        certainty = min(1.0, _squared_errors(now, before) / SURE_AT_ERRORS**2)
         ratio = _smoothed_rate(now) / _smoothed_rate(before)
     else:
         ratio = max(new.value, FLOORS[measure]) / max(old.value, FLOORS[measure])
@@ -156,12 +163,21 @@ def _drift(measure: Measure, now: WindowSummary, before: WindowSummary) -> Drift
         now=new.value,
         values_before=old.values,
         values_now=new.values,
-        score=abs(math.log2(ratio)) * values / (values + MIN_VALUES),
+        score=abs(math.log2(ratio)) * values / (values + MIN_VALUES) * certainty,
     )
 
 
 def _smoothed_rate(window: WindowSummary) -> float:
     return (window.failed_runs + 0.5) / (window.runs + 1)
+
+
+def _squared_errors(now: WindowSummary, before: WindowSummary) -> float:
+    """Return the square of how many standard errors two failure rates are apart: the test of two proportions."""
+    rate = (now.failed_runs + before.failed_runs) / (now.runs + before.runs)
+    variance = rate * (1 - rate) * (1 / now.runs + 1 / before.runs)
+    if not variance:  # all runs failed, or none did
+        return 0.0
+    return (now.failed_runs / now.runs - before.failed_runs / before.runs) ** 2 / variance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
 from enum import StrEnum
 
-from ..model import Outcome, Run
+from ..model import Amounts
 from ..model.times import NS, ns_of, to_datetime
 
 DAY_S = 86_400.0
@@ -51,77 +51,6 @@ def horizon_ends(now_ns: int, zone: tzinfo) -> dict[Horizon, int]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CostSample:
-    """What a group of runs cost, as sums. A missed run is no run.
-
-    A run that certainly called no model (a script, a gate that said no) is priced: it cost 0. A run with
-    an unknown cost is not priced, and is in no sum but `runs`.
-    """
-
-    runs: int = 0
-    priced_runs: int = 0
-    """Runs whose cost is known, or known in part."""
-    partial_runs: int = 0
-    """Those of the priced runs whose cost is a lower bound."""
-    cost_usd: float = 0.0
-    cost_usd_squares: float = 0.0
-    """The sum of the squares of each priced run's cost: what the spread is computed from."""
-
-    @property
-    def unpriced_runs(self) -> int:
-        return self.runs - self.priced_runs
-
-    @property
-    def known_cost_usd(self) -> float | None:
-        """The sum of the known costs: 0 for no runs, None if there are runs and none is priced."""
-        return self.cost_usd if self.priced_runs or not self.runs else None
-
-    @property
-    def mean_usd(self) -> float | None:
-        """The mean cost of a priced run; None without one."""
-        return self.cost_usd / self.priced_runs if self.priced_runs else None
-
-    @property
-    def is_lower_bound(self) -> bool:
-        """Whether the runs cost at least, and perhaps more than, `cost_usd`."""
-        return self.partial_runs > 0 or self.unpriced_runs > 0
-
-    @property
-    def deviation_usd(self) -> float | None:
-        """The sample's standard deviation of a run's cost; None with fewer than two priced runs."""
-        if self.priced_runs < 2:
-            return None
-        squares = self.cost_usd_squares - self.cost_usd**2 / self.priced_runs
-        return math.sqrt(max(0.0, squares) / (self.priced_runs - 1))
-
-    def __add__(self, other: CostSample) -> CostSample:
-        return CostSample(
-            runs=self.runs + other.runs,
-            priced_runs=self.priced_runs + other.priced_runs,
-            partial_runs=self.partial_runs + other.partial_runs,
-            cost_usd=self.cost_usd + other.cost_usd,
-            cost_usd_squares=self.cost_usd_squares + other.cost_usd_squares,
-        )
-
-
-def sample_of(runs: Iterable[Run]) -> CostSample:
-    """Return the sums over runs; what the SQL of the figures does to its rows. Missed runs are left out."""
-    sample = CostSample()
-    for run in runs:
-        if run.outcome is Outcome.MISSED:
-            continue
-        cost_usd = run.known_cost_usd or 0.0
-        sample += CostSample(
-            runs=1,
-            priced_runs=int(not run.cost_is_unknown),
-            partial_runs=int(run.cost_is_partial),
-            cost_usd=cost_usd,
-            cost_usd_squares=cost_usd**2,
-        )
-    return sample
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CostEstimate:
     """A projected cost with its range; each is None where the sample is too small to give it."""
 
@@ -135,7 +64,7 @@ class CostEstimate:
 NOTHING = CostEstimate(usd=0.0, low_usd=0.0, high_usd=0.0)
 
 
-def expected_cost(sample: CostSample, runs: float, *, is_lower_bound: bool) -> CostEstimate:
+def expected_cost(sample: Amounts, runs: float, *, is_lower_bound: bool) -> CostEstimate:
     """Return what `runs` further runs like those of the sample cost, with a 95 % range.
 
     The mean times the runs, ± 1.96 · sd · √(n + n² ÷ k): the spread of a sum of n runs, and the
@@ -144,7 +73,7 @@ def expected_cost(sample: CostSample, runs: float, *, is_lower_bound: bool) -> C
     """
     if not runs:
         return NOTHING
-    mean_usd, deviation_usd = sample.mean_usd, sample.deviation_usd
+    mean_usd, deviation_usd = sample.mean_cost_usd, sample.cost_deviation_usd
     if mean_usd is None:
         return CostEstimate(usd=None, is_lower_bound=is_lower_bound)
     usd = mean_usd * runs
@@ -212,14 +141,25 @@ class Outlook:
     trend: CostEstimate
     """What the window cost, carried on over the horizon, manual runs included."""
 
+    @property
+    def pace(self) -> float | None:
+        """Trend ÷ nominal; None if either is unknown or nothing is scheduled."""
+        if self.trend.usd is None or not self.nominal.usd:
+            return None
+        return self.trend.usd / self.nominal.usd
+
+    @property
+    def pace_is_lower_bound(self) -> bool:
+        """Whether the pace is at least so high: the trend is a lower bound, and the nominal cost is not."""
+        known = self.pace is not None
+        return known and self.trend.is_lower_bound and not self.nominal.is_lower_bound
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Projection:
     """Where a job, or all of them together, is heading. None is unknown, or has no meaning."""
 
     outlook: Mapping[Horizon, Outlook]
-    pace: float | None
-    """Trend ÷ nominal of the next 30 days: 1 is as planned, 2 costs twice what the schedule explains."""
     adherence: float | None
     """Scheduled runs ÷ expected occurrences in the observed window; manual runs do not count."""
     cost_usd: float | None
@@ -232,37 +172,53 @@ class Projection:
     unpriced_runs: int
     partial_runs: int
 
+    @property
+    def pace(self) -> float | None:
+        """Of the next 30 days: 1 is as planned, 2 costs twice what the schedule explains."""
+        return self.outlook[Horizon.DAYS_30].pace
+
+    @property
+    def pace_is_lower_bound(self) -> bool:
+        """Whether it costs at least so much more than the schedule explains."""
+        return self.outlook[Horizon.DAYS_30].pace_is_lower_bound
+
 
 def project(
     *,
-    spent: CostSample,
-    scheduled: CostSample,
-    failed: CostSample,
+    spent: Amounts,
+    scheduled: Amounts,
+    failed: Amounts,
     observed_s: float | None,
     expected_runs: int | None,
     upcoming: Mapping[Horizon, int],
     goes_on: bool,
+    calls_model: bool,
     now_ns: int,
     ends_ns: Mapping[Horizon, int],
 ) -> Projection:
     """Project one job.
 
     Args:
-        spent: all runs of the window, manual ones included.
+        spent: all runs of the window, manual ones included. A missed run is no run.
         scheduled: those that the schedule started (triggers `schedule` and `catch_up`).
         failed: those that did not succeed (`Run.failed`).
         observed_s: `observed_s()` of the window.
         expected_runs: `expected_occurrences()` in the window; None if unknown.
         upcoming: `scheduled_runs()` by horizon.
         goes_on: `goes_on()` of the job; what was spent on one that ends is no trend.
+        calls_model: whether its runs can cost anything; a script's cannot, also before its first run.
         now_ns: from when the horizons count.
         ends_ns: `horizon_ends()`.
     """
     outlook = {
         horizon: Outlook(
             scheduled_runs=runs,
-            nominal=expected_cost(scheduled, runs, is_lower_bound=scheduled.partial_runs > 0),
-            trend=trend_cost(spent, observed_s, (ends_ns[horizon] - now_ns) / NS)
+            nominal=expected_cost(scheduled, runs, is_lower_bound=scheduled.partial_runs > 0)
+            if calls_model
+            else NOTHING,
+            trend=_trend(
+                spent, observed_s, (ends_ns[horizon] - now_ns) / NS, calls_model=calls_model
+            )
             if goes_on
             else CostEstimate(usd=None),
         )
@@ -275,9 +231,9 @@ def project(
 def project_all(
     jobs: Iterable[Projection],
     *,
-    spent: CostSample,
-    scheduled: CostSample,
-    failed: CostSample,
+    spent: Amounts,
+    scheduled: Amounts,
+    failed: Amounts,
     observed_s: float | None,
     adherence: float | None,
     now_ns: int,
@@ -302,17 +258,16 @@ def project_all(
 
 def _projection(
     outlook: Mapping[Horizon, Outlook],
-    spent: CostSample,
-    scheduled: CostSample,
-    failed: CostSample,
+    spent: Amounts,
+    scheduled: Amounts,
+    failed: Amounts,
     adherence: float | None,
 ) -> Projection:
     return Projection(
         outlook=outlook,
-        pace=pace(outlook.get(Horizon.DAYS_30)),
         adherence=adherence,
         cost_usd=spent.known_cost_usd,
-        mean_cost_usd=scheduled.mean_usd,
+        mean_cost_usd=scheduled.mean_cost_usd,
         wasted_usd=failed.known_cost_usd,
         runs=spent.runs,
         unpriced_runs=spent.unpriced_runs,
@@ -325,7 +280,7 @@ def adherence(scheduled_runs: int, expected_runs: int | None) -> float | None:
     return scheduled_runs / expected_runs if expected_runs else None
 
 
-def trend_cost(spent: CostSample, observed_s: float | None, horizon_s: float) -> CostEstimate:
+def trend_cost(spent: Amounts, observed_s: float | None, horizon_s: float) -> CostEstimate:
     """Return the cost of the window, divided by its observed length, times the horizon's.
 
     None without runs in the window: nothing is known of how it goes on.
@@ -335,14 +290,14 @@ def trend_cost(spent: CostSample, observed_s: float | None, horizon_s: float) ->
     runs = spent.priced_runs / observed_s * horizon_s
     if not spent.priced_runs:
         return CostEstimate(usd=None, is_lower_bound=True)
-    return expected_cost(spent, runs, is_lower_bound=spent.is_lower_bound)
+    return expected_cost(spent, runs, is_lower_bound=spent.cost_is_lower_bound)
 
 
-def pace(outlook: Outlook | None) -> float | None:
-    """Return trend ÷ nominal; None if either is unknown or nothing is scheduled."""
-    if outlook is None or outlook.trend.usd is None or not outlook.nominal.usd:
-        return None
-    return outlook.trend.usd / outlook.nominal.usd
+def _trend(
+    spent: Amounts, observed_s: float | None, horizon_s: float, *, calls_model: bool
+) -> CostEstimate:
+    """Return the trend of one job. A script that has not run goes on to cost nothing."""
+    return trend_cost(spent, observed_s, horizon_s) if calls_model or spent.runs else NOTHING
 
 
 def change_against(

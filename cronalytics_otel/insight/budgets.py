@@ -12,10 +12,10 @@ from ..domain.budgets import (
     budget_states,
     period_start_ns,
 )
-from ..domain.projections import CostEstimate, CostSample, sum_of_estimates
+from ..domain.projections import CostEstimate, sum_of_estimates
 from ..journal.facts import CURRENT_JOBS
 from ..journal.filters import RunFilter
-from ..model import Budgets
+from ..model import Amounts, Budgets
 from .jobs import JobFigures, job_figures
 from .known_jobs import KnownJob
 from .profiles import Profile, Profiles
@@ -25,10 +25,10 @@ from .windows import Window
 FORECAST_DAYS = 30
 """What a run costs is the mean of so many days, unless a view asks for others."""
 
-_NO_RUNS = CostSample()
+_NO_RUNS = Amounts()
 
 
-def spent_in(profile: Profile, period: Period, now_ns: int) -> dict[str, CostSample]:
+def spent_in(profile: Profile, period: Period, now_ns: int) -> dict[str, Amounts]:
     """Return by job id what the runs cost that ended in the current day or month."""
     start_ns = period_start_ns(period, now_ns, profile.journal.figures.zone)
     groups = groups_by_job([profile], RunFilter(), Window.of(now_ns, since_ns=start_ns))
@@ -53,7 +53,7 @@ def read_budget_states(
         budgets,
         home={
             period: Spending(
-                so_far=sum(by_job.values(), _NO_RUNS),
+                so_far=Amounts.sum(by_job.values()),
                 rest=sum_of_estimates(
                     job.projection.outlook[period.horizon].nominal for job in jobs
                 ),
@@ -70,7 +70,7 @@ def exceeded_budgets(profile: Profile, budgets: Budgets, now_ns: int) -> list[Bu
     spent = {period: spent_in(profile, period, now_ns) for period in _limited_periods(budgets)}
     states = budget_states(
         budgets,
-        home={period: _so_far(sum(of.values(), _NO_RUNS)) for period, of in spent.items()},
+        home={period: _so_far(Amounts.sum(of.values())) for period, of in spent.items()},
         jobs=[
             JobSpending(
                 job_id=job.job_id,
@@ -85,8 +85,8 @@ def exceeded_budgets(profile: Profile, budgets: Budgets, now_ns: int) -> list[Bu
     return [state for state in states if state.over]
 
 
-def _so_far(sample: CostSample) -> Spending:
-    return Spending(so_far=sample, rest=CostEstimate(usd=None))
+def _so_far(spent: Amounts) -> Spending:
+    return Spending(so_far=spent, rest=CostEstimate(usd=None))
 
 
 def figures_for_forecast(
@@ -103,7 +103,7 @@ def figures_for_forecast(
     return job_figures(profiles, wanted, window, now_ns, jobs=jobs, sums=sums, percentiles=False)
 
 
-def _of_job(job: JobFigures, spent: Mapping[Period, Mapping[str, CostSample]]) -> JobSpending:
+def _of_job(job: JobFigures, spent: Mapping[Period, Mapping[str, Amounts]]) -> JobSpending:
     return JobSpending(
         job_id=job.job_id,
         job_name=job.name,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
-from ..journal import Journal
 from ..journal.facts import FINDINGS_SHOWN
+from .profiles import Profile, Profiles
 
 
 class FindingKind(StrEnum):
@@ -53,28 +54,58 @@ class Finding:
         return "|".join((self.kind, self.job_id or self.subject or "", self.episode))
 
 
+FoundIn: TypeAlias = tuple[str, Finding]
+"""A profile, and what is wrong in it."""
+
+
+_RANKS = {kind: n for n, kind in enumerate(FindingKind)}
+
+_OF_EVERY_JOB = frozenset(
+    {FindingKind.SCHEDULER_DEAD, FindingKind.UNREADABLE, FindingKind.STALE_DATA}
+)
+"""While one of these lasts, no job runs, or it is not known how any job does."""
+
+
+def rank_of(finding: Finding) -> tuple[int, str, int]:
+    """Return the key by which the worst findings come first."""
+    return _RANKS[finding.kind], (finding.subject or "").casefold(), finding.since_ns or 0
+
+
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return the findings, the worst first."""
-    ranks = {kind: n for n, kind in enumerate(FindingKind)}
-    return tuple(
-        sorted(
-            findings,
-            key=lambda f: (ranks[f.kind], (f.subject or "").casefold(), f.since_ns or 0),
-        )
-    )
+    return tuple(sorted(findings, key=rank_of))
 
 
-def new_findings(journal: Journal, findings: Sequence[Finding]) -> list[Finding]:
+def concerns(finding: Finding, job_ids: Collection[str] | None) -> bool:
+    """Return whether a finding concerns one of these jobs: it is their own, or concerns every job. None
+    is all jobs."""
+    return job_ids is None or finding.job_id in job_ids or finding.kind in _OF_EVERY_JOB
+
+
+def is_of_other_job(finding: Finding, job_ids: Collection[str] | None) -> bool:
+    """Return whether a finding is that of a job which is none of these. None is all jobs."""
+    return job_ids is not None and finding.job_id is not None and finding.job_id not in job_ids
+
+
+def new_findings(profiles: Profiles, found: Iterable[FoundIn]) -> list[FoundIn]:
     """Return those that were not there at the last call of `remember_findings`."""
-    shown = journal.facts.get(FINDINGS_SHOWN)
-    return [finding for finding in findings if finding.finding_id not in shown]
+    shown = {profile: journal.facts.get(FINDINGS_SHOWN) for profile, journal in profiles}
+    return [(where, finding) for where, finding in found if finding.finding_id not in shown[where]]
 
 
-def remember_findings(journal: Journal, findings: Sequence[Finding]) -> None:
-    """Keep what was shown. What is gone by now is forgotten: if it comes back, it is new.
+def remember_findings(
+    profile: Profile, everything: Iterable[FoundIn], shown: Iterable[FoundIn]
+) -> None:
+    """Keep what was shown, now or before, of everything that is wrong in this profile. What is gone by now
+    is forgotten: if it comes back, it is new.
 
     Raises `JournalError` if this user may not write to the journal.
     """
-    known = journal.facts.read()
-    ids = tuple(sorted({finding.finding_id for finding in findings}))
-    journal.facts.update(known, FINDINGS_SHOWN, ids)
+    facts = profile.journal.facts
+    known = facts.read()
+    seen = {*known.get(FINDINGS_SHOWN), *_ids(shown, profile.name)}
+    facts.update(known, FINDINGS_SHOWN, tuple(sorted(seen & _ids(everything, profile.name))))
+
+
+def _ids(found: Iterable[FoundIn], profile: str) -> set[str]:
+    return {finding.finding_id for where, finding in found if where == profile}

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..domain.budgets import BudgetState, Period
-from ..domain.projections import CostEstimate, CostSample, Horizon, Projection, sum_of_estimates
+from ..domain.projections import CostEstimate, Horizon, Projection, sum_of_estimates
 from ..journal.figures import Dimension
 from ..journal.filters import RunFilter
-from ..model import Budgets, Schedule
+from ..model import Amounts, Budgets, Schedule
 from .budgets import (
     figures_for_forecast,
     has_limit_of_a_period,
@@ -95,9 +95,9 @@ def read_forecast(
     if wanted != RunFilter() and any(map(has_limit_of_a_period, budgets.values())):
         everything = figures_for_forecast(profiles, RunFilter(), now_ns, window=window, jobs=jobs)
     spent = {
-        (profile.name, job_id): sample
+        (profile.name, job_id): amounts
         for profile in profiles
-        for job_id, sample in spent_in(profile, Period.MONTH, now_ns).items()
+        for job_id, amounts in spent_in(profile, Period.MONTH, now_ns).items()
     }
     shown = [_job_forecast(job, spent) for job in figures if _is_shown(job, what_if)]
     return Forecast(
@@ -147,14 +147,16 @@ def _by_cost(job: JobForecast) -> tuple[float, str]:
     return (-1.0 if usd is None else -usd, job.job.name.casefold())
 
 
-def _job_forecast(job: JobFigures, spent: Mapping[JobKey, CostSample]) -> JobForecast:
+def _job_forecast(job: JobFigures, spent: Mapping[JobKey, Amounts]) -> JobForecast:
     return JobForecast(job=job, month_usd=_month(job, spent))
 
 
-def _month(job: JobFigures, spent: Mapping[JobKey, CostSample]) -> CostEstimate:
-    sample = spent.get((job.profile, job.job_id), CostSample())
-    usd = sample.known_cost_usd
-    so_far = CostEstimate(usd=usd, low_usd=usd, high_usd=usd, is_lower_bound=sample.is_lower_bound)
+def _month(job: JobFigures, spent: Mapping[JobKey, Amounts]) -> CostEstimate:
+    used = spent.get((job.profile, job.job_id), Amounts())
+    usd = used.known_cost_usd
+    so_far = CostEstimate(
+        usd=usd, low_usd=usd, high_usd=usd, is_lower_bound=used.cost_is_lower_bound
+    )
     return sum_of_estimates([so_far, job.projection.outlook[Horizon.MONTH].nominal])
 
 

@@ -16,8 +16,10 @@ from ..domain.schedule import MAX_LATE_WHEN_UP_NS
 from ..journal import Journal
 from ..journal.facts import LAST_SYNC_NS, PROBLEMS, SOURCES, FactValues
 from ..journal.filters import RunFilter
+from ..journal.metric_destinations import MetricDestination
 from ..journal.outbox import DestinationStatus
 from ..model import Budgets, Outcome, RunningRun, Trigger
+from ..model.temporality import Temporality
 from ..model.times import NS
 from .budgets import exceeded_budgets
 from .findings import Finding, FindingKind, in_order
@@ -233,17 +235,43 @@ class _Check:
         )
 
     def _of_metrics(self) -> Iterator[Finding]:
-        for destination in self._journal.metric_destinations.active():
-            if destination.fails:
-                error = one_line(destination.last_error or "it does not answer")
+        for one in self._journal.metric_destinations.active():
+            error = one_line(one.last_error or "it does not answer")
+            if one.fails:
                 yield Finding(
                     kind=FindingKind.PENDING,
-                    subject=destination.name,
-                    since_ns=destination.failing_since_ns,
-                    episode=f"metrics {destination.failing_since_ns}",
+                    subject=one.name,
+                    since_ns=one.failing_since_ns,
+                    episode=f"metrics {one.failing_since_ns}",
                     text=f"does not take metrics: {error}",
                     advice="the next request has all that it lacks; `metrics: false` leaves it alone",
                 )
+            elif one.refused_reason is not None:
+                lost = one.temporality is Temporality.DELTA
+                yield Finding(
+                    kind=FindingKind.REFUSED,
+                    subject=one.name,
+                    since_ns=one.last_receipt_ns,
+                    episode="metrics",
+                    text=f"refused points of metrics: {one_line(one.refused_reason)}",
+                    advice=f"mend the cause; {'these deltas are lost' if lost else 'the next request has them again'}",
+                )
+            elif not one.not_served:
+                yield from self._metrics_behind(one)
+
+    def _metrics_behind(self, one: MetricDestination) -> Iterator[Finding]:
+        runs, first_ended_ns = self._journal.metric_destinations.lacking(one)
+        waiting_ns = max(first_ended_ns or 0, one.last_receipt_ns or 0)
+        if runs and self._now_ns - waiting_ns > PENDING_NS:
+            yield Finding(
+                kind=FindingKind.PENDING,
+                subject=one.name,
+                since_ns=waiting_ns,
+                episode="metrics",
+                text=f"lacks the metrics of {counted(runs, 'run')}, and has waited for"
+                f" {duration((self._now_ns - waiting_ns) / NS)}",
+                advice="run `sync`",
+            )
 
     # --- notices ------------------------------------------------------------------------------------
 

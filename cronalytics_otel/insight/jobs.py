@@ -253,6 +253,7 @@ def _one_job(
             expected_runs=expected,
             upcoming=dict(zip(ends_ns, counts, strict=True)),
             goes_on=goes_on(job.current),
+            calls_model=latest is None or latest.mode is not Mode.SCRIPT,
             now_ns=time.now_ns,
             ends_ns=ends_ns,
         ),

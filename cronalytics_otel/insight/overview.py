@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -89,7 +89,9 @@ class Overview:
     """The targets of `notify`."""
 
 
-def read_overview(journal: Journal, *, now_ns: int) -> Overview:
+def read_overview(
+    journal: Journal, *, now_ns: int, job_ids: Collection[str] | None = None
+) -> Overview:
     facts = journal.facts.read()
     first_day = facts.get(FIRST_DAY_WITH_RUNS)
     return Overview(
@@ -104,7 +106,11 @@ def read_overview(journal: Journal, *, now_ns: int) -> Overview:
         problems=facts.get(PROBLEMS),
         hermes_version=facts.get(HERMES_VERSION),
         destinations=tuple(_destinations(journal)),
-        overdue=tuple(overdue_jobs(facts, now_ns)),
+        overdue=tuple(
+            overdue
+            for overdue in overdue_jobs(facts, now_ns)
+            if job_ids is None or overdue.job.job_id in job_ids
+        ),
         metrics=tuple(journal.metric_destinations.active()),
         notices=tuple(journal.notices.states()),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from ..domain.projections import CostSample, change_against
+from ..domain.projections import change_against
 from ..journal.figures import Dimension
 from ..journal.filters import RunFilter
 from ..model import FAILED_RUNS, Amounts, Outcome, Trigger, Usage
@@ -58,6 +58,7 @@ class RunFigures:
     """Runs whose cost is a lower bound."""
     wasted_usd: float | None
     """The known cost of the runs that failed."""
+    wasted_is_lower_bound: bool
     usage: Usage
     outcomes: Mapping[Outcome, int]
     """Runs by outcome, for the outcomes that occurred. A missed run counts once here for each row of
@@ -71,22 +72,22 @@ class RunFigures:
 class Samples(NamedTuple):
     """The costs that projections are made from."""
 
-    spent: CostSample
-    scheduled: CostSample
-    failed: CostSample
+    spent: Amounts
+    scheduled: Amounts
+    failed: Amounts
 
 
 def figures_of(groups: Sequence[Group]) -> RunFigures:
     """Return the figures of groups together."""
     took_place = [group for group in groups if group.outcome is not Outcome.MISSED]
-    total = Amounts.sum(group.amounts for group in took_place)
+    total = _sum(took_place)
     outcomes: dict[Outcome, int] = {}
     for group in groups:
         outcomes[group.outcome] = outcomes.get(group.outcome, 0) + group.amounts.runs
     succeeded = outcomes.get(Outcome.SUCCESS, 0)
     failed = sum(outcomes.get(outcome, 0) for outcome in FAILED_RUNS)
     scheduled = sum(group.amounts.runs for group in took_place if _is_scheduled(group))
-    wasted = Amounts.sum(group.amounts for group in took_place if group.outcome in FAILED_RUNS)
+    wasted = _sum(group for group in took_place if group.outcome in FAILED_RUNS)
     return RunFigures(
         runs=total.runs,
         succeeded=succeeded,
@@ -98,13 +99,14 @@ def figures_of(groups: Sequence[Group]) -> RunFigures:
         success_rate=succeeded / (succeeded + failed) if succeeded + failed else None,
         duration_s=total.duration_s,
         mean_duration_s=total.mean_duration_s,
-        cost_usd=cost_sample(total).known_cost_usd,
+        cost_usd=total.known_cost_usd,
         mean_cost_usd=total.mean_cost_usd,
-        cost_is_lower_bound=total.cost_is_partial,
+        cost_is_lower_bound=total.cost_is_lower_bound,
         priced_runs=total.priced_runs,
         unpriced_runs=total.unpriced_runs,
         partial_runs=total.partial_runs,
-        wasted_usd=cost_sample(wasted).known_cost_usd,
+        wasted_usd=wasted.known_cost_usd,
+        wasted_is_lower_bound=wasted.cost_is_lower_bound,
         usage=total.usage,
         outcomes=dict(sorted(outcomes.items())),
     )
@@ -115,25 +117,14 @@ def samples_of(groups: Iterable[Group]) -> Samples:
     took_place = [group for group in groups if group.outcome is not Outcome.MISSED]
     failed = (group for group in took_place if group.outcome in FAILED_RUNS)
     return Samples(
-        spent=_sample(took_place),
-        scheduled=_sample(filter(_is_scheduled, took_place)),
-        failed=_sample(failed),
+        spent=_sum(took_place),
+        scheduled=_sum(filter(_is_scheduled, took_place)),
+        failed=_sum(failed),
     )
 
 
-def _sample(groups: Iterable[Group]) -> CostSample:
-    return cost_sample(Amounts.sum(group.amounts for group in groups))
-
-
-def cost_sample(amounts: Amounts) -> CostSample:
-    """Return the costs among some sums; missed runs are in none of its counts."""
-    return CostSample(
-        runs=amounts.priced_runs + amounts.unpriced_runs,
-        priced_runs=amounts.priced_runs,
-        partial_runs=amounts.partial_runs,
-        cost_usd=amounts.cost_usd,
-        cost_usd_squares=amounts.cost_usd_squared,
-    )
+def _sum(groups: Iterable[Group]) -> Amounts:
+    return Amounts.sum(group.amounts for group in groups)
 
 
 def _is_scheduled(group: Group) -> bool:

@@ -43,6 +43,8 @@ class Leader:
     job_id: str
     name: str
     value: float
+    is_lower_bound: bool
+    """Whether some of its cost is unknown."""
     share: float | None
     """Of the total of all jobs that match; None for a pace, which does not add up."""
 
@@ -164,7 +166,10 @@ def leaders(jobs: Sequence[JobFigures]) -> Leaders:
     """Return the jobs with the most runs, cost, tokens and pace; a job with nothing leads in nothing."""
 
     def top(
-        value: Callable[[JobFigures], float | None], *, adds_up: bool = True
+        value: Callable[[JobFigures], float | None],
+        *,
+        is_lower_bound: Callable[[JobFigures], bool] = lambda _: False,
+        adds_up: bool = True,
     ) -> tuple[Leader, ...]:
         known = [(job, number) for job in jobs if (number := value(job))]
         total = sum(number for _, number in known)
@@ -175,6 +180,7 @@ def leaders(jobs: Sequence[JobFigures]) -> Leaders:
                 job_id=job.job_id,
                 name=job.name,
                 value=number,
+                is_lower_bound=is_lower_bound(job),
                 share=share(number, total) if adds_up else None,
             )
             for job, number in known[:MAX_LEADERS]
@@ -182,7 +188,14 @@ def leaders(jobs: Sequence[JobFigures]) -> Leaders:
 
     return Leaders(
         runs=top(lambda job: job.figures.runs),
-        cost_usd=top(lambda job: job.figures.cost_usd),
+        cost_usd=top(
+            lambda job: job.figures.cost_usd,
+            is_lower_bound=lambda job: job.figures.cost_is_lower_bound,
+        ),
         tokens=top(lambda job: job.figures.tokens),
-        pace=top(lambda job: job.pace, adds_up=False),
+        pace=top(
+            lambda job: job.pace,
+            is_lower_bound=lambda job: job.projection.pace_is_lower_bound,
+            adds_up=False,
+        ),
     )

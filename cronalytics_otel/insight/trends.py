@@ -9,7 +9,7 @@ from datetime import date
 from ..journal.figures import Dimension
 from ..journal.filters import RunFilter
 from ..model import Outcome, Trigger
-from .profiles import Profiles
+from .profiles import Profiles, known_since_ns
 from .run_figures import Group, RunFigures, figures_of
 from .windows import Window
 
@@ -35,7 +35,7 @@ def total_of(days: Iterable[DayFigures]) -> RunFigures:
 
 def daily_figures(profiles: Profiles, wanted: RunFilter, window: Window) -> list[DayFigures]:
     """Return the figures of each day, oldest first: also of days without runs, but for those before the
-    first run in a window without a beginning."""
+    oldest run that is known, of which nobody knows whether anything ran."""
     groups: dict[int, list[Group]] = {}
     for _, journal in profiles:
         sums = journal.figures.runs(
@@ -46,8 +46,9 @@ def daily_figures(profiles: Profiles, wanted: RunFilter, window: Window) -> list
             groups.setdefault(day, []).append(group)
     calendar = profiles[0].journal.figures
     known = sorted(groups)
-    if window.since_ns is not None:
-        known.insert(0, calendar.day_of(window.since_ns))
+    oldest_ns = known_since_ns(profiles)
+    if window.since_ns is not None and oldest_ns is not None and oldest_ns < window.until_ns:
+        known.insert(0, calendar.day_of(max(window.since_ns, oldest_ns)))
     if not known:
         return []
     last = max(known[-1], calendar.day_of(window.until_ns - 1))

@@ -41,7 +41,7 @@ class MetricDestination:
     delivered_points: int
     refused_points: int
     refused_reason: str | None
-    """Why it refused points the last time."""
+    """Why it refused points of its newest answer; None if it took all of them."""
     not_served: bool
     """Whether it has no endpoint for metrics, so that it is asked once a day."""
     failures: int
@@ -153,6 +153,15 @@ class MetricDestinations:
         (newest,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()
         return int(newest)
 
+    def lacking(self, destination: MetricDestination) -> tuple[int, int | None]:
+        """Return how many runs the destination's metrics lack, and when the first of them ended."""
+        runs, ended_ns = self._connection.execute(
+            "SELECT count(*), (SELECT ended_ns FROM run WHERE id > ?1 ORDER BY id LIMIT 1) "
+            "FROM run WHERE id > ?1",
+            (destination.received_run_id,),
+        ).fetchone()
+        return runs, ended_ns
+
     # Requests.
 
     def requested(
@@ -220,7 +229,7 @@ class MetricDestinations:
         """Record that the newest request was accepted, but for some points that were refused."""
         self._connection.execute(
             f"UPDATE metric_destination SET {_ANSWERING}, {_RECEIVED}, last_receipt_ns = ?, "  # noqa: S608
-            "delivered_points = delivered_points + request_points - ? WHERE id = ?",
+            "refused_reason = NULL, delivered_points = delivered_points + request_points - ? WHERE id = ?",
             (now_ns, refused_points, destination_id),
         )
         self._count_refused(destination_id, refused_points, reason)

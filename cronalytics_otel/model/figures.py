@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
@@ -43,13 +44,27 @@ class Amounts:
         return self.duration_s / self.timed_runs if self.timed_runs else None
 
     @property
+    def known_cost_usd(self) -> float | None:
+        """The sum of the known costs: 0 for no runs, None if there are runs and none is priced."""
+        return self.cost_usd if self.priced_runs or not self.unpriced_runs else None
+
+    @property
     def mean_cost_usd(self) -> float | None:
+        """The mean cost of a priced run; None without one."""
         return self.cost_usd / self.priced_runs if self.priced_runs else None
 
     @property
-    def cost_is_partial(self) -> bool:
-        """Whether `cost_usd` is a lower bound."""
+    def cost_is_lower_bound(self) -> bool:
+        """Whether the runs cost at least, and perhaps more than, `cost_usd`."""
         return bool(self.unpriced_runs or self.partial_runs)
+
+    @property
+    def cost_deviation_usd(self) -> float | None:
+        """The sample's standard deviation of a run's cost; None with fewer than two priced runs."""
+        if self.priced_runs < 2:
+            return None
+        squares = self.cost_usd_squared - self.cost_usd**2 / self.priced_runs
+        return math.sqrt(max(0.0, squares) / (self.priced_runs - 1))
 
     @classmethod
     def sum(cls, amounts: Iterable[Amounts]) -> Self:

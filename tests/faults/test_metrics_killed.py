@@ -1,7 +1,7 @@
 """Metrics through kill -9, lost receipts, clocks that go back, rebuilt day tables and changed zones.
 
 A collector reads everything back: sums never go down, and end as the journal has them; deltas add up
-to the same. `KILLED_SYNCS=200` makes it long.
+to the same. `make killed-syncs` makes it long.
 """
 
 from __future__ import annotations

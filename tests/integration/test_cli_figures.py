@@ -13,8 +13,17 @@ import pytest
 
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import CURRENT_JOBS, LAST_SYNC_NS
-from cronalytics_otel.model import Job, Mode, Outcome, Run, Schedule, ScheduleKind, Trigger
-from tests.support.cli import DAY, DIGEST, HOUR, NO_KEY, NOW_NS, SCRIPT, SECOND, Cli, new_home
+from cronalytics_otel.model import (
+    CostStatus,
+    Job,
+    Mode,
+    Outcome,
+    Run,
+    Schedule,
+    ScheduleKind,
+    Trigger,
+)
+from tests.support.cli import DAY, DIGEST, HOUR, NO_KEY, NOW_NS, SCRIPT, SECOND, Cli, fill, new_home
 from tests.support.snapshots import UPDATE, check_text
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -212,6 +221,10 @@ def test_jobs_are_ordered_as_asked(cli: Cli, order: str, first: str) -> None:
         (("jobs", "--csv", "--json"), "--csv and --json exclude each other."),
         (("jobs", "--since", "2d", "--until", "3d"), "--until must come after --since."),
         (("job", "nobody"), "No job is called 'nobody'."),
+        (("runs", "--model", "gpt-5-min"), "Did you mean 'gpt-5-mini'?"),
+        (("summary", "--model", "x"), "No model is called 'x'."),
+        (("jobs", "--skill", "new"), "Did you mean 'news'?"),
+        (("export", "--skill", "x"), "No skill is called 'x'."),
         (("jobs", "--profile", "nobody"), "There is no profile 'nobody'."),
         (("jobs", "--sort", "costs"), "did you mean cost?"),
         (("jobs", "--outcome", "failure,faild"), "did you mean failed?"),
@@ -247,6 +260,12 @@ def test_several_profiles_are_answered_together(cli: Cli) -> None:
     assert cli("runs", "--all-profiles", "--limit", "1").lines[0].split()[0] == "PROFILE"
     assert cli("summary", "--all-profiles").status == 0
     assert cli("job", "report", "--all-profiles").lines[0] == "report  deleted"
+    assert cli("trace", "report", "--all-profiles").lines[0] == "report  success"
+    assert cli("trace", "report", "--profile", "work", "--json").json["run"]["profile"] == "work"
+    assert cli("trace", "report").status == 1
+    nothing = cli("output", "report", "--all-profiles")
+    assert (nothing.status, nothing.out) == (1, "")
+    assert nothing.err.startswith("error: There is no output file of run")
 
 
 def test_drift_shows_for_all_jobs_what_job_shows_for_one(cli: Cli) -> None:
@@ -267,7 +286,7 @@ def test_a_filter_for_runs_leaves_only_jobs_with_such_a_run(cli: Cli) -> None:
 
 
 def test_percentiles_of_a_long_window_say_of_which_days_they_are(cli: Cli) -> None:
-    note = "p50 and p95 are of the last 90 days"
+    note = "percentiles are of the last 90 days"
 
     assert note in cli("jobs", "--days", "0").lines
     assert note in cli("job", "digest", "--days", "365").lines
@@ -285,3 +304,59 @@ def test_an_empty_journal_answers_too(empty: Cli) -> None:
         assert (result.status, result.out) == (0, "")
         assert result.err
     assert empty("trends", "--days", "0").err == "No run matches.\n"
+
+
+def test_a_pace_and_a_leader_with_an_unknown_cost_are_lower_bounds(cli: Cli) -> None:
+    unknown = replace(
+        DIGEST,
+        execution_id="u" * 32,
+        session_id=None,
+        cost_usd=None,
+        cost_status=CostStatus.UNKNOWN,
+        trigger=Trigger.MANUAL,
+    )
+    with Journal.open(cli.home.journal) as journal, journal.atomic():
+        journal.runs.add([unknown], NOW_NS)
+
+    found = cli("summary", "--json").json
+
+    assert found["totals"]["pace_is_lower_bound"]
+    assert [leader["is_lower_bound"] for leader in found["leaders"]["cost_usd"]] == [True, False]
+    assert "pace ≥1.4" in cli("summary").out
+    assert "pace ≥1.0" in cli("job", "nightly digest").out
+    (row,) = [line for line in cli("jobs").lines if "nightly digest" in line]
+    assert "≥1.0" in row
+
+
+def test_a_run_that_called_no_model_leaves_the_cost_of_its_model_exact(cli: Cli) -> None:
+    models, totals = cli("models", "--json").json["models"], cli("summary", "--json").json["totals"]
+
+    assert not totals["cost_is_lower_bound"]
+    assert {model["cost_is_lower_bound"] for model in models} == {False}
+    assert sum(model["cost_usd"] for model in models) == pytest.approx(totals["cost_usd"])
+
+
+def test_a_day_before_the_oldest_known_run_is_not_shown(empty: Cli) -> None:
+    fill(
+        empty.home, DIGEST, replace(NO_KEY, started_ns=NOW_NS - 3 * DAY, ended_ns=NOW_NS - 3 * DAY)
+    )
+
+    days = [(day["day"], day["runs"]) for day in empty("trends", "--json").json["days"]][::-1]
+    before = empty("trends", "--until", "2026-01-20")
+
+    assert days == [("2026-01-28", 1), ("2026-01-29", 0), ("2026-01-30", 0), ("2026-01-31", 1)]
+    assert (before.status, before.out, before.err) == (0, "", "No run matches.\n")
+
+
+def test_jobs_of_one_name_in_several_profiles_are_told_apart_by_profile(cli: Cli) -> None:
+    work = new_home(cli.home.path / "profiles" / "work")
+    fill(work, replace(DIGEST, profile="work", job_id="0e0e"))
+    with Journal.open(work.journal) as journal:
+        journal.facts.set(CURRENT_JOBS, (replace(JOBS[0], job_id="0e0e"),))
+
+    result = cli("job", "nightly digest", "--all-profiles")
+
+    assert result.status == 2
+    assert "More than one job matches 'nightly digest':" in result.err
+    assert "6c583f72f2e8  default/nightly digest" in result.err
+    assert "0e0e          work/nightly digest" in result.err

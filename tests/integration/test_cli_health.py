@@ -10,7 +10,7 @@ import pytest
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import CURRENT_JOBS, LAST_SYNC_NS
 from cronalytics_otel.model import DeliveryOutcome, Job, Mode, Outcome, Schedule, ScheduleKind
-from tests.support.cli import DIGEST, HOUR, MINUTE, NO_KEY, NOW_NS, SCRIPT, Cli, fill
+from tests.support.cli import DIGEST, HOUR, MINUTE, NO_KEY, NOW_NS, SCRIPT, Cli, fill, new_home
 
 DAILY = Schedule(kind=ScheduleKind.CRON, expression="0 7 * * *", cron="0 7 * * *")
 
@@ -36,6 +36,14 @@ JOBS = (
 def with_jobs(cli: Cli, *jobs: Job) -> None:
     with Journal.open(cli.home.journal) as journal:
         journal.facts.set(CURRENT_JOBS, jobs)
+
+
+def with_failing_profile(cli: Cli, name: str) -> None:
+    """Adds a profile with one job, which has no key."""
+    home = new_home(cli.home.path / "profiles" / name)
+    fill(home, replace(NO_KEY, profile=name))
+    with Journal.open(home.journal) as journal:
+        journal.facts.set(CURRENT_JOBS, JOBS[1:2])
 
 
 @pytest.fixture
@@ -134,6 +142,7 @@ def test_json_has_the_findings_and_says_whether_all_of_them_are_there(cli: Cli) 
     everything, new = cli("health", "--json"), cli("health", "--json", "--since-last")
 
     assert everything.json["findings"][1] == {
+        "profile": "default",
         "id": f"failing|{SCRIPT.job_id}|{SCRIPT.ended_ns}",
         "kind": "failing",
         "text": "failed: expires tomorrow",
@@ -186,3 +195,72 @@ def test_a_sync_long_ago_is_a_finding(cli: Cli) -> None:
     (line,) = cli("health").lines
 
     assert line.startswith("✗ stale data: nothing was read for 2 d 02 h, since 2026-01-29 07:00")
+
+
+def test_of_one_job_it_says_nothing_of_others_or_of_destinations(cli: Cli) -> None:
+    (cli.home.path / "config.yaml").write_text(
+        "plugins: {entries: {cronalytics-otel: {max_age_day: 3}}}\n"
+    )
+
+    everything, one = cli("health", "--json"), cli("health", "--job", "billing", "--json")
+    well = cli("health", "--job", "nightly digest", "--job", DIGEST.job_id)
+
+    assert [f["kind"] for f in everything.json["findings"]] == ["failing", "failing", "settings"]
+    assert [f["subject"] for f in one.json["findings"]] == ["billing summary"]
+    assert (well.status, well.out) == (0, "Nothing is wrong.\n")
+
+
+def test_of_one_job_it_still_says_that_nothing_is_known_of_any(cli: Cli) -> None:
+    with Journal.open(cli.home.journal) as journal:
+        journal.facts.set(LAST_SYNC_NS, NOW_NS - 50 * HOUR)
+
+    result = cli("health", "--job", "nightly digest")
+
+    assert result.status == 1
+    assert [line.split(":")[0] for line in result.lines] == ["✗ stale data"]
+
+
+def test_since_last_of_one_job_leaves_what_is_new_of_others(cli: Cli) -> None:
+    one = cli("health", "--since-last", "--job", "billing summary")
+    rest = cli("health", "--since-last")
+    nothing = cli("health", "--since-last", "--job", "billing summary")
+
+    assert [line.split(":")[1].strip() for line in one.lines] == ["billing summary"]
+    assert [line.split(":")[1].strip() for line in rest.lines] == ["certificate check"]
+    assert (nothing.status, nothing.out) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["health", "status"])
+def test_an_unknown_job_or_profile_is_wrong_usage(cli: Cli, command: str) -> None:
+    job_, profile = cli(command, "--job", "billing sumary"), cli(command, "--profile", "wrk")
+    empty = cli(command, "--job", "")
+
+    assert [each.status for each in (job_, profile, empty)] == [2, 2, 2]
+    assert "Did you mean 'billing summary'?" in job_.err
+    assert "There is no profile 'wrk'." in profile.err
+    assert (job_.out, profile.out) == ("", "")
+
+
+def test_all_profiles_are_looked_at_and_each_line_names_its_profile(cli: Cli) -> None:
+    with_failing_profile(cli, "work")
+    with_jobs(cli, JOBS[2])
+
+    both, alone = cli("health", "--all-profiles"), cli("health", "--profile", "work")
+
+    assert [line.split(": ")[:2] for line in both.lines] == [
+        ["✗ failing", "work/billing summary"],
+        ["✗ failing", "default/certificate check"],
+    ]
+    assert [line.split(": ")[:2] for line in alone.lines] == [["✗ failing", "billing summary"]]
+    profiles = [f["profile"] for f in cli("health", "--all-profiles", "--json").json["findings"]]
+    assert profiles == ["work", "default"]
+
+
+def test_what_was_shown_is_remembered_in_each_profile(cli: Cli) -> None:
+    with_failing_profile(cli, "work")
+
+    first = cli("health", "--since-last", "--all-profiles")
+    again = [cli("health", "--since-last", "--profile", name) for name in ("default", "work")]
+
+    assert len(first.lines) == 3
+    assert [(each.status, each.out) for each in again] == [(0, ""), (0, "")]

@@ -410,7 +410,7 @@ def test_a_stream_without_unicode_gets_ascii(home: Home) -> None:
 
     assert traced.stdout.isascii()
     assert "cron nightly digest  ####" in traced.stdout
-    assert "170 ms      -  manual         -        -  -" in listed.stdout
+    assert "170 ms      -  manual         -       $0  -" in listed.stdout
     assert "?" not in traced.stdout + listed.stdout
 
 

@@ -33,9 +33,9 @@ def cli(empty: Cli) -> Cli:
 WIDE = """\
 RUN       JOB                OUTCOME     STARTED               TOOK      LATE  TRIGGER   TOKENS     COST  MODEL
 3f9a61c0  nightly digest     success     2026-01-31 07:00  3 m 05 s     4.0 s  schedule  12,345  $0.0432  claude-sonnet-4
-81c4f0aa  billing summary    failure     2026-01-31 06:00     3.0 s         –  schedule       0        –  claude-sonnet-4
+81c4f0aa  billing summary    failure     2026-01-31 06:00     3.0 s         –  schedule       0       $0  claude-sonnet-4
   RuntimeError: HTTP 401: Incorrect API key provided
-d6ba2e91  certificate check  failure     2026-01-31 05:00    170 ms         –  manual         –        –  –
+d6ba2e91  certificate check  failure     2026-01-31 05:00    170 ms         –  manual         –       $0  –
   Script exited with code 3: expires tomorrow
 a9013d21  nightly digest     abandoned*  2026-01-30 07:00  1 h 00 m  2 h 00 m  catch_up     920        –  claude-sonnet-4
   The process that ran it is gone, and it never wrote how the run ended.
@@ -47,9 +47,9 @@ a9013d21  nightly digest     abandoned*  2026-01-30 07:00  1 h 00 m  2 h 00 m  c
 NORMAL = """\
 RUN       JOB                OUTCOME     STARTED               TOOK     COST
 3f9a61c0  nightly digest     success     2026-01-31 07:00  3 m 05 s  $0.0432
-81c4f0aa  billing summary    failure     2026-01-31 06:00     3.0 s        –
+81c4f0aa  billing summary    failure     2026-01-31 06:00     3.0 s       $0
   RuntimeError: HTTP 401: Incorrect API key provided
-d6ba2e91  certificate check  failure     2026-01-31 05:00    170 ms        –
+d6ba2e91  certificate check  failure     2026-01-31 05:00    170 ms       $0
   Script exited with code 3: expires tomorrow
 a9013d21  nightly digest     abandoned*  2026-01-30 07:00  1 h 00 m        –
   The process that ran it is gone, and it never wrote how the run ended.
@@ -75,8 +75,8 @@ a9013d21  nightly digest    abandoned*
 PIPED = """\
 RUN       JOB                OUTCOME     STARTED               TOOK      LATE  TRIGGER   TOKENS     COST  MODEL            WHY
 3f9a61c0  nightly digest     success     2026-01-31 07:00  3 m 05 s     4.0 s  schedule  12,345  $0.0432  claude-sonnet-4
-81c4f0aa  billing summary    failure     2026-01-31 06:00     3.0 s         –  schedule       0        –  claude-sonnet-4  RuntimeError: HTTP 401: Incorrect API key provided
-d6ba2e91  certificate check  failure     2026-01-31 05:00    170 ms         –  manual         –        –  –                Script exited with code 3: expires tomorrow
+81c4f0aa  billing summary    failure     2026-01-31 06:00     3.0 s         –  schedule       0       $0  claude-sonnet-4  RuntimeError: HTTP 401: Incorrect API key provided
+d6ba2e91  certificate check  failure     2026-01-31 05:00    170 ms         –  manual         –       $0  –                Script exited with code 3: expires tomorrow
 a9013d21  nightly digest     abandoned*  2026-01-30 07:00  1 h 00 m  2 h 00 m  catch_up     920        –  claude-sonnet-4  The process that ran it is gone, and it never wrote how the run ended.
 
 4 runs, 3 failed, $0.0432 + 1 of unknown cost

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.facts import LAST_SYNC_NS, PROBLEMS
+from cronalytics_otel.journal.facts import CURRENT_JOBS, LAST_SYNC_NS, PROBLEMS
+from cronalytics_otel.model import Job, Mode, Schedule, ScheduleKind
 from tests.support.cli import (
     DIGEST,
     HOUR,
@@ -23,6 +24,7 @@ from tests.support.cli import (
     SECOND,
     Cli,
     fill,
+    new_home,
 )
 from tests.support.homes import HomeBuilder
 
@@ -297,6 +299,7 @@ def test_json_has_the_same_facts(cli: Cli) -> None:
         "healthy": False,
         "findings": [
             {
+                "profile": "default",
                 "id": "refused|default|1",
                 "kind": "refused",
                 "text": "refused 1 run: 400 Bad Request",
@@ -306,6 +309,7 @@ def test_json_has_the_same_facts(cli: Cli) -> None:
                 "since_at": None,
             },
             {
+                "profile": "default",
                 "id": f"pending|default|{NOW_NS - HOUR}",
                 "kind": "pending",
                 "text": "cannot be sent to: 503 Service Unavailable; 3 runs pending",
@@ -423,3 +427,46 @@ def test_before_the_first_harvest_nothing_is_said_of_the_sources(empty: Cli) -> 
 
     assert lines[lines.index("Sources") + 1] == "– no sync has finished yet"
     assert empty("status", "--json").json["sources"] == []
+
+
+def test_status_of_one_job_says_nothing_of_other_jobs(cli: Cli) -> None:
+    jobs = tuple(
+        Job(
+            job_id=run.job_id,
+            name=run.job_name,
+            mode=Mode.AGENT,
+            schedule=Schedule(kind=ScheduleKind.CRON, expression="0 * * * *", cron="0 * * * *"),
+            next_run_ns=NOW_NS - 5 * MINUTE,
+        )
+        for run in (DIGEST, NO_KEY)
+    )
+    with Journal.open(cli.home.journal) as journal:
+        journal.facts.set(CURRENT_JOBS, jobs)
+        journal.facts.set(PROBLEMS, ("state.db is locked",))
+
+    found = cli("status", "--job", DIGEST.job_id, "--json").json
+
+    assert [each["kind"] for each in found["findings"]] == ["unreadable", "overdue"]
+    assert [each["job_id"] for each in found["overdue"]] == [DIGEST.job_id]
+
+
+def test_status_of_several_profiles_is_one_after_the_other(cli: Cli) -> None:
+    fill(new_home(cli.home.path / "profiles" / "work"))
+
+    text, found = cli("status", "--all-profiles"), cli("status", "--all-profiles", "--json").json
+
+    homes = [line for line in text.lines if line.startswith("  home")]
+    assert [line.rsplit("(")[1] for line in homes] == ["profile default)", "profile work)"]
+    assert [each["profile"] for each in found["profiles"]] == ["default", "work"]
+    assert found["healthy"] is all(each["healthy"] for each in found["profiles"])
+    assert cli("status", "--profile", "work", "--json").json["profile"] == "work"
+
+
+def test_a_next_try_that_is_due_is_made_by_the_next_sync(cli: Cli) -> None:
+    with Journal.open(cli.home.journal) as journal:
+        journal.outbox.failed(
+            1, "503", now_ns=NOW_NS - HOUR, next_try_ns=NOW_NS - MINUTE,
+            asked_to_wait=False, timed_out=False,
+        )  # fmt: skip
+
+    assert "  next try   at the next sync" in cli("status").lines

@@ -13,10 +13,23 @@ from cronalytics_otel.cli.commands import watch
 from cronalytics_otel.cli.views.watch import screen
 from cronalytics_otel.host import running as running_module
 from cronalytics_otel.insight.now import Now
+from cronalytics_otel.insight.profiles import Profile
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import CURRENT_JOBS
 from cronalytics_otel.model import Execution, Job, Mode, RunningRun, Schedule, ScheduleKind
-from tests.support.cli import DIGEST, HOUR, LOST, MINUTE, NO_KEY, NOW_NS, SECOND, Cli, fill
+from tests.support.cli import (
+    DIGEST,
+    HOUR,
+    LOST,
+    MINUTE,
+    NO_KEY,
+    NOW_NS,
+    SCRIPT,
+    SECOND,
+    Cli,
+    fill,
+    new_home,
+)
 from tests.support.fake_clock import FakeClock
 from tests.support.homes import HomeBuilder
 
@@ -146,6 +159,7 @@ def test_json_has_an_object_for_each_event(
     running, due, finished = map(json.loads, lines[:3])
     assert running == {
         "event": "running",
+        "profile": "default",
         "execution_id": "open",
         "job_id": DIGEST.job_id,
         "job_name": "nightly digest",
@@ -157,6 +171,7 @@ def test_json_has_an_object_for_each_event(
     }
     assert due == {
         "event": "next",
+        "profile": "default",
         "job_id": "b",
         "job_name": "backup",
         "due_at": "2026-01-31T07:58:00.000000Z",
@@ -166,7 +181,7 @@ def test_json_has_an_object_for_each_event(
 
 def test_the_screen_shows_all_three_and_how_fresh_they_are(cli: Cli) -> None:
     with Journal.open(cli.home.journal) as journal:
-        moment = Now().look(journal, [going_on(7 * HOUR)], NOW_NS)
+        moment = Now().look(Profile("default", journal), [going_on(7 * HOUR)], NOW_NS)
 
     assert [line.plain for line in screen(moment)] == [
         "Running now",
@@ -219,3 +234,59 @@ def test_without_a_journal_it_says_what_to_run(empty: Cli) -> None:
 
     assert (result.status, result.out) == (1, "")
     assert "Run `cronalytics-otel sync`" in result.err
+
+
+def test_of_one_job_it_shows_what_that_job_does(
+    cli: Cli, ledger: list[RunningRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger += [going_on(MINUTE), going_on(MINUTE, job_id="b")]
+    new = replace(NO_KEY, execution_id="n" * 32, session_id="n", ended_ns=NOW_NS)
+    monkeypatch.setattr(watch, "SYSTEM_CLOCK", Steps(lambda: fill(cli.home, new)))
+
+    lines = cli("watch", "--job", "nightly").lines
+
+    assert [line.split(maxsplit=2)[2] for line in lines] == [
+        "running  nightly digest for 1 m 00 s",
+        "next     nightly digest in 5 m 00 s, 2026-01-31 09:05",
+    ]
+
+
+def test_of_several_profiles_each_name_has_its_profile(
+    cli: Cli, ledger: list[RunningRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = new_home(cli.home.path / "profiles" / "work")
+    later = replace(DIGEST, profile="work", execution_id="w", job_name="report", ended_ns=NOW_NS)
+    fill(work)
+    with Journal.open(work.journal) as journal:
+        journal.facts.set(CURRENT_JOBS, (replace(JOBS[1], next_run_ns=NOW_NS + MINUTE),))
+    monkeypatch.setattr(watch, "SYSTEM_CLOCK", Steps())
+    alone = cli("watch", "--profile", "work").lines
+    monkeypatch.setattr(watch, "SYSTEM_CLOCK", Steps(lambda: fill(work, later)))
+
+    both = cli("watch", "--all-profiles").lines
+
+    assert [line.split(maxsplit=2)[2] for line in both] == [
+        "next     default/backup 2 m 00 s ago, 2026-01-31 08:58",
+        "finished work/report success after 2 h 00 m, $0.0432",
+    ]
+    assert [line.split(maxsplit=2)[2] for line in alone] == [
+        "next     backup in 1 m 00 s, 2026-01-31 09:01"
+    ]
+
+
+def test_an_unknown_job_is_wrong_usage(cli: Cli) -> None:
+    result = cli("watch", "--job", "nightly digst")
+
+    assert (result.status, result.out) == (2, "")
+    assert "Did you mean 'nightly digest'?" in result.err
+
+
+def test_a_script_that_failed_is_shown_with_the_last_line_of_its_stderr(
+    cli: Cli, ledger: list[RunningRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = replace(SCRIPT, started_ns=NOW_NS - SECOND, ended_ns=NOW_NS)
+    monkeypatch.setattr(watch, "SYSTEM_CLOCK", Steps(lambda: fill(cli.home, failed)))
+
+    line = next(line for line in cli("watch").lines if "finished" in line)
+
+    assert line.endswith("failure after 1.0 s: Script exited with code 3: expires tomorrow")

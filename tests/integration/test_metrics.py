@@ -20,7 +20,7 @@ from cronalytics_otel.journal import Journal
 from cronalytics_otel.model import ModelCall, Usage
 from cronalytics_otel.model.times import NS
 from cronalytics_otel.sync import Senders, SyncOptions, SyncReport, sync
-from tests.support.cli import Cli
+from tests.support.cli import NOW, Cli
 from tests.support.collector import (
     Answer,
     FaultyCollector,
@@ -631,6 +631,75 @@ def test_a_destination_that_fails_for_metrics_is_a_finding(
     assert any("the metrics were not taken" in line for line in result.lines)
     findings = shown(cli, "health")["findings"]
     assert any("does not take metrics" in finding["text"] for finding in findings)
+
+
+def found(cli: Cli) -> list[tuple[str, str]]:
+    """What `health` finds: kinds and texts."""
+    return [(each["kind"], each["text"]) for each in shown(cli, "health")["findings"]]
+
+
+def ask_again(cli: Cli) -> None:
+    """Lets the next sync send metrics, although the interval is not over."""
+    with sqlite3.connect(cli.home.journal) as journal:
+        journal.execute("UPDATE metric_destination SET requested_ns = 0")
+
+
+def test_points_that_a_destination_refuses_are_a_finding_until_it_takes_all(
+    cli: Cli, collector: FaultyCollector
+) -> None:
+    collector.answer_next_metrics(partial(1, "too many series"))
+
+    cli("sync")
+
+    assert found(cli) == [
+        ("refused", "refused points of metrics: 1 of 3 points were rejected: too many series")
+    ]
+    assert any("1 point, now: 1 of 3 points" in line for line in cli("status").lines)
+    ask_again(cli)
+    cli("sync")
+    assert found(cli) == []
+    assert any("1 point before" in line for line in cli("status").lines)
+
+
+def test_a_destination_that_never_took_metrics_is_no_finding_and_one_that_did_is(
+    cli: Cli, collector: FaultyCollector
+) -> None:
+    collector.answer_next_metrics(status(404))
+    cli("sync")
+    assert found(cli) == []
+
+    with Journal.open(cli.home.journal) as journal:
+        journal.metric_destinations.ask_again()
+    ask_again(cli)
+    cli("sync")
+    collector.answer_next_metrics(status(404))
+    ask_again(cli)
+    cli("sync")
+
+    ((kind, text),) = found(cli)
+    assert kind == "pending"
+    assert text.startswith("does not take metrics: HTTP 404")
+
+
+def test_metrics_that_lack_a_run_for_an_hour_are_a_finding(cli: Cli) -> None:
+    builder = HomeBuilder(cli.home.path)
+    builder.agent_run(builder.job("digest", every_minutes=60 * 24), NOW - timedelta(hours=2))
+    builder.write()
+    cli("sync")
+    hour_ns = 3_600 * NS
+    assert found(cli) == []
+    with sqlite3.connect(cli.home.journal) as journal:
+        journal.execute(
+            "UPDATE metric_destination SET received_run_id = 0, last_receipt_ns = last_receipt_ns - ?",
+            (hour_ns + 60 * NS,),
+        )
+
+    ((kind, text),) = found(cli)
+
+    assert (kind, text) == ("pending", "lacks the metrics of 1 run, and has waited for 1 h 01 m")
+    ask_again(cli)
+    cli("sync")
+    assert found(cli) == []
 
 
 def test_the_settings_of_one_destination_do_not_reach_another(

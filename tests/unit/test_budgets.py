@@ -18,8 +18,8 @@ from cronalytics_otel.domain.budgets import (
     is_over_run_budget,
     period_start_ns,
 )
-from cronalytics_otel.domain.projections import NOTHING, CostEstimate, CostSample, Horizon
-from cronalytics_otel.model import Budget, Budgets, CostStatus, Mode, Run
+from cronalytics_otel.domain.projections import NOTHING, CostEstimate, Horizon
+from cronalytics_otel.model import Amounts, Budget, Budgets, CostStatus, Mode, Run
 from cronalytics_otel.model.times import ns_of
 from tests.support.cli import DIGEST
 
@@ -28,9 +28,9 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 def spent(usd: float, *, unpriced: int = 0, partial: int = 0, rest: float | None = 0.0) -> Spending:
     return Spending(
-        so_far=CostSample(
-            runs=10 + unpriced, priced_runs=10, partial_runs=partial, cost_usd=usd,
-            cost_usd_squares=usd**2,
+        so_far=Amounts(
+            runs=10 + unpriced, priced_runs=10, unpriced_runs=unpriced, partial_runs=partial,
+            cost_usd=usd, cost_usd_squared=usd**2,
         ),
         rest=CostEstimate(usd=rest),
     )  # fmt: skip
@@ -66,7 +66,7 @@ def test_a_lower_bound_beyond_the_limit_is_over_and_below_it_nobody_knows(
 
 
 def test_nothing_is_known_of_a_budget_if_no_cost_is() -> None:
-    unknown = Spending(so_far=CostSample(runs=3), rest=CostEstimate(usd=None))
+    unknown = Spending(so_far=Amounts(runs=3, unpriced_runs=3), rest=CostEstimate(usd=None))
     found = state(unknown)
 
     assert (found.used_usd, found.used_share, found.over) == (None, None, None)
@@ -80,7 +80,7 @@ def test_a_forecast_without_a_projection_is_what_is_spent_and_may_be_more() -> N
 
 
 def test_a_period_without_runs_is_at_zero() -> None:
-    found = state(Spending(so_far=CostSample(), rest=NOTHING))
+    found = state(Spending(so_far=Amounts(), rest=NOTHING))
     assert (found.used_usd, found.used_share, found.over) == (0, 0, False)
 
 

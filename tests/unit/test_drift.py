@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cronalytics_otel.domain.drift import (
+    NOTABLE_SCORE,
     DefinitionChange,
     Drift,
     Measure,
@@ -109,7 +110,7 @@ def test_a_halving_scores_as_much_and_did_not_grow() -> None:
 
 
 def test_the_greatest_change_comes_first() -> None:
-    found = drift(window(tokens=2000, cost_usd=0.8, failed=1), window())
+    found = drift(window(tokens=2000, cost_usd=0.8, failed=10), window(failed=3))
     assert [one.measure for one in found[:3]] == [
         Measure.COST,
         Measure.FAILURE_RATE,
@@ -148,7 +149,20 @@ def test_values_below_a_floor_are_no_change() -> None:
 def test_first_failures_have_a_score() -> None:
     found = changed(window(10, failed=2), window(10))[Measure.FAILURE_RATE]
     assert (found.before, found.now) == (0, 0.2)
-    assert found.score == pytest.approx(math.log2(2.5 / 0.5) * 10 / 15)
+    squared_errors = 0.2**2 / (0.1 * 0.9 * (1 / 10 + 1 / 10))
+    assert found.score == pytest.approx(math.log2(2.5 / 0.5) * 10 / 15 * squared_errors / 2.5**2)
+
+
+def test_failure_rates_that_differ_by_chance_are_no_notable_change() -> None:
+    by_chance = changed(window(112, failed=13), window(112, failed=9))[Measure.FAILURE_RATE]
+    for_sure = changed(window(112, failed=26), window(112, failed=9))[Measure.FAILURE_RATE]
+
+    assert by_chance.score < NOTABLE_SCORE / 2
+    assert for_sure.score == pytest.approx(math.log2(26.5 / 9.5) * 112 / 117)
+
+
+def test_a_job_that_always_fails_did_not_change() -> None:
+    assert changed(window(10, failed=10), window(10, failed=10)) == {}
 
 
 def test_an_unknown_cost_is_no_drift_of_it() -> None:

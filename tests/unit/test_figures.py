@@ -29,6 +29,7 @@ from cronalytics_otel.model import (
 )
 from cronalytics_otel.model.times import NS, Zone
 from tests.strategies import HISTORY_BEGAN_NS, histories
+from tests.support.amounts import amounts_of
 from tests.support.cli import DIGEST
 
 HOUR_NS = 3600 * NS
@@ -79,23 +80,6 @@ def matches(run: Run, wanted: RunFilter) -> bool:
         and (wanted.trigger is None or run.trigger is wanted.trigger)
         and (wanted.models is None or bool(models & wanted.models))
         and (wanted.skills is None or bool(set(run.skills) & wanted.skills))
-    )
-
-
-def amounts_of(run: Run) -> Amounts:
-    has_run = run.outcome is not Outcome.MISSED
-    cost_usd = run.known_cost_usd or 0.0
-    return Amounts(
-        runs=1,
-        occurrences=run.missed_count or 1,
-        timed_runs=run.duration_s is not None,
-        duration_s=run.duration_s or 0.0,
-        priced_runs=has_run and not run.cost_is_unknown,
-        cost_usd=cost_usd,
-        cost_usd_squared=cost_usd**2,
-        unpriced_runs=has_run and run.cost_is_unknown,
-        partial_runs=has_run and run.cost_is_partial,
-        usage=run.usage or Usage(),
     )
 
 

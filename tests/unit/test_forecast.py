@@ -275,6 +275,20 @@ def test_a_job_that_never_ran_makes_the_total_a_lower_bound(journal: Journal) ->
     assert found.together.outlook[Horizon.DAYS_30].nominal.usd == pytest.approx(132.0)
 
 
+def test_a_script_that_never_ran_costs_nothing_and_leaves_the_total_exact(
+    journal: Journal,
+) -> None:
+    script = replace(DAILY, job_id="s", name="check", mode=Mode.SCRIPT)
+    journal.facts.set(CURRENT_JOBS, (HOURLY, DAILY, script))
+
+    found = forecast(journal)
+
+    (new,) = [each for each in found.jobs if each.job.job_id == "s"]
+    month = new.job.projection.outlook[Horizon.DAYS_30]
+    assert (month.scheduled_runs, month.nominal.usd, new.month_usd.usd) == (30, 0, 0)
+    assert not found.together.outlook[Horizon.DAYS_30].nominal.is_lower_bound
+
+
 @pytest.mark.parametrize(
     ("day_usd", "over"), [(1.0, True), (3.0, True), (3.5, False)], ids=["is", "will be", "kept"]
 )

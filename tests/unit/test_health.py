@@ -12,10 +12,13 @@ import pytest
 from cronalytics_otel.insight.findings import (
     Finding,
     FindingKind,
+    concerns,
+    is_of_other_job,
     new_findings,
     remember_findings,
 )
 from cronalytics_otel.insight.health import HealthInput, read_health
+from cronalytics_otel.insight.profiles import Profile
 from cronalytics_otel.insight.usual import is_hung
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import CURRENT_JOBS, LAST_SYNC_NS, PROBLEMS, SOURCES
@@ -80,6 +83,21 @@ class Home:
 
     def findings(self, **given: Any) -> list[Finding]:
         return list(read_health(self.journal, HealthInput(now_ns=NOW_NS, **given)))
+
+    def new(self, findings: list[Finding]) -> int:
+        """How many of them are new."""
+        return len(new_findings([self._profile], [("default", finding) for finding in findings]))
+
+    def remember(self, shown: list[Finding]) -> None:
+        remember_findings(
+            self._profile,
+            [("default", finding) for finding in self.findings()],
+            [("default", finding) for finding in shown],
+        )
+
+    @property
+    def _profile(self) -> Profile:
+        return Profile("default", self.journal)
 
     def kinds(self, **given: Any) -> list[str]:
         return [str(finding.kind) for finding in self.findings(**given)]
@@ -504,25 +522,52 @@ def test_the_worst_comes_first_and_then_the_order_of_names(home: Home) -> None:
 def test_a_finding_is_new_until_it_was_remembered_and_again_after_it_was_gone(home: Home) -> None:
     home.ran(ago(FAILED, 5 * HOUR))
     first = home.findings()
-    seen = [len(new_findings(home.journal, first))]
-    remember_findings(home.journal, first)
-    seen.append(len(new_findings(home.journal, home.findings())))
+    seen = [home.new(first)]
+    home.remember(first)
+    seen.append(home.new(home.findings()))
     home.ran(ago(FAILED, 4 * HOUR))  # still the same failure
-    seen.append(len(new_findings(home.journal, home.findings())))
+    seen.append(home.new(home.findings()))
     home.ran(ago(FAILED, 3 * HOUR))  # three in a row are more than a failure
-    seen.append(len(new_findings(home.journal, home.findings())))
-    remember_findings(home.journal, home.findings())
+    seen.append(home.new(home.findings()))
+    home.remember(home.findings())
     home.ran(ago(WELL, 2 * HOUR))
-    remember_findings(home.journal, home.findings())
+    home.remember(home.findings())
     home.ran(ago(FAILED, HOUR))
-    seen.append(len(new_findings(home.journal, home.findings())))
+    seen.append(home.new(home.findings()))
 
     assert seen == [1, 0, 0, 1, 1]
 
 
 def test_a_new_episode_is_new_also_if_nobody_looked_in_between(home: Home) -> None:
     home.ran(ago(FAILED, 5 * HOUR))
-    remember_findings(home.journal, home.findings())
+    home.remember(home.findings())
     home.ran(ago(WELL, 4 * HOUR), ago(FAILED, 3 * HOUR))
 
-    assert len(new_findings(home.journal, home.findings())) == 1
+    assert home.new(home.findings()) == 1
+
+
+def test_what_was_not_shown_is_still_new(home: Home) -> None:
+    home.set(CURRENT_JOBS, (JOB, OTHER))
+    home.ran(ago(FAILED, 5 * HOUR), replace(ago(FAILED, 5 * HOUR), job_id="j2"))
+
+    home.remember([f for f in home.findings() if concerns(f, {"j1"})])
+
+    assert [home.new([finding]) for finding in home.findings()] == [1, 0]
+
+
+def test_what_concerns_a_job_is_its_own_and_what_keeps_every_job_from_running(home: Home) -> None:
+    home.set(CURRENT_JOBS, (JOB, replace(OTHER, next_run_ns=NOW_NS - HOUR)))
+    home.ran(ago(FAILED, 5 * HOUR), replace(ago(FAILED, 5 * HOUR), job_id="j2"))
+    found = home.findings(config_problems=["`x` is no setting"])
+
+    def subjects(*job_ids: str) -> list[tuple[str, str | None]]:
+        return [(str(f.kind), f.subject) for f in found if concerns(f, set(job_ids))]
+
+    assert subjects("j1") == [("scheduler_dead", None), ("failing", "digest")]
+    assert subjects("j2") == [("scheduler_dead", None), ("failing", "backup")]
+    assert [f for f in found if concerns(f, None)] == found
+    assert [str(f.kind) for f in found if not is_of_other_job(f, {"j1"})] == [
+        "scheduler_dead",
+        "failing",
+        "settings",
+    ]

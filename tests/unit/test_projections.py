@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from cronalytics_otel.domain.projections import (
     NOTHING,
     CostEstimate,
-    CostSample,
     Horizon,
     Projection,
     adherence,
@@ -25,11 +24,11 @@ from cronalytics_otel.domain.projections import (
     observed_s,
     project,
     project_all,
-    sample_of,
     sum_of_estimates,
 )
-from cronalytics_otel.model import CostStatus, Mode, Outcome
+from cronalytics_otel.model import Amounts, CostStatus, Mode, Outcome
 from cronalytics_otel.model.times import NS, ns_of
+from tests.support.amounts import took_place
 from tests.support.cli import DIGEST
 
 DAY_S = 86_400.0
@@ -39,37 +38,40 @@ NOW_NS = ns_of(datetime(2026, 5, 4, 9, tzinfo=UTC))
 ENDS_NS = horizon_ends(NOW_NS, UTC)
 
 
-def sample(*costs_usd: float | None, partial: int = 0) -> CostSample:
+def sample(*costs_usd: float | None, partial: int = 0) -> Amounts:
     """Runs with these costs; None is unknown."""
     known = [cost for cost in costs_usd if cost is not None]
-    return CostSample(
+    return Amounts(
         runs=len(costs_usd),
         priced_runs=len(known),
+        unpriced_runs=len(costs_usd) - len(known),
         partial_runs=partial,
         cost_usd=sum(known),
-        cost_usd_squares=sum(cost**2 for cost in known),
+        cost_usd_squared=sum(cost**2 for cost in known),
     )
 
 
 def projected(
-    spent: CostSample,
+    spent: Amounts,
     *,
-    scheduled: CostSample | None = None,
-    failed: CostSample | None = None,
+    scheduled: Amounts | None = None,
+    failed: Amounts | None = None,
     days: float | None = 30,
     expected: int | None = 30,
     runs: int = 30,
     goes_on: bool = True,
+    calls_model: bool = True,
 ) -> Projection:
     """A job that is due once a day, if nothing else is said."""
     return project(
         spent=spent,
         scheduled=spent if scheduled is None else scheduled,
-        failed=failed or CostSample(),
+        failed=failed or Amounts(),
         observed_s=None if days is None else days * DAY_S,
         expected_runs=expected,
         upcoming={Horizon.DAYS_30: runs, Horizon.DAYS_365: runs * 12},
         goes_on=goes_on,
+        calls_model=calls_model,
         now_ns=NOW_NS,
         ends_ns=ENDS_NS,
     )
@@ -162,43 +164,44 @@ MISSED = replace(DIGEST, outcome=Outcome.MISSED, cost_usd=None, cost_status=None
 
 
 def test_runs_are_priced_partly_priced_or_unpriced() -> None:
-    assert sample_of([PRICED, PRICED, PARTIAL, UNKNOWN]) == CostSample(
-        runs=4, priced_runs=3, partial_runs=1, cost_usd=1.25, cost_usd_squares=0.5625
-    )
+    costs = took_place([PRICED, PRICED, PARTIAL, UNKNOWN])
+    assert (costs.runs, costs.priced_runs, costs.unpriced_runs, costs.partial_runs) == (4, 3, 1, 1)
+    assert (costs.cost_usd, costs.cost_usd_squared) == (1.25, 0.5625)
 
 
 def test_a_script_costs_nothing_and_is_not_unknown() -> None:
     for free in (SCRIPT, INCLUDED, replace(UNKNOWN, outcome=Outcome.SKIPPED, cost_status=None)):
-        assert sample_of([free]) == CostSample(runs=1, priced_runs=1)
+        costs = took_place([free])
+        assert (costs.runs, costs.priced_runs, costs.known_cost_usd) == (1, 1, 0)
 
 
 def test_a_missed_run_is_no_run() -> None:
-    assert sample_of([MISSED, PRICED]) == sample_of([PRICED])
+    assert took_place([MISSED, PRICED]) == took_place([PRICED])
 
 
 def test_what_is_unknown_is_counted_and_is_never_zero() -> None:
-    unknown = sample_of([UNKNOWN])
-    assert (unknown.unpriced_runs, unknown.known_cost_usd, unknown.mean_usd) == (1, None, None)
-    assert (CostSample().known_cost_usd, CostSample().mean_usd) == (0, None)
+    unknown = took_place([UNKNOWN])
+    assert (unknown.unpriced_runs, unknown.known_cost_usd, unknown.mean_cost_usd) == (1, None, None)
+    assert (Amounts().known_cost_usd, Amounts().mean_cost_usd) == (0, None)
 
 
 @given(st.lists(st.floats(0, 100), max_size=8), st.lists(st.floats(0, 100), max_size=8))
 def test_sums_of_parts_are_the_sums_of_the_whole(one: list[float], other: list[float]) -> None:
-    whole, parts = sample(*one, *other), sample(*one) + sample(*other)
+    whole, parts = sample(*one, *other), Amounts.sum([sample(*one), sample(*other)])
     assert (whole.runs, whole.priced_runs) == (parts.runs, parts.priced_runs)
     assert whole.cost_usd == pytest.approx(parts.cost_usd)
 
 
 def test_the_deviation_is_that_of_a_sample() -> None:
     """2, 4, 4, 4, 5, 5, 7, 9: the squares of the distances from 5 sum up to 32."""
-    deviation = sample(2, 4, 4, 4, 5, 5, 7, 9).deviation_usd
+    deviation = sample(2, 4, 4, 4, 5, 5, 7, 9).cost_deviation_usd
     assert deviation == pytest.approx(math.sqrt(32 / 7))
 
 
 @given(st.floats(0, 1000), st.integers(2, 500))
 def test_equal_costs_have_hardly_any_deviation(cost_usd: float, runs: int) -> None:
     """A sum of squares loses some digits, and must not go below 0."""
-    deviation = sample(*[cost_usd] * runs).deviation_usd
+    deviation = sample(*[cost_usd] * runs).cost_deviation_usd
     assert deviation is not None
     assert 0 <= deviation <= 1e-5 * max(cost_usd, 1)
 
@@ -233,7 +236,7 @@ def test_one_priced_run_gives_a_cost_without_a_range() -> None:
 
 def test_no_priced_run_gives_no_cost() -> None:
     assert expected_cost(sample(None, None), 10, is_lower_bound=False) == CostEstimate(usd=None)
-    assert expected_cost(CostSample(), 10, is_lower_bound=False) == CostEstimate(usd=None)
+    assert expected_cost(Amounts(), 10, is_lower_bound=False) == CostEstimate(usd=None)
 
 
 def test_no_runs_cost_nothing_whatever_is_known() -> None:
@@ -284,7 +287,7 @@ def test_a_young_job_is_not_understated() -> None:
 def test_pace_compares_what_is_spent_with_what_is_scheduled() -> None:
     """Thirty scheduled runs of $1 and thirty manual ones: twice the plan."""
     scheduled = sample(*[1.0] * 30)
-    found = projected(scheduled + scheduled, scheduled=scheduled)
+    found = projected(Amounts.sum([scheduled, scheduled]), scheduled=scheduled)
     assert found.pace == pytest.approx(2)
     assert projected(scheduled).pace == pytest.approx(1)
 
@@ -292,13 +295,26 @@ def test_pace_compares_what_is_spent_with_what_is_scheduled() -> None:
 def test_pace_has_no_meaning_without_a_nominal_cost() -> None:
     assert projected(sample(0, 0)).pace is None
     assert projected(sample(None)).pace is None
-    assert projected(CostSample()).pace is None
-    assert projected(sample(1, 1), scheduled=CostSample()).pace is None
+    assert projected(Amounts()).pace is None
+    assert projected(sample(1, 1), scheduled=Amounts()).pace is None
+
+
+def test_pace_is_a_lower_bound_where_the_trend_alone_is_one() -> None:
+    exact = projected(sample(*[1.0] * 30))
+    unknown = projected(sample(*[1.0] * 30, None))
+    partial = projected(sample(*[1.0] * 30, partial=1))
+    nothing = projected(sample(None))
+
+    assert [each.pace for each in (exact, unknown, partial, nothing)] == [1, 1, 1, None]
+    assert [each.pace_is_lower_bound for each in (exact, unknown, partial, nothing)] == [
+        False, True, False, False,
+    ]  # fmt: skip
 
 
 def test_adherence_is_scheduled_runs_per_expected_occurrence_and_manual_runs_do_not_count() -> None:
     scheduled = sample(*[1.0] * 27)
-    found = projected(scheduled + sample(*[1.0] * 8), scheduled=scheduled, expected=30)
+    everything = Amounts.sum([scheduled, sample(*[1.0] * 8)])
+    found = projected(everything, scheduled=scheduled, expected=30)
     assert found.adherence == 0.9
 
 
@@ -308,7 +324,7 @@ def test_adherence_is_unknown_where_nothing_was_expected() -> None:
 
 
 def test_a_job_that_was_due_and_never_ran_has_an_adherence_of_zero() -> None:
-    assert projected(CostSample(), expected=30).adherence == 0
+    assert projected(Amounts(), expected=30).adherence == 0
 
 
 def test_an_unknown_cost_is_left_out_and_counted() -> None:
@@ -340,12 +356,26 @@ def test_runs_of_which_no_cost_is_known_have_no_cost() -> None:
 
 
 def test_a_script_job_costs_nothing_now_and_later() -> None:
-    month = projected(sample_of([SCRIPT] * 30)).outlook[Horizon.DAYS_30]
+    month = projected(took_place([SCRIPT] * 30)).outlook[Horizon.DAYS_30]
     assert (month.scheduled_runs, month.nominal, month.trend) == (30, NOTHING, NOTHING)
 
 
+def test_a_script_job_that_has_never_run_costs_nothing_too() -> None:
+    found = projected(Amounts(), days=None, calls_model=False)
+    month = found.outlook[Horizon.DAYS_30]
+
+    assert (month.scheduled_runs, month.nominal, month.trend) == (30, NOTHING, NOTHING)
+    assert found.pace is None
+
+
+def test_an_agent_that_became_a_script_is_free_from_now_on_and_its_trend_is_what_it_was() -> None:
+    month = projected(sample(*[1.0] * 30), calls_model=False).outlook[Horizon.DAYS_30]
+
+    assert (month.nominal, month.trend.usd) == (NOTHING, 30)
+
+
 def test_a_window_without_runs_says_nothing_of_the_future() -> None:
-    found = projected(CostSample())
+    found = projected(Amounts())
     month = found.outlook[Horizon.DAYS_30]
 
     assert (found.cost_usd, found.wasted_usd, found.mean_cost_usd) == (0, 0, None)
@@ -369,7 +399,7 @@ def test_a_job_with_two_runs_left_costs_those_two_and_has_no_trend() -> None:
 
 def test_wasted_is_what_failed_runs_cost() -> None:
     assert projected(sample(1, 2, 3), failed=sample(2)).wasted_usd == 2
-    assert projected(sample(1, 2, 3), failed=CostSample()).wasted_usd == 0
+    assert projected(sample(1, 2, 3), failed=Amounts()).wasted_usd == 0
     assert projected(sample(1, 2, None), failed=sample(None)).wasted_usd is None
 
 
@@ -381,8 +411,8 @@ def test_jobs_together_have_the_sum_of_their_nominal_costs_and_the_trend_of_all_
     daily, gone = sample(*[1.0] * 30), sample(6)
     found = project_all(
         [projected(daily), projected(gone, runs=0, goes_on=False)],
-        spent=daily + gone,
-        scheduled=daily + gone,
+        spent=Amounts.sum([daily, gone]),
+        scheduled=Amounts.sum([daily, gone]),
         failed=gone,
         observed_s=30 * DAY_S,
         adherence=adherence(31, 31),

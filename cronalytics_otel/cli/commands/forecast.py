@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from .. import arguments
 from ..errors import CommandError, ExitStatus
-from ..filters import add_filters, add_rows, asking, matching_jobs, one_job
+from ..filters import add_filters, add_rows, asking
+from ..scope import matching_jobs, one_job
 
 if TYPE_CHECKING:
     from ...insight.forecast import Forecast, WhatIf
@@ -105,11 +106,9 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
 
 
 def _budgets(context: Context, question: Question) -> dict[str, Budgets]:
-    from ...config import load_settings
-
     found = {}
-    for profile, home in question.homes.items():
-        settings = load_settings(home.path, context.environ)
+    for profile, there in question.contexts.items():
+        settings = there.settings()
         found[profile] = settings.budgets
         for problem in settings.problems:
             if ".budgets" in problem:

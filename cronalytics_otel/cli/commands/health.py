@@ -6,13 +6,14 @@ import argparse
 from typing import TYPE_CHECKING, Final
 
 from ..errors import ExitStatus
+from ..scope import add_scope, contexts_of, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...insight.findings import Finding
-    from ...journal import Journal
+    from ...insight.findings import FoundIn
     from ..context import Context
+    from ..scope import Scope
 
 NAME: Final = "health"
 SUMMARY: Final = "what is wrong now, one line each; the exit status is 1 if anything is"
@@ -20,11 +21,14 @@ EXAMPLES: Final = """\
 examples:
   %(prog)s                     for a person, or a check of Nagios
   %(prog)s --since-last        only what is new since the last such call: for cron, which mails it
+  %(prog)s --job 'nightly digest'
+                                 only what concerns this job
   %(prog)s && curl -fsS https://hc-ping.com/UUID
                                  a ping to Healthchecks while all is well"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_scope(parser)
     parser.add_argument(
         "--since-last",
         action="store_true",
@@ -33,45 +37,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
-    from ...insight.findings import new_findings
-    from ...insight.health import read_health
+    from ...insight.findings import concerns, new_findings
     from ...journal.facts import LAST_SYNC_NS
     from .. import formats
     from ..shapes import finding_shape
     from ..views.health import findings as lines
 
-    context.require_home()
-    settings = context.settings()
-    with context.journal() as journal:
-        everything = read_health(journal, context.health_input(settings))
-        shown = new_findings(journal, everything) if args.since_last else list(everything)
+    contexts = contexts_of(args, context)
+    for there in contexts:
+        there.require_home()
+    with opened(contexts) as scope:
+        job_ids = scope.job_ids(args.job)
+        everything = scope.findings()
+        found = [pair for pair in everything if concerns(pair[1], job_ids)]
+        shown = new_findings(scope.profiles, found) if args.since_last else found
         if context.as_json:
+            synced_ns = [journal.facts.get(LAST_SYNC_NS) for _, journal in scope.profiles]
+            oldest_ns = None if None in synced_ns else min(ns for ns in synced_ns if ns is not None)
             context.terminal.json(
                 {
-                    "healthy": not everything,
+                    "healthy": not found,
                     "since_last": args.since_last,
-                    "last_sync_at": formats.iso(journal.facts.get(LAST_SYNC_NS)),
-                    "findings": [finding_shape(finding) for finding in shown],
+                    "last_sync_at": formats.iso(oldest_ns),
+                    "findings": [finding_shape(*pair) for pair in shown],
                 }
             )
         elif shown:
-            context.terminal.data(*lines(shown, context.now_ns))
+            context.terminal.data(
+                *lines(shown, context.now_ns, with_profile=scope.several_profiles)
+            )
         elif not args.since_last:  # cron would mail this line
             context.terminal.data("Nothing is wrong.")
         if args.since_last:  # at the end: what could not be printed is new once more
-            _remember(context, journal, everything)
+            _remember(context, scope, everything, found)
     return ExitStatus.FAILED if shown else ExitStatus.OK
 
 
-def _remember(context: Context, journal: Journal, everything: Sequence[Finding]) -> None:
+def _remember(
+    context: Context,
+    scope: Scope,
+    everything: Sequence[FoundIn],
+    shown: Sequence[FoundIn],
+) -> None:
     from ...insight.findings import remember_findings
     from ...journal import JournalError
 
-    try:
-        remember_findings(journal, everything)
-    except JournalError as error:
-        if not error.unwritable:
-            raise
-        context.terminal.warn(
-            "this user may not write to the journal, so the next call with --since-last shows the same"
-        )
+    for profile in scope.profiles:
+        try:
+            remember_findings(profile, everything, shown)
+        except JournalError as error:
+            if not error.unwritable:
+                raise
+            context.terminal.warn(
+                "this user may not write to the journal, so the next call with --since-last shows the same"
+            )

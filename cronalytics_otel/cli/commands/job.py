@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from .. import arguments
 from ..errors import ExitStatus
-from ..filters import add_csv, add_filters, asking, one_job
+from ..filters import add_csv, add_filters, asking
+from ..scope import one_job
 
 if TYPE_CHECKING:
     from ..context import Context

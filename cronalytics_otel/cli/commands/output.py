@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from .. import arguments
 from ..errors import CommandError, ExitStatus
+from ..scope import add_profiles, contexts_of, opened
 from . import trace
 
 if TYPE_CHECKING:
@@ -31,15 +32,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--whole", action="store_true", help="the file as it is, with its facts and its prompt"
     )
+    add_profiles(parser.add_argument_group("which runs"))
 
 
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ...host.outputs import answer_of
     from ..shapes import trace_id
 
-    with context.journal() as journal:
-        found = trace.find(context, journal, args.reference)
-        path = _path(context, found)
+    with opened(contexts_of(args, context)) as scope:
+        there, _, found = trace.find(scope, args.reference)
+        path = _path(there, found)
     text = path.read_text(encoding="utf-8", errors="replace")
     shown = text if args.whole else answer_of(text)
     if context.as_json:

@@ -41,14 +41,14 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ...insight.runs import count_runs
     from ..figure_shapes import flat, run_figures_shape, window_shape
     from ..rows import how_many
-    from ..shapes import going_on_shape, run_shape
+    from ..shapes import record_shape, run_shape
     from ..views import runs as view
 
     names: list[str] = args.outcome or []
     with asking(args, context) as question:
-        running = _running(context, question) if RUNNING in names else None
+        running = _running(question) if RUNNING in names else None
         if running is not None and set(names) == {RUNNING}:
-            return _only_running(args, context, running)
+            return _only_running(args, context, running, with_profile=question.several_profiles)
         counted = count_runs(question.profiles, question.in_window)
         shown = min(counted.rows, args.limit) if args.limit else counted.rows
         runs = _runs(args, question)
@@ -60,22 +60,25 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
                 "totals": run_figures_shape(counted.figures),
             }
             if running is not None:
-                head["running"] = [going_on_shape(*pair) for pair in running]
+                head["running"] = [record_shape(each) for each in running]
             context.terminal.json_with_list(head, "runs", (run_shape(found) for _, found in runs))
         elif args.csv:
             context.terminal.csv(_csv_rows(flat(run_shape(found)) for _, found in runs))
         else:
             if running:
-                context.terminal.data(*view.running(running, context.terminal.width), "")
+                table = view.running(
+                    running, context.terminal.width, with_profile=question.several_profiles
+                )
+                context.terminal.data(*table, "")
             if counted.rows:
-                table = view.Table(
+                ended = view.Table(
                     context.terminal.width,
                     styled=context.terminal.styled,
                     with_profile=question.several_profiles,
                 )
-                context.terminal.stream(table.lines(_with_ids(question, runs, shown)))
+                context.terminal.stream(ended.lines(_with_ids(question, runs, shown)))
                 context.terminal.data("", *how_many(shown, counted.rows, "run"))
-                context.terminal.data(*view.summary(counted, has_inferred=table.has_inferred))
+                context.terminal.data(*view.summary(counted, has_inferred=ended.has_inferred))
             elif not running:
                 totals = [journal.queries.totals() for _, journal in question.profiles]
                 context.terminal.note(view.nothing(totals))
@@ -115,34 +118,40 @@ def _csv_rows(shapes: Iterator[Shape]) -> Iterator[list[object]]:
         yield [*shape.values()]
 
 
-def _running(context: Context, question: Question) -> list[tuple[str, GoingOn]]:
+def _running(question: Question) -> list[GoingOn]:
     """Return the runs that have not ended, by the ledger of each home: the oldest first."""
-    from dataclasses import replace
-
     from ...insight.now import Now
 
-    found = []
-    for profile, journal in question.profiles:
-        there = replace(context, home=question.homes[profile])
-        moment = Now().look(journal, there.running(), context.now_ns)
-        found += [(profile, run) for run in moment.running]
-    wanted = question.wanted.jobs
-    return [pair for pair in found if wanted is None or pair[1].job_id in wanted]
+    found = [
+        each
+        for profile in question.profiles
+        for each in Now()
+        .look(
+            profile,
+            question.contexts[profile.name].running(),
+            question.now_ns,
+            job_ids=question.wanted.jobs,
+        )
+        .running
+    ]
+    return sorted(found, key=lambda each: each.started_ns)
 
 
 def _only_running(
-    args: argparse.Namespace, context: Context, running: list[tuple[str, GoingOn]]
+    args: argparse.Namespace, context: Context, running: list[GoingOn], *, with_profile: bool
 ) -> ExitStatus:
-    from ..shapes import going_on_shape
+    from ..shapes import record_shape
     from ..views import runs as view
 
-    shapes = [going_on_shape(*pair) for pair in running]
+    shapes = [record_shape(each) for each in running]
     if context.as_json:
         context.terminal.json({"running": shapes})
     elif args.csv:
         context.terminal.csv(_csv_rows(iter(shapes)))
     elif running:
-        context.terminal.data(*view.running(running, context.terminal.width))
+        context.terminal.data(
+            *view.running(running, context.terminal.width, with_profile=with_profile)
+        )
     else:
         context.terminal.note("No run is going on, as far as the ledger of Hermes shows.")
     return ExitStatus.OK

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Final
 from ...about import __version__
 from ...model.times import NS
 from ..errors import ExitStatus
+from ..scope import add_scope, contexts_of, opened
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ...insight.overview import DestinationOverview
+    from ...journal import Journal
     from ...journal.metric_destinations import MetricDestination
     from ...journal.notices import NoticeTargetStatus
     from ..context import Context
@@ -21,36 +23,54 @@ if TYPE_CHECKING:
 
 NAME: Final = "status"
 SUMMARY: Final = "what is known, and where each destination stands"
-EXAMPLES: Final = ""
+EXAMPLES: Final = """\
+examples:
+  %(prog)s
+  %(prog)s --all-profiles      one home after the other
+  %(prog)s --json | jq .healthy"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`status` has no options of its own."""
+    add_scope(parser)
 
 
-def run(_args: argparse.Namespace, context: Context) -> ExitStatus:
-    from ...insight.health import read_health
+def run(args: argparse.Namespace, context: Context) -> ExitStatus:
+    from ..views.status import lines
+
+    contexts = contexts_of(args, context)
+    for there in contexts:
+        there.require_home()
+    with opened(contexts) as scope:
+        job_ids = scope.job_ids(args.job)
+        found = [
+            _status(scope.contexts[profile], journal, job_ids)
+            for profile, journal in scope.profiles
+        ]
+    if context.as_json:
+        shapes = [to_json(status) for status in found]
+        several = args.all_profiles or len(found) > 1
+        healthy = all(shape["healthy"] for shape in shapes)
+        context.terminal.json({"healthy": healthy, "profiles": shapes} if several else shapes[0])
+    else:
+        for number, status in enumerate(found):
+            context.terminal.data(*([""] if number else []), *lines(status))
+    return ExitStatus.FAILED if any(status.findings for status in found) else ExitStatus.OK
+
+
+def _status(context: Context, journal: Journal, job_ids: frozenset[str] | None) -> Status:
+    """Return the status of one home. With `job_ids` it says nothing of other jobs."""
+    from ...insight.findings import is_of_other_job
     from ...insight.overview import read_overview
-    from ..views.status import Status, lines
+    from ..views.status import Status
 
-    context.require_home()
-    settings = context.settings()
-    with context.journal() as journal:
-        overview = read_overview(journal, now_ns=context.now_ns)
-        findings = read_health(journal, context.health_input(settings))
-    status = Status(
+    return Status(
         home=context.home,
         now_ns=context.now_ns,
-        settings=settings,
-        overview=overview,
-        findings=findings,
+        settings=context.settings(),
+        overview=read_overview(journal, now_ns=context.now_ns, job_ids=job_ids),
+        findings=[f for f in context.findings(journal) if not is_of_other_job(f, job_ids)],
         journal_size_bytes=_size_bytes(context.home.journal),
     )
-    if context.as_json:
-        context.terminal.json(to_json(status))
-    else:
-        context.terminal.data(*lines(status))
-    return ExitStatus.FAILED if findings else ExitStatus.OK
 
 
 def _size_bytes(journal: Path) -> int:
@@ -65,7 +85,7 @@ def to_json(status: Status) -> Shape:
     overview = status.overview
     return {
         "healthy": not status.findings,
-        "findings": [finding_shape(finding) for finding in status.findings],
+        "findings": [finding_shape(status.home.profile, finding) for finding in status.findings],
         "home": str(status.home.path),
         "profile": status.home.profile,
         "hermes_version": overview.hermes_version,

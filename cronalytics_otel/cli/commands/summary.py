@@ -9,9 +9,7 @@ from ..errors import ExitStatus
 from ..filters import add_csv, add_filters, asking
 
 if TYPE_CHECKING:
-    from ...insight.findings import Finding
     from ..context import Context
-    from ..filters import Question
 
 NAME: Final = "summary"
 SUMMARY: Final = "all jobs at a glance: totals, leaders, models, and what needs attention"
@@ -28,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
+    from ...insight.findings import concerns
     from ...insight.summary import summarize
     from ..figure_shapes import csv_rows, summary_shape, together_shape, window_shape
     from ..shapes import finding_shape
@@ -41,11 +40,9 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
             row = {**window_shape(question.window), **together_shape(summary.together)}
             context.terminal.csv(csv_rows([row]))
             return ExitStatus.OK
-        findings = _findings(context, question)
+        findings = [pair for pair in question.findings() if concerns(pair[1], question.wanted.jobs)]
         if context.as_json:
-            attention = [
-                {"profile": profile, **finding_shape(finding)} for profile, finding in findings
-            ]
+            attention = [finding_shape(*pair) for pair in findings]
             context.terminal.json({**summary_shape(summary), "attention": attention})
         else:
             context.terminal.data(
@@ -55,17 +52,3 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
                 )
             )  # fmt: skip
     return ExitStatus.OK
-
-
-def _findings(context: Context, question: Question) -> list[tuple[str, Finding]]:
-    """Return what is wrong in each home now, as `health` shows it."""
-    from dataclasses import replace
-
-    from ...insight.health import read_health
-
-    found = []
-    for profile, journal in question.profiles:
-        there = replace(context, home=question.homes[profile])
-        given = there.health_input(there.settings())
-        found += [(profile, finding) for finding in read_health(journal, given)]
-    return found

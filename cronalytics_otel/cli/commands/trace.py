@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from .. import arguments
 from ..errors import CommandError, ExitStatus, command
+from ..scope import add_profiles, contexts_of, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ...journal import Journal
     from ...model import Run, Span
     from ..context import Context
+    from ..scope import Scope
     from ..shapes import Shape
 
 NAME: Final = "trace"
@@ -33,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an execution or session id or the beginning of one, a job's name or id or a part of one"
         " (its latest run), a trace id, or `latest`",
     )
+    add_profiles(parser.add_argument_group("which runs"))
 
 
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
@@ -40,9 +43,9 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ...insight.runs import neighbours
     from ..views import trace as view
 
-    with context.journal() as journal:
-        found = find(context, journal, args.reference)
-        spans = preview_trace(context.home, context.settings(), journal, found)
+    with opened(contexts_of(args, context)) as scope:
+        there, journal, found = find(scope, args.reference)
+        spans = preview_trace(there.home, there.settings(), journal, found)
         if context.as_json:
             context.terminal.json(to_json(found, spans))
             return ExitStatus.OK
@@ -51,12 +54,26 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     return ExitStatus.OK
 
 
-def find(context: Context, journal: Journal, reference: str) -> Run:
-    """Return the run that is meant. Raises `CommandError` if there is none, or more than one."""
+def find(scope: Scope, reference: str) -> tuple[Context, Journal, Run]:
+    """Return the run that is meant, with the home and the journal that it is in: of several profiles the
+    newest one. Raises `CommandError` if there is none, or more than one in a profile."""
+    found, faults = [], []
+    for profile, journal in scope.profiles:
+        there = scope.contexts[profile]
+        try:
+            found.append((there, journal, _find(there, journal, reference)))
+        except CommandError as error:
+            faults.append(error)
+    if not found:
+        raise faults[0]
+    return max(found, key=lambda each: each[2].ended_ns)
+
+
+def _find(context: Context, journal: Journal, reference: str) -> Run:
     from ...insight.known_jobs import AmbiguousJobError, UnknownJobError, find_job, known_jobs
     from ...insight.profiles import Profile
     from ...insight.runs import LATEST, AmbiguousRunError, NoRunError, find_run
-    from ..filters import job_fault
+    from ..scope import job_fault
     from ..views.trace import candidate_lines
 
     try:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Final
 from ...clock import SYSTEM_CLOCK
 from .. import arguments
 from ..errors import ExitStatus
+from ..scope import add_scope, contexts_of, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.text import Text
 
-    from ...insight.now import GoingOn, Moment, Now
+    from ...insight.now import GoingOn, Moment, NextUp
     from ...model import RunningRun
     from ..context import Context
     from ..shapes import Shape
@@ -25,12 +26,14 @@ EXAMPLES: Final = """\
 examples:
   %(prog)s                        a screen that is drawn again every two seconds
   %(prog)s | grep finished        a line for each event
+  %(prog)s --job 'nightly digest'
   %(prog)s --json                 a JSON object for each event"""
 
 DEFAULT_INTERVAL_S: Final = 2.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_scope(parser)
     parser.add_argument(
         "--interval",
         metavar="SECONDS",
@@ -41,20 +44,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
-    from ...insight.now import Now
     from ..views.watch import screen
 
-    context.require_home()
-    now = Now()
-    first = _look(context, now)  # without a journal this is an error
+    contexts = contexts_of(args, context)
+    for there in contexts:
+        there.require_home()
+    look = _Looks(contexts, args.job)
+    first = look()  # without a journal, or for an unknown job, this is an error
+    several = len(contexts) > 1
     try:
         if context.terminal.draws and not context.as_json:
             with context.terminal.drawing() as draw:
-                for moment in _moments(context, now, first, args.interval):
-                    draw(list(screen(moment)))
+                for moment in _moments(look, first, args.interval):
+                    draw(list(screen(moment, with_profile=several)))
         else:
-            events = _Events()
-            for moment in _moments(context, now, first, args.interval):
+            events = _Events(with_profile=several)
+            for moment in _moments(look, first, args.interval):
                 found = list(events.of(moment))
                 if context.as_json:
                     context.terminal.json_lines(shape for _, shape in found)
@@ -65,18 +70,39 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     return ExitStatus.OK
 
 
-def _moments(context: Context, now: Now, first: Moment, interval_s: float) -> Iterator[Moment]:
+def _moments(look: _Looks, first: Moment, interval_s: float) -> Iterator[Moment]:
     yield first
     while True:
         SYSTEM_CLOCK.sleep(interval_s)
-        yield _look(context, now)
+        yield look()
 
 
-def _look(context: Context, now: Now) -> Moment:
-    """Look once. The journal is opened anew: a sync may have replaced it."""
-    running = _running(context)
-    with context.journal() as journal:
-        return now.look(journal, running, SYSTEM_CLOCK.now_ns())
+class _Looks:
+    """Looks at all homes, again and again. The journals are opened anew: a sync may have replaced them."""
+
+    def __init__(self, contexts: Sequence[Context], references: Sequence[str] | None) -> None:
+        from ...insight.now import Now
+
+        self._contexts = contexts
+        self._references = references
+        self._now = {there.home.profile: Now() for there in contexts}
+        self._job_ids: frozenset[str] | None = None
+
+    def __call__(self) -> Moment:
+        running = {there.home.profile: _running(there) for there in self._contexts}
+        with opened(self._contexts) as scope:
+            if self._job_ids is None:  # read once: a job that goes meanwhile is still meant
+                self._job_ids = scope.job_ids(self._references)
+            first, *others = [
+                self._now[profile.name].look(
+                    profile,
+                    running[profile.name],
+                    SYSTEM_CLOCK.now_ns(),
+                    job_ids=self._job_ids,
+                )
+                for profile in scope.profiles
+            ]
+        return sum(others, start=first)
 
 
 def _running(context: Context) -> tuple[RunningRun, ...]:
@@ -93,11 +119,12 @@ def _running(context: Context) -> tuple[RunningRun, ...]:
 class _Events:
     """What is new from one look to the next: each event is a line, or a JSON object."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_profile: bool) -> None:
+        self._with_profile = with_profile
         self._running: set[str] = set()
         self._hung: set[str] = set()
         self._finished: set[str] | None = None
-        self._next: tuple[str, int] | None = None
+        self._next: NextUp | None = None
 
     def of(self, moment: Moment) -> Iterator[tuple[Text, Shape]]:
         from ..shapes import record_shape, run_shape
@@ -108,18 +135,22 @@ class _Events:
         for run in reversed(moment.finished):
             if run.run_id not in self._finished:
                 self._finished.add(run.run_id)
-                yield view.finished_line(run), {"event": "finished"} | run_shape(run)
+                line = view.finished_line(run, with_profile=self._with_profile)
+                yield line, {"event": "finished"} | run_shape(run)
         for each in moment.running:
             if each.execution_id not in self._running:
                 self._running.add(each.execution_id)
-                yield view.running_line(each, moment.now_ns), _shape("running", each)
+                line = view.running_line(each, moment.now_ns, with_profile=self._with_profile)
+                yield line, _shape("running", each)
             if each.is_hung and each.execution_id not in self._hung:
                 self._hung.add(each.execution_id)
-                yield view.hung_line(each, moment.now_ns), _shape("hung", each)
+                line = view.hung_line(each, moment.now_ns, with_profile=self._with_profile)
+                yield line, _shape("hung", each)
         for due in moment.next_up[:1]:
-            if (due.job_id, due.due_ns) != self._next:
-                self._next = (due.job_id, due.due_ns)
-                yield view.next_line(due, moment.now_ns), {"event": "next"} | record_shape(due)
+            if due != self._next:
+                self._next = due
+                line = view.next_line(due, moment.now_ns, with_profile=self._with_profile)
+                yield line, {"event": "next"} | record_shape(due)
 
 
 def _shape(event: str, each: GoingOn) -> Shape:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.text import Text
 
 from ...domain.job_state import JobState
+from ...domain.projections import Projection
 from ...insight.run_figures import Changes, RunFigures
 from ...insight.windows import Window
 from ...model import FAILED_OUTCOMES, Outcome
@@ -17,12 +18,15 @@ PACE_IS_FINE = 1.0
 PACE_IS_HIGH = 2.0
 
 
-def pace_cell(pace: float | None) -> Cell:
-    """Return the pace: below 1 is good, 2 and more is bad."""
-    if pace is None:
-        return Cell(formats.UNKNOWN)
-    style = "good" if pace < PACE_IS_FINE else "bad" if pace >= PACE_IS_HIGH else "none"
-    return Cell(formats.ratio(pace), style)
+def pace_cell(projection: Projection) -> Cell:
+    """Return the pace: below 1 is good, unless it may be higher; 2 and more is bad."""
+    pace, is_lower_bound = projection.pace, projection.pace_is_lower_bound
+    style = "none"
+    if pace is not None and pace >= PACE_IS_HIGH:
+        style = "bad"
+    elif pace is not None and pace < PACE_IS_FINE and not is_lower_bound:
+        style = "good"
+    return Cell(formats.bounded_ratio(pace, is_lower_bound=is_lower_bound), style)
 
 
 def rate_cell(rate: float | None) -> Cell:
@@ -90,7 +94,7 @@ def percentile_note(window: Window) -> list[str]:
     """Return the line that says of which days percentiles are, unless they are of the whole window."""
     if window.for_percentiles is window:
         return []
-    return ["p50 and p95 are of the last 90 days"]
+    return ["percentiles are of the last 90 days"]
 
 
 _LEVELS = "▁▂▃▄▅▆▇█"

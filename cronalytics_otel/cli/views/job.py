@@ -112,7 +112,9 @@ def _figures(detail: JobDetail) -> Iterator[Text]:
     if job.expected_runs is not None:
         kept = "" if job.adherence is None else f" ({formats.percent(job.adherence)})"
         yield from _fact(
-            "expected", f"{figures.scheduled_runs:,} scheduled runs of {job.expected_runs:,}{kept}"
+            "expected",
+            f"{job.expected_runs:,} by the schedule,"
+            f" {formats.counted(figures.scheduled_runs, 'scheduled run')}{kept}",
         )
     took = job.durations
     if took.runs:
@@ -123,6 +125,7 @@ def _figures(detail: JobDetail) -> Iterator[Text]:
             f" at most {formats.duration(took.max_s)}",
         )
     cost = formats.bounded_usd(figures.cost_usd, is_lower_bound=figures.cost_is_lower_bound)
+    wasted = formats.bounded_usd(figures.wasted_usd, is_lower_bound=figures.wasted_is_lower_bound)
     unknown = figures.unpriced_runs + figures.partial_runs
     yield from _fact(
         "cost",
@@ -130,7 +133,7 @@ def _figures(detail: JobDetail) -> Iterator[Text]:
             f"{cost}{_change(job, 'cost_usd')}",
             f"{formats.usd(figures.mean_cost_usd)} a run",
             f"{unknown:,} of unknown cost" if unknown else None,
-            f"{formats.usd(figures.wasted_usd)} wasted" if figures.failed else None,
+            f"{wasted} wasted" if figures.failed else None,
         ),
     )
     yield from _fact(
@@ -173,9 +176,9 @@ def _projections(job: JobFigures, width: int | None) -> Iterator[Text]:
     columns = [
         Column(title="NEXT"),
         Column(title="RUNS", right=True),
-        Column(title="BY PLAN", right=True),
+        Column(title="NOMINAL", right=True),
         Column(title="RANGE", right=True, rank=2),
-        Column(title="BY TREND", right=True),
+        Column(title="TREND", right=True),
         Column(title="RANGE", right=True, rank=1),
     ]
     rows = [
@@ -195,8 +198,8 @@ def _projections(job: JobFigures, width: int | None) -> Iterator[Text]:
     yield Text()
     yield from lay_out(columns, rows, width)
     if job.pace is not None:
-        pace = pace_cell(job.pace)
-        yield Text.assemble("pace ", (pace.text, pace.style), (" (trend ÷ plan)", "muted"))
+        pace = pace_cell(job.projection)
+        yield Text.assemble("pace ", (pace.text, pace.style), (" (trend ÷ nominal)", "muted"))
 
 
 def _usd(estimate: CostEstimate) -> str:

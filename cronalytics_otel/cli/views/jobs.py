@@ -48,16 +48,16 @@ def _columns(now_ns: int) -> Columns:
             lambda job: Cell(formats.usd(job.figures.mean_cost_usd)),
         ),
         (
-            Column(title="PLAN 30 D", right=True, rank=12),
+            Column(title="NOMINAL 30D", right=True, rank=12),
             lambda job: _estimate(job.projection.outlook[Horizon.DAYS_30].nominal),
         ),
         (
-            Column(title="TREND 30 D", right=True, rank=10),
+            Column(title="TREND 30D", right=True, rank=10),
             lambda job: _estimate(job.projection.outlook[Horizon.DAYS_30].trend),
         ),
-        (Column(title="PACE", right=True, rank=6), lambda job: pace_cell(job.pace)),
+        (Column(title="PACE", right=True, rank=6), lambda job: pace_cell(job.projection)),
         (
-            Column(title="KEPT", right=True, rank=13),
+            Column(title="ADHERENCE", right=True, rank=13),
             lambda job: Cell(formats.percent(job.adherence)),
         ),
         (

@@ -36,7 +36,7 @@ _COLUMNS: tuple[tuple[Column, Callable[[Run], Cell]], ...] = (
     (Column(title="TOKENS", right=True, rank=4), lambda run: Cell(formats.count(run.total_tokens))),
     (
         Column(title="COST", right=True, rank=3),
-        lambda run: Cell(formats.cost(run.known_cost_usd, run.cost_status)),
+        lambda run: Cell(formats.run_cost(run)),
     ),
     (
         Column(title="MODEL", least=8, rank=6),
@@ -112,9 +112,12 @@ def summary(counted: RunCount, *, has_inferred: bool) -> list[str]:
     return [line, "* inferred: the host wrote no outcome"] if has_inferred else [line]
 
 
-def running(runs: Sequence[tuple[str, GoingOn]], width: int | None) -> list[Text]:
+def running(
+    runs: Sequence[GoingOn], width: int | None, *, with_profile: bool = False
+) -> list[Text]:
     """Return the table of the runs that have not ended."""
     columns = [
+        *([_PROFILE] if with_profile else []),
         Column(title="RUNNING"),
         Column(title="JOB", least=14),
         Column(title="STATE"),
@@ -124,6 +127,7 @@ def running(runs: Sequence[tuple[str, GoingOn]], width: int | None) -> list[Text
     ]
     rows = [
         [
+            *([Cell(run.profile)] if with_profile else []),
             Cell(run.execution_id[:SHORT_ID_CHARS]),
             Cell(formats.one_line(run.job_name), "heading"),
             _going_on_cell(run),
@@ -131,7 +135,7 @@ def running(runs: Sequence[tuple[str, GoingOn]], width: int | None) -> list[Text
             Cell(formats.duration(run.usual_s), "muted"),
             Cell(formats.minute(run.started_ns), "muted"),
         ]
-        for _, run in runs
+        for run in runs
     ]
     return lay_out(columns, rows, width)
 

@@ -45,7 +45,9 @@ def lines(status: Status) -> Iterator[Text]:
     yield from _hermes(status)
     yield Text()
     yield _title("Health")
-    yield from findings(status.findings, status.now_ns)
+    yield from findings(
+        [(status.home.profile, finding) for finding in status.findings], status.now_ns
+    )
     if not status.findings:
         yield _line("good", "", "nothing is wrong")
     yield Text()
@@ -146,6 +148,10 @@ def _when(then_ns: int | None, now_ns: int) -> str:
     return f"{formats.moment(then_ns)} ({formats.ago(then_ns, now_ns)})"
 
 
+def _next_try(at_ns: int, now_ns: int) -> str:
+    return _when(at_ns, now_ns) if at_ns > now_ns else "at the next sync"
+
+
 def _destinations(status: Status) -> Iterator[Text]:
     settings = status.settings
     if settings.disabled:
@@ -193,7 +199,7 @@ def _failure(status: DestinationStatus, now_ns: int) -> Iterator[Text]:
     yield _line("", "", f"{status.last_error}")
     if status.next_try_ns is not None and status.active:
         asked = ", as the server asked" if status.asked_to_wait else ""
-        yield _line("", "next try", f"{_when(status.next_try_ns, now_ns)}{asked}")
+        yield _line("", "next try", f"{_next_try(status.next_try_ns, now_ns)}{asked}")
 
 
 def _why_inactive(status: DestinationStatus, settings: Settings) -> str:
@@ -214,6 +220,7 @@ def _mark(destination: DestinationOverview) -> str:
 
 def _metrics(metrics: MetricDestination, now_ns: int) -> Iterator[Text]:
     mark = "bad" if metrics.fails else "muted" if metrics.not_served else "good"
+    mark = "warning" if mark == "good" and metrics.refused_reason else mark
     yield _line(mark, metrics.name, metrics.endpoint)
     if metrics.not_served:
         yield _line("", "", f"takes no metrics ({metrics.last_error}): it is asked once a day")
@@ -228,10 +235,11 @@ def _metrics(metrics: MetricDestination, now_ns: int) -> Iterator[Text]:
         yield _line("", "failing", f"since {_when(metrics.failing_since_ns, now_ns)}")
         yield _line("", "", f"{metrics.last_error}")
         if metrics.next_try_ns is not None:
-            yield _line("", "next try", _when(metrics.next_try_ns, now_ns))
+            yield _line("", "next try", _next_try(metrics.next_try_ns, now_ns))
     if metrics.refused_points:
         refused = formats.counted(metrics.refused_points, "point")
-        yield _line("", "refused", f"{refused}, lately: {metrics.refused_reason}")
+        reason = metrics.refused_reason
+        yield _line("", "refused", f"{refused}, now: {reason}" if reason else f"{refused} before")
 
 
 def _notices(status: Status) -> Iterator[Text]:
@@ -262,7 +270,7 @@ def _target(target: NoticeTargetStatus, now_ns: int) -> Iterator[Text]:
     if target.last_error is not None:
         yield _line("", "", target.last_error)
     if target.next_try_ns is not None and target.active:
-        yield _line("", "next try", _when(target.next_try_ns, now_ns))
+        yield _line("", "next try", _next_try(target.next_try_ns, now_ns))
     if target.refused:
         yield _line("", "refused", f"{target.refused:,}, for good")
     if target.given_up:

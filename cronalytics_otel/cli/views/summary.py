@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from ...domain.projections import Horizon
-from ...insight.findings import Finding
+from ...insight.findings import FoundIn
 from ...insight.models import ModelFigures
 from ...insight.summary import AllJobs, Leader, Summary
 from .. import formats
 from ..table import Cell, Column, fit, lay_out
 from .figures import change_text, pace_cell, window_text
+from .health import subject
 
 _LABEL = 9
 _SHOWN_LEADERS = 3
@@ -22,7 +23,7 @@ _SHOWN_MODELS = 5
 
 def lines(
     summary: Summary,
-    findings: Sequence[tuple[str, Finding]],
+    findings: Sequence[FoundIn],
     width: int | None,
     now_ns: int,
     *,
@@ -60,7 +61,7 @@ def _totals(summary: Summary) -> Iterator[Text]:
         ),
         (
             "wasted",
-            formats.usd(figures.wasted_usd),
+            formats.bounded_usd(figures.wasted_usd, is_lower_bound=figures.wasted_is_lower_bound),
             change_text(together.changes, "wasted_usd"),
             "on runs that failed",
         ),
@@ -110,8 +111,8 @@ def _expected(together: AllJobs) -> str:
     if together.expected_runs is None or together.projection.adherence is None:
         return ""
     return (
-        f"{together.scheduled_runs:,} scheduled runs of {together.expected_runs:,}"
-        f" expected ({formats.percent(together.projection.adherence)})"
+        f"{formats.counted(together.scheduled_runs, 'scheduled run')} of"
+        f" {together.expected_runs:,} expected ({formats.percent(together.projection.adherence)})"
     )
 
 
@@ -120,14 +121,14 @@ def _outlook(together: AllJobs) -> Iterator[Text]:
     outlook = together.projection.outlook[Horizon.DAYS_30]
     if outlook.nominal.usd is None and outlook.trend.usd is None:
         return
-    pace = pace_cell(together.projection.pace)
-    plan, trend = (
+    pace = pace_cell(together.projection)
+    nominal, trend = (
         formats.bounded_usd(estimate.usd, is_lower_bound=estimate.is_lower_bound)
         for estimate in (outlook.nominal, outlook.trend)
     )
     yield Text.assemble(
         (f"  {'30 days':<{_LABEL}}", "muted"),
-        f"{plan} by plan, {trend} by trend, pace ",
+        f"{nominal} nominal, {trend} trend, pace ",
         (pace.text, pace.style),
     )
 
@@ -136,9 +137,21 @@ def _leaders(summary: Summary, width: int | None, *, with_profile: bool) -> Iter
     leaders = summary.leaders
     boards = [
         ("most runs", [(one, f"{one.value:,.0f}") for one in leaders.runs]),
-        ("most cost", [(one, formats.usd(one.value)) for one in leaders.cost_usd]),
+        (
+            "most cost",
+            [
+                (one, formats.bounded_usd(one.value, is_lower_bound=one.is_lower_bound))
+                for one in leaders.cost_usd
+            ],
+        ),
         ("most tokens", [(one, f"{one.value:,.0f}") for one in leaders.tokens]),
-        ("highest pace", [(one, formats.ratio(one.value)) for one in leaders.pace]),
+        (
+            "highest pace",
+            [
+                (one, formats.bounded_ratio(one.value, is_lower_bound=one.is_lower_bound))
+                for one in leaders.pace
+            ],
+        ),
     ]
     rows = [
         [
@@ -194,15 +207,14 @@ def models(found: Sequence[ModelFigures], width: int | None) -> list[Text]:
 
 
 def _attention(
-    findings: Sequence[tuple[str, Finding]], width: int | None, now_ns: int, *, with_profile: bool
+    findings: Sequence[FoundIn], width: int | None, now_ns: int, *, with_profile: bool
 ) -> Iterator[Text]:
     if not findings:
         yield Text.assemble(("✓ ", "good"), "Nothing needs attention.")
         return
     yield Text("Needs attention", style="heading")
     for profile, finding in findings[:_SHOWN_FINDINGS]:
-        subject = formats.one_line(finding.subject or "")
-        place = "/".join(part for part in (profile if with_profile else "", subject) if part)
+        place = subject(profile if with_profile else "", finding)
         since = f" ({formats.distance(finding.since_ns, now_ns)})" if finding.since_ns else ""
         text = f"✗ {f'{place}: ' if place else ''}{finding.text}{since}"
         line = Text(text if width is None else fit(text, width))
