@@ -26,7 +26,11 @@ from .shapes import Shape
 def window_shape(window: Window) -> Shape:
     """Return the window; null is the beginning of all that is known, and now."""
     until_ns = None if window.is_up_to_now else window.until_ns
-    return {"since_at": formats.iso(window.since_ns), "until_at": formats.iso(until_ns)}
+    return {
+        "since_at": formats.iso(window.since_ns),
+        "until_at": formats.iso(until_ns),
+        "is_as_asked": window.is_as_asked,
+    }
 
 
 def usage_shape(usage: Usage) -> Shape:

@@ -145,6 +145,7 @@ def asking(args: argparse.Namespace, context: Context) -> Iterator[Question]:
     Raises `CommandError`, as wrong usage for a job, skill, model or profile that is not known.
     """
     from ..insight.known_jobs import known_jobs
+    from ..insight.windows import in_whole_days
 
     if args.csv and context.as_json:
         raise CommandError("--csv and --json exclude each other.", status=ExitStatus.USAGE)
@@ -155,7 +156,7 @@ def asking(args: argparse.Namespace, context: Context) -> Iterator[Question]:
             contexts=scope.contexts,
             jobs=jobs,
             wanted=_wanted(args, scope.profiles, jobs),
-            window=_window(args, context.now_ns),
+            window=in_whole_days(_window(args, context.now_ns), scope.profiles),
             now_ns=context.now_ns,
         )
 

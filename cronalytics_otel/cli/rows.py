@@ -40,6 +40,8 @@ class Rows(Generic[T]):
 
 def show(rows: Rows[T], args: argparse.Namespace, context: Context, question: Question) -> None:
     """Print the rows as JSON, as CSV or as a table. Not more than `--limit` of them."""
+    from .views.figures import window_note
+
     shown = rows.all[: args.limit] if args.limit else rows.all
     terminal = context.terminal
     if context.as_json:
@@ -59,6 +61,7 @@ def show(rows: Rows[T], args: argparse.Namespace, context: Context, question: Qu
     else:
         terminal.data(*rows.table(shown))
         terminal.data("", *how_many(len(shown), len(rows.all), rows.noun), *rows.footer)
+        terminal.data(*window_note(question.window))
 
 
 def how_many(shown: int, matched: int, noun: str) -> list[str]:

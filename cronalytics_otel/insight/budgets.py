@@ -20,7 +20,7 @@ from .jobs import JobFigures, job_figures
 from .known_jobs import KnownJob
 from .profiles import Profile, Profiles
 from .run_figures import WindowSums, groups_by_job, samples_of
-from .windows import Window
+from .windows import Window, in_whole_days
 
 FORECAST_DAYS = 30
 """What a run costs is the mean of so many days, unless a view asks for others."""
@@ -28,10 +28,12 @@ FORECAST_DAYS = 30
 _NO_RUNS = Amounts()
 
 
-def spent_in(profile: Profile, period: Period, now_ns: int) -> dict[str, Amounts]:
-    """Return by job id what the runs cost that ended in the current day or month."""
+def spent_in(
+    profile: Profile, period: Period, now_ns: int, wanted: RunFilter | None = None
+) -> dict[str, Amounts]:
+    """Return by job id what the runs cost that match and ended in the current day or month."""
     start_ns = period_start_ns(period, now_ns, profile.journal.figures.zone)
-    groups = groups_by_job([profile], RunFilter(), Window.of(now_ns, since_ns=start_ns))
+    groups = groups_by_job([profile], wanted or RunFilter(), Window.of(now_ns, since_ns=start_ns))
     return {job_id: samples_of(of_job).spent for (_, job_id), of_job in groups.items()}
 
 
@@ -98,7 +100,7 @@ def figures_for_forecast(
     jobs: Sequence[KnownJob] | None = None,
 ) -> list[JobFigures]:
     """Return the figures of each job without percentiles and without the window before."""
-    window = window or Window.of_days(FORECAST_DAYS, now_ns)
+    window = window or in_whole_days(Window.of_days(FORECAST_DAYS, now_ns), profiles)
     sums = WindowSums(now=groups_by_job(profiles, wanted, window), prior=None)
     return job_figures(profiles, wanted, window, now_ns, jobs=jobs, sums=sums, percentiles=False)
 

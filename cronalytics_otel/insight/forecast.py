@@ -97,7 +97,7 @@ def read_forecast(
     spent = {
         (profile.name, job_id): amounts
         for profile in profiles
-        for job_id, amounts in spent_in(profile, Period.MONTH, now_ns).items()
+        for job_id, amounts in spent_in(profile, Period.MONTH, now_ns, wanted).items()
     }
     shown = [_job_forecast(job, spent) for job in figures if _is_shown(job, what_if)]
     return Forecast(
@@ -105,7 +105,8 @@ def read_forecast(
         together=all_jobs(
             profiles, window, now_ns, figures, _without(sums, what_if.skipped)
         ).projection,
-        month_usd=sum_of_estimates(_month(job, spent) for job in figures),
+        # Also of jobs that ran in this month and not in the window, or are gone.
+        month_usd=_month(Amounts.sum(spent.values()), figures),
         models=tuple(_models(profiles, figures, window, wanted)),
         budgets=tuple(
             state
@@ -148,16 +149,18 @@ def _by_cost(job: JobForecast) -> tuple[float, str]:
 
 
 def _job_forecast(job: JobFigures, spent: Mapping[JobKey, Amounts]) -> JobForecast:
-    return JobForecast(job=job, month_usd=_month(job, spent))
+    so_far = spent.get((job.profile, job.job_id), Amounts())
+    return JobForecast(job=job, month_usd=_month(so_far, [job]))
 
 
-def _month(job: JobFigures, spent: Mapping[JobKey, Amounts]) -> CostEstimate:
-    used = spent.get((job.profile, job.job_id), Amounts())
-    usd = used.known_cost_usd
-    so_far = CostEstimate(
-        usd=usd, low_usd=usd, high_usd=usd, is_lower_bound=used.cost_is_lower_bound
+def _month(so_far: Amounts, jobs: Sequence[JobFigures]) -> CostEstimate:
+    """Return what was spent in this month and what the rest of the jobs' schedules will cost."""
+    usd = so_far.known_cost_usd
+    spent = CostEstimate(
+        usd=usd, low_usd=usd, high_usd=usd, is_lower_bound=so_far.cost_is_lower_bound
     )
-    return sum_of_estimates([so_far, job.projection.outlook[Horizon.MONTH].nominal])
+    rest = (job.projection.outlook[Horizon.MONTH].nominal for job in jobs)
+    return sum_of_estimates([spent, *rest])
 
 
 def _models(

@@ -23,7 +23,7 @@ from .jobs import JobFigures, durations_by_job, job_figures
 from .known_jobs import KnownJob, known_jobs
 from .profiles import Profile
 from .run_figures import Group, Groups, RunFigures, WindowSums, figures_of, groups_by_job
-from .windows import Window
+from .windows import Window, in_whole_days
 
 WINDOWS: Final = {"24h": 1, "7d": 7, "30d": 30}
 """The windows of the gauges, in days: those of the command line."""
@@ -66,14 +66,17 @@ def read_gauges(journal: Journal, now_ns: int, home: HomeState) -> list[Gauge]:
     profile = Profile(home.profile, journal)
     jobs = known_jobs([profile])
     shown = _shown(jobs, now_ns)
-    sums = {
-        label: groups_by_job([profile], RunFilter(), Window.of_days(days, now_ns))
+    windows = {
+        label: in_whole_days(Window.of_days(days, now_ns), [profile])
         for label, days in WINDOWS.items()
+    }
+    sums = {
+        label: groups_by_job([profile], RunFilter(), window) for label, window in windows.items()
     }
     figures = job_figures(
         [profile],
         RunFilter(),
-        Window.of_days(WINDOWS[_PROJECTED], now_ns),
+        windows[_PROJECTED],
         now_ns,
         jobs=jobs,
         sums=WindowSums(now=sums[_PROJECTED], prior=None),

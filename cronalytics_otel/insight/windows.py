@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..domain.projections import DAY_S, is_comparable
 from ..journal.filters import RunFilter
 from ..model.times import NS
+from .profiles import Profiles
 
 PERCENTILE_DAYS = 90
 """Percentiles need the runs themselves, so they are of the window's last 90 days at most."""
@@ -21,6 +23,10 @@ class Window:
     until_ns: int
     is_up_to_now: bool
     """Whether it ends now. Then it takes every run from `since_ns` on, also one that a fast clock wrote."""
+    is_as_asked: bool = True
+    """False if an edge was moved to a midnight; see `in_whole_days`."""
+    prior_since_ns: int | None = None
+    """Where the prior window begins, if it was moved."""
 
     @classmethod
     def of(cls, now_ns: int, *, since_ns: int | None = None, until_ns: int | None = None) -> Window:
@@ -42,7 +48,9 @@ class Window:
         """The window of the same length before this one; None without a beginning."""
         if self.since_ns is None:
             return None
-        start_ns = self.since_ns - (self.until_ns - self.since_ns)
+        start_ns = self.prior_since_ns
+        if start_ns is None:
+            start_ns = self.since_ns - (self.until_ns - self.since_ns)
         return Window(since_ns=start_ns, until_ns=self.since_ns, is_up_to_now=False)
 
     def prior_was_observed(self, *, known_since_ns: int | None) -> bool:
@@ -58,7 +66,7 @@ class Window:
         earliest_ns = self.until_ns - round(PERCENTILE_DAYS * DAY_S * NS)
         if self.since_ns is not None and self.since_ns >= earliest_ns:
             return self
-        return replace(self, since_ns=earliest_ns)
+        return replace(self, since_ns=earliest_ns, prior_since_ns=None)
 
     def of_runs(self, wanted: RunFilter) -> RunFilter:
         """Return the filter for the runs in this window, and no limit."""
@@ -68,3 +76,36 @@ class Window:
             until_ns=None if self.is_up_to_now else self.until_ns,
             limit=None,
         )
+
+
+def in_whole_days(window: Window, profiles: Profiles) -> Window:
+    """Return the window for which the journals have figures.
+
+    Of a day whose runs were deleted only sums are kept. If an edge of the window lies in such a day, the
+    window takes the day as a whole. The prior window then begins at the midnight that is nearest to where it
+    would begin, so it can be half a day longer or shorter than this one.
+    """
+    since_ns, until_ns = window.since_ns, window.until_ns
+    if since_ns is not None:
+        since_ns = min(
+            (begin_ns for begin_ns, _ in _deleted_days(since_ns, profiles)), default=since_ns
+        )
+    if not window.is_up_to_now:
+        ends_ns = (end_ns for _, end_ns in _deleted_days(until_ns - 1, profiles))
+        until_ns = max(ends_ns, default=until_ns)
+    moved = replace(window, since_ns=since_ns, until_ns=until_ns)
+    moved = replace(moved, is_as_asked=moved == window)
+    if moved.prior is None or moved.prior.since_ns is None:
+        return moved
+    start_ns = moved.prior.since_ns
+    midnights = [ns for day in _deleted_days(start_ns, profiles) for ns in day]
+    nearest_ns = min(midnights, key=lambda ns: abs(ns - start_ns), default=None)
+    return replace(moved, prior_since_ns=nearest_ns)
+
+
+def _deleted_days(at_ns: int, profiles: Profiles) -> Iterator[tuple[int, int]]:
+    """Yield the day of a time in each home in which its runs were deleted."""
+    for _, journal in profiles:
+        day = journal.retention.deleted_day(at_ns)
+        if day is not None:
+            yield day

@@ -50,6 +50,14 @@ class Retention:
         kept_since_ns = self._facts.get(KEPT_SINCE_NS)
         return -(2**63) if kept_since_ns is None else kept_since_ns
 
+    def deleted_day(self, at_ns: int) -> tuple[int, int] | None:
+        """Return when the day of a time begins and ends, if its runs were deleted: of such a day only sums are
+        kept. None for any other day."""
+        first_day, day = self._facts.get(FIRST_DAY_WITH_RUNS), self._figures.day_of(at_ns)
+        if first_day is None or day >= first_day:
+            return None
+        return self._figures.midnight_ns(day), self._figures.midnight_ns(day + 1)
+
     def delete_old(self, days: int, now_ns: int, limit: int = DELETED_AT_ONCE) -> int:
         """Delete some of the runs that ended before the start of the day `days` days ago; return how many.
 

@@ -397,6 +397,24 @@ def test_deltas_add_up_to_the_sums(delta_home: MetricsHome, collector: FaultyCol
     assert times[1:] == [(times[0][1], times[1][1]), (times[1][1], times[2][1])]
 
 
+def test_the_first_deltas_begin_with_the_history_also_where_its_runs_were_deleted(
+    delta_home: MetricsHome, collector: FaultyCollector
+) -> None:
+    home = delta_home
+    home.environ["OTEL_METRICS_EXPORTER"] = "none"
+    home.options["journal_days"] = 1
+    home.run()  # two days ago
+    home.run()
+    home.sync()
+    home.sync()
+    del home.environ["OTEL_METRICS_EXPORTER"]
+    home.sync()
+
+    (runs,) = of(collector.points, RUNS)
+    two_days_ago = NOON.replace(hour=0) - timedelta(days=2)
+    assert (runs.value, runs.start_ns) == (2, round(two_days_ago.timestamp()) * NS)
+
+
 @pytest.mark.parametrize("answer", [receipt_lost(), status(503)], ids=["lost", "down"])
 def test_deltas_without_a_receipt_are_sent_again_unchanged(
     delta_home: MetricsHome, collector: FaultyCollector, answer: Answer

@@ -122,3 +122,30 @@ def test_status_says_how_many_were_passed_over_and_since_when_runs_are_complete(
 
     assert "complete since 2026-04-24; 10 runs from before were not read again" in shown
     assert (facts["complete_since"], facts["passed_over"]) == ("2026-04-24", 10)
+
+
+@pytest.mark.parametrize("command", ["summary", "jobs", "models", "trends", "runs", "forecast"])
+def test_answers_say_that_the_window_takes_whole_days(
+    with_history: HomeBuilder,
+    collector: FaultyCollector,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    asked = [command, "--home", str(with_history.path), "--since", "2026-04-20T12:30:00Z"]
+    texts = []
+    for options in ({}, {"journal_days": 10}):
+        home = settings_of(with_history, collector, **options)
+        synced(home)
+        main(asked)
+        texts.append(capsys.readouterr().out)
+
+    note = "the window takes whole days where runs were deleted"
+    assert [note in text for text in texts] == [False, True]
+    if command != "forecast":
+        main([*asked, "--json"])
+        answer = json.loads(capsys.readouterr().out)
+        assert answer["window"] == {
+            "since_at": "2026-04-20T00:00:00.000000Z",
+            "until_at": None,
+            "is_as_asked": False,
+        }

@@ -167,13 +167,14 @@ def forecast(
     what_if: WhatIf | None = None,
     wanted: RunFilter | None = None,
     budgets: Budgets | None = None,
+    days: float = 30,
 ) -> Forecast:
     profiles = [profile(journal)]
     return read_forecast(
         profiles,
         known_jobs(profiles),
         wanted or RunFilter(),
-        Window.of_days(30, NOW_NS),
+        Window.of_days(days, NOW_NS),
         NOW_NS,
         budgets={"default": budgets or Budgets()},
         what_if=what_if,
@@ -207,6 +208,24 @@ def test_this_month_is_what_it_cost_and_what_is_left_of_it(journal: Journal) -> 
 
     assert found.month_usd.usd == pytest.approx(133.80 + 15 * 0.10)
     assert sum(each.month_usd.usd or 0 for each in found.jobs) == pytest.approx(135.30)
+
+
+@pytest.mark.parametrize("days", [1, 7, 30, 0])
+def test_this_month_is_the_same_in_each_window_and_that_of_the_budget(
+    journal: Journal, days: int
+) -> None:
+    """A job that is gone ran before a window of 30 days, and in this month."""
+    gone = replace(DAILY, job_id="g", name="gone")
+    with journal.atomic():
+        journal.runs.add([run(gone, 30 * DAY + 6 * HOUR, 40.0)], NOW_NS)
+
+    found = forecast(journal, budgets=Budgets(home=Budget(month=100.0)), days=days)
+    some = forecast(journal, wanted=RunFilter(jobs=frozenset({"h", "d"})), days=days)
+
+    (month,) = found.budgets
+    assert found.month_usd.usd == pytest.approx(133.80 + 15 * 0.10 + 40)
+    assert found.month_usd.usd == pytest.approx(month.forecast_usd)
+    assert some.month_usd.usd == pytest.approx(133.80 + 15 * 0.10)
 
 
 def test_a_models_part_is_as_it_was_and_the_parts_are_the_whole(journal: Journal) -> None:

@@ -258,6 +258,16 @@ def test_ten_daily_runs_of_half_a_dollar(summary_of: Callable[..., Summary]) -> 
     assert (job.state, job.next_run_ns) == (JobState.SCHEDULED, DAILY.next_run_ns)
 
 
+def test_models_change_only_against_a_window_that_was_observed_as_a_whole(
+    summary_of: Callable[..., Summary],
+) -> None:
+    """As all jobs do: a run against 10 is no change by 900 % where nothing else was observed."""
+    (observed,) = summary_of(*(run_ago(n + 0.04) for n in range(20)), run_ago(20.04)).models
+    (young,) = summary_of(*(run_ago(n + 0.04) for n in range(11))).models
+
+    assert (observed.cost_change, young.cost_change) == (0, None)
+
+
 def test_runs_by_hand_cost_and_are_not_the_schedules(summary_of: Callable[..., Summary]) -> None:
     """Twice as many runs as planned: the trend is twice the nominal cost, the adherence stays 1."""
     ran = [run_ago(n + 0.04) for n in range(30)]

@@ -16,6 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cronalytics_otel.insight.profiles import Profile
+from cronalytics_otel.insight.summary import summarize
+from cronalytics_otel.insight.windows import Window, in_whole_days
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.calendar import local_day_in
 from cronalytics_otel.journal.facts import CURRENT_JOBS, FIRST_DAY_WITH_RUNS
@@ -264,3 +267,73 @@ def test_a_change_of_the_zone_neither_loses_nor_doubles_a_run_at_the_border_of_w
     local = Counter(local_day_in(zones[-1].info)(each.ended_ns) for each in runs)
     whole = {day: count for day, count in local.items() if day >= first_day}
     assert {day: a.runs for (day,), a in by_day.items() if day >= first_day} == whole
+
+
+# What was deleted is still known.
+
+
+def test_the_history_begins_with_the_first_day_that_is_known_also_where_its_runs_were_deleted(
+    journal: Journal,
+) -> None:
+    assert journal.job_runs.known_since_ns() is None
+    add(
+        journal,
+        *(run(n * DAY, scheduled_ns=NOW_NS - n * DAY - HOUR - 5) for n in range(19, -1, -1)),
+    )
+    assert journal.job_runs.known_since_ns() == NOW_NS - 19 * DAY - HOUR - 5
+
+    journal.retention.delete_old(5, NOW_NS)
+
+    assert len(ages(journal)) == 6
+    assert journal.job_runs.known_since_ns() == journal.figures.midnight_ns(TODAY - 19)
+
+
+def test_the_figures_of_a_window_are_as_before_the_runs_were_deleted(journal: Journal) -> None:
+    """Only the window before it has another beginning: the midnight that is nearest."""
+    add(journal, *(run(n * DAY // 4) for n in range(240, -1, -1)))
+    home, asked = [Profile("default", journal)], Window.of(NOW_NS, since_ns=midnight(27))
+    before = summarize(home, RunFilter(), asked, NOW_NS).together
+
+    journal.retention.delete_old(7, NOW_NS)
+    window = in_whole_days(asked, home)
+    after = summarize(home, RunFilter(), window, NOW_NS)
+
+    assert (window.since_ns, window.until_ns, window.is_as_asked) == (midnight(27), NOW_NS, True)
+    assert after.together.figures == before.figures
+    assert after.together.projection == before.projection
+    assert after.together.observed_s == before.observed_s
+    assert window.prior is not None
+    assert window.prior.since_ns == midnight(54)  # and not 8 hours earlier
+    assert after.together.changes.runs == pytest.approx(before.changes.runs, abs=0.02)
+    assert [model.cost_change for model in after.models] == [pytest.approx(0, abs=0.03)]
+
+
+def test_a_window_takes_the_days_whole_whose_runs_were_deleted(journal: Journal) -> None:
+    add(journal, *(run(n * DAY // 4) for n in range(240, -1, -1)))
+    home = [Profile("default", journal)]
+    exact, past = Window.of_days(30, NOW_NS), Window.of(NOW_NS, since_ns=midnight(20) + HOUR, until_ns=midnight(18) + HOUR)  # fmt: skip
+    assert [in_whole_days(window, home) for window in (exact, past)] == [exact, past]
+
+    journal.retention.delete_old(7, NOW_NS)
+    wide, days = in_whole_days(exact, home), in_whole_days(past, home)
+
+    assert (wide.since_ns, wide.until_ns, wide.is_as_asked) == (midnight(30), NOW_NS, False)
+    assert (days.since_ns, days.until_ns, days.is_as_asked) == (midnight(20), midnight(17), False)
+    runs = [
+        sum(amounts.runs for amounts in journal.figures.runs(window.of_runs(RunFilter())).values())
+        for window in (wide, days)
+    ]
+    assert runs == [122, 12]
+
+
+def test_a_window_that_begins_where_runs_are_kept_is_as_it_was_asked_for(journal: Journal) -> None:
+    add(journal, *(run(n * DAY // 4) for n in range(240, -1, -1)))
+    journal.retention.delete_old(7, NOW_NS)
+    window = in_whole_days(Window.of_days(5, NOW_NS), [Profile("default", journal)])
+
+    assert (window.since_ns, window.is_as_asked) == (NOW_NS - 5 * DAY, True)
+    assert in_whole_days(Window.of_days(0, NOW_NS), [Profile("default", journal)]).since_ns is None
+
+
+def midnight(days_ago: int) -> int:
+    return (TODAY - days_ago) * DAY

@@ -43,6 +43,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ..rows import how_many
     from ..shapes import record_shape, run_shape
     from ..views import runs as view
+    from ..views.figures import window_note
 
     names: list[str] = args.outcome or []
     with asking(args, context) as question:
@@ -78,6 +79,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
                 )
                 context.terminal.stream(ended.lines(_with_ids(question, runs, shown)))
                 context.terminal.data("", *how_many(shown, counted.rows, "run"))
+                context.terminal.data(*window_note(question.window))
                 context.terminal.data(*view.summary(counted, has_inferred=ended.has_inferred))
             elif not running:
                 totals = [journal.queries.totals() for _, journal in question.profiles]

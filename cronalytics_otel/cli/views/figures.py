@@ -90,6 +90,15 @@ def window_text(window: Window) -> str:
     return f"{formats.minute(window.since_ns)} to {until}"
 
 
+def window_note(window: Window) -> list[str]:
+    """Return the line that says that the window is not quite the one that was asked for."""
+    if window.is_as_asked:
+        return []
+    return [
+        "the window takes whole days where runs were deleted: only the sums of these days are kept"
+    ]
+
+
 def percentile_note(window: Window) -> list[str]:
     """Return the line that says of which days percentiles are, unless they are of the whole window."""
     if window.for_percentiles is window:

@@ -14,6 +14,7 @@ from ...insight.windows import Window
 from .. import formats
 from ..shapes import Shape, record_shape
 from ..table import Cell, Column, lay_out
+from .figures import window_note
 
 HORIZONS = (Horizon.DAYS_30, Horizon.DAYS_90, Horizon.DAYS_365)
 
@@ -130,6 +131,7 @@ def _summary(shown: Shown) -> Iterator[str]:
         "By the schedules and what a scheduled run cost"
         f" {_window(shown.window)}; low–high holds 95 of 100 times."  # noqa: RUF001
     )
+    yield from window_note(shown.window)
     if _is_lower_bound(shown.forecast):
         yield "≥: at least, because the cost of some runs is not known."
 

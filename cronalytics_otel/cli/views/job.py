@@ -24,6 +24,7 @@ from .figures import (
     percentile_note,
     sparkline,
     strip,
+    window_note,
     window_text,
 )
 from .models import skill_table
@@ -54,7 +55,7 @@ def lines(detail: JobDetail, width: int | None, now_ns: int) -> Iterator[Text]:
     if detail.skills:
         yield Text()
         yield from skill_table(detail.skills, width)
-    notes = percentile_note(detail.window)
+    notes = [*window_note(detail.window), *percentile_note(detail.window)]
     if notes:
         yield Text()
         yield from map(Text, notes)

@@ -12,7 +12,7 @@ from ...insight.models import ModelFigures
 from ...insight.summary import AllJobs, Leader, Summary
 from .. import formats
 from ..table import Cell, Column, fit, lay_out
-from .figures import change_text, pace_cell, window_text
+from .figures import change_text, pace_cell, window_note, window_text
 from .health import subject
 
 _LABEL = 9
@@ -30,6 +30,7 @@ def lines(
     with_profile: bool,
 ) -> Iterator[Text]:
     yield Text(window_text(summary.window), style="heading")
+    yield from map(Text, window_note(summary.window))
     yield from _totals(summary)
     yield from _leaders(summary, width, with_profile=with_profile)
     if summary.models:
