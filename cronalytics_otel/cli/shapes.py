@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 Shape: TypeAlias = dict[str, object]
 
 
-def record_shape(record: DataclassInstance) -> Shape:
-    """Return every field by its name. A time `x_ns` becomes `x_at`, in ISO 8601."""
+def record_shape(record: DataclassInstance, *, without: str | None = None) -> Shape:
+    """Return every field by its name, but for one. A time `x_ns` becomes `x_at`, in ISO 8601."""
     shape: Shape = {}
-    get, keys = _fields_of(type(record))
+    get, keys = _fields_of(type(record), without)
     for (name, time_key), value in zip(keys, get(record), strict=True):
         if time_key:
             shape[time_key] = formats.iso(value if isinstance(value, int) else None)
@@ -40,10 +40,10 @@ def record_shape(record: DataclassInstance) -> Shape:
 
 @cache
 def _fields_of(
-    cls: type[DataclassInstance],
+    cls: type[DataclassInstance], without: str | None
 ) -> tuple[Callable[[DataclassInstance], tuple[object, ...]], tuple[tuple[str, str], ...]]:
     """Return how the values of a record are read, and the name of each with its key if it is a time."""
-    names = [field.name for field in fields(cls)]
+    names = [field.name for field in fields(cls) if field.name != without]
     keys = tuple(
         (name, f"{name.removesuffix('_ns')}_at" if name.endswith("_ns") else "") for name in names
     )
@@ -68,8 +68,7 @@ _USAGE_NAMES = tuple(field.name for field in fields(Usage))
 
 def run_shape(run: Run) -> Shape:
     """Return a run's fields and derived values, with the fields of its usage among them."""
-    shape = {"run_id": run.run_id, "trace_id": trace_id(run)} | record_shape(run)
-    del shape["usage"]
+    shape = {"run_id": run.run_id, "trace_id": trace_id(run)} | record_shape(run, without="usage")
     shape |= {
         **{name: run.usage and getattr(run.usage, name) for name in _USAGE_NAMES},
         "total_tokens": run.total_tokens,
@@ -87,9 +86,8 @@ def run_shape(run: Run) -> Shape:
 
 def finding_shape(profile: str, finding: Finding) -> Shape:
     """Return a finding of `health`. Its id stays the same as long as the same thing is wrong."""
-    shape = {"profile": profile, "id": finding.finding_id} | record_shape(finding)
-    del shape["episode"]
-    return shape
+    head = {"profile": profile, "id": finding.finding_id}
+    return head | record_shape(finding, without="episode")
 
 
 def span_shape(span: Span) -> Shape:
