@@ -336,12 +336,28 @@ def test_a_run_that_called_no_model_leaves_the_cost_of_its_model_exact(cli: Cli)
     assert sum(model["cost_usd"] for model in models) == pytest.approx(totals["cost_usd"])
 
 
+def test_days_are_in_their_order_in_every_form_and_a_limit_takes_the_newest(cli: Cli) -> None:
+    newest = ["2026-01-30", "2026-01-31"]
+    args = ("trends", "--days", "7", "--limit", "2")
+
+    assert [day["day"] for day in cli(*args, "--json").json["days"]] == newest
+    assert [row["day"] for row in csv.DictReader(io.StringIO(cli(*args, "--csv").out))] == newest
+    assert [line.split()[1].rstrip("~") for line in cli(*args).lines[1:3]] == newest
+
+
+def test_a_csv_has_a_column_for_each_outcome_whatever_its_first_line_has(cli: Cli) -> None:
+    days = list(csv.DictReader(io.StringIO(cli("trends", "--days", "7", "--csv").out)))
+
+    assert [day["outcomes_failure"] for day in days] == ["0"] * 6 + ["1", "2"]
+    assert {day["outcomes_timeout"] for day in days} == {"0"}
+
+
 def test_a_day_before_the_oldest_known_run_is_not_shown(empty: Cli) -> None:
     fill(
         empty.home, DIGEST, replace(NO_KEY, started_ns=NOW_NS - 3 * DAY, ended_ns=NOW_NS - 3 * DAY)
     )
 
-    days = [(day["day"], day["runs"]) for day in empty("trends", "--json").json["days"]][::-1]
+    days = [(day["day"], day["runs"]) for day in empty("trends", "--json").json["days"]]
     before = empty("trends", "--until", "2026-01-20")
 
     assert days == [("2026-01-28", 1), ("2026-01-29", 0), ("2026-01-30", 0), ("2026-01-31", 1)]
