@@ -152,7 +152,7 @@ def test_health_finds_a_budget_that_is_exceeded_and_not_one_that_may_be(journal:
             "all jobs",
             "cost $133.80 this month, more than the budget of $100.00",
         ),
-        (FindingKind.OVER_BUDGET, "daily", "cost $1.00 this day, more than the budget of $0.5000"),
+        (FindingKind.OVER_BUDGET, "daily", "cost $1.00 today, more than the budget of $0.5000"),
     ]
     later = HealthInput(now_ns=NOW_NS + 5 * DAY, budgets=budgets)
     assert not any(f.kind is FindingKind.OVER_BUDGET for f in read_health(journal, later))
