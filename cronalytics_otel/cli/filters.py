@@ -73,7 +73,10 @@ def add_filters(
         help="in which this model had a part; may be given more than once",
     )
     group.add_argument(
-        "--trigger", choices=[*map(str, Trigger)], help="that this started: the schedule, a person"
+        "--trigger",
+        choices=[*map(str, Trigger)],
+        help="that this started: the schedule, a person (manual), or the scheduler after it had been down"
+        " (catch_up: late, for a time that had passed)",
     )
     add_profiles(group)
     parser.set_defaults(default_days=days)
@@ -153,6 +156,7 @@ def asking(args: argparse.Namespace, context: Context) -> Iterator[Question]:
         yield Question(
             profiles=scope.profiles,
             contexts=scope.contexts,
+            is_whole=scope.is_whole,
             jobs=jobs,
             wanted=_wanted(args, scope.profiles, jobs),
             window=_window(args, context.now_ns),
@@ -186,7 +190,7 @@ def _wanted(
         if args.models:
             check_models(profiles, jobs, args.models)
         if args.skill:
-            check_skills(profiles, jobs, args.skill)
+            check_skills(jobs, args.skill)
     except UnknownNameError as error:
         similar = " or ".join(map(repr, error.suggestions))
         raise CommandError(

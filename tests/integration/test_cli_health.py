@@ -165,7 +165,7 @@ def test_without_a_journal_it_is_no_success(empty: Cli) -> None:
     result = empty("health")
 
     assert (result.status, result.out) == (1, "")
-    assert "Run `cronalytics-otel sync`" in result.err
+    assert f"Run `cronalytics-otel sync --home {empty.home.path}`" in result.err
 
 
 def test_a_name_cannot_break_a_line(cli: Cli) -> None:

@@ -287,7 +287,7 @@ def test_without_a_journal_it_says_what_to_run(empty: Cli) -> None:
     result = empty("status")
 
     assert (result.status, result.out) == (1, "")
-    assert "Run `cronalytics-otel sync`" in result.err
+    assert f"Run `cronalytics-otel sync --home {empty.home.path}`" in result.err
     assert not empty.home.plugin_folder.exists()
 
 

@@ -226,8 +226,8 @@ def test_another_schedule_changes_that_job_the_total_and_the_budgets(journal: Jo
 
     assert nominal(changed) == {"daily": 60.0, "hourly": 36.0}
     assert changed.together.outlook[Horizon.DAYS_30].nominal.usd == pytest.approx(96.0)
-    assert now.budgets[0].forecast_usd == pytest.approx(3.30)
-    assert changed.budgets[0].forecast_usd == pytest.approx(1.80 + 7 * 0.10)
+    assert now.budgets[0][1].forecast_usd == pytest.approx(3.30)
+    assert changed.budgets[0][1].forecast_usd == pytest.approx(1.80 + 7 * 0.10)
 
 
 def test_a_paused_job_costs_nothing_and_with_a_schedule_it_would_run_again(
@@ -260,7 +260,7 @@ def test_a_filter_for_jobs_leaves_the_budgets_whole(journal: Journal) -> None:
 
     assert nominal(found) == {"daily": 60.0}
     assert found.together.outlook[Horizon.DAYS_30].nominal.usd == pytest.approx(60.0)
-    assert found.budgets[0].forecast_usd == pytest.approx(3.30)
+    assert found.budgets[0][1].forecast_usd == pytest.approx(3.30)
 
 
 def test_a_job_that_never_ran_makes_the_total_a_lower_bound(journal: Journal) -> None:

@@ -30,7 +30,10 @@ def lines(
     with_profile: bool,
 ) -> Iterator[Text]:
     yield Text(window_text(summary.window), style="heading")
-    yield from _totals(summary)
+    for line in _totals(summary):
+        if width is not None:
+            line.truncate(width, overflow="ellipsis")
+        yield line
     yield from _leaders(summary, width, with_profile=with_profile)
     if summary.models:
         yield Text()
