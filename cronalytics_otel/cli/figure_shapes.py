@@ -208,11 +208,13 @@ def flat(shape: Mapping[str, object], prefix: str = "") -> Shape:
     values one text. Lists of objects are left out."""
     row: Shape = {}
     for name, value in shape.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping):
+        key = prefix + name
+        if value is None or isinstance(value, (str, int, float)):  # nearly all
+            row[key] = value
+        elif isinstance(value, dict):
             row |= flat(value, f"{key}_")
         elif isinstance(value, (list, tuple)):
-            if not any(isinstance(item, Mapping) for item in value):
+            if not any(isinstance(item, dict) for item in value):
                 row[key] = " ".join(map(str, value))
         else:
             row[key] = value

@@ -5,9 +5,10 @@ Keys are the names of the records' fields, so that a new field of a run is in th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
+from operator import attrgetter
 from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 Shape: TypeAlias = dict[str, object]
 
 
-def record_shape(record: DataclassInstance) -> Shape:
-    """Return every field by its name. A time `x_ns` becomes `x_at`, in ISO 8601."""
+def record_shape(record: DataclassInstance, *, without: str | None = None) -> Shape:
+    """Return every field by its name, but for one. A time `x_ns` becomes `x_at`, in ISO 8601."""
     shape: Shape = {}
-    for name, time_key in _names_of(type(record)):
-        value: object = getattr(record, name)
+    get, keys = _fields_of(type(record), without)
+    for (name, time_key), value in zip(keys, get(record), strict=True):
         if time_key:
             shape[time_key] = formats.iso(value if isinstance(value, int) else None)
         elif value is None or isinstance(value, (str, int, float)):
@@ -38,15 +39,20 @@ def record_shape(record: DataclassInstance) -> Shape:
 
 
 @cache
-def _names_of(cls: type[DataclassInstance]) -> tuple[tuple[str, str], ...]:
-    """Return the fields of a record, each with its key if it is a time."""
-    return tuple(
-        (
-            field.name,
-            f"{field.name.removesuffix('_ns')}_at" if field.name.endswith("_ns") else "",
-        )
-        for field in fields(cls)
+def _fields_of(
+    cls: type[DataclassInstance], without: str | None
+) -> tuple[Callable[[DataclassInstance], tuple[object, ...]], tuple[tuple[str, str], ...]]:
+    """Return how the values of a record are read, and the name of each with its key if it is a time."""
+    names = [field.name for field in fields(cls) if field.name != without]
+    keys = tuple(
+        (name, f"{name.removesuffix('_ns')}_at" if name.endswith("_ns") else "") for name in names
     )
+    return _values_of(names), keys
+
+
+def _values_of(names: Sequence[str]) -> Callable[[object], tuple[object, ...]]:
+    get = attrgetter(*names)
+    return (lambda record: (get(record),)) if len(names) == 1 else get
 
 
 def _plain(value: object) -> object:
@@ -57,12 +63,14 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, PurePath) else value
 
 
+_USAGE_NAMES = tuple(field.name for field in fields(Usage))
+
+
 def run_shape(run: Run) -> Shape:
     """Return a run's fields and derived values, with the fields of its usage among them."""
-    shape = {"run_id": run.run_id, "trace_id": trace_id(run)} | record_shape(run)
-    del shape["usage"]
+    shape = {"run_id": run.run_id, "trace_id": trace_id(run)} | record_shape(run, without="usage")
     shape |= {
-        **{field.name: run.usage and getattr(run.usage, field.name) for field in fields(Usage)},
+        **{name: run.usage and getattr(run.usage, name) for name in _USAGE_NAMES},
         "total_tokens": run.total_tokens,
         "cost_usd": run.known_cost_usd,
         "failed": run.failed,
@@ -78,9 +86,8 @@ def run_shape(run: Run) -> Shape:
 
 def finding_shape(profile: str, finding: Finding) -> Shape:
     """Return a finding of `health`. Its id stays the same as long as the same thing is wrong."""
-    shape = {"profile": profile, "id": finding.finding_id} | record_shape(finding)
-    del shape["episode"]
-    return shape
+    head = {"profile": profile, "id": finding.finding_id}
+    return head | record_shape(finding, without="episode")
 
 
 def span_shape(span: Span) -> Shape:

@@ -108,9 +108,10 @@ class Terminal:
 
     def stream(self, lines: Iterable[str | Text]) -> None:
         """As `data`, for more lines than fit into memory."""
+        styled = self.styled
         with _answer_errors():
             for line in lines:
-                self._print(self._out, line)
+                self._print(self._out, line, styled=styled)
             self._out.file.flush()
 
     @property
@@ -202,20 +203,20 @@ class Terminal:
     def _message(self, line: str | Text) -> None:
         """Print a message. If stderr cannot be written to, the message is lost: nobody could read about that."""
         try:
-            self._print(self._err, line)
+            self._print(self._err, line, styled=self._err.is_terminal)
         except BrokenPipeError:
             raise
         except OSError:
             discard(sys.stderr)
 
-    def _print(self, console: Console, line: str | Text) -> None:
+    def _print(self, console: Console, line: str | Text, *, styled: bool) -> None:
         plain = (line.plain if isinstance(line, Text) else line).rstrip()
         # A job's name or an error may hold escape sequences, which must not reach the terminal.
         if not plain.isprintable():
             plain = "".join(char if char.isprintable() else " " for char in plain)
         if not self._unicode:
             plain = plain.translate(_ASCII)
-        if not console.is_terminal:  # the same result, and much faster for a long table
+        if not styled:  # the same result, and much faster for a long table
             console.file.write(f"{plain}\n")
             return
         text = line.copy() if isinstance(line, Text) else Text()
