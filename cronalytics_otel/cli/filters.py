@@ -190,7 +190,7 @@ def _wanted(
         if args.models:
             check_models(profiles, jobs, args.models)
         if args.skill:
-            check_skills(jobs, args.skill)
+            check_skills(profiles, jobs, args.skill)
     except UnknownNameError as error:
         similar = " or ".join(map(repr, error.suggestions))
         raise CommandError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
 from ..model import Job
@@ -33,10 +33,11 @@ def check_models(profiles: Profiles, jobs: Sequence[KnownJob], names: Iterable[s
             raise UnknownNameError("model", name, known)
 
 
-def check_skills(jobs: Sequence[KnownJob], names: Iterable[str]) -> None:
-    """Raise `UnknownNameError` for a skill that no job has or had: a run has those of its job's definition,
-    which the journal keeps."""
+def check_skills(profiles: Profiles, jobs: Sequence[KnownJob], names: Collection[str]) -> None:
+    """Raise `UnknownNameError` for a skill that no run had and no job has."""
     known = {skill for definition in _definitions(jobs) for skill in definition.skills}
+    if not known.issuperset(names):
+        known = known.union(*(journal.queries.skills_of_runs() for _, journal in profiles))
     for name in names:
         if name not in known:
             raise UnknownNameError("skill", name, known)

@@ -88,6 +88,13 @@ class Queries:
         row = self._connection.execute("SELECT 1 FROM run WHERE model = ? LIMIT 1", [model])
         return row.fetchone() is not None
 
+    def skills_of_runs(self) -> set[str]:
+        """Return every skill that the job of a run had. It looks at every run."""
+        rows = self._connection.execute(
+            "SELECT DISTINCT value FROM (SELECT DISTINCT skills FROM run), json_each(skills)"
+        )
+        return {skill for (skill,) in rows.fetchall()}
+
     def run_keys(self) -> Iterator[RunKey]:
         """Yield the keys of all runs, newest end first."""
         rows = self._connection.execute(
