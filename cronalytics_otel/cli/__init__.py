@@ -193,7 +193,7 @@ def _run(args: argparse.Namespace) -> ExitStatus:
             now_ns=SYSTEM_CLOCK.now_ns(),
         )
         try:
-            return command.run(args, context)
+            status = command.run(args, context)
         except JournalError as error:
             raise journal_fault(context.home, error) from error
         except BrokenPipeError:
@@ -205,6 +205,8 @@ def _run(args: argparse.Namespace) -> ExitStatus:
         return error.status
     except (HostDataError, SyncBusyError) as error:
         terminal.error(str(error))
+    else:
+        return ExitStatus.FAILED if terminal.left_out and not status else status
     return ExitStatus.FAILED
 
 

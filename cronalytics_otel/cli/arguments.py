@@ -163,8 +163,13 @@ class Parser(argparse.ArgumentParser):
     """A parser whose messages for an unknown command, option or choice name the nearest one."""
 
     def error(self, message: str) -> NoReturn:
-        nearest = get_close_matches(*self._unknown_word(message), 1)
-        super().error(f"{message}; did you mean {nearest[0]}?" if nearest else message)
+        word, possible = self._unknown_word(message)
+        nearest = get_close_matches(word, possible, 1)
+        if nearest == [word]:  # an option of other commands
+            message += f"; this command has no {word}"
+        elif nearest:
+            message += f"; did you mean {nearest[0]}?"
+        super().error(message)
 
     def all_options(self) -> Iterator[str]:
         """Give its options and those of its commands."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ class Context:
             self.require_home()
             raise CommandError(
                 f"There is no journal yet: {self.home.journal} does not exist.",
-                f"Run `{command('sync')}`: it reads the history that Hermes still has.",
+                f"Run `{_sync_of(self.home)}`: it reads the history that Hermes still has.",
             )
         try:
             with Journal.open_for_reading(self.home.journal) as journal:
@@ -107,8 +108,16 @@ def journal_fault(home: Home, error: JournalError) -> CommandError:
     """Return the error for a fault of our own file, with its path and a remedy."""
     # The message of a fault of our folder, or of the lock in it, names the path already.
     place = "" if str(home.plugin_folder) in str(error) else f"{home.journal}: "
-    remedy = f"Run `{command('sync')}`: it fills a new one." if error.damaged else ""
+    remedy = f"Run `{_sync_of(home)}`: it fills a new one." if error.damaged else ""
     return CommandError(f"{place}{error}", remedy)
+
+
+def _sync_of(home: Home) -> str:
+    """Return the `sync` of this home; without `--home` where it is the one that is meant then."""
+    from ..host.home import find_home
+
+    is_usual = home.path == find_home(None, os.environ).path
+    return command("sync" if is_usual else f"sync --home {shlex.quote(str(home.path))}")
 
 
 def file_fault(error: OSError) -> CommandError:

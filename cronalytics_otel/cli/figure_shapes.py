@@ -18,7 +18,7 @@ from ..insight.summary import AllJobs, Leader, Summary
 from ..insight.trends import DayFigures
 from ..insight.windows import Window
 from ..journal.job_runs import ErrorClass
-from ..model import Usage
+from ..model import Outcome, Usage
 from . import formats
 from .shapes import Shape
 
@@ -41,7 +41,9 @@ def run_figures_shape(figures: RunFigures) -> Shape:
     """Return the figures of some runs, with their tokens among them."""
     shape: Shape = {field.name: getattr(figures, field.name) for field in fields(figures)}
     del shape["usage"], shape["outcomes"]
-    return shape | usage_shape(figures.usage) | {"outcomes": dict(figures.outcomes)}
+    # Every outcome has its place, so that a CSV always has the same columns.
+    outcomes = {str(outcome): figures.outcomes.get(outcome, 0) for outcome in Outcome}
+    return shape | usage_shape(figures.usage) | {"outcomes": outcomes}
 
 
 def changes_shape(changes: Changes) -> Shape:

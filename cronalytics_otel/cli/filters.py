@@ -73,7 +73,10 @@ def add_filters(
         help="in which this model had a part; may be given more than once",
     )
     group.add_argument(
-        "--trigger", choices=[*map(str, Trigger)], help="that this started: the schedule, a person"
+        "--trigger",
+        choices=[*map(str, Trigger)],
+        help="that this started: the schedule, a person (manual), or the scheduler after it had been down"
+        " (catch_up: late, for a time that had passed)",
     )
     add_profiles(group)
     parser.set_defaults(default_days=days)
@@ -154,6 +157,7 @@ def asking(args: argparse.Namespace, context: Context) -> Iterator[Question]:
         yield Question(
             profiles=scope.profiles,
             contexts=scope.contexts,
+            is_whole=scope.is_whole,
             jobs=jobs,
             wanted=_wanted(args, scope.profiles, jobs),
             window=in_whole_days(_window(args, context.now_ns), scope.profiles),

@@ -36,13 +36,21 @@ class Rows(Generic[T]):
     """The totals as people read them: lines below the table."""
     nothing: str
     """The message for no rows."""
+    limit_keeps_last: bool = False
+    """Whether `--limit` leaves the last rows, not the first ones."""
+
+    def shown(self, limit: int) -> Sequence[T]:
+        """Return at most `limit` rows, in their order; 0 is all."""
+        if not limit:
+            return self.all
+        return self.all[-limit:] if self.limit_keeps_last else self.all[:limit]
 
 
 def show(rows: Rows[T], args: argparse.Namespace, context: Context, question: Question) -> None:
     """Print the rows as JSON, as CSV or as a table. Not more than `--limit` of them."""
     from .views.figures import window_note
 
-    shown = rows.all[: args.limit] if args.limit else rows.all
+    shown = rows.shown(args.limit)
     terminal = context.terminal
     if context.as_json:
         terminal.json(

@@ -55,6 +55,8 @@ class Scope:
     profiles: Sequence[Profile]
     contexts: dict[str, Context]
     """By profile: the context of the command in that home."""
+    is_whole: bool
+    """Whether none of the homes was left out."""
 
     @property
     def several_profiles(self) -> bool:
@@ -80,17 +82,42 @@ class Scope:
 
 @contextmanager
 def opened(contexts: Sequence[Context]) -> Iterator[Scope]:
-    """Open the journal of each home. Raises `CommandError` if one has none, or a faulty one."""
+    """Open the journal of each home. A home whose journal is missing or faulty is left out, with an error
+    and status 1 at the end of the command; raises `CommandError` if none can be opened."""
     from ..insight.profiles import Profile
 
+    profiles: list[Profile] = []
+    faults: list[tuple[Context, CommandError]] = []
     with ExitStack() as stack:
+        for there in contexts:
+            try:
+                journal = stack.enter_context(there.journal())
+            except CommandError as error:
+                faults.append((there, error))
+            else:
+                profiles.append(Profile(there.home.profile, journal))
+        if not profiles:
+            raise faults[0][1]
+        for there, fault in faults:
+            _leave_out(there, fault)
         yield Scope(
-            profiles=[
-                Profile(there.home.profile, stack.enter_context(there.journal()))
-                for there in contexts
-            ],
+            profiles=profiles,
             contexts={there.home.profile: there for there in contexts},
+            is_whole=not faults,
         )
+
+
+def _leave_out(context: Context, fault: CommandError) -> None:
+    """Say once that the answer lacks this home, and why."""
+    terminal, profile = context.terminal, context.home.profile
+    if profile not in terminal.left_out:
+        terminal.left_out[profile] = {
+            "profile": profile,
+            "home": str(context.home.path),
+            "error": str(fault),
+            "remedy": fault.remedy,
+        }
+        terminal.error(f"profile {profile} is left out: {fault}", fault.remedy)
 
 
 def contexts_of(args: argparse.Namespace, context: Context) -> list[Context]:
@@ -154,11 +181,12 @@ def _homes(args: argparse.Namespace, context: Context) -> list[Home]:
     if not args.all_profiles and not args.profiles:
         return [context.home]
     from ..host.home import profile_homes
+    from .checks.machine import is_enabled
 
     known = {home.profile: home for home in profile_homes(context.home)}
     if args.all_profiles:
-        with_journal = [home for home in known.values() if home.journal.exists()]
-        return with_journal or [context.home]
+        in_use = [home for home in known.values() if home.journal.exists() or is_enabled(home)]
+        return in_use or [context.home]
     unknown = [name for name in args.profiles if name not in known]
     if unknown:
         raise CommandError(

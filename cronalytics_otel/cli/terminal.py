@@ -86,6 +86,8 @@ class Terminal:
         self._err = self._console(stderr=True)
         self.width = _width(sys.stdout, environ)
         """The columns of stdout; None if it is not a terminal and COLUMNS is not set."""
+        self.left_out: dict[str, object] = {}
+        """What the answer lacks, by profile: every object of JSON has it too."""
 
     @property
     def messages(self) -> Console:
@@ -139,13 +141,16 @@ class Terminal:
                 line.plain = line.plain.translate(_ASCII)
         return Text("\n").join(plain)
 
-    def json(self, value: object) -> None:
+    def json(self, value: Mapping[str, object]) -> None:
         """Print the answer as JSON in ASCII, which every encoding has.
 
         Raises `CommandError` if it cannot be written.
         """
         with _answer_errors():
-            print(json.dumps(value, indent=2), flush=True)
+            print(json.dumps(self._whole(value), indent=2), flush=True)
+
+    def _whole(self, answer: Mapping[str, object]) -> Mapping[str, object]:
+        return {**answer, "left_out": [*self.left_out.values()]} if self.left_out else answer
 
     def json_with_list(
         self, head: Mapping[str, object], name: str, items: Iterable[object]
@@ -156,7 +161,7 @@ class Terminal:
         """
         with _answer_errors():
             write = sys.stdout.write
-            write(f"{json.dumps(head, indent=2)[:-2]},\n  {json.dumps(name)}: [")
+            write(f"{json.dumps(self._whole(head), indent=2)[:-2]},\n  {json.dumps(name)}: [")
             separator = "\n    "
             for item in items:
                 write(f"{separator}{json.dumps(item)}")

@@ -31,6 +31,11 @@ class Period(StrEnum):
         """The rest of the period: what a forecast has to add to what is spent."""
         return Horizon.DAY if self is Period.DAY else Horizon.MONTH
 
+    @property
+    def now(self) -> str:
+        """The current one, in a sentence."""
+        return "today" if self is Period.DAY else "this month"
+
 
 def period_start_ns(period: Period, now_ns: int, zone: tzinfo) -> int:
     """Return the midnight at which the day or the month of `now` began, in epoch ns."""

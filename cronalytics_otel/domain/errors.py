@@ -188,6 +188,14 @@ def without_stdout(error: str | None) -> str | None:
     return error.partition("\nstdout:\n")[0]
 
 
+def reason_of(error: str | None) -> str:
+    """Return an error as one line: the first line of the host's text, and of a script also the last line
+    that it wrote to stderr. What it printed to stdout is no part of it. Empty for no text."""
+    first = next(filter(None, map(str.strip, (without_stdout(error) or "").splitlines())), "")
+    stderr = stderr_of(error)
+    return f"{first}: {stderr.splitlines()[-1].strip()}" if stderr else first
+
+
 def is_of_script(error: str | None) -> bool:
     """Return whether this is the host's text for a script that failed, could not run, or may not run."""
     return _OF_SCRIPT.match(error or "") is not None

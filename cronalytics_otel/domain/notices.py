@@ -12,7 +12,7 @@ from itertools import takewhile
 from ..model import FAILED_RUNS, DueJob, Execution, JobPast, Notice, NoticeEvent, Outcome, Run
 from ..model.times import to_datetime
 from .budgets import BudgetState
-from .errors import stderr_of, without_stdout
+from .errors import reason_of
 
 MAX_LINES = 10
 """So many notices have a line each in a message. Of more, only counts by job are shown."""
@@ -94,13 +94,8 @@ def _reported_after(rules: NoticeRules) -> int:
 
 
 def _reason(run: Run) -> str:
-    """Return the first line of the error as the end of a sentence; of a script also the last line of its
-    stderr, and nothing of its stdout, which is content."""
-    text = without_stdout(run.error_message) or ""
-    shown = [line.strip() for line in text.splitlines() if line.strip()][:1]
-    if (stderr := stderr_of(run.error_message)) is not None:
-        shown.append(stderr.splitlines()[-1].strip())
-    reason = ": ".join(shown) or run.error_type
+    """Return the error as the end of a sentence."""
+    reason = reason_of(run.error_message) or run.error_type
     return f": {reason}" if reason else ""
 
 
@@ -167,7 +162,7 @@ def notice_of_budget(
         job_id=state.job_id or "",
         job_name=state.job_name or "all jobs",
         at_ns=now_ns,
-        text=f"cost{cost} this {state.period}, more than the budget of ${state.limit_usd:,.2f}",
+        text=f"cost{cost} {state.period.now}, more than the budget of ${state.limit_usd:,.2f}",
     )
 
 

@@ -64,13 +64,13 @@ class Forecast:
     """Of all jobs that match."""
     month_usd: CostEstimate
     models: tuple[ModelForecast, ...]
-    budgets: tuple[BudgetState, ...]
-    """Of all jobs, whatever the filter."""
+    budgets: tuple[tuple[str, BudgetState], ...]
+    """Each with its profile. Of all jobs, whatever the filter."""
 
     @property
     def is_over_budget(self) -> bool:
         """Whether a budget is exceeded, or is expected to be."""
-        return any(state.over or state.forecast_over for state in self.budgets)
+        return any(state.over or state.forecast_over for _, state in self.budgets)
 
 
 def read_forecast(
@@ -109,7 +109,7 @@ def read_forecast(
         month_usd=_month(Amounts.sum(spent.values()), figures),
         models=tuple(_models(profiles, figures, window, wanted)),
         budgets=tuple(
-            state
+            (profile.name, state)
             for profile in profiles
             for state in read_budget_states(
                 profile,

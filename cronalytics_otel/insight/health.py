@@ -186,7 +186,7 @@ class _Check:
                 job_id=state.job_id,
                 subject="all jobs" if state.job_name is None else state.job_name,
                 episode=f"{state.period} {start_ns}",
-                text=f"cost {usd(state.used_usd)} this {state.period}, more than the budget of"
+                text=f"cost {usd(state.used_usd)} {state.period.now}, more than the budget of"
                 f" {usd(state.limit_usd)}",
                 advice="`forecast` shows what is still to come; pause a job, or raise `budgets`",
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ..domain.errors import reason_of
 from ..journal import Journal
 from ..journal.attention import MissedTimes, OverBudgetRuns
 from ..journal.facts import CURRENT_JOBS, FactValues
@@ -188,17 +189,12 @@ def _over_budget_finding(job: Job, runs: OverBudgetRuns) -> Finding:
         subject=job.name,
         since_ns=runs.first_ended_ns,
         episode=f"run {runs.last_ended_ns}",
-        text=f"{counted(runs.runs, 'run')} within a day cost more than a run may, up to"
-        f" {usd(runs.highest_cost_usd)}",
+        text=f"{counted(runs.runs, 'run')} of the last 24 hours cost more than the budget of a run,"
+        f" up to {usd(runs.highest_cost_usd)}",
         advice="see what the runs did, or raise `budgets`",
     )
 
 
 def _reason(run: Run) -> str:
-    """Return why a run failed, in one line: its error, or of a script the last line of its stderr."""
-    message = run.error_message or run.error_type or run.outcome
-    if run.mode is Mode.SCRIPT and "stderr:" in message:
-        printed = [line for line in message.partition("stderr:")[2].splitlines() if line.strip()]
-        if printed:
-            return one_line(printed[-1])
-    return one_line(message)
+    """Return why a run failed, in one line."""
+    return one_line(reason_of(run.error_message) or run.error_type or run.outcome)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
-from ..journal.figures import Dimension
-from ..journal.filters import RunFilter
+from ..model import Job
 from .known_jobs import MAX_SUGGESTIONS, KnownJob
 from .profiles import Profiles
 
@@ -24,24 +23,28 @@ class UnknownNameError(LookupError):
 
 def check_models(profiles: Profiles, jobs: Sequence[KnownJob], names: Iterable[str]) -> None:
     """Raise `UnknownNameError` for a model that no run had and no job asks for."""
-    known = {job.latest.model for job in jobs if job.latest is not None and job.latest.model}
+    known = {definition.model for definition in _definitions(jobs) if definition.model}
     for _, journal in profiles:
-        known |= {model for (model,) in journal.figures.usage(RunFilter(), by=[Dimension.MODEL])}
+        known |= journal.queries.called_models()
     for name in names:
-        if name not in known and not _has_run(profiles, RunFilter(models=frozenset({name}))):
+        if name not in known and not any(
+            journal.queries.has_run_of(name) for _, journal in profiles
+        ):
             raise UnknownNameError("model", name, known)
 
 
-def check_skills(profiles: Profiles, jobs: Sequence[KnownJob], names: Iterable[str]) -> None:
+def check_skills(profiles: Profiles, jobs: Sequence[KnownJob], names: Collection[str]) -> None:
     """Raise `UnknownNameError` for a skill that no run had and no job has."""
-    known = {
-        skill for job in jobs for _, definition in job.definitions for skill in definition.skills
-    }
-    known |= {skill for job in jobs if job.current is not None for skill in job.current.skills}
+    known = {skill for definition in _definitions(jobs) for skill in definition.skills}
+    if not known.issuperset(names):
+        known = known.union(*(journal.queries.skills_of_runs() for _, journal in profiles))
     for name in names:
-        if name not in known and not _has_run(profiles, RunFilter(skills=frozenset({name}))):
+        if name not in known:
             raise UnknownNameError("skill", name, known)
 
 
-def _has_run(profiles: Profiles, wanted: RunFilter) -> bool:
-    return any(next(journal.queries.in_order(wanted), None) is not None for _, journal in profiles)
+def _definitions(jobs: Iterable[KnownJob]) -> Iterator[Job]:
+    for job in jobs:
+        yield from (definition for _, definition in job.definitions)
+        if job.current is not None:
+            yield job.current

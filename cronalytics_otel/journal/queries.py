@@ -77,6 +77,24 @@ class Queries:
         )
         return map(run_rows.run_from_row, rows)
 
+    def called_models(self) -> set[str]:
+        """Return every model that was called, without a look at the runs."""
+        rows = self._connection.execute("SELECT DISTINCT model FROM usage_group WHERE model <> ''")
+        return {model for (model,) in rows.fetchall()}
+
+    def has_run_of(self, model: str) -> bool:
+        """Return whether a run had this model as its main one, also if it never called it. It looks at every
+        run."""
+        row = self._connection.execute("SELECT 1 FROM run WHERE model = ? LIMIT 1", [model])
+        return row.fetchone() is not None
+
+    def skills_of_runs(self) -> set[str]:
+        """Return every skill that the job of a run had. It looks at every run."""
+        rows = self._connection.execute(
+            "SELECT DISTINCT value FROM (SELECT DISTINCT skills FROM run), json_each(skills)"
+        )
+        return {skill for (skill,) in rows.fetchall()}
+
     def run_keys(self) -> Iterator[RunKey]:
         """Yield the keys of all runs, newest end first."""
         rows = self._connection.execute(

@@ -177,6 +177,20 @@ def test_a_wider_terminal_shows_more_columns_and_never_others(
     )
 
 
+@pytest.mark.parametrize("width", [30, 45, 60])
+def test_the_totals_of_the_summary_keep_a_narrow_width(
+    cli: Cli, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(cli.home, replace(DIGEST, execution_id="s" * 32, session_id=None, outcome=Outcome.SKIPPED))
+    monkeypatch.setenv("COLUMNS", str(width))
+
+    totals = cli("summary").lines[:9]
+
+    assert max(map(len, totals)) <= width
+    assert totals[2].startswith("  runs")
+    assert totals[2].endswith("…")
+
+
 def test_rows_and_totals_of_the_csv_and_the_json_agree(cli: Cli) -> None:
     rows = list(csv.DictReader(io.StringIO(cli("jobs", "--csv").out)))
     found = cli("jobs", "--json").json
@@ -233,6 +247,7 @@ def test_jobs_are_ordered_as_asked(cli: Cli, order: str, first: str) -> None:
         (("job", ""), "it is empty"),
         (("jobs", "--job", ""), "it is empty"),
         (("jobs", "--limt", "3"), "did you mean --limit?"),
+        (("job", "--job", "x", "tool"), "--job tool; this command has no --job"),
     ],
 )
 def test_wrong_usage_is_2_and_says_what_is_wrong(
@@ -266,6 +281,59 @@ def test_several_profiles_are_answered_together(cli: Cli) -> None:
     nothing = cli("output", "report", "--all-profiles")
     assert (nothing.status, nothing.out) == (1, "")
     assert nothing.err.startswith("error: There is no output file of run")
+
+
+WITH_PROFILES = (
+    ("summary",), ("jobs",), ("job", "nightly"), ("runs",), ("models",), ("skills",), ("trends",), ("drift",),
+    ("forecast",), ("export",), ("trace", "latest"), ("health",), ("status",),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", WITH_PROFILES, ids=lambda command: command[0])
+def test_a_profile_that_cannot_be_read_is_named_and_the_others_answer(
+    cli: Cli, command: tuple[str, ...]
+) -> None:
+    broken = new_home(cli.home.path / "profiles" / "broken")
+    broken.plugin_folder.mkdir()
+    broken.journal.write_bytes(b"no database" * 100)
+    never = new_home(cli.home.path / "profiles" / "never")
+    other = new_home(cli.home.path / "profiles" / "other")
+    (other.path / "config.yaml").write_text("plugins: {enabled: [another]}\n")
+
+    result, alone = cli(*command, "--all-profiles"), cli(*command)
+
+    assert (result.status, result.out) == (1, alone.out.replace("Nothing is wrong.\n", ""))
+    assert "error: profile broken is left out: " in result.err
+    assert f"Run `cronalytics-otel sync --home {broken.path}`: it fills a new one." in result.err
+    assert f"Run `cronalytics-otel sync --home {never.path}`: it reads the history" in result.err
+    assert "other" not in result.err
+    if command != ("export",):
+        found = cli(*command, "--all-profiles", "--json").json
+        assert [each["profile"] for each in found["left_out"]] == ["broken", "never"]
+        assert not found.get("healthy")
+
+
+def test_the_name_of_a_model_is_known_also_if_it_was_never_called(cli: Cli) -> None:
+    fill(
+        cli.home,
+        replace(
+            NO_KEY, execution_id="x" * 32, session_id=None, model="gone-1", usage=None, api_calls=0
+        ),
+    )
+
+    assert cli("runs", "--model", "gone-1", "--json").json["matched"] == 1
+    assert (
+        cli("jobs", "--model", "claude-opus-4").status == 0
+    )  # a job asks for it, and no run had it
+
+
+def test_without_a_profile_that_can_be_read_there_is_no_answer(cli: Cli) -> None:
+    new_home(cli.home.path / "profiles" / "never")
+
+    result = cli("summary", "--profile", "never", "--json")
+
+    assert (result.status, result.out) == (1, "")
+    assert "There is no journal yet" in result.err
 
 
 def test_drift_shows_for_all_jobs_what_job_shows_for_one(cli: Cli) -> None:
@@ -336,12 +404,28 @@ def test_a_run_that_called_no_model_leaves_the_cost_of_its_model_exact(cli: Cli)
     assert sum(model["cost_usd"] for model in models) == pytest.approx(totals["cost_usd"])
 
 
+def test_days_are_in_their_order_in_every_form_and_a_limit_takes_the_newest(cli: Cli) -> None:
+    newest = ["2026-01-30", "2026-01-31"]
+    args = ("trends", "--days", "7", "--limit", "2")
+
+    assert [day["day"] for day in cli(*args, "--json").json["days"]] == newest
+    assert [row["day"] for row in csv.DictReader(io.StringIO(cli(*args, "--csv").out))] == newest
+    assert [line.split()[1].rstrip("~") for line in cli(*args).lines[1:3]] == newest
+
+
+def test_a_csv_has_a_column_for_each_outcome_whatever_its_first_line_has(cli: Cli) -> None:
+    days = list(csv.DictReader(io.StringIO(cli("trends", "--days", "7", "--csv").out)))
+
+    assert [day["outcomes_failure"] for day in days] == ["0"] * 6 + ["1", "2"]
+    assert {day["outcomes_timeout"] for day in days} == {"0"}
+
+
 def test_a_day_before_the_oldest_known_run_is_not_shown(empty: Cli) -> None:
     fill(
         empty.home, DIGEST, replace(NO_KEY, started_ns=NOW_NS - 3 * DAY, ended_ns=NOW_NS - 3 * DAY)
     )
 
-    days = [(day["day"], day["runs"]) for day in empty("trends", "--json").json["days"]][::-1]
+    days = [(day["day"], day["runs"]) for day in empty("trends", "--json").json["days"]]
     before = empty("trends", "--until", "2026-01-20")
 
     assert days == [("2026-01-28", 1), ("2026-01-29", 0), ("2026-01-30", 0), ("2026-01-31", 1)]

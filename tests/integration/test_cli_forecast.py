@@ -10,7 +10,7 @@ import pytest
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import CURRENT_JOBS
 from cronalytics_otel.model import CostStatus, Job, Mode, Schedule, ScheduleKind
-from tests.support.cli import DAY, DIGEST, HOUR, NOW_NS, SECOND, Cli, fill
+from tests.support.cli import DAY, DIGEST, HOUR, NOW_NS, SECOND, Cli, fill, new_home
 
 DAILY = Schedule(kind=ScheduleKind.CRON, expression="0 7 * * *", cron="0 7 * * *")
 BUDGETS = "{month: 3, jobs: {nightly digest: {day: 0.5, month: 1}}}"
@@ -206,6 +206,7 @@ def test_json_has_the_ranges_and_the_budgets(cli: Cli) -> None:
         "is_lower_bound": False,
     }
     assert shape["budgets"][2] == {
+        "profile": "default",
         "scope": "job",
         "period": "month",
         "limit_usd": 1,
@@ -219,6 +220,22 @@ def test_json_has_the_ranges_and_the_budgets(cli: Cli) -> None:
         "forecast_share": pytest.approx(1.54),
     }
     assert cli("forecast", "--json", "--skip", "digest").json["without_changes"] is not None
+
+
+def test_budgets_of_several_profiles_name_their_profile(
+    cli: Cli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_budgets(cli)
+    work = new_home(cli.home.path / "profiles" / "work")
+    fill(work, replace(DIGEST, profile="work"))
+    with_budgets(Cli(work, capsys))
+
+    text = cli("forecast", "--all-profiles")
+    found = cli("forecast", "--all-profiles", "--json").json["budgets"]
+
+    assert {each["profile"] for each in found} == {"default", "work"}
+    assert any(" default: all jobs, " in line for line in text.lines)
+    assert any(" work: all jobs, " in line for line in text.lines)
 
 
 def test_csv_has_a_line_for_each_job(cli: Cli) -> None:

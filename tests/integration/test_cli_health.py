@@ -86,7 +86,7 @@ def test_a_line_for_each_thing_that_is_wrong_and_status_1(cli: Cli) -> None:
             " `trace 81c4f0aa` shows where."
         ),
         (
-            "✗ failing: certificate check: failed: expires tomorrow, since 2026-01-31 05:00"
+            "✗ failing: certificate check: failed: Script exited with code 3: expires tomorrow, since 2026-01-31 05:00"
             " (4 h 00 m ago). `trace d6ba2e91` shows where."
         ),
         (
@@ -145,7 +145,7 @@ def test_json_has_the_findings_and_says_whether_all_of_them_are_there(cli: Cli) 
         "profile": "default",
         "id": f"failing|{SCRIPT.job_id}|{SCRIPT.ended_ns}",
         "kind": "failing",
-        "text": "failed: expires tomorrow",
+        "text": "failed: Script exited with code 3: expires tomorrow",
         "advice": "`trace d6ba2e91` shows where",
         "job_id": SCRIPT.job_id,
         "subject": "certificate check",
@@ -165,7 +165,7 @@ def test_without_a_journal_it_is_no_success(empty: Cli) -> None:
     result = empty("health")
 
     assert (result.status, result.out) == (1, "")
-    assert "Run `cronalytics-otel sync`" in result.err
+    assert f"Run `cronalytics-otel sync --home {empty.home.path}`" in result.err
 
 
 def test_a_name_cannot_break_a_line(cli: Cli) -> None:

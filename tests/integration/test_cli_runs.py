@@ -232,7 +232,7 @@ def test_without_a_journal_it_says_what_to_run_and_makes_none(empty: Cli) -> Non
     assert (result.status, result.out) == (1, "")
     assert result.err == (
         f"error: There is no journal yet: {empty.home.journal} does not exist.\n"
-        "  Run `cronalytics-otel sync`: it reads the history that Hermes still has.\n"
+        f"  Run `cronalytics-otel sync --home {empty.home.path}`: it reads the history that Hermes still has.\n"
     )
     assert not empty.home.plugin_folder.exists()
 
@@ -259,7 +259,7 @@ def test_a_journal_that_is_no_database_is_told_and_left_to_the_next_sync(empty: 
 
     assert result.status == 1
     assert "the next sync moves it aside and makes a new one" in result.err
-    assert "Run `cronalytics-otel sync`" in result.err
+    assert f"Run `cronalytics-otel sync --home {empty.home.path}`" in result.err
     assert empty.home.journal.read_bytes() == damaged
 
 

@@ -168,7 +168,7 @@ def test_a_destination_that_left_the_settings_keeps_what_it_lacked(
     with_outbox(cli, lambda outbox, _: outbox.set_destinations({}, NOW_NS))
 
     assert destination_lines(cli) == [
-        "! none: runs are kept in the journal and sent nowhere",
+        "! no destination: runs are kept in the journal and sent nowhere",
         f"! default    {ENDPOINT}",
         "             no longer in the settings; it keeps what it lacked",
         "  delivered  0, last receipt never",
@@ -208,6 +208,18 @@ def test_a_new_destination_is_announced_without_its_secrets(
         "             new: gets the whole history at the next sync",
     ]
     assert "hunter" not in empty("status", "--json").out
+
+
+def test_without_a_destination_for_traces_the_one_of_metrics_is_not_denied(
+    empty: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(empty.home)
+    monkeypatch.delenv("OTEL_METRICS_EXPORTER")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example")
+
+    assert destination_lines(empty)[0] == (
+        "! no destination for traces: runs are kept in the journal, and only their metrics are sent"
+    )
 
 
 def test_the_switch_that_turns_everything_off_is_shown(
@@ -275,7 +287,7 @@ def test_without_a_journal_it_says_what_to_run(empty: Cli) -> None:
     result = empty("status")
 
     assert (result.status, result.out) == (1, "")
-    assert "Run `cronalytics-otel sync`" in result.err
+    assert f"Run `cronalytics-otel sync --home {empty.home.path}`" in result.err
     assert not empty.home.plugin_folder.exists()
 
 

@@ -62,8 +62,21 @@ def test_without_a_destination_the_journal_is_filled_all_the_same(silent: Cli) -
     result = silent("sync")
 
     assert (result.status, result.lines) == (0, ["3 new runs, 0 still open"])
-    assert result.err == "There is no destination: runs are kept in the journal alone.\n"
+    assert result.err == (
+        "There is no destination: runs are kept in the journal and sent nowhere.\n"
+    )
     assert silent("runs", "--json").json["matched"] == 3
+
+
+def test_with_a_destination_for_metrics_alone_it_says_what_is_sent(
+    silent: Cli, collector: FaultyCollector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OTEL_METRICS_EXPORTER")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+
+    assert silent("sync").err == (
+        "There is no destination for traces: runs are kept in the journal, and only their metrics are sent.\n"
+    )
 
 
 def test_the_switch_that_turns_everything_off_is_told(

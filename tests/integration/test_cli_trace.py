@@ -303,7 +303,7 @@ def test_without_a_journal_it_says_what_to_run(empty: Cli) -> None:
     result = empty("trace", "latest")
 
     assert (result.status, result.out) == (1, "")
-    assert "Run `cronalytics-otel sync`" in result.err
+    assert f"Run `cronalytics-otel sync --home {empty.home.path}`" in result.err
 
 
 def test_a_damaged_host_database_is_no_end(cli: Cli) -> None:

@@ -233,7 +233,7 @@ def test_without_a_journal_it_says_what_to_run(empty: Cli) -> None:
     result = empty("watch")
 
     assert (result.status, result.out) == (1, "")
-    assert "Run `cronalytics-otel sync`" in result.err
+    assert f"Run `cronalytics-otel sync --home {empty.home.path}`" in result.err
 
 
 def test_of_one_job_it_shows_what_that_job_does(

@@ -152,7 +152,7 @@ def test_health_finds_a_budget_that_is_exceeded_and_not_one_that_may_be(journal:
             "all jobs",
             "cost $133.80 this month, more than the budget of $100.00",
         ),
-        (FindingKind.OVER_BUDGET, "daily", "cost $1.00 this day, more than the budget of $0.5000"),
+        (FindingKind.OVER_BUDGET, "daily", "cost $1.00 today, more than the budget of $0.5000"),
     ]
     later = HealthInput(now_ns=NOW_NS + 5 * DAY, budgets=budgets)
     assert not any(f.kind is FindingKind.OVER_BUDGET for f in read_health(journal, later))
@@ -222,7 +222,7 @@ def test_this_month_is_the_same_in_each_window_and_that_of_the_budget(
     found = forecast(journal, budgets=Budgets(home=Budget(month=100.0)), days=days)
     some = forecast(journal, wanted=RunFilter(jobs=frozenset({"h", "d"})), days=days)
 
-    (month,) = found.budgets
+    ((_, month),) = found.budgets
     assert found.month_usd.usd == pytest.approx(133.80 + 15 * 0.10 + 40)
     assert found.month_usd.usd == pytest.approx(month.forecast_usd)
     assert some.month_usd.usd == pytest.approx(133.80 + 15 * 0.10)
@@ -245,8 +245,8 @@ def test_another_schedule_changes_that_job_the_total_and_the_budgets(journal: Jo
 
     assert nominal(changed) == {"daily": 60.0, "hourly": 36.0}
     assert changed.together.outlook[Horizon.DAYS_30].nominal.usd == pytest.approx(96.0)
-    assert now.budgets[0].forecast_usd == pytest.approx(3.30)
-    assert changed.budgets[0].forecast_usd == pytest.approx(1.80 + 7 * 0.10)
+    assert now.budgets[0][1].forecast_usd == pytest.approx(3.30)
+    assert changed.budgets[0][1].forecast_usd == pytest.approx(1.80 + 7 * 0.10)
 
 
 def test_a_paused_job_costs_nothing_and_with_a_schedule_it_would_run_again(
@@ -279,7 +279,7 @@ def test_a_filter_for_jobs_leaves_the_budgets_whole(journal: Journal) -> None:
 
     assert nominal(found) == {"daily": 60.0}
     assert found.together.outlook[Horizon.DAYS_30].nominal.usd == pytest.approx(60.0)
-    assert found.budgets[0].forecast_usd == pytest.approx(3.30)
+    assert found.budgets[0][1].forecast_usd == pytest.approx(3.30)
 
 
 def test_a_job_that_never_ran_makes_the_total_a_lower_bound(journal: Journal) -> None:

@@ -190,7 +190,7 @@ def test_a_failed_script_shows_the_last_line_of_its_stderr(home: Home) -> None:
 
     (finding,) = home.findings()
 
-    assert finding.text == "failed: KeyError: 'token'"
+    assert finding.text == "failed: Script exited with code 3: KeyError: 'token'"
 
 
 def test_a_failure_without_a_text_shows_its_outcome(home: Home) -> None:
@@ -266,7 +266,9 @@ def test_a_run_over_its_budget_is_found_for_a_day(home: Home) -> None:
     (finding,) = home.findings()
 
     assert finding.kind is FindingKind.OVER_BUDGET
-    assert finding.text == "1 run within a day cost more than a run may, up to $3.50"
+    assert (
+        finding.text == "1 run of the last 24 hours cost more than the budget of a run, up to $3.50"
+    )
 
 
 # Runs that are going on.

@@ -7,7 +7,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cronalytics_otel.domain import outcome as outcomes
-from cronalytics_otel.domain.errors import ErrorType, classify, exit_code, is_of_script, stderr_of
+from cronalytics_otel.domain.errors import (
+    ErrorType,
+    classify,
+    exit_code,
+    is_of_script,
+    reason_of,
+    stderr_of,
+)
 from cronalytics_otel.domain.outcome import (
     ANSWER_FOR_ERROR,
     EMPTY_REPLY,
@@ -198,12 +205,32 @@ def test_an_exit_code_and_what_was_written_to_stderr_stand_in_the_host_s_text(
     assert (exit_code(text), stderr_of(text)) == (code, stderr)
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("Script exited with code 3", "Script exited with code 3"),
+        (
+            "Script exited with code 3\nstderr:\nTraceback\n  File x\nKeyError: 'host'\nstdout:\ndiary",
+            "Script exited with code 3: KeyError: 'host'",
+        ),
+        ("Script exited with code 1\nstdout:\ndiary", "Script exited with code 1"),
+        ("\n  HTTP 429: slow down \nmore", "HTTP 429: slow down"),
+        ("Tool said\nstderr:\nno", "Tool said"),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_the_reason_of_an_error_is_one_line(error: str | None, reason: str) -> None:
+    assert reason_of(error) == reason
+
+
 @given(st.none() | st.text())
 def test_any_text_is_asked_for_a_script_without_a_crash(text: str | None) -> None:
     for error in (text, f"Script exited with code {text}", f"Script exited with code 1\nstderr:\n{text}"):  # fmt: skip
         exit_code(error)
         stderr_of(error)
         is_of_script(error)
+        assert len(reason_of(error).splitlines()) <= 1
 
 
 @pytest.mark.parametrize(

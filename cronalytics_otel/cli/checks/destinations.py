@@ -18,6 +18,7 @@ from ...model import Resource, Span, SpanKind
 from ...telemetry import semconv
 from .. import formats
 from ..errors import command
+from ..sources import no_destination
 from .check import Check, failed, ok, warning
 
 
@@ -29,7 +30,7 @@ def check_destinations(home: Home, settings: Settings, version: str | None) -> I
     if not settings.destinations:
         yield warning(
             "destinations",
-            "none: runs are kept in the journal and sent nowhere",
+            no_destination(settings),
             "set OTEL_EXPORTER_OTLP_ENDPOINT, or destinations in config.yaml",
         )
     try:

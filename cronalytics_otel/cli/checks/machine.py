@@ -72,6 +72,12 @@ def check_plugin(home: Home) -> Check:
     return ok("plugin", "enabled in config.yaml")
 
 
+def is_enabled(home: Home) -> bool:
+    """Return whether config.yaml enables the plugin in this home."""
+    enabled, disabled = _plugin_lists(home.path / "config.yaml")
+    return PLUGIN_KEY in enabled and PLUGIN_KEY not in disabled
+
+
 def _plugin_lists(config: Path) -> tuple[list[object], list[object]]:
     """Return `plugins.enabled` and `.disabled`; empty if the file cannot be read (`check_config`)."""
     import yaml

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
             oldest_ns = None if None in synced_ns else min(ns for ns in synced_ns if ns is not None)
             context.terminal.json(
                 {
-                    "healthy": not found,
+                    "healthy": not found and scope.is_whole,
                     "since_last": args.since_last,
                     "last_sync_at": formats.iso(oldest_ns),
                     "findings": [finding_shape(*pair) for pair in shown],
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
             context.terminal.data(
                 *lines(shown, context.now_ns, with_profile=scope.several_profiles)
             )
-        elif not args.since_last:  # cron would mail this line
+        elif scope.is_whole and not args.since_last:  # cron would mail this line
             context.terminal.data("Nothing is wrong.")
         if args.since_last:  # at the end: what could not be printed is new once more
             _remember(context, scope, everything, found)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
-from ..errors import ExitStatus
+from ..errors import CommandError, ExitStatus
 from ..filters import RUNNING, add_filters, add_rows, asking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from ...insight.now import GoingOn
     from ...model import Run
@@ -46,10 +46,13 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ..views.figures import window_note
 
     names: list[str] = args.outcome or []
+    if RUNNING in names:
+        _refuse_what_only_ended_runs_have(args, names)
     with asking(args, context) as question:
-        running = _running(question) if RUNNING in names else None
-        if running is not None and set(names) == {RUNNING}:
-            return _only_running(args, context, running, with_profile=question.several_profiles)
+        going_on = _running(question) if RUNNING in names else None
+        running = None if going_on is None else going_on[: args.limit or None]
+        if going_on is not None and set(names) == {RUNNING}:
+            return _only_running(args, context, going_on, with_profile=question.several_profiles)
         counted = count_runs(question.profiles, question.in_window)
         shown = min(counted.rows, args.limit) if args.limit else counted.rows
         runs = _runs(args, question)
@@ -70,7 +73,8 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
                 table = view.running(
                     running, context.terminal.width, with_profile=question.several_profiles
                 )
-                context.terminal.data(*table, "")
+                hint = how_many(len(running), len(going_on or ()), "running run")
+                context.terminal.data(*table, *hint, "")
             if counted.rows:
                 ended = view.Table(
                     context.terminal.width,
@@ -124,6 +128,15 @@ def _running(question: Question) -> list[GoingOn]:
     """Return the runs that have not ended, by the ledger of each home: the oldest first."""
     from ...insight.now import Now
 
+    wanted = question.wanted
+    jobs = {
+        (job.profile, job.job_id)
+        for job in question.jobs
+        if job.latest is not None
+        and wanted.mode in (None, job.latest.mode)
+        and (wanted.skills is None or not wanted.skills.isdisjoint(job.latest.skills))
+    }
+    any_job = wanted.mode is None and wanted.skills is None
     found = [
         each
         for profile in question.profiles
@@ -132,28 +145,51 @@ def _running(question: Question) -> list[GoingOn]:
             profile,
             question.contexts[profile.name].running(),
             question.now_ns,
-            job_ids=question.wanted.jobs,
+            job_ids=wanted.jobs,
         )
         .running
+        if any_job or (each.profile, each.job_id) in jobs
     ]
     return sorted(found, key=lambda each: each.started_ns)
 
 
+def _refuse_what_only_ended_runs_have(args: argparse.Namespace, names: Collection[str]) -> None:
+    """Raise `CommandError` for an option that asks for something which is known only when a run has ended.
+
+    Beside other outcomes, the options of time choose the runs that have ended.
+    """
+    asked = {"--model": args.models, "--trigger": args.trigger}
+    if set(names) == {RUNNING}:
+        asked |= {"--days": args.days, "--since": args.since, "--until": args.until}
+    for option, value in asked.items():
+        if value is not None:
+            raise CommandError(
+                f"{option} cannot be combined with --outcome {RUNNING}:"
+                " what it asks for is known only of runs that have ended.",
+                "Of running runs, --job, --mode, --skill and --limit can be chosen.",
+                status=ExitStatus.USAGE,
+            )
+
+
 def _only_running(
-    args: argparse.Namespace, context: Context, running: list[GoingOn], *, with_profile: bool
+    args: argparse.Namespace, context: Context, going_on: list[GoingOn], *, with_profile: bool
 ) -> ExitStatus:
+    from ..rows import how_many
     from ..shapes import record_shape
     from ..views import runs as view
 
+    running = going_on[: args.limit or None]
     shapes = [record_shape(each) for each in running]
     if context.as_json:
-        context.terminal.json({"running": shapes})
+        context.terminal.json({"matched": len(going_on), "shown": len(running), "running": shapes})
     elif args.csv:
         context.terminal.csv(_csv_rows(iter(shapes)))
     elif running:
         context.terminal.data(
             *view.running(running, context.terminal.width, with_profile=with_profile)
         )
+        if hint := how_many(len(running), len(going_on), "run"):
+            context.terminal.data("", *hint)
     else:
         context.terminal.note("No run is going on, as far as the ledger of Hermes shows.")
     return ExitStatus.OK

@@ -48,8 +48,8 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         ]
     if context.as_json:
         shapes = [to_json(status) for status in found]
-        several = args.all_profiles or len(found) > 1
-        healthy = all(shape["healthy"] for shape in shapes)
+        several = args.all_profiles or len(contexts) > 1
+        healthy = scope.is_whole and all(shape["healthy"] for shape in shapes)
         context.terminal.json({"healthy": healthy, "profiles": shapes} if several else shapes[0])
     else:
         for number, status in enumerate(found):

@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ...sync import SyncOptions, sync
+    from ..sources import no_destination
     from ..views.progress import show_progress
     from ..views.sync import lines
 
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         if settings.disabled:
             context.terminal.note("OTEL_SDK_DISABLED is true: nothing was sent.")
         elif not report.destinations:
-            context.terminal.note("There is no destination: runs are kept in the journal alone.")
+            context.terminal.note(f"There is {no_destination(settings)}.")
     for problem in report.problems:
         context.terminal.warn(problem)
     return ExitStatus.OK if _is_well(report) else ExitStatus.FAILED

@@ -41,9 +41,10 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         total = total_of(days)
         rows = Rows(
             noun="day",
-            all=days[::-1],  # the newest ones, if there is a limit
+            all=days,
+            limit_keeps_last=True,
             shape=day_shape,
-            table=lambda shown: view.table(shown[::-1], args.bars, context.terminal.width),
+            table=lambda shown: view.table(shown, args.bars, context.terminal.width),
             totals=run_figures_shape(total),
             footer=[f"{window_text(question.window)}: {totals_line(total)}"],
             nothing="No run matches.",

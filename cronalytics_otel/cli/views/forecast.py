@@ -90,8 +90,8 @@ def lines(shown: Shown, width: int | None) -> Iterator[Text | str]:
     if shown.forecast.budgets:
         yield ""
         yield Text("Budgets", style="heading")
-        for state in shown.forecast.budgets:
-            yield _budget(state)
+        for profile, state in shown.forecast.budgets:
+            yield _budget(profile if shown.several_profiles else "", state)
 
 
 def _table(shown: Shown, width: int | None) -> list[Text]:
@@ -185,9 +185,12 @@ def _models(models: Sequence[ModelForecast], width: int | None) -> list[Text]:
     return lay_out(columns, rows, width)
 
 
-def _budget(state: BudgetState) -> Text:
-    """Return `! all jobs, month of $20: $12.00 used (60 %), $25.00 expected (125 %)`."""
+def _budget(profile: str, state: BudgetState) -> Text:
+    """Return `! work: all jobs, $20.00 a month: $12.00 (60 %) used, $25.00 (125 %) expected`; the profile,
+    where it is given, comes first."""
     who = "all jobs" if state.scope is Scope.ALL else formats.one_line(state.job_name or "")
+    if profile:
+        who = f"{profile}: {who}"
     mark, style = ("✓", "good")
     if state.over:
         mark, style = ("✗", "bad")
@@ -240,15 +243,19 @@ def to_json(shown: Shown) -> Shape:
             }
             for each in forecast.models
         ],
-        "budgets": [budget_shape(state) for state in forecast.budgets],
+        "budgets": [budget_shape(*each) for each in forecast.budgets],
     }
 
 
-def budget_shape(state: BudgetState) -> Shape:
-    return record_shape(state) | {
-        "used_share": state.used_share,
-        "forecast_share": state.forecast_share,
-    }
+def budget_shape(profile: str, state: BudgetState) -> Shape:
+    return (
+        {"profile": profile}
+        | record_shape(state)
+        | {
+            "used_share": state.used_share,
+            "forecast_share": state.forecast_share,
+        }
+    )
 
 
 def _total_json(forecast: Forecast) -> Shape:

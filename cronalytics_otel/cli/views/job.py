@@ -8,6 +8,7 @@ from typing import Final
 from rich.text import Text
 
 from ...domain.drift import NOTABLE_SCORE
+from ...domain.errors import reason_of
 from ...domain.projections import CostEstimate, Horizon
 from ...insight.job_detail import JobDetail
 from ...insight.jobs import JobFigures
@@ -246,7 +247,7 @@ def _errors(errors: tuple[ErrorClass, ...], width: int | None, now_ns: int) -> I
             Cell(one.error_type or formats.UNKNOWN, "bad"),
             Cell(f"{one.runs:,}"),
             Cell(formats.distance(one.last_ended_ns, now_ns)),
-            Cell(formats.one_line(one.last_message or "")),
+            Cell(formats.one_line(reason_of(one.last_message))),
         ]
         for one in errors[:_SHOWN_ERRORS]
     ]

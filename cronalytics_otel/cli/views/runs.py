@@ -7,7 +7,7 @@ from itertools import chain, islice
 
 from rich.text import Text
 
-from ...domain.errors import stderr_of
+from ...domain.errors import reason_of
 from ...insight.now import GoingOn
 from ...insight.runs import SHORT_ID_CHARS, RunCount
 from ...journal.queries import Totals
@@ -176,7 +176,5 @@ def _reason(run: Run) -> Cell:
 
 
 def error_line(run: Run) -> str:
-    """Return a run's error in one line; of a script with the last line that it wrote to stderr."""
-    message = run.error_message or ""
-    error, stderr = formats.one_line(message), stderr_of(message)
-    return f"{error}: {formats.one_line(stderr.splitlines()[-1])}" if stderr else error
+    """Return a run's error in one line."""
+    return formats.one_line(reason_of(run.error_message))

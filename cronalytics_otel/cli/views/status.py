@@ -16,7 +16,7 @@ from ...journal.notices import NoticeTargetStatus
 from ...journal.outbox import DestinationStatus
 from ...model import Source
 from .. import formats
-from ..sources import ABSENCE
+from ..sources import ABSENCE, no_destination
 from .health import findings
 
 _CONTENT = {
@@ -157,7 +157,7 @@ def _destinations(status: Status) -> Iterator[Text]:
     if settings.disabled:
         yield _line("warning", "", "OTEL_SDK_DISABLED is true: nothing is sent")
     elif not settings.destinations:
-        yield _line("warning", "", "none: runs are kept in the journal and sent nowhere")
+        yield _line("warning", "", no_destination(settings))
     for destination in status.overview.destinations:
         yield from _destination(destination, settings, status.now_ns)
     known = {destination.status.name for destination in status.overview.destinations}

@@ -31,7 +31,10 @@ def lines(
 ) -> Iterator[Text]:
     yield Text(window_text(summary.window), style="heading")
     yield from map(Text, window_note(summary.window))
-    yield from _totals(summary)
+    for line in _totals(summary):
+        if width is not None:
+            line.truncate(width, overflow="ellipsis")
+        yield line
     yield from _leaders(summary, width, with_profile=with_profile)
     if summary.models:
         yield Text()
