@@ -109,6 +109,13 @@ def test_what_if_shows_the_difference(cli: Cli) -> None:
     ]
 
 
+def test_what_if_of_a_job_without_a_known_cost_is_unknown(cli: Cli) -> None:
+    result = cli("forecast", "--job", "weekly", "--schedule", "0 */12 * * *")
+
+    unknown = "unknown, because the cost of no scheduled run is known."
+    assert result.lines[4:7] == [f"In {days} days: {unknown}" for days in (30, 90, 365)]
+
+
 def test_skipping_a_job_leaves_it_in_sight(cli: Cli) -> None:
     lines = cli("forecast", "--skip", "digest").lines
 

@@ -139,6 +139,9 @@ def _summary(shown: Shown) -> Iterator[str]:
 def _difference(now: Forecast, before: Forecast) -> Iterator[str]:
     for horizon, words in zip(HORIZONS, ("30 days", "90 days", "365 days"), strict=True):
         new, old = (each.together.outlook[horizon].nominal for each in (now, before))
+        if new.usd is None and old.usd is None:
+            yield f"In {words}: unknown, because the cost of no scheduled run is known."
+            continue
         if new.usd is None or old.usd is None:
             yield f"In {words}: {usd(new)} instead of {usd(old)}."
             continue
