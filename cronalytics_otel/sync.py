@@ -150,13 +150,13 @@ class _Sync:
             self._set_up(journal)
             harvested = self._harvest(journal)
             self._write_notices(journal, harvested)
+            _remember(journal, harvested, self.options.clock.now_ns())
             reports, notices = ({}, ()) if dry_run else self._export(journal)
             metrics = {} if dry_run else self._export_metrics(journal, harvested)
             if self.settings.journal_days is not None and not dry_run:
                 journal.retention.delete_old(
                     self.settings.journal_days, self.options.clock.now_ns()
                 )
-            _remember(journal, harvested, self.options.clock.now_ns())
             return replace(self._report(journal, harvested, reports, metrics), notices=notices)
 
     def _set_up(self, journal: Journal) -> None:
@@ -304,7 +304,7 @@ def _hermes_version(facts: Facts | FactValues) -> str | None:
 
 
 def _remember(journal: Journal, harvested: HarvestReport, now_ns: int) -> None:
-    """Write down what `status` shows of the last sync.
+    """Write down what is known of the last reading of the host's files: `status` and the metrics show it.
 
     Only what has changed is written, because a sync with nothing new must cost next to nothing.
     """

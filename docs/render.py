@@ -187,6 +187,11 @@ Before 0.19 a run that left neither a session nor a file (Hermes died before it 
 _METRICS_HEAD = """\
 ## Metrics
 
+A backend keeps the last value of a series for a while after it is sent no more: Prometheus for 5 minutes, and in a range
+(`last_over_time(x[2d])`) for as long as the range. So ask `hermes.cron.job.next_run_timestamp` only of jobs whose
+`hermes.cron.job.state` is 1 for `scheduled`, and `hermes.cron.job.running_since_timestamp`, which is absent while the job is
+idle, without a range.
+
 Each point has `hermes.profile.name`, and a metric of a job `hermes.cron.job.id` and `hermes.cron.job.name`. The resource is
 `service.name`, `service.instance.id`, `host.name`, and what OTEL_RESOURCE_ATTRIBUTES adds; versions are on
 `hermes.cron.build.info`, so that an upgrade begins no other series. Counters and histograms have an exemplar: the root span of

@@ -152,13 +152,18 @@ def answer_of(text: str) -> str:
     """Return what the run answered or printed, from the whole text of its file.
 
     That is the last section `Response`: the prompt before it may hold one too, from an output that this
-    run was fed. A script's file has what it printed after a rule. Any other file is returned whole.
+    run was fed. Of a run that failed it is the error. A script's file has what it printed after a rule. Any
+    other file is returned whole.
     """
+    title, facts, _ = [*text.split("\n\n", 2), "", ""][:3]
+    is_script = "**Mode:** no_agent" in facts
+    if is_script:
+        _, rule, printed = text.partition(f"\n{_RULE}")
+        return printed.strip("\n") if rule else text.strip("\n")
+    if title.rstrip().endswith(_FAILED) and (failed := _ERROR.match(text)):
+        return failed["error"].strip("\n")
     _, found, answer = text.rpartition(_RESPONSE)
-    if found:
-        return answer.strip("\n")
-    facts, rule, printed = text.partition(f"\n{_RULE}")
-    return printed.strip("\n") if rule and "**Mode:** no_agent" in facts else text.strip("\n")
+    return answer.strip("\n") if found else text.strip("\n")
 
 
 def _times_of(name: str, zone: tzinfo) -> tuple[int, ...]:

@@ -43,9 +43,6 @@ GONE_JOBS_SHOWN_NS: Final = 7 * 86_400 * NS
 _PROJECTED: Final = "30d"
 """The window that projections are made from."""
 
-_CHANGES: Final = "7d"
-"""The window whose outcomes a job had lately."""
-
 _HORIZONS: Final = (Horizon.DAYS_30, Horizon.DAYS_90, Horizon.DAYS_365)
 
 
@@ -84,11 +81,12 @@ def read_gauges(journal: Journal, now_ns: int, home: HomeState) -> list[Gauge]:
     )
     own = [job for job in figures if job.job_id in shown]
     taken = journal.job_runs.last_taken(shown)
+    outcomes = journal.job_runs.outcomes()
     gauges = list(_windows(sums, jobs, shown))
     for job in own:
         known = shown[job.job_id]
         gauges += _of_job(job, known, taken.get(job.job_id), home.running)
-        gauges += _of_what_changes(job, known, sums[_CHANGES].get((home.profile, job.job_id), ()))
+        gauges += _of_what_changes(job, known, outcomes.get(job.job_id, frozenset()))
     states = read_budget_states(profile, home.budgets, now_ns, jobs=figures)
     gauges += _of_budgets([s for s in states if s.job_id is None or s.job_id in shown])
     gauges += _of_home(journal, home.version)
@@ -208,22 +206,22 @@ def _of_job(
             yield _job_gauge(metric, value, job.job_id, job.name, *labels)
 
 
-def _of_what_changes(job: JobFigures, known: KnownJob, groups: Sequence[Group]) -> Iterator[Gauge]:
-    """Yield 1 for the job's last outcome and its state, and 0 for those that it had lately.
+def _of_what_changes(
+    job: JobFigures, known: KnownJob, outcomes: frozenset[Outcome]
+) -> Iterator[Gauge]:
+    """Yield 1 for the job's last outcome and its state, and 0 for those that it had before.
 
     A backend keeps the last value of a series that is sent no more: without the 0, a job that has recovered
-    would look failed too.
+    would look failed too. A deleted job has 0 for every state.
     """
-    outcomes = {group.outcome for group in groups} - {Outcome.MISSED}
     states = {state_of(definition) for _, definition in known.definitions}
     for metric, current, former in (
-        ("job.last_outcome", job.recent.last_outcome, outcomes),
+        ("job.last_outcome", job.recent.last_outcome, outcomes - {Outcome.MISSED}),
         ("job.state", job.state, states),
     ):
-        if current is None or current is JobState.DELETED:
-            continue
-        yield _job_gauge(metric, 1, job.job_id, job.name, current.value)
-        for value in sorted(former - {current, JobState.DELETED}):
+        if current is not None and current is not JobState.DELETED:
+            yield _job_gauge(metric, 1, job.job_id, job.name, current.value)
+        for value in sorted(former - {current}):
             yield _job_gauge(metric, 0, job.job_id, job.name, value)
 
 

@@ -138,6 +138,15 @@ class JobRuns:
         ).fetchone()
         return None if row is None else int(row[0])
 
+    def outcomes(self) -> dict[str, frozenset[Outcome]]:
+        """Return by job every outcome that a run of it ever had."""
+        rows = self._connection.execute(
+            "SELECT job_id, group_concat(DISTINCT outcome) FROM run_group GROUP BY job_id"
+        )
+        return {
+            job_id: frozenset(map(Outcome, text.split(","))) for job_id, text in rows.fetchall()
+        }
+
     def recent(self, job_ids: Collection[str], limit: int) -> dict[str, list[RecentRun]]:
         """Return by job its last runs, missed ones included: the newest start first."""
         rows = self._connection.execute(

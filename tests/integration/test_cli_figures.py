@@ -413,6 +413,19 @@ def test_days_are_in_their_order_in_every_form_and_a_limit_takes_the_newest(cli:
     assert [line.split()[1].rstrip("~") for line in cli(*args).lines[1:3]] == newest
 
 
+@pytest.mark.parametrize(
+    ("bars", "title"), [("tokens", "TOKENS"), ("duration", "TIME"), ("cost", "COST")]
+)
+def test_the_number_behind_the_bars_is_shown_in_a_narrow_terminal(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, bars: str, title: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+
+    heads = cli("trends", "--days", "7", "--bars", bars).lines[0].split()
+
+    assert title in heads[2:]
+
+
 def test_a_csv_has_a_column_for_each_outcome_whatever_its_first_line_has(cli: Cli) -> None:
     days = list(csv.DictReader(io.StringIO(cli("trends", "--days", "7", "--csv").out)))
 

@@ -68,6 +68,34 @@ def test_without_a_destination_the_journal_is_filled_all_the_same(silent: Cli) -
     assert silent("runs", "--json").json["matched"] == 3
 
 
+def test_it_says_that_a_destination_takes_no_metrics(
+    cli: Cli, collector: FaultyCollector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OTEL_METRICS_EXPORTER")
+    collector.answer_metrics_with(status(404))
+
+    result = cli("sync")
+
+    assert result.status == 0
+    assert result.lines[-1].startswith("– default: takes no metrics (HTTP 404 Not Found")  # noqa: RUF001
+
+
+def test_it_says_when_metrics_are_tried_again(
+    cli: Cli, collector: FaultyCollector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OTEL_METRICS_EXPORTER")
+    collector.answer_metrics_with(status(503, "later", retry_after="60"))
+
+    for _ in range(2):  # it is not asked a second time, and still is not well
+        result = cli("sync")
+        assert result.status == 1
+        assert "✗ default: the metrics were not taken" in result.lines
+        assert result.lines[-1].startswith("  next try in ")
+    assert len(collector.metric_requests) == 1
+    (metrics,) = cli("sync", "--json").json["metrics"]
+    assert metrics["next_attempt_at"] > "2026"
+
+
 def test_with_a_destination_for_metrics_alone_it_says_what_is_sent(
     silent: Cli, collector: FaultyCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -629,6 +629,42 @@ def test_a_job_that_has_recovered_and_was_paused_has_a_0_for_what_it_was(
     }  # fmt: skip
 
 
+def test_a_former_outcome_is_0_however_long_ago_it_was(
+    home: MetricsHome, collector: FaultyCollector
+) -> None:
+    """A weekly job: its failure is no run of the last seven days when it has recovered."""
+    home.run("failure")
+    home.sync()
+    home.clock.advance(8 * 86_400)
+    home._started += timedelta(days=8)
+    home.run()
+    home.sync()
+
+    assert shown_states(collector.metric_requests[-1].points) == {
+        ("last_outcome", "failure"): 0, ("last_outcome", "success"): 1, ("state", "scheduled"): 1,
+    }  # fmt: skip
+
+
+def test_a_deleted_job_is_in_no_state(home: MetricsHome, collector: FaultyCollector) -> None:
+    home.run()
+    home.sync()
+    home.builder.remove_job(home.job)
+    home.sync()
+
+    assert shown_states(collector.metric_requests[-1].points)["state", "scheduled"] == 0
+
+
+def test_the_last_success_is_the_reading_that_the_request_follows(
+    home: MetricsHome, collector: FaultyCollector
+) -> None:
+    home.run()
+    for _ in range(2):
+        home.sync(86_400)
+        newest = collector.metric_requests[-1].points
+        (read,) = of(newest, "hermes.cron.sync.last_success_timestamp")
+        assert read.value == home.clock.now_ns() / NS
+
+
 def shown_states(points: Iterable[Point]) -> dict[tuple[str, str], float]:
     values = {"last_outcome": OUTCOME, "state": "hermes.cron.job.state"}
     return {
@@ -670,9 +706,9 @@ def test_points_that_a_destination_refuses_are_a_finding_until_it_takes_all(
     cli("sync")
 
     assert found(cli) == [
-        ("refused", "refused points of metrics: 1 of 3 points were rejected: too many series")
+        ("refused", "refused points of metrics: 1 of 4 points were rejected: too many series")
     ]
-    assert any("1 point, now: 1 of 3 points" in line for line in cli("status").lines)
+    assert any("1 point, now: 1 of 4 points" in line for line in cli("status").lines)
     ask_again(cli)
     cli("sync")
     assert found(cli) == []

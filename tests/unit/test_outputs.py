@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cronalytics_otel.host.outputs import Outputs, parse
+from cronalytics_otel.host.outputs import Outputs, answer_of, parse
 from cronalytics_otel.model import Output, OutputStatus
 from cronalytics_otel.model.times import NS, ns_of
 
@@ -71,6 +71,16 @@ def test_an_answer_that_ends_like_an_error_is_still_an_answer() -> None:
     found = read(agent(body=body))
     assert found.status is OutputStatus.ANSWERED
     assert found.error is None
+
+
+def test_what_a_run_answered_is_its_response_its_error_or_what_its_script_printed() -> None:
+    fed = "Continue:\n\n## Response\n\nof another job\n"
+    script = f"{HEAD}**Mode:** no_agent (script)\n\n---\n\ndisk ok\n"
+
+    assert answer_of(agent(prompt=fed, body="All good.")) == "All good."
+    assert answer_of(agent(failed=True, prompt=fed, body="RuntimeError: no")) == "RuntimeError: no"
+    assert answer_of(script) == "disk ok"
+    assert answer_of("anything else\n") == "anything else"
 
 
 def test_a_job_named_failed_is_not_for_that_a_failure() -> None:

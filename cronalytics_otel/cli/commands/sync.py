@@ -80,6 +80,7 @@ def _is_well(report: SyncReport) -> bool:
 
 
 def to_json(report: SyncReport, *, dry_run: bool) -> Shape:
+    from .. import formats
     from ..shapes import record_shape
 
     return {
@@ -89,7 +90,11 @@ def to_json(report: SyncReport, *, dry_run: bool) -> Shape:
         "problems": list(report.problems),
         "repair": None if report.repair is None else record_shape(report.repair),
         "destinations": [_place_json(destination) for destination in report.destinations],
-        "metrics": [record_shape(metrics) for metrics in report.metrics],
+        "metrics": [
+            record_shape(metrics, without="next_try_ns")
+            | {"next_attempt_at": formats.iso(metrics.next_try_ns)}
+            for metrics in report.metrics
+        ],
         "notices": [_place_json(target) for target in report.notices],
     }
 

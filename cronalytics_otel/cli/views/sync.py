@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from ...sync import DestinationReport, SyncReport
+from ...sync import DestinationReport, MetricsReport, SyncReport
 from .. import formats
 
 
@@ -23,14 +23,24 @@ def lines(report: SyncReport, now_ns: int, *, dry_run: bool) -> Iterator[Text]:
     for destination in report.destinations:
         yield from _destination_lines(destination, now_ns, dry_run=dry_run)
     for metrics in report.metrics:
-        if metrics.fails:
-            error = formats.one_line(metrics.error or "")
-            yield Text.assemble(("✗", "bad"), f" {metrics.name}: the metrics were not taken")
-            yield Text(f"  {error} ({metrics.endpoint})", style="bad")
+        yield from _metrics_lines(metrics, now_ns)
     for target in report.notices:
         yield from _destination_lines(target, now_ns, dry_run=dry_run, noun="notice")
     if dry_run:
         yield Text("Dry run: nothing was written, nothing was sent.")
+
+
+def _metrics_lines(metrics: MetricsReport, now_ns: int) -> Iterator[Text]:
+    """Yield what went wrong with the metrics of a destination; nothing if all is well."""
+    error = formats.one_line(metrics.error or "")
+    if metrics.not_served:
+        line = f"\N{EN DASH} {metrics.name}: takes no metrics ({error}); it is asked once a day"
+        yield Text(line, style="muted")
+    elif metrics.fails:
+        yield Text.assemble(("✗", "bad"), f" {metrics.name}: the metrics were not taken")
+        yield Text(f"  {error} ({metrics.endpoint})", style="bad")
+        if metrics.next_try_ns is not None:
+            yield Text(f"  next try {formats.ago(metrics.next_try_ns, now_ns)}")
 
 
 def _destination_lines(

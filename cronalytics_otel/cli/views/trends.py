@@ -27,6 +27,7 @@ _VALUES: Final[dict[str, Callable[[RunFigures], float]]] = {
 def table(days: Sequence[DayFigures], bars: str, width: int | None) -> list[Text]:
     """Return a line for each day, oldest first; `~` marks a day that the window cuts."""
     value = _VALUES[bars]
+    total_time = bars == "duration"
     most = max((value(day.figures) for day in days), default=0.0)
     columns = [
         Column(title="DAY"),
@@ -35,8 +36,10 @@ def table(days: Sequence[DayFigures], bars: str, width: int | None) -> list[Text
         Column(title="FAILED", right=True, rank=2),
         Column(title="COST", right=True, rank=1),
         Column(title="OK", right=True, rank=3),
-        Column(title="MEAN TIME", right=True, rank=4),
-        Column(title="TOKENS", right=True, rank=5),
+        Column(
+            title="TIME" if total_time else "MEAN TIME", right=True, rank=1 if total_time else 4
+        ),
+        Column(title="TOKENS", right=True, rank=1 if bars == "tokens" else 5),
         Column(title="MISSED", right=True, rank=6),
     ]
     rows = [
@@ -47,10 +50,14 @@ def table(days: Sequence[DayFigures], bars: str, width: int | None) -> list[Text
             Cell(formats.count(day.figures.failed), "bad" if day.figures.failed else "muted"),
             cost_cell(day.figures),
             rate_cell(day.figures.success_rate),
-            Cell(formats.duration(day.figures.mean_duration_s)),
+            Cell(formats.duration(_time_s(day.figures, total=total_time))),
             Cell(formats.count(day.figures.tokens)),
             Cell(formats.count(day.figures.missed), "bad" if day.figures.missed else "muted"),
         ]
         for day in days
     ]
     return lay_out(columns, rows, width)
+
+
+def _time_s(figures: RunFigures, *, total: bool) -> float | None:
+    return figures.duration_s if total else figures.mean_duration_s

@@ -241,12 +241,13 @@ class MetricsExporter:
         not_served = receipt.not_served and self._destination.last_receipt_ns is None
         if not_served:
             wait_s, asked = NOT_SERVED_S, True
+        next_ns = now_ns + round(wait_s * NS)
         with self._journal.atomic():
             self._table.failed(
                 self._destination.id,
                 receipt.reason,
                 now_ns=now_ns,
-                next_try_ns=now_ns + round(wait_s * NS),
+                next_try_ns=next_ns,
                 asked_to_wait=asked,
                 timed_out=receipt.timed_out,
                 not_served=not_served,
@@ -255,6 +256,7 @@ class MetricsExporter:
             self._report,
             error=receipt.reason,
             not_served=not_served,
+            next_try_ns=next_ns,
             began_failing=self._destination.failures == 0,
         )
 

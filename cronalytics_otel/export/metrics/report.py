@@ -18,7 +18,7 @@ class MetricsReport:
     not_served: bool = False
     """It has no endpoint for metrics: it is left alone."""
     next_try_ns: int | None = None
-    """When the destination may be tried again (epoch ns), where it was not tried now because it has failed."""
+    """When the destination may be tried again (epoch ns), if it has failed."""
     began_failing: bool = False
     recovered: bool = False
 
