@@ -200,6 +200,16 @@ def test_rows_and_totals_of_the_csv_and_the_json_agree(cli: Cli) -> None:
     assert cli("summary", "--json").json["totals"] == found["totals"]
 
 
+def test_the_last_line_of_runs_is_its_totals_as_those_of_jobs_are(cli: Cli) -> None:
+    totals = cli("runs", "--days", "30", "--json").json["totals"]
+    line = cli("runs", "--days", "30").lines[-1]
+
+    assert (totals["runs"], totals["failed"], totals["missed"]) == (121, 4, 2)
+    assert line == "121 runs, 4 failed, 2 missed, $2.66"
+    assert cli("jobs", "--days", "30").lines[-1].endswith(line)
+    assert cli("runs", "--outcome", "missed").lines[-1] == "0 runs, 0 failed, 2 missed, $0"
+
+
 def test_totals_are_over_all_that_match_and_not_over_the_rows_shown(cli: Cli) -> None:
     limited = cli("jobs", "--limit", "1", "--json").json
 
