@@ -399,6 +399,31 @@ def test_drift_shows_for_all_jobs_what_job_shows_for_one(cli: Cli) -> None:
     assert cli("drift", "--days", "14", "--job", "digest", "--json").json["matched"] == 1
 
 
+def test_a_csv_of_drift_has_the_same_columns_whatever_its_first_line_has(cli: Cli) -> None:
+    both = list(csv.DictReader(io.StringIO(cli("drift", "--days", "14", "--csv").out)))
+    alone = list(
+        csv.DictReader(io.StringIO(cli("drift", "--days", "14", "--job", "digest", "--csv").out))
+    )
+
+    assert [row["definition_changes"] for row in both] == [
+        "",
+        "model changed: none → claude-opus-4",
+    ]
+    assert alone == both[1:]
+
+
+def test_a_changed_prompt_is_shown_without_the_hashes(cli: Cli) -> None:
+    with Journal.open(cli.home.journal) as journal, journal.atomic():
+        changed = replace(JOBS[0], model="claude-opus-4", prompt_hash="abcdef0123")
+        journal.jobs.observe([changed], NOW_NS - 13 * DAY)
+
+    for command in (("drift", "--days", "14"), ("job", "digest", "--days", "14")):
+        out = cli(*command).out
+        assert "  prompt changed\n" in out
+        assert "abcdef0123" not in out
+    assert cli("drift", "--days", "14", "--csv").lines[2].endswith("; prompt changed")
+
+
 def test_a_filter_for_runs_leaves_only_jobs_with_such_a_run(cli: Cli) -> None:
     found = cli("jobs", "--outcome", "failed", "--json").json["jobs"]
 
