@@ -89,7 +89,7 @@ OF_SUMMARY = {
     "missed": "Cronalytics has no such figure.",
     "wasted": "Hermes ends a failed session as it ends a good one; we take the outcome from the ledger.",
     "cost": "Cronalytics lacks the subagents, the killed run and the one that began before the window; ours is a lower bound, because ten runs have no price.",
-    "mean cost": "Ours leaves out the ten runs of unknown cost, and counts the skipped ones as $0.",
+    "mean cost": "Cronalytics leaves out the 31 runs that failed at the first call; we count them, and the skipped ones, as $0. We leave out the ten runs of unknown cost, and include the subagents.",
     "mean time": "Ours is that of the ledger, and includes scripts and skipped runs.",
     "tokens": "Cronalytics lacks the subagents, the killed run and the one that began before the window.",
     "change of runs": "It follows from the runs.",
