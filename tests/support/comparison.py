@@ -95,7 +95,7 @@ OF_SUMMARY = {
     "change of runs": "It follows from the runs.",
     "change of cost": "It follows from the cost.",
     "nominal, 30 days": "It is the sum over the jobs, whose differences are below.",
-    "trend, 30 days": "It follows from the cost: both carry on what all jobs cost.",
+    "trend, 30 days": "Both carry on what all jobs cost; ours divides what a young job cost by its age, not by the window.",
     "pace": "It follows from nominal and trend.",
     "kept": "Cronalytics has this figure for single jobs only.",
     "most runs": "",
