@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from ..model import FAILED_OUTCOMES, OUTPUT_ID, Mode, Outcome, Trigger, known_cost_usd
+from ..model import FAILED_OUTCOMES, OUTPUT_ID, CostStatus, Mode, Outcome, Trigger, known_cost_usd
 from .database import Connection
 from .facts import FIRST_DAY_WITH_RUNS, Facts
 from .figures import COST_OF_RUN, DURATION_OF_RUN, Figures
@@ -75,6 +75,7 @@ class AgentRunRow(NamedTuple):
     outcome: Outcome
     duration_ns: int | None
     cost_usd: float | None
+    cost_is_partial: bool
 
 
 _FIRST_KNOWN: Final = "min(started_ns, coalesce(scheduled_ns, claimed_ns, started_ns))"
@@ -253,7 +254,8 @@ class JobRuns:
         """Return the runs of agents that match and took place: neither skipped nor missed ones."""
         clauses, values = run_conditions(wanted)
         rows = self._connection.execute(
-            f"SELECT ended_ns, skills, model, provider, outcome, {DURATION_OF_RUN}, {COST_OF_RUN} "  # noqa: S608
+            f"SELECT ended_ns, skills, model, provider, outcome, {DURATION_OF_RUN}, {COST_OF_RUN}, "  # noqa: S608
+            f"cost_status IS '{CostStatus.PARTIAL}' "
             f"FROM run WHERE {' AND '.join(clauses)} AND mode IS '{Mode.AGENT}' "
             f"AND outcome NOT IN ('{Outcome.SKIPPED}', '{Outcome.MISSED}')",
             values,
