@@ -412,10 +412,30 @@ def test_drift_shows_for_all_jobs_what_job_shows_for_one(cli: Cli) -> None:
     drifts = cli("drift", "--days", "14", "--json").json["drifts"]
     one = cli("job", "digest", "--days", "14", "--json").json["drift"]
 
-    assert [d["name"] for d in drifts] == ["billing summary", "nightly digest"]
-    assert {k: v for k, v in drifts[1].items() if k in one[0]} == one[0]
-    assert [change["part"] for change in drifts[1]["definition_changes"]] == ["model"]
-    assert cli("drift", "--days", "14", "--job", "digest", "--json").json["matched"] == 1
+    assert [d["name"] for d in drifts] == ["nightly digest"]
+    assert {k: v for k, v in drifts[0].items() if k in one[0]} == one[0]
+    assert [change["part"] for change in drifts[0]["definition_changes"]] == ["model"]
+
+
+def test_drift_shows_the_greatest_change_of_all_jobs_first(cli: Cli) -> None:
+    failures = [
+        replace(
+            NO_KEY, execution_id=f"{n:032x}", session_id=None, ended_ns=NO_KEY.ended_ns - n * DAY
+        )
+        for n in range(1, 8)
+    ]
+    with Journal.open(cli.home.journal) as journal, journal.atomic():
+        journal.runs.add(failures, NOW_NS)
+
+    drifts = cli("drift", "--days", "14", "--json").json["drifts"]
+    of_one = cli("drift", "--days", "14", "--job", "digest", "--json").json
+
+    assert [(d["name"], d["measure"]) for d in drifts] == [
+        ("billing summary", "failure_rate"),
+        ("nightly digest", "cost"),
+    ]
+    assert "failure rate      0 %     20 %  42, 49" in cli("drift", "--days", "14").out
+    assert (of_one["matched"], of_one["drifts"]) == (1, drifts[1:])
 
 
 def test_a_csv_of_drift_has_the_same_columns_whatever_its_first_line_has(cli: Cli) -> None:
