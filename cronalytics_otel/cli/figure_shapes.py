@@ -100,6 +100,7 @@ def job_shape(job: JobFigures) -> Shape:
         "last_ended_at": formats.iso(job.recent.last_ended_ns),
         "last_success_at": formats.iso(job.recent.last_success_ns),
         "consecutive_failures": job.recent.consecutive_failures,
+        "consecutive_failures_is_lower_bound": job.recent.consecutive_failures_is_lower_bound,
         "last_outcomes": list(job.recent.outcomes),
         **run_figures_shape(job.figures),
         "expected_runs": job.expected_runs,

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cronalytics_otel.insight.jobs import JobFigures, job_figures
 from cronalytics_otel.insight.profiles import Profile
 from cronalytics_otel.insight.summary import summarize
 from cronalytics_otel.insight.windows import Window, in_whole_days
@@ -125,10 +126,9 @@ def test_every_table_that_names_runs_is_asked(journal: Journal, tmp_path: Path) 
     assert naming == set(NAMED_BY)
 
 
-def test_the_newest_run_of_each_job_that_hermes_has_stays(journal: Journal) -> None:
-    """A job that runs once a month must still be compared with its run before."""
-    monthly = Job(job_id="m", name="monthly", mode=Mode.AGENT, schedule=None)
-    journal.facts.set(CURRENT_JOBS, (monthly,))
+def test_the_newest_run_of_each_job_stays_also_of_a_deleted_one(journal: Journal) -> None:
+    """A job that runs once a month must still be compared with its run before, and a deleted one keeps its
+    name."""
     add(
         journal,
         run(60 * DAY, job_id="m"),
@@ -139,7 +139,57 @@ def test_the_newest_run_of_each_job_that_hermes_has_stays(journal: Journal) -> N
     )
     journal.retention.delete_old(5, NOW_NS)
 
-    assert ages(journal) == [30, 0]
+    assert ages(journal) == [30 + 1 / DAY, 30, 0]
+    assert journal.job_runs.lifetimes()["deleted job"].job_name == DIGEST.job_name
+
+
+def test_the_last_success_and_the_failures_since_then_stay(journal: Journal) -> None:
+    """A weekly job must still be known to fail each time, and since when."""
+    weekly = [run(n * 7 * DAY, outcome=Outcome.FAILURE) for n in range(7, 0, -1)]
+    add(journal, run(70 * DAY), run(60 * DAY), *weekly, run(0, job_id="other"))
+    journal.retention.delete_old(7, NOW_NS)
+
+    assert ages(journal) == [60, 49, 42, 35, 28, 21, 14, 7, 0]
+    success = journal.job_runs.last(DIGEST.job_id, {Outcome.SUCCESS})
+    assert success is not None
+    assert journal.job_runs.failures_after(DIGEST.job_id, success) == (7, False)
+    assert [job.recent.consecutive_failures for job in jobs_of(journal)] == [7, 0]
+
+
+@pytest.mark.parametrize("succeeded", [True, False])
+def test_a_long_row_of_failures_keeps_its_beginning_and_its_number(
+    journal: Journal, succeeded: bool
+) -> None:
+    failures = [run(n * DAY, outcome=Outcome.FAILURE) for n in range(40, -1, -1)]
+    add(journal, *[run(50 * DAY)][: int(succeeded)], *failures)
+    journal.retention.delete_old(7, NOW_NS)
+
+    (job,) = jobs_of(journal)
+    assert ages(journal) == [50, 40, *range(19, -1, -1)][0 if succeeded else 1 :]
+    assert (job.recent.consecutive_failures, job.recent.consecutive_failures_is_lower_bound) == (
+        41,
+        False,
+    )
+    assert (job.recent.last_success_ns is not None) is succeeded
+
+
+def test_failures_that_may_lie_before_or_after_the_last_success_make_a_lower_bound(
+    journal: Journal,
+) -> None:
+    """Of the day of the success only the sum is left."""
+    failures = [run(30 * DAY - n, outcome=Outcome.FAILURE) for n in range(1, 60)]
+    add(journal, run(30 * DAY), *failures, run(0, outcome=Outcome.FAILURE))
+    journal.retention.delete_old(7, NOW_NS)
+
+    (job,) = jobs_of(journal)
+    assert job.recent.consecutive_failures == 21
+    assert job.recent.consecutive_failures_is_lower_bound
+
+
+def jobs_of(journal: Journal) -> list[JobFigures]:
+    return job_figures(
+        [Profile("default", journal)], RunFilter(), Window.of_days(0, NOW_NS), NOW_NS
+    )
 
 
 def test_the_newest_row_stays_so_that_no_new_run_gets_the_id_of_an_old_one(

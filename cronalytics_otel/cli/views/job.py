@@ -91,7 +91,9 @@ def _standing(job: JobFigures, now_ns: int) -> Iterator[Text]:
             if recent.last_success_ns is None
             else f"last success {formats.distance(recent.last_success_ns, now_ns)}"
         )
-        text = f"{formats.counted(recent.consecutive_failures, 'time')} in a row, {since}"
+        at_least = "at least " if recent.consecutive_failures_is_lower_bound else ""
+        times = formats.counted(recent.consecutive_failures, "time")
+        text = f"{at_least}{times} in a row, {since}"
         yield from _fact("failing", Text(text, style="bad"))
     yield from _fact("last 20", strip(recent.outcomes))
 
