@@ -30,6 +30,8 @@ def window_shape(window: Window) -> Shape:
         "since_at": formats.iso(window.since_ns),
         "until_at": formats.iso(until_ns),
         "is_as_asked": window.is_as_asked,
+        "runs_since_at": formats.iso(window.runs_since_ns),
+        "prior_is_known": window.prior_is_known,
     }
 
 

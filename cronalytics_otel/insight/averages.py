@@ -69,6 +69,11 @@ def _agent_runs(profiles: Profiles, wanted: RunFilter, now_ns: int) -> Iterator[
     for _, journal in profiles:
         calendar = journal.figures
         since_ns = calendar.midnight_ns(calendar.day_of(now_ns) - DAYS + 1)
+        kept_ns = journal.job_runs.complete_since_ns()
+        if (
+            kept_ns is not None
+        ):  # older runs that stay say how a job stands, and nothing of an average
+            since_ns = max(since_ns, kept_ns)
         recent = replace(wanted, since_ns=since_ns, until_ns=None, limit=None)
         for run in journal.job_runs.agent_runs(recent):
             yield AgentRun(

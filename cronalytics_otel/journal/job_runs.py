@@ -146,6 +146,14 @@ class JobRuns:
         ).fetchone()
         return None if row is None else int(row[0])
 
+    def complete_since_ns(self) -> int | None:
+        """Return since when all runs are kept; None if none was deleted."""
+        first_day, known_ns = self._facts.get(FIRST_DAY_WITH_RUNS), self.known_since_ns()
+        if first_day is None or known_ns is None:
+            return None
+        since_ns = self._figures.midnight_ns(first_day)
+        return since_ns if known_ns < since_ns else None
+
     def outcomes(self) -> dict[str, frozenset[Outcome]]:
         """Return by job every outcome that a run of it ever had."""
         rows = self._connection.execute(
