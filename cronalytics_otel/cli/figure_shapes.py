@@ -131,7 +131,7 @@ def skill_shape(skill: SkillFigures) -> Shape:
         "skill": skill.skill,
         "model": skill.model,
         "provider": skill.provider,
-        "runs": skill.average.runs,
+        "runs": skill.runs,
         "success_rate": skill.average.success_rate,
         "mean_duration_s": skill.average.duration_s,
         "mean_cost_usd": skill.average.cost_usd,

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from ..model import FAILED_OUTCOMES, Mode, Outcome, Trigger
 from . import arguments
@@ -34,17 +34,12 @@ def add_filters(
     *,
     days: float | None = DEFAULT_DAYS,
     jobs: bool = True,
-    window: bool = True,
     running: bool = False,
 ) -> None:
     """Add the options that choose the runs. `days` None is no limit by default; without `jobs` the
-    command is about one job that it names itself; without `window` about the last 14 days, as averages are."""
+    command is about one job that it names itself."""
     group = parser.add_argument_group("which runs")
-    if window:
-        _add_window(group, days)
-    else:
-        for option in ("--days", "--since", "--until"):
-            group.add_argument(option, type=_no_window, help=argparse.SUPPRESS)
+    _add_window(group, days)
     if jobs:
         add_job(group)
     group.add_argument(
@@ -81,12 +76,6 @@ def add_filters(
     )
     add_profiles(group)
     parser.set_defaults(default_days=days)
-
-
-def _no_window(_: str) -> NoReturn:
-    raise argparse.ArgumentTypeError(
-        "these figures are always of the last 14 days, weighted by their age; `models` takes other windows"
-    )
 
 
 def _add_window(group: argparse._ArgumentGroup, days: float | None) -> None:

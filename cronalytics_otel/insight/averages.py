@@ -12,6 +12,7 @@ from ..domain.averages import (
     Average,
     AverageKey,
     DayTotals,
+    average,
     averages,
     totals_by_model,
     totals_by_skill,
@@ -28,41 +29,51 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkillFigures:
-    """One skill with one model: what a run with it is like lately."""
+    """One skill with one model: its runs in a window, and what a run with it is like lately."""
 
     skill: str
     model: str | None
     provider: str | None
+    runs: int
+    """In the window, as the cost."""
     average: Average
+    """As of the end of the window."""
     cost_usd: float | None
     """The skill's share of the known costs of these runs; None if the cost of none is known."""
     cost_is_lower_bound: bool
     """Whether the cost of some run is not known, wholly or in part."""
 
 
-def skill_figures(profiles: Profiles, wanted: RunFilter, now_ns: int) -> list[SkillFigures]:
-    """Return the figures of each skill with each model in the last 14 days, the most expensive first.
+def skill_figures(profiles: Profiles, wanted: RunFilter, window: Window) -> list[SkillFigures]:
+    """Return the figures of each skill with each model in a window, the most expensive first.
 
-    The cost of a run is split evenly over its skills. A filter for skills leaves the others out.
+    The cost of a run is split evenly over its skills. A filter for skills leaves the others out. The
+    averages are of the 14 days up to the end of the window.
     """
-    totals = totals_by_skill(_agent_runs(profiles, wanted, now_ns))
+    end_ns = window.until_ns
+    in_window = totals_by_skill(_agent_runs(profiles, window.of_runs(wanted)))
+    recent = totals_by_skill(
+        _recent_runs(profiles, wanted, end_ns, until_ns=window.of_runs(wanted).until_ns)
+    )
+    today = _today(profiles, end_ns)
     found = [
-        _figures(key, key.skill, average, totals[key].values())
-        for key, average in averages(totals, _today(profiles, now_ns)).items()
+        _figures(key, key.skill, average(recent.get(key, {}).values(), today), days.values())
+        for key, days in in_window.items()
         if key.skill is not None and (wanted.skills is None or key.skill in wanted.skills)
     ]
     return sorted(found, key=lambda one: (-(one.cost_usd or 0.0), one.skill, str(one.model)))
 
 
 def _figures(
-    key: AverageKey, skill: str, average: Average, days: Collection[DayTotals]
+    key: AverageKey, skill: str, recent: Average, days: Collection[DayTotals]
 ) -> SkillFigures:
     is_known = any(day.priced_runs for day in days)
     return SkillFigures(
         skill=skill,
         model=key.model,
         provider=key.provider,
-        average=average,
+        runs=sum(day.runs for day in days),
+        average=recent,
         cost_usd=sum(day.cost_usd for day in days) if is_known else None,
         cost_is_lower_bound=any(day.inexact_runs for day in days),
     )
@@ -76,7 +87,7 @@ def recent_window(profiles: Profiles, now_ns: int) -> Window:
 
 def model_averages(profiles: Profiles, wanted: RunFilter, now_ns: int) -> dict[AverageKey, Average]:
     """Return the averages of each model that did most of a run in the last 14 days."""
-    totals = totals_by_model(_agent_runs(profiles, wanted, now_ns))
+    totals = totals_by_model(_recent_runs(profiles, wanted, now_ns))
     return averages(totals, _today(profiles, now_ns))
 
 
@@ -89,12 +100,28 @@ def _since_ns(journal: Journal, now_ns: int) -> int:
     return calendar.midnight_ns(calendar.day_of(now_ns) - DAYS + 1)
 
 
-def _agent_runs(profiles: Profiles, wanted: RunFilter, now_ns: int) -> Iterator[AgentRun]:
+def _recent_runs(
+    profiles: Profiles, wanted: RunFilter, now_ns: int, *, until_ns: int | None = None
+) -> Iterator[AgentRun]:
+    """Yield the runs of the 14 days up to a time. Without `until_ns` the window is open at its end."""
+    for profile in profiles:
+        since_ns = _since_ns(profile.journal, now_ns)
+        recent = replace(wanted, since_ns=since_ns, until_ns=until_ns, limit=None)
+        yield from _agent_runs([profile], recent)
+
+
+def _where_complete(wanted: RunFilter, journal: Journal) -> RunFilter:
+    """Leave out the time of which only some runs were kept: they say how a job stands, and no average."""
+    kept_ns = journal.job_runs.complete_since_ns()
+    if kept_ns is None or (wanted.since_ns or 0) >= kept_ns:
+        return wanted
+    return replace(wanted, since_ns=kept_ns)
+
+
+def _agent_runs(profiles: Profiles, wanted: RunFilter) -> Iterator[AgentRun]:
     for _, journal in profiles:
         calendar = journal.figures
-        since_ns = _since_ns(journal, now_ns)
-        recent = replace(wanted, since_ns=since_ns, until_ns=None, limit=None)
-        for run in journal.job_runs.agent_runs(recent):
+        for run in journal.job_runs.agent_runs(_where_complete(wanted, journal)):
             yield AgentRun(
                 day=calendar.day_of(run.ended_ns) + _EPOCH_DAY,
                 skills=run.skills,

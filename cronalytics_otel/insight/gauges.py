@@ -17,7 +17,7 @@ from ..journal.job_runs import Taken
 from ..model import Budgets, Outcome
 from ..model.series import ONCE, OTHER, Gauge
 from ..model.times import NS
-from .averages import model_averages, skill_figures
+from .averages import model_averages, recent_window, skill_figures
 from .budgets import read_budget_states
 from .jobs import JobFigures, durations_by_job, job_figures
 from .known_jobs import KnownJob, known_jobs
@@ -103,7 +103,8 @@ def read_slow_gauges(journal: Journal, now_ns: int, profile: str) -> list[Gauge]
         for (_, job_id), durations in durations_by_job(home, RunFilter(), window).items()
         if job_id in shown and durations.p95_s is not None
     ]
-    for skill in skill_figures(home, RunFilter(), now_ns)[:MAX_SKILLS]:
+    recent = recent_window(home, now_ns)
+    for skill in skill_figures(home, RunFilter(), recent)[:MAX_SKILLS]:
         labels = (skill.skill, skill.model or "", skill.provider or "")
         found += _averages("skill", skill.average, labels)
     models = model_averages(home, RunFilter(), now_ns)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ..domain.drift import DefinitionChange, Drift
 from ..journal.filters import RunFilter
 from ..journal.job_runs import ErrorClass
-from .averages import SkillFigures, skill_figures
+from .averages import SkillFigures, recent_window, skill_figures
 from .drifts import definition_changes_of, drift_of
 from .jobs import JobFigures, job_figures
 from .known_jobs import KnownJob
@@ -52,5 +52,5 @@ def job_detail(
         definition_changes=definition_changes_of(job, window),
         errors=tuple(profile.journal.job_runs.errors(recent.of_runs(own))),
         models=tuple(model_figures(profiles, own, window, known_since_ns=figures.known_since_ns)),
-        skills=tuple(skill_figures(profiles, own, now_ns)),
+        skills=tuple(skill_figures(profiles, own, recent_window(profiles, now_ns))),
     )

@@ -69,7 +69,7 @@ def skill_table(skills: Sequence[SkillFigures], width: int | None) -> list[Text]
             Cell(formats.one_line(skill.skill), "heading"),
             Cell(formats.one_line(skill.model or "") or formats.UNKNOWN),
             Cell(formats.one_line(skill.provider or "") or formats.UNKNOWN, "muted"),
-            Cell(f"{skill.average.runs:,}"),
+            Cell(f"{skill.runs:,}"),
             *_recent(skill.average),
             Cell(formats.bounded_usd(skill.cost_usd, is_lower_bound=skill.cost_is_lower_bound)),
         ]
@@ -78,8 +78,11 @@ def skill_table(skills: Sequence[SkillFigures], width: int | None) -> list[Text]
     return lay_out(columns, rows, width)
 
 
-def skill_footer(skills: Sequence[SkillFigures]) -> list[str]:
-    return [f"the last {DAYS} days: {_sum_text(skills)}", _RECENT]
+def skill_footer(skills: Sequence[SkillFigures], window: Window) -> list[str]:
+    recent = _RECENT
+    if not window.is_up_to_now:
+        recent = f"OK, A RUN and TOOK: its last {DAYS} days, where each day counts 0.7 of the next"
+    return [f"{window_text(window)}: {_sum_text(skills)}", recent]
 
 
 def _sum_text(rows: Sequence[ModelFigures] | Sequence[SkillFigures]) -> str:
