@@ -30,6 +30,8 @@ def window_shape(window: Window) -> Shape:
         "since_at": formats.iso(window.since_ns),
         "until_at": formats.iso(until_ns),
         "is_as_asked": window.is_as_asked,
+        "runs_since_at": formats.iso(window.runs_since_ns),
+        "prior_is_known": window.prior_is_known,
     }
 
 
@@ -100,6 +102,7 @@ def job_shape(job: JobFigures) -> Shape:
         "last_ended_at": formats.iso(job.recent.last_ended_ns),
         "last_success_at": formats.iso(job.recent.last_success_ns),
         "consecutive_failures": job.recent.consecutive_failures,
+        "consecutive_failures_is_lower_bound": job.recent.consecutive_failures_is_lower_bound,
         "last_outcomes": list(job.recent.outcomes),
         **run_figures_shape(job.figures),
         "expected_runs": job.expected_runs,

@@ -161,13 +161,15 @@ def asking(args: argparse.Namespace, context: Context) -> Iterator[Question]:
         raise CommandError("--csv and --json exclude each other.", status=ExitStatus.USAGE)
     with opened(contexts_of(args, context)) as scope:
         jobs = known_jobs(scope.profiles)
+        wanted = _wanted(args, scope.profiles, jobs)
+        window = in_whole_days(_window(args, context.now_ns), scope.profiles)
         yield Question(
             profiles=scope.profiles,
             contexts=scope.contexts,
             is_whole=scope.is_whole,
             jobs=jobs,
-            wanted=_wanted(args, scope.profiles, jobs),
-            window=in_whole_days(_window(args, context.now_ns), scope.profiles),
+            wanted=wanted,
+            window=window.for_runs if wanted.needs_runs else window,
             now_ns=context.now_ns,
         )
 

@@ -39,7 +39,8 @@ def job_drifts(
 ) -> list[JobDrift]:
     """Return what changed notably, the greatest change first. Only jobs that the host has are looked at.
 
-    The windows are of 90 days at most. There is nothing for a window without a beginning.
+    The windows are of 90 days at most, and of kept runs alone. There is nothing for a window without a
+    beginning, nor where the window before is not known.
     """
     found = []
     by_name = {profile.name: profile for profile in profiles}
@@ -71,7 +72,7 @@ def drift_of(profile: Profile, job: KnownJob, wanted: RunFilter, window: Window)
     if recent.prior is None:
         return []
     own = replace(wanted, jobs=frozenset((job.job_id,)))
-    return drift(_summary(profile, own, recent), _summary(profile, own, recent.prior))
+    return drift(_summary(profile, own, recent), _summary(profile, own, recent.prior.for_runs))
 
 
 def definition_changes_of(job: KnownJob, window: Window) -> tuple[DefinitionChange, ...]:

@@ -192,7 +192,8 @@ def _shares(
     costs: dict[JobKey, dict[tuple[str, str], float]] = {}
     for profile, journal in profiles:
         usage = journal.figures.usage(
-            window.of_runs(wanted), by=[Dimension.JOB, Dimension.MODEL, Dimension.PROVIDER]
+            window.for_usage(wanted).of_runs(wanted),
+            by=[Dimension.JOB, Dimension.MODEL, Dimension.PROVIDER],
         )
         for (job_id, model, provider), amounts in usage.items():
             if amounts.cost_usd:

@@ -9,7 +9,7 @@ from ..domain.errors import reason_of
 from ..journal import Journal
 from ..journal.attention import MissedTimes, OverBudgetRuns
 from ..journal.facts import CURRENT_JOBS, FactValues
-from ..model import FAILED_RUNS, DeliveryOutcome, Job, Mode, Outcome, Run, RunningRun, Trigger
+from ..model import DeliveryOutcome, Job, Mode, Outcome, Run, RunningRun, Trigger
 from ..model.times import NS
 from .findings import Finding, FindingKind
 from .runs import short_id
@@ -69,10 +69,13 @@ class JobHealth:
             return
         success = self._journal.job_runs.last(job.job_id, {Outcome.SUCCESS})
         after_ns = None if success is None else success.started_ns
-        failures = self._journal.job_runs.count_after(job.job_id, after_ns, FAILED_RUNS)
+        failures = self._journal.job_runs.failures_after(job.job_id, success)
         since_ns = self._journal.attention.first_failure_end(job.job_id, after_ns)
-        is_row = failures >= FAILURES_IN_A_ROW
-        times = "failed" if failures == 1 else f"failed {failures:,} times in a row"
+        is_row = failures.runs >= FAILURES_IN_A_ROW
+        at_least = "at least " if failures.is_lower_bound else ""
+        times = "failed"
+        if failures.runs > 1 or at_least:
+            times = f"failed {at_least}{counted(failures.runs, 'time')} in a row"
         yield Finding(
             kind=FindingKind.FAILING_IN_A_ROW if is_row else FindingKind.FAILING,
             job_id=job.job_id,

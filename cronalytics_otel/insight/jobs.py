@@ -19,7 +19,7 @@ from ..domain.projections import (
 )
 from ..journal import Journal
 from ..journal.filters import RunFilter
-from ..journal.job_runs import RecentRun
+from ..journal.job_runs import FailureRow, RecentRun
 from ..model import FAILED_RUNS, Mode, Outcome
 from ..model.times import NS
 from .expectations import expected_runs, known_since_ns, usual_due_to_end_s
@@ -70,6 +70,8 @@ class Recent:
     """When the last run that succeeded began."""
     consecutive_failures: int = 0
     """Failed runs since the last success. Skipped and missed runs neither count nor end the row."""
+    consecutive_failures_is_lower_bound: bool = False
+    """Whether runs were deleted that may have been failures of this row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,18 +297,20 @@ def _recent_of(journal: Journal, job_id: str, runs: Sequence[RecentRun]) -> Rece
     success = next((run for run in runs if run.outcome is Outcome.SUCCESS), None)
     if success is None and may_have_more:
         success = journal.job_runs.last(job_id, {Outcome.SUCCESS})
-        after_ns = None if success is None else success.started_ns
-        failures = journal.job_runs.count_after(job_id, after_ns, FAILED_RUNS)
+        failures = journal.job_runs.failures_after(job_id, success)
     else:
         later = takewhile(lambda run: run is not success, runs)
-        failures = sum(run.outcome in FAILED_RUNS for run in later)
+        failures = FailureRow(
+            sum(run.outcome in FAILED_RUNS for run in later), is_lower_bound=False
+        )
     return Recent(
         outcomes=tuple(run.outcome for run in reversed(runs)),
         last_outcome=None if last is None else last.outcome,
         last_started_ns=None if last is None else last.started_ns,
         last_ended_ns=None if last is None else last.ended_ns,
         last_success_ns=None if success is None else success.started_ns,
-        consecutive_failures=failures,
+        consecutive_failures=failures.runs,
+        consecutive_failures_is_lower_bound=failures.is_lower_bound,
     )
 
 

@@ -44,8 +44,9 @@ def model_figures(
     """Return what each model took in the runs that match: the most expensive first, then by tokens.
 
     `known_since_ns` is since when the job, or the history of all, is known: a change is computed only
-    where the window before was observed as a whole.
+    where the window before was observed as a whole. The window is taken `for_usage`.
     """
+    window = window.for_usage(wanted)
     now = _by_model(profiles, wanted, window)
     prior: dict[tuple[str, str], dict[str, ModelAmounts]] = {}
     if window.prior is not None and window.prior_was_observed(known_since_ns=known_since_ns):

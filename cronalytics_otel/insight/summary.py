@@ -85,6 +85,8 @@ class Summary:
     jobs: tuple[JobFigures, ...]
     leaders: Leaders
     models: tuple[ModelFigures, ...]
+    models_are_of_runs: bool = False
+    """Whether the models' figures need the runs themselves, so that they are of kept runs alone."""
 
 
 def summarize(
@@ -110,6 +112,7 @@ def summarize(
         models=tuple(
             model_figures(profiles, wanted, window, known_since_ns=known_since_ns(profiles))
         ),
+        models_are_of_runs=window.for_usage(wanted) is not window,
     )
 
 

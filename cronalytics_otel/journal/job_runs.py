@@ -7,7 +7,16 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from ..model import FAILED_OUTCOMES, OUTPUT_ID, CostStatus, Mode, Outcome, Trigger, known_cost_usd
+from ..model import (
+    FAILED_OUTCOMES,
+    FAILED_RUNS,
+    OUTPUT_ID,
+    CostStatus,
+    Mode,
+    Outcome,
+    Trigger,
+    known_cost_usd,
+)
 from .database import Connection
 from .facts import FIRST_DAY_WITH_RUNS, Facts
 from .figures import COST_OF_RUN, DURATION_OF_RUN, Figures
@@ -35,6 +44,14 @@ class RecentRun(NamedTuple):
     started_ns: int
     ended_ns: int
     scheduled_ns: int | None
+
+
+class FailureRow(NamedTuple):
+    """The failed runs since the last success."""
+
+    runs: int
+    is_lower_bound: bool
+    """Whether there may have been more, on the day of the success: its runs were deleted since."""
 
 
 class Taken(NamedTuple):
@@ -147,6 +164,14 @@ class JobRuns:
         ).fetchone()
         return None if row is None else int(row[0])
 
+    def complete_since_ns(self) -> int | None:
+        """Return since when all runs are kept; None if none was deleted."""
+        first_day, known_ns = self._facts.get(FIRST_DAY_WITH_RUNS), self.known_since_ns()
+        if first_day is None or known_ns is None:
+            return None
+        since_ns = self._figures.midnight_ns(first_day)
+        return since_ns if known_ns < since_ns else None
+
     def outcomes(self) -> dict[str, frozenset[Outcome]]:
         """Return by job every outcome that a run of it ever had."""
         rows = self._connection.execute(
@@ -197,15 +222,27 @@ class JobRuns:
         ).fetchone()
         return None if row is None else _recent_run(row)
 
-    def count_after(self, job_id: str, after_ns: int | None, outcomes: Collection[Outcome]) -> int:
-        """Return how many runs of the job with one of these outcomes began after this time."""
-        marks = ",".join("?" * len(outcomes))
+    def failures_after(self, job_id: str, success: RecentRun | None) -> FailureRow:
+        """Return how many runs of the job failed since its newest success, or ever if it has none."""
+        marks = ",".join("?" * len(FAILED_RUNS))
         (count,) = self._connection.execute(
             "SELECT count(*) FROM run WHERE job_id = ? AND started_ns > coalesce(?, -9e18) "  # noqa: S608
             f"AND outcome IN ({marks})",
-            (job_id, after_ns, *outcomes),
+            (job_id, None if success is None else success.started_ns, *FAILED_RUNS),
         ).fetchone()
-        return int(count)
+        first_day = self._facts.get(FIRST_DAY_WITH_RUNS)
+        day = -(2**63) if success is None else self._figures.day_of(success.ended_ns)
+        if first_day is None or day >= first_day:
+            return FailureRow(count, is_lower_bound=False)
+        # Most of these runs may be deleted. The sums of the days still count them.
+        later, all_days = self._connection.execute(
+            "SELECT coalesce(sum(CASE WHEN day > ? THEN runs END), 0), coalesce(sum(runs), 0) "  # noqa: S608
+            "FROM run_group JOIN day_runs ON group_id = run_group.id "
+            f"WHERE job_id = ? AND day >= ? AND outcome IN ({marks})",
+            (day, job_id, day, *FAILED_RUNS),
+        ).fetchone()
+        known = max(count, later)
+        return FailureRow(known, is_lower_bound=known < all_days)
 
     def durations_ns(self, wanted: RunFilter) -> dict[str, list[int]]:
         """Return by job the known durations of the runs that match, in ascending order."""

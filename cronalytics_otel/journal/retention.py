@@ -7,11 +7,14 @@ harvest obeys. SQLite uses the freed pages for new rows: the file stops growing,
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Final
 
+from ..model import FAILED_RUNS, Outcome
+from ..model.notice import MAX_FAILING_AFTER
 from .calendar import first_whole_day
 from .database import Connection
-from .facts import CURRENT_JOBS, DELETED_BEFORE_NS, FIRST_DAY_WITH_RUNS, KEPT_SINCE_NS, Facts
+from .facts import DELETED_BEFORE_NS, FIRST_DAY_WITH_RUNS, KEPT_SINCE_NS, Facts
 from .figures import Figures
 
 DELETED_AT_ONCE: Final = 1000
@@ -34,6 +37,10 @@ _DELETE: Final = (
     "AND id < (SELECT max(id) FROM run) AND id NOT IN (SELECT value FROM json_each(?)) "
     f"{_NAMED} ORDER BY ended_ns LIMIT ?)"
 )
+
+_OF_JOB: Final = "SELECT id, started_ns FROM run WHERE job_id = ?"
+_NEWEST: Final = "ORDER BY started_ns DESC LIMIT"
+_FAILED: Final = ", ".join(f"'{outcome}'" for outcome in sorted(FAILED_RUNS))
 
 
 class Retention:
@@ -61,8 +68,8 @@ class Retention:
     def delete_old(self, days: int, now_ns: int, limit: int = DELETED_AT_ONCE) -> int:
         """Delete some of the runs that ended before the start of the day `days` days ago; return how many.
 
-        What a destination lacks or has refused stays, and so does the newest run of each job that the
-        host has: the next run is compared with it. The day tables stay as they are.
+        What a destination lacks or has refused stays, and so does what says how each job stands. The day
+        tables stay as they are.
         """
         border_ns = self._figures.midnight_ns(self._figures.day_of(now_ns) - days)
         border_ns = max(border_ns, self.kept_since_ns)
@@ -75,19 +82,30 @@ class Retention:
             known = self._facts.get(FIRST_DAY_WITH_RUNS)
             first_day = first_day if known is None else max(first_day, known)
             self._facts.set(FIRST_DAY_WITH_RUNS, first_day)
-            kept = json.dumps(self._newest_of_each_job())
+            kept = json.dumps(self._standing_of_each_job())
             deleted = self._connection.execute(_DELETE, (border_ns, kept, limit)).rowcount
             if deleted < limit:
                 self._facts.set(DELETED_BEFORE_NS, border_ns)
         return deleted
 
-    def _newest_of_each_job(self) -> list[int]:
-        rows = (
-            self._connection.execute(
-                "SELECT id FROM run WHERE job_id = ? AND outcome != 'missed' "
-                "ORDER BY started_ns DESC LIMIT 1",
-                (job.job_id,),
-            ).fetchone()
-            for job in self._facts.get(CURRENT_JOBS)
-        )
-        return [row[0] for row in rows if row is not None]
+    def _standing_of_each_job(self) -> list[int]:
+        """Return the ids of the runs that say how each job stands: its newest run, its newest success, and
+        of the failures after that the first one and the newest ones."""
+        job_ids = self._connection.execute("SELECT DISTINCT job_id FROM run_group").fetchall()
+        return [run_id for (job_id,) in job_ids for run_id in self._standing_of(job_id)]
+
+    def _standing_of(self, job_id: str) -> Iterator[int]:
+        rows = self._connection.execute(
+            f"SELECT id, NULL FROM ({_OF_JOB} AND outcome <> '{Outcome.MISSED}' {_NEWEST} 1) "  # noqa: S608
+            "UNION ALL "
+            f"SELECT id, started_ns FROM ({_OF_JOB} AND outcome = '{Outcome.SUCCESS}' {_NEWEST} 1)",
+            (job_id, job_id),
+        ).fetchall()
+        success_ns = next((started_ns for _, started_ns in rows if started_ns is not None), None)
+        failures = f"{_OF_JOB} AND started_ns > coalesce(?, -9e18) AND outcome IN ({_FAILED})"
+        rows += self._connection.execute(
+            f"SELECT id FROM ({failures} ORDER BY started_ns LIMIT 1) "  # noqa: S608 - our own names
+            f"UNION SELECT id FROM ({failures} {_NEWEST} {MAX_FAILING_AFTER})",
+            (job_id, success_ns) * 2,
+        ).fetchall()
+        yield from (row[0] for row in rows)

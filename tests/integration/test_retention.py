@@ -148,4 +148,55 @@ def test_answers_say_that_the_window_takes_whole_days(
             "since_at": "2026-04-20T00:00:00.000000Z",
             "until_at": None,
             "is_as_asked": False,
+            "runs_since_at": "2026-04-24T00:00:00.000000Z",
+            "prior_is_known": False,
         }
+
+
+@pytest.mark.parametrize(
+    ("since", "why"),
+    [
+        ("2026-04-26", "runs before 2026-04-24 00:00 were deleted"),
+        ("2026-04-16", "runs before 2026-04-24 00:00 were deleted"),
+    ],
+)
+def test_drift_says_that_the_window_before_is_not_known(
+    with_history: HomeBuilder,
+    collector: FaultyCollector,
+    capsys: pytest.CaptureFixture[str],
+    since: str,
+    why: str,
+) -> None:
+    synced(settings_of(with_history, collector, journal_days=10))
+    asked = ["drift", "--home", str(with_history.path), "--since", f"{since}T00:00:00Z"]
+    asked += ["--until", "2026-05-02T00:00:00Z"]
+
+    main(asked)
+    shown = capsys.readouterr()
+    main([*asked, "--json"])
+
+    unknown = f"No change can be seen. The window before is not known as a whole: {why}."
+    assert unknown in " ".join((shown.out + shown.err).split())
+    assert not json.loads(capsys.readouterr().out)["window"]["prior_is_known"]
+
+
+def test_a_filter_for_models_begins_where_all_runs_are_kept(
+    with_history: HomeBuilder, collector: FaultyCollector, capsys: pytest.CaptureFixture[str]
+) -> None:
+    synced(settings_of(with_history, collector, journal_days=10))
+    asked = ["jobs", "--home", str(with_history.path), "--model", "fake-model"]
+    asked += ["--since", "2026-04-20T12:30:00Z"]
+
+    main(asked)
+    shown = capsys.readouterr().out
+    main([*asked, "--json"])
+    window = json.loads(capsys.readouterr().out)["window"]
+
+    assert "the window begins where all runs are kept: earlier ones were deleted" in shown
+    assert window == {
+        "since_at": "2026-04-24T00:00:00.000000Z",
+        "until_at": None,
+        "is_as_asked": False,
+        "runs_since_at": "2026-04-24T00:00:00.000000Z",
+        "prior_is_known": False,
+    }

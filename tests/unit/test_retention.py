@@ -16,6 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cronalytics_otel.domain.drift import Measure
+from cronalytics_otel.insight.drifts import JobDrift, job_drifts
+from cronalytics_otel.insight.jobs import JobFigures, job_figures
+from cronalytics_otel.insight.known_jobs import known_jobs
 from cronalytics_otel.insight.profiles import Profile
 from cronalytics_otel.insight.summary import summarize
 from cronalytics_otel.insight.windows import Window, in_whole_days
@@ -125,10 +129,9 @@ def test_every_table_that_names_runs_is_asked(journal: Journal, tmp_path: Path) 
     assert naming == set(NAMED_BY)
 
 
-def test_the_newest_run_of_each_job_that_hermes_has_stays(journal: Journal) -> None:
-    """A job that runs once a month must still be compared with its run before."""
-    monthly = Job(job_id="m", name="monthly", mode=Mode.AGENT, schedule=None)
-    journal.facts.set(CURRENT_JOBS, (monthly,))
+def test_the_newest_run_of_each_job_stays_also_of_a_deleted_one(journal: Journal) -> None:
+    """A job that runs once a month must still be compared with its run before, and a deleted one keeps its
+    name."""
     add(
         journal,
         run(60 * DAY, job_id="m"),
@@ -139,7 +142,57 @@ def test_the_newest_run_of_each_job_that_hermes_has_stays(journal: Journal) -> N
     )
     journal.retention.delete_old(5, NOW_NS)
 
-    assert ages(journal) == [30, 0]
+    assert ages(journal) == [30 + 1 / DAY, 30, 0]
+    assert journal.job_runs.lifetimes()["deleted job"].job_name == DIGEST.job_name
+
+
+def test_the_last_success_and_the_failures_since_then_stay(journal: Journal) -> None:
+    """A weekly job must still be known to fail each time, and since when."""
+    weekly = [run(n * 7 * DAY, outcome=Outcome.FAILURE) for n in range(7, 0, -1)]
+    add(journal, run(70 * DAY), run(60 * DAY), *weekly, run(0, job_id="other"))
+    journal.retention.delete_old(7, NOW_NS)
+
+    assert ages(journal) == [60, 49, 42, 35, 28, 21, 14, 7, 0]
+    success = journal.job_runs.last(DIGEST.job_id, {Outcome.SUCCESS})
+    assert success is not None
+    assert journal.job_runs.failures_after(DIGEST.job_id, success) == (7, False)
+    assert [job.recent.consecutive_failures for job in jobs_of(journal)] == [7, 0]
+
+
+@pytest.mark.parametrize("succeeded", [True, False])
+def test_a_long_row_of_failures_keeps_its_beginning_and_its_number(
+    journal: Journal, succeeded: bool
+) -> None:
+    failures = [run(n * DAY, outcome=Outcome.FAILURE) for n in range(40, -1, -1)]
+    add(journal, *[run(50 * DAY)][: int(succeeded)], *failures)
+    journal.retention.delete_old(7, NOW_NS)
+
+    (job,) = jobs_of(journal)
+    assert ages(journal) == [50, 40, *range(19, -1, -1)][0 if succeeded else 1 :]
+    assert (job.recent.consecutive_failures, job.recent.consecutive_failures_is_lower_bound) == (
+        41,
+        False,
+    )
+    assert (job.recent.last_success_ns is not None) is succeeded
+
+
+def test_failures_that_may_lie_before_or_after_the_last_success_make_a_lower_bound(
+    journal: Journal,
+) -> None:
+    """Of the day of the success only the sum is left."""
+    failures = [run(30 * DAY - n, outcome=Outcome.FAILURE) for n in range(1, 60)]
+    add(journal, run(30 * DAY), *failures, run(0, outcome=Outcome.FAILURE))
+    journal.retention.delete_old(7, NOW_NS)
+
+    (job,) = jobs_of(journal)
+    assert job.recent.consecutive_failures == 21
+    assert job.recent.consecutive_failures_is_lower_bound
+
+
+def jobs_of(journal: Journal) -> list[JobFigures]:
+    return job_figures(
+        [Profile("default", journal)], RunFilter(), Window.of_days(0, NOW_NS), NOW_NS
+    )
 
 
 def test_the_newest_row_stays_so_that_no_new_run_gets_the_id_of_an_old_one(
@@ -312,7 +365,10 @@ def test_a_window_takes_the_days_whole_whose_runs_were_deleted(journal: Journal)
     add(journal, *(run(n * DAY // 4) for n in range(240, -1, -1)))
     home = [Profile("default", journal)]
     exact, past = Window.of_days(30, NOW_NS), Window.of(NOW_NS, since_ns=midnight(20) + HOUR, until_ns=midnight(18) + HOUR)  # fmt: skip
-    assert [in_whole_days(window, home) for window in (exact, past)] == [exact, past]
+    for window in (exact, past):
+        known = in_whole_days(window, home)
+        assert (known.since_ns, known.until_ns) == (window.since_ns, window.until_ns)
+        assert (known.is_as_asked, known.runs_since_ns) == (True, None)
 
     journal.retention.delete_old(7, NOW_NS)
     wide, days = in_whole_days(exact, home), in_whole_days(past, home)
@@ -333,6 +389,84 @@ def test_a_window_that_begins_where_runs_are_kept_is_as_it_was_asked_for(journal
 
     assert (window.since_ns, window.is_as_asked) == (NOW_NS - 5 * DAY, True)
     assert in_whole_days(Window.of_days(0, NOW_NS), [Profile("default", journal)]).since_ns is None
+
+
+@pytest.mark.parametrize("question", [{"skills": frozenset({"web"})}, {"models": frozenset({"m"})}])
+def test_a_question_that_needs_single_runs_begins_where_all_runs_are_kept(
+    journal: Journal, question: dict[str, frozenset[str]]
+) -> None:
+    """What is observed begins there too, so that trend and pace stay what they were."""
+    add(
+        journal,
+        *(run(n * DAY // 4, skills=("web",), model="m", cost_usd=0.1) for n in range(240, -1, -1)),
+    )
+    home, wanted, asked = (
+        [Profile("default", journal)],
+        RunFilter(**question),  # type: ignore[arg-type]
+        Window.of_days(30, NOW_NS),
+    )
+    before = summarize(home, wanted, asked, NOW_NS).together
+
+    journal.retention.delete_old(7, NOW_NS)
+    window = in_whole_days(asked, home).for_runs
+    after = summarize(home, wanted, window, NOW_NS).together
+
+    assert (window.since_ns, window.is_as_asked) == (midnight(7), False)
+    assert after.figures.runs == 30
+    assert after.observed_s == (NOW_NS - midnight(7)) / 1e9
+    rates = [of.figures.runs / of.observed_s for of in (before, after) if of.observed_s]
+    assert rates[1] == pytest.approx(rates[0], rel=0.04)
+    assert (window.prior_is_known, after.changes.runs) == (False, None)
+
+
+def test_a_window_that_ended_before_the_kept_runs_holds_none_of_them(journal: Journal) -> None:
+    """The old runs that stay because they say how a job stands are not taken for all of that time."""
+    add(journal, *(run(n * DAY, outcome=Outcome.FAILURE) for n in range(30, -1, -1)))
+    journal.retention.delete_old(7, NOW_NS)
+    past = Window.of(NOW_NS, since_ns=midnight(20), until_ns=midnight(10))
+    home = [Profile("default", journal)]
+    wanted = RunFilter(skills=frozenset(DIGEST.skills))
+
+    window = in_whole_days(past, home).for_runs
+
+    assert (window.since_ns, window.until_ns) == (midnight(7), midnight(7))
+    assert summarize(home, wanted, window, NOW_NS).together.figures.runs == 0
+
+
+def test_models_of_filtered_runs_and_percentiles_are_of_kept_runs_alone(journal: Journal) -> None:
+    add(journal, *(run(n * DAY, outcome=Outcome.FAILURE) for n in range(30, -1, -1)))
+    journal.retention.delete_old(7, NOW_NS)
+    home = [Profile("default", journal)]
+    window = in_whole_days(Window.of_days(25, NOW_NS), home)
+    wanted = RunFilter(mode=DIGEST.mode)
+
+    summary = summarize(home, wanted, window, NOW_NS)
+    (job,) = job_figures(home, wanted, window, NOW_NS)
+
+    assert (summary.together.figures.runs, summary.models_are_of_runs) == (26, True)
+    assert [model.runs for model in summary.models] == [8]
+    assert (job.figures.runs, job.durations.runs) == (26, 8)
+    assert [model.runs for model in summarize(home, RunFilter(), window, NOW_NS).models] == [26]
+
+
+def test_a_drift_is_measured_against_kept_runs_alone(journal: Journal) -> None:
+    """The failures that stay would make the window before look worse than it was."""
+    current = Job(job_id=DIGEST.job_id, name="digest", mode=Mode.AGENT, schedule=None)
+    journal.facts.set(CURRENT_JOBS, (current,))
+    history = [run((n + 9) * DAY, outcome=Outcome.FAILURE) for n in range(20, 0, -1)]
+    add(journal, *history, *(run(n * DAY // 4) for n in range(32, -1, -1)))
+    home = [Profile("default", journal)]
+    asked = Window.of_days(9, NOW_NS)
+    assert [one.drift.measure for one in drifts_of(home, asked)] == [Measure.FAILURE_RATE]
+
+    journal.retention.delete_old(9, NOW_NS)
+
+    assert drifts_of(home, asked) == []
+    assert in_whole_days(asked, home).for_percentiles.prior_was_deleted
+
+
+def drifts_of(home: list[Profile], asked: Window) -> list[JobDrift]:
+    return job_drifts(home, known_jobs(home), RunFilter(), in_whole_days(asked, home))
 
 
 def midnight(days_ago: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..errors import CommandError, ExitStatus
@@ -32,15 +33,17 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ..formats import counted
     from ..rows import Rows, show
     from ..views import drift as view
-    from ..views.figures import window_text
+    from ..views.figures import prior_note, window_text
 
-    with asking(args, context) as question:
-        if question.window.prior is None:
+    with asking(args, context) as asked:
+        if asked.window.prior is None:
             raise CommandError(
                 "All that is known has no window before it.",
                 "Give --days or --since.",
                 status=ExitStatus.USAGE,
             )
+        question = replace(asked, window=asked.window.for_percentiles)
+        unknown = prior_note(question.window)
         found = job_drifts(question.profiles, question.jobs, question.wanted, question.window)
         jobs = len({(one.profile, one.job_id) for one in found})
         rows = Rows(
@@ -52,9 +55,12 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
             ),
             totals={"jobs": jobs},
             footer=[
-                f"{window_text(question.window)}, against the window before: {counted(jobs, 'job')} changed"
+                f"{window_text(question.window)}, against the window before: {counted(jobs, 'job')} changed",
+                *unknown,
             ],
-            nothing="No job changed notably against the window before.",
+            nothing=f"No change can be seen. {unknown[0].capitalize()}."
+            if unknown
+            else "No job changed notably against the window before.",
         )
         show(rows, args, context, question)
     return ExitStatus.OK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..errors import ExitStatus
@@ -36,7 +37,8 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ..rows import Rows, show
     from ..views import models as view
 
-    with asking(args, context) as question:
+    with asking(args, context) as asked:
+        question = replace(asked, window=asked.window.for_usage(asked.wanted))
         models = model_figures(
             question.profiles,
             question.wanted,

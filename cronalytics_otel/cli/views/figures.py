@@ -94,15 +94,38 @@ def window_note(window: Window) -> list[str]:
     """Return the line that says that the window is not quite the one that was asked for."""
     if window.is_as_asked:
         return []
+    if window.is_of_runs and window.since_ns == window.runs_since_ns:
+        return ["the window begins where all runs are kept: earlier ones were deleted"]
     return [
         "the window takes whole days where runs were deleted: only the sums of these days are kept"
     ]
 
 
+def prior_note(window: Window) -> list[str]:
+    """Return the line that says why there is nothing, or not all, to compare with."""
+    if window.prior_is_known or window.prior is None or window.history_since_ns is None:
+        return []
+    why = f"the history begins on {formats.minute(window.history_since_ns)}"
+    if window.prior_was_deleted and window.runs_since_ns is not None:
+        why = f"runs before {formats.minute(window.runs_since_ns)} were deleted"
+    return [f"the window before is not known as a whole: {why}"]
+
+
+def kept_note(window: Window, what: str) -> list[str]:
+    """Return the line that says since when some figures count, if the window begins where runs were deleted.
+    `what` is the plural of their noun."""
+    kept_ns = window.runs_since_ns
+    if kept_ns is None or (window.since_ns is not None and window.since_ns >= kept_ns):
+        return []
+    return [f"{what} count from {formats.minute(kept_ns)} on: earlier runs were deleted"]
+
+
 def percentile_note(window: Window) -> list[str]:
     """Return the line that says of which days percentiles are, unless they are of the whole window."""
-    if window.for_percentiles is window:
+    if window.for_percentiles.since_ns == window.since_ns:
         return []
+    if note := kept_note(window, "percentiles"):
+        return note
     return ["percentiles are of the last 90 days"]
 
 

@@ -20,6 +20,7 @@ from .drift import definition_text
 from .figures import (
     STATE_STYLES,
     change_text,
+    kept_note,
     outcome_style,
     pace_cell,
     percentile_note,
@@ -32,6 +33,7 @@ from .models import skill_table
 from .summary import models
 
 _LABEL = 10
+_OF_RUNS: Final = "percentiles, drift, errors, skills (and models, if the runs are filtered)"
 _SHOWN_DRIFTS = 4
 _SHOWN_CHANGES = 5
 _SHOWN_ERRORS = 5
@@ -56,7 +58,10 @@ def lines(detail: JobDetail, width: int | None, now_ns: int) -> Iterator[Text]:
     if detail.skills:
         yield Text()
         yield from skill_table(detail.skills, width)
-    notes = [*window_note(detail.window), *percentile_note(detail.window)]
+    notes = [
+        *window_note(detail.window),
+        *(kept_note(detail.window, _OF_RUNS) or percentile_note(detail.window)),
+    ]
     if notes:
         yield Text()
         yield from map(Text, notes)
@@ -91,7 +96,9 @@ def _standing(job: JobFigures, now_ns: int) -> Iterator[Text]:
             if recent.last_success_ns is None
             else f"last success {formats.distance(recent.last_success_ns, now_ns)}"
         )
-        text = f"{formats.counted(recent.consecutive_failures, 'time')} in a row, {since}"
+        at_least = "at least " if recent.consecutive_failures_is_lower_bound else ""
+        times = formats.counted(recent.consecutive_failures, "time")
+        text = f"{at_least}{times} in a row, {since}"
         yield from _fact("failing", Text(text, style="bad"))
     yield from _fact("last 20", strip(recent.outcomes))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
 from rich.text import Text
 
@@ -12,7 +13,7 @@ from ...insight.models import ModelFigures
 from ...insight.summary import AllJobs, Leader, Summary
 from .. import formats
 from ..table import Cell, Column, fit, lay_out
-from .figures import change_text, pace_cell, window_note, window_text
+from .figures import change_text, kept_note, pace_cell, prior_note, window_note, window_text
 from .health import subject
 
 _LABEL = 9
@@ -30,18 +31,26 @@ def lines(
     with_profile: bool,
 ) -> Iterator[Text]:
     yield Text(window_text(summary.window), style="heading")
-    yield from map(Text, window_note(summary.window))
+    yield from _notes(window_note(summary.window), width)
     for line in _totals(summary, width):
         if width is not None:
             line.truncate(width, overflow="ellipsis")
         yield line
+    yield from _notes(prior_note(summary.window), width)
     yield from _leaders(summary, width, with_profile=with_profile)
     if summary.models:
         yield Text()
         yield from models(summary.models[:_SHOWN_MODELS], width)
         yield from _more(len(summary.models) - _SHOWN_MODELS, "model", "models")
+        if summary.models_are_of_runs:
+            yield from _notes(kept_note(summary.window, "models"), width)
     yield Text()
     yield from _attention(findings, width, now_ns, with_profile=with_profile)
+
+
+def _notes(notes: Sequence[str], width: int | None) -> Iterator[Text]:
+    for note in notes:
+        yield from map(Text, [note] if width is None else wrap(note, width))
 
 
 def _totals(summary: Summary, width: int | None) -> Iterator[Text]:
