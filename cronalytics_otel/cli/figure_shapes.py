@@ -136,6 +136,16 @@ def skill_shape(skill: SkillFigures) -> Shape:
         "mean_duration_s": skill.average.duration_s,
         "mean_cost_usd": skill.average.cost_usd,
         "cost_usd": skill.cost_usd,
+        "cost_is_lower_bound": skill.cost_is_lower_bound,
+    }
+
+
+def skills_total_shape(skills: Sequence[SkillFigures]) -> Shape:
+    """Return the sums over skills."""
+    known = [skill.cost_usd for skill in skills if skill.cost_usd is not None]
+    return {
+        "cost_usd": sum(known) if known or not skills else None,
+        "cost_is_lower_bound": any(skill.cost_is_lower_bound for skill in skills),
     }
 
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from ..model import FAILED_OUTCOMES, Mode, Outcome, Trigger
 from . import arguments
@@ -38,12 +38,13 @@ def add_filters(
     running: bool = False,
 ) -> None:
     """Add the options that choose the runs. `days` None is no limit by default; without `jobs` the
-    command is about one job that it names itself; without `window` about a time that is fixed."""
+    command is about one job that it names itself; without `window` about the last 14 days, as averages are."""
     group = parser.add_argument_group("which runs")
     if window:
         _add_window(group, days)
     else:
-        parser.set_defaults(days=None, since=None, until=None)
+        for option in ("--days", "--since", "--until"):
+            group.add_argument(option, type=_no_window, help=argparse.SUPPRESS)
     if jobs:
         add_job(group)
     group.add_argument(
@@ -80,6 +81,12 @@ def add_filters(
     )
     add_profiles(group)
     parser.set_defaults(default_days=days)
+
+
+def _no_window(_: str) -> NoReturn:
+    raise argparse.ArgumentTypeError(
+        "these figures are always of the last 14 days, weighted by their age; `models` takes other windows"
+    )
 
 
 def _add_window(group: argparse._ArgumentGroup, days: float | None) -> None:

@@ -35,8 +35,10 @@ class DayTotals:
     """Runs whose duration is known; `duration_s` is their sum."""
     duration_s: float
     priced_runs: int
-    """Runs whose cost is known; `cost_usd` is the sum of their shares."""
+    """Runs whose cost is known, in part at least; `cost_usd` is the sum of their shares."""
     cost_usd: float
+    inexact_runs: int
+    """Runs whose cost is not known, wholly or in part."""
 
     def __add__(self, other: DayTotals) -> DayTotals:
         return DayTotals(
@@ -47,6 +49,7 @@ class DayTotals:
             duration_s=self.duration_s + other.duration_s,
             priced_runs=self.priced_runs + other.priced_runs,
             cost_usd=self.cost_usd + other.cost_usd,
+            inexact_runs=self.inexact_runs + other.inexact_runs,
         )
 
 
@@ -74,6 +77,8 @@ class AgentRun:
     duration_s: float | None
     cost_usd: float | None
     """None if it is unknown; 0 for a run that cost nothing."""
+    cost_is_partial: bool = False
+    """Whether `cost_usd` is a lower bound."""
 
 
 def average(days: Iterable[DayTotals], today: int) -> Average:
@@ -146,5 +151,6 @@ def _add(
         duration_s=run.duration_s or 0.0,
         priced_runs=int(run.cost_usd is not None),
         cost_usd=(run.cost_usd or 0.0) * cost_share,
+        inexact_runs=int(run.cost_usd is None or run.cost_is_partial),
     )
     days[run.day] = days[run.day] + one if run.day in days else one

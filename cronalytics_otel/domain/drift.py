@@ -20,6 +20,9 @@ MIN_VALUES_P95 = 20
 NOTABLE_SCORE = 0.5
 """From this score on a change is worth showing: half as much again, of a large sample."""
 
+CHANCE_BELOW_ERRORS = 1.96
+"""Two failure rates that are fewer standard errors apart may differ by chance: in one of twenty comparisons
+they would be farther apart if nothing had changed."""
 
 SURE_AT_ERRORS = 2.5
 """Two failure rates that are so many standard errors apart differ by more than chance: in one of eighty
@@ -139,7 +142,8 @@ def drift(now: WindowSummary, before: WindowSummary) -> list[Drift]:
 
     The score is |log2(now ÷ before)| · n ÷ (n + 5), with n the smaller of the two samples. Values below
     a measure's floor count as the floor. Failure rates are compared as (failed + ½) ÷ (runs + 1), so that
-    none against some has a ratio, and score less where chance may explain the difference.
+    none against some has a ratio. Their score is 0 below `CHANCE_BELOW_ERRORS`, and less than that of another
+    measure below `SURE_AT_ERRORS`.
     """
     found = [one for measure in Measure if (one := _drift(measure, now, before)) is not None]
     return sorted(found, key=lambda one: one.score, reverse=True)
@@ -153,7 +157,7 @@ def _drift(measure: Measure, now: WindowSummary, before: WindowSummary) -> Drift
         return None
     certainty = 1.0
     if measure is Measure.FAILURE_RATE:
-        certainty = min(1.0, _squared_errors(now, before) / SURE_AT_ERRORS**2)
+        certainty = _certainty(_squared_errors(now, before))
         ratio = _smoothed_rate(now) / _smoothed_rate(before)
     else:
         ratio = max(new.value, FLOORS[measure]) / max(old.value, FLOORS[measure])
@@ -169,6 +173,13 @@ def _drift(measure: Measure, now: WindowSummary, before: WindowSummary) -> Drift
 
 def _smoothed_rate(window: WindowSummary) -> float:
     return (window.failed_runs + 0.5) / (window.runs + 1)
+
+
+def _certainty(squared_errors: float) -> float:
+    """Return how much of a failure rate's score counts, from 0 to 1."""
+    if squared_errors < CHANCE_BELOW_ERRORS**2:
+        return 0.0
+    return min(1.0, squared_errors / SURE_AT_ERRORS**2)
 
 
 def _squared_errors(now: WindowSummary, before: WindowSummary) -> float:

@@ -246,6 +246,7 @@ def expected_occurrences(
     *,
     due_to_end_s: float = 0.0,
     run_end_ns: int | None = None,
+    run_was_due: bool = True,
     last_run_ns: int | None = None,
 ) -> int | None:
     """Return how many times a job was due in (after, up_to], by each definition while it held.
@@ -255,7 +256,8 @@ def expected_occurrences(
     from `paused_ns` on, else since it was first seen so. One that was never seen otherwise, and has no
     `paused_ns`, was due until the end of its last run (`last_run_ns`).
     An interval counts as often as a run of it would have ended: a period (interval and `due_to_end_s`)
-    apart, one of them at `run_end_ns`, the end of a run that is known.
+    apart, one of them at `run_end_ns`, the end of a run that is known. That one is left out if the run
+    was not due (`run_was_due`): the host counts an interval from the end of a manual run, too.
     None if no definition with a schedule is known.
     """
     if not any(job.schedule for _, job in history):
@@ -278,6 +280,8 @@ def expected_occurrences(
         low_ns, high_ns = max(from_ns, begin_ns), min(to_ns, up_to_ns)
         if job.enabled and job.schedule is not None and low_ns < high_ns:
             count += _held(job.schedule, low_ns, high_ns, zone, due_to_end_s, run_end_ns)
+            if job.schedule.kind is ScheduleKind.INTERVAL and not run_was_due:
+                count -= run_end_ns is not None and low_ns < run_end_ns <= high_ns
     return count
 
 

@@ -231,6 +231,7 @@ def project(
 def project_all(
     jobs: Iterable[Projection],
     *,
+    ended: Amounts,
     spent: Amounts,
     scheduled: Amounts,
     failed: Amounts,
@@ -241,8 +242,9 @@ def project_all(
 ) -> Projection:
     """Project jobs together, from the projection of each and the sums over the runs of all.
 
-    The nominal cost is the sum of the jobs'. The trend is that of all runs together, so it includes
-    what ended jobs cost: one-shots come and go, and others will follow.
+    Both costs are the sums of the jobs'. The trend includes what jobs without a trend cost, which are
+    those that have ended: one-shots come and go, and others will follow. `ended` is what their runs took
+    in the window, and `observed_s` is how much of it the home was observed.
     """
     parts = [job.outlook for job in jobs]
     outlook = {}
@@ -251,9 +253,18 @@ def project_all(
         outlook[horizon] = Outlook(
             scheduled_runs=sum(part.scheduled_runs for part in of_jobs),
             nominal=sum_of_estimates(part.nominal for part in of_jobs),
-            trend=trend_cost(spent, observed_s, (end_ns - now_ns) / NS),
+            trend=_trend_of_all(
+                [part.trend for part in of_jobs],
+                trend_cost(ended, observed_s, (end_ns - now_ns) / NS),
+            ),
         )
     return _projection(outlook, spent, scheduled, failed, adherence)
+
+
+def _trend_of_all(of_jobs: Iterable[CostEstimate], of_ended: CostEstimate) -> CostEstimate:
+    unknown = CostEstimate(usd=None)
+    parts = [part for part in (*of_jobs, of_ended) if part != unknown]
+    return sum_of_estimates(parts) if parts else unknown
 
 
 def _projection(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -11,14 +11,17 @@ from ..domain.averages import (
     AgentRun,
     Average,
     AverageKey,
+    DayTotals,
     averages,
     totals_by_model,
     totals_by_skill,
 )
+from ..journal import Journal
 from ..journal.filters import RunFilter
 from ..model import Outcome
 from ..model.times import NS
 from .profiles import Profiles
+from .windows import Window, in_whole_days, runs_since_ns
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
@@ -31,8 +34,10 @@ class SkillFigures:
     model: str | None
     provider: str | None
     average: Average
-    cost_usd: float
-    """The skill's share of the known costs of these runs."""
+    cost_usd: float | None
+    """The skill's share of the known costs of these runs; None if the cost of none is known."""
+    cost_is_lower_bound: bool
+    """Whether the cost of some run is not known, wholly or in part."""
 
 
 def skill_figures(profiles: Profiles, wanted: RunFilter, now_ns: int) -> list[SkillFigures]:
@@ -42,17 +47,32 @@ def skill_figures(profiles: Profiles, wanted: RunFilter, now_ns: int) -> list[Sk
     """
     totals = totals_by_skill(_agent_runs(profiles, wanted, now_ns))
     found = [
-        SkillFigures(
-            skill=key.skill,
-            model=key.model,
-            provider=key.provider,
-            average=average,
-            cost_usd=sum(day.cost_usd for day in totals[key].values()),
-        )
+        _figures(key, key.skill, average, totals[key].values())
         for key, average in averages(totals, _today(profiles, now_ns)).items()
         if key.skill is not None and (wanted.skills is None or key.skill in wanted.skills)
     ]
-    return sorted(found, key=lambda one: (-one.cost_usd, one.skill, str(one.model)))
+    return sorted(found, key=lambda one: (-(one.cost_usd or 0.0), one.skill, str(one.model)))
+
+
+def _figures(
+    key: AverageKey, skill: str, average: Average, days: Collection[DayTotals]
+) -> SkillFigures:
+    is_known = any(day.priced_runs for day in days)
+    return SkillFigures(
+        skill=skill,
+        model=key.model,
+        provider=key.provider,
+        average=average,
+        cost_usd=sum(day.cost_usd for day in days) if is_known else None,
+        cost_is_lower_bound=any(day.inexact_runs for day in days),
+    )
+
+
+def recent_window(profiles: Profiles, now_ns: int) -> Window:
+    """Return the window of the averages: the last 14 calendar days, today among them; of these, those
+    whose runs are all kept."""
+    since_ns = min(_since_ns(journal, now_ns) for _, journal in profiles)
+    return in_whole_days(Window.of(now_ns, since_ns=since_ns), profiles).for_runs
 
 
 def model_averages(profiles: Profiles, wanted: RunFilter, now_ns: int) -> dict[AverageKey, Average]:
@@ -65,15 +85,17 @@ def _today(profiles: Profiles, now_ns: int) -> int:
     return profiles[0].journal.figures.day_of(now_ns) + _EPOCH_DAY
 
 
+def _since_ns(journal: Journal, now_ns: int) -> int:
+    calendar = journal.figures
+    return calendar.midnight_ns(calendar.day_of(now_ns) - DAYS + 1)
+
+
 def _agent_runs(profiles: Profiles, wanted: RunFilter, now_ns: int) -> Iterator[AgentRun]:
+    # Older runs that stay say how a job stands, and nothing of an average.
+    kept_ns = runs_since_ns(profiles) or 0
     for _, journal in profiles:
         calendar = journal.figures
-        since_ns = calendar.midnight_ns(calendar.day_of(now_ns) - DAYS + 1)
-        kept_ns = journal.job_runs.complete_since_ns()
-        if (
-            kept_ns is not None
-        ):  # older runs that stay say how a job stands, and nothing of an average
-            since_ns = max(since_ns, kept_ns)
+        since_ns = max(_since_ns(journal, now_ns), kept_ns)
         recent = replace(wanted, since_ns=since_ns, until_ns=None, limit=None)
         for run in journal.job_runs.agent_runs(recent):
             yield AgentRun(
@@ -84,4 +106,5 @@ def _agent_runs(profiles: Profiles, wanted: RunFilter, now_ns: int) -> Iterator[
                 succeeded=run.outcome is Outcome.SUCCESS,
                 duration_s=None if run.duration_ns is None else run.duration_ns / NS,
                 cost_usd=run.cost_usd,
+                cost_is_partial=bool(run.cost_is_partial),
             )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
+from itertools import takewhile
 from statistics import median
+from typing import NamedTuple
 
 from ..domain.occurrences import expected_occurrences
 from ..domain.projections import observed_since_ns
@@ -19,7 +21,7 @@ _NOT_ON_TIME = frozenset({Trigger.CATCH_UP, Trigger.MANUAL})
 
 def known_since_ns(job: KnownJob, home_known_since_ns: int | None) -> int | None:
     """Return since when the job can have been observed: since it was made, or since anything is known of its
-    home if that is later; in any case since its first known run was due."""
+    home if that is later; in any case since its first known run was due, or since a person started it."""
     created_ns = None if job.latest is None else job.latest.created_ns
     if created_ns is not None and home_known_since_ns is not None:
         created_ns = max(created_ns, home_known_since_ns)
@@ -61,13 +63,15 @@ def expected_runs(
         return None
     stopped_ns = _stopped_ns(job, last_ended_ns)
     due_to_end_s = usual_due_to_end_s(recent)
+    anchor = _anchor(job, since_ns, recent, due_to_end_s)
     return expected_occurrences(
         job.definitions,
         since_ns - 1,
         window.until_ns - 1 if stopped_ns is None else min(window.until_ns - 1, stopped_ns),
         zone,
         due_to_end_s=due_to_end_s,
-        run_end_ns=_known_end_ns(job, since_ns, recent, due_to_end_s),
+        run_end_ns=None if anchor is None else anchor.end_ns,
+        run_was_due=anchor is not None and anchor.was_due,
         last_run_ns=last_ended_ns,
     )
 
@@ -83,11 +87,32 @@ def _stopped_ns(job: KnownJob, last_ended_ns: int | None) -> int | None:
     return last_ended_ns if job.current.runs_left == 0 else None
 
 
-def _known_end_ns(
+class _Anchor(NamedTuple):
+    """A run from whose end the runs of an interval are counted."""
+
+    end_ns: int
+    was_due: bool
+    """Whether the schedule started it, so that it is one of them."""
+
+
+def _anchor(
     job: KnownJob, since_ns: int, recent: Iterable[RecentRun], due_to_end_s: float
-) -> int | None:
-    """Return the end of a run, from which the runs of an interval are counted: of the first one where the
-    observed time begins with it, else of the last."""
-    if since_ns == job.first_run_ns:
-        return since_ns + round(due_to_end_s * NS)
-    return next((run.ended_ns for run in recent if run.outcome is not Outcome.MISSED), None)
+) -> _Anchor | None:
+    """Return the job's first run where the observed time begins with it, else the last one that was due.
+
+    A job that people tried before the schedule started it is counted from the last try, as the host does.
+    """
+    first_ns = job.first_run_ns
+    runs = [run for run in recent if run.outcome is not Outcome.MISSED]
+    if first_ns is not None and job.first_run_was_manual and since_ns <= first_ns:
+        tries = list(takewhile(_is_manual, reversed(runs)))
+        end_ns = tries[-1].ended_ns if tries else first_ns + round(due_to_end_s * NS)
+        return _Anchor(end_ns, was_due=False)
+    if since_ns == first_ns:
+        return _Anchor(since_ns + round(due_to_end_s * NS), was_due=True)
+    last = next((run for run in runs if not _is_manual(run)), runs[0] if runs else None)
+    return None if last is None else _Anchor(last.ended_ns, was_due=not _is_manual(last))
+
+
+def _is_manual(run: RecentRun) -> bool:
+    return run.trigger is Trigger.MANUAL

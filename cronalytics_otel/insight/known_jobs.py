@@ -29,6 +29,8 @@ class KnownJob:
     """Each definition with the time at which it was first seen, oldest first."""
     first_run_ns: int | None
     """When its oldest known run was due, else was claimed, else began."""
+    first_run_was_manual: bool
+    """Whether a person started that run: it was not due."""
     gone_since_ns: int | None
     """When a sync saw it last, if it is not in jobs.json any more and a sync has seen it go."""
 
@@ -87,6 +89,7 @@ def _known_jobs(profile: str, journal: Journal) -> list[KnownJob]:
                 current=current.get(job_id),
                 definitions=tuple(history),
                 first_run_ns=None if lifetime is None else lifetime.first_run_ns,
+                first_run_was_manual=lifetime is not None and lifetime.first_was_manual,
                 gone_since_ns=gone.get(job_id),
             )
         )

@@ -11,7 +11,7 @@ from ..journal import Journal
 from ..journal.figures import Dimension
 from ..journal.filters import RunFilter
 from ..journal.queries import MAX_FOUND, RunOrder
-from ..model import FAILED_OUTCOMES, Outcome, Run, Trigger
+from ..model import Outcome, Run, Trigger
 from .profiles import Profiles
 from .run_figures import Group, RunFigures, figures_of
 
@@ -31,8 +31,6 @@ class RunCount:
 
     rows: int
     """Runs, missed ones included: a row of a table each."""
-    failed_rows: int
-    """Those of them that did not succeed, missed ones included."""
     figures: RunFigures
 
 
@@ -75,7 +73,6 @@ def count_runs(profiles: Profiles, wanted: RunFilter) -> RunCount:
     figures = figures_of(groups)
     return RunCount(
         rows=sum(figures.outcomes.values()),
-        failed_rows=sum(n for outcome, n in figures.outcomes.items() if outcome in FAILED_OUTCOMES),
         figures=figures,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..domain.job_state import JobState
 from ..domain.projections import (
+    Horizon,
     Projection,
     adherence,
     horizon_ends,
@@ -144,6 +145,7 @@ def all_jobs(
         scheduled_runs=on_schedule,
         projection=project_all(
             (job.projection for job in jobs),
+            ended=samples_of(_without_trend(jobs, sums.now)).spent,
             spent=samples.spent,
             scheduled=samples.scheduled,
             failed=samples.failed,
@@ -154,6 +156,16 @@ def all_jobs(
             ends_ns=horizon_ends(now_ns, profiles[0].journal.figures.zone),
         ),
     )
+
+
+def _without_trend(jobs: Sequence[JobFigures], groups: Groups) -> list[Group]:
+    """Return the sums of the jobs that have no trend of their own."""
+    with_trend = {
+        (job.profile, job.job_id)
+        for job in jobs
+        if job.projection.outlook[Horizon.DAYS_30].trend.usd is not None
+    }
+    return [group for key, of_job in groups.items() if key not in with_trend for group in of_job]
 
 
 def _together(groups: Groups) -> list[Group]:

@@ -7,7 +7,16 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from ..model import FAILED_OUTCOMES, FAILED_RUNS, OUTPUT_ID, Mode, Outcome, Trigger, known_cost_usd
+from ..model import (
+    FAILED_OUTCOMES,
+    FAILED_RUNS,
+    OUTPUT_ID,
+    CostStatus,
+    Mode,
+    Outcome,
+    Trigger,
+    known_cost_usd,
+)
 from .database import Connection
 from .facts import FIRST_DAY_WITH_RUNS, Facts
 from .figures import COST_OF_RUN, DURATION_OF_RUN, Figures
@@ -23,6 +32,8 @@ class Lifetime(NamedTuple):
     first_run_ns: int
     """When the oldest known run was due, else was claimed, else began; the midnight of its day if that run
     was deleted since."""
+    first_was_manual: bool
+    """Whether a person started that run: it was not due."""
 
 
 class RecentRun(NamedTuple):
@@ -81,6 +92,7 @@ class AgentRunRow(NamedTuple):
     outcome: Outcome
     duration_ns: int | None
     cost_usd: float | None
+    cost_is_partial: bool
 
 
 _FIRST_KNOWN: Final = "min(started_ns, coalesce(scheduled_ns, claimed_ns, started_ns))"
@@ -112,9 +124,14 @@ class JobRuns:
             "SELECT job_id, (SELECT job_name FROM run WHERE job_id = known.job_id "
             "ORDER BY started_ns DESC LIMIT 1), "
             f"(SELECT {_FIRST_KNOWN} FROM run WHERE job_id = known.job_id "
+            "ORDER BY started_ns LIMIT 1), "
+            f"(SELECT trigger IS '{Trigger.MANUAL}' FROM run WHERE job_id = known.job_id "
             "ORDER BY started_ns LIMIT 1) FROM known WHERE job_id IS NOT NULL"
         )
-        found = {job_id: Lifetime(name, first_ns) for job_id, name, first_ns in rows.fetchall()}
+        found = {
+            job_id: Lifetime(name, first_ns, bool(was_manual))
+            for job_id, name, first_ns, was_manual in rows.fetchall()
+        }
         first_day = self._facts.get(FIRST_DAY_WITH_RUNS)
         if first_day is not None:
             self._add_deleted_runs(found, first_day)
@@ -122,13 +139,14 @@ class JobRuns:
 
     def _add_deleted_runs(self, found: dict[str, Lifetime], first_day: int) -> None:
         days = self._connection.execute(
-            "SELECT job_id, min(day) FROM run_group JOIN day_runs ON group_id = run_group.id "
-            "WHERE day < ? GROUP BY job_id",
-            (first_day,),
+            "SELECT job_id, min(2 * day + (trigger = ?)) "  # on its first day, did only people start it?
+            "FROM run_group JOIN day_runs ON group_id = run_group.id WHERE day < ? GROUP BY job_id",
+            (Trigger.MANUAL, first_day),
         )
-        for job_id, day in days.fetchall():
+        for job_id, first in days.fetchall():
+            day, was_manual = divmod(first, 2)
             name = found[job_id].job_name if job_id in found else job_id
-            found[job_id] = Lifetime(name, self._figures.midnight_ns(day))
+            found[job_id] = Lifetime(name, self._figures.midnight_ns(day), bool(was_manual))
 
     def known_since_ns(self) -> int | None:
         """Return since when any run is known: when the one that ended first was due, else was claimed, else
@@ -273,7 +291,8 @@ class JobRuns:
         """Return the runs of agents that match and took place: neither skipped nor missed ones."""
         clauses, values = run_conditions(wanted)
         rows = self._connection.execute(
-            f"SELECT ended_ns, skills, model, provider, outcome, {DURATION_OF_RUN}, {COST_OF_RUN} "  # noqa: S608
+            f"SELECT ended_ns, skills, model, provider, outcome, {DURATION_OF_RUN}, {COST_OF_RUN}, "  # noqa: S608
+            f"cost_status IS '{CostStatus.PARTIAL}' "
             f"FROM run WHERE {' AND '.join(clauses)} AND mode IS '{Mode.AGENT}' "
             f"AND outcome NOT IN ('{Outcome.SKIPPED}', '{Outcome.MISSED}')",
             values,

@@ -95,11 +95,12 @@ class Queries:
         )
         return {skill for (skill,) in rows.fetchall()}
 
-    def run_keys(self) -> Iterator[RunKey]:
-        """Yield the keys of all runs, newest end first."""
+    def run_keys(self, since_ns: int = 0) -> Iterator[RunKey]:
+        """Yield the keys of the runs that ended since then, newest end first."""
         rows = self._connection.execute(
             "SELECT profile, coalesce(nullif(session_id, ''), execution_id, '') FROM run "
-            "ORDER BY ended_ns DESC"
+            "WHERE ended_ns >= ? ORDER BY ended_ns DESC",
+            [since_ns],
         )
         return (RunKey(*row) for row in rows)
 

@@ -53,14 +53,13 @@ def section(title: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "command", ["sync", "status", "health", "doctor", "runs", "trace", "forecast"]
+    "command", ["sync", "status", "health", "doctor", "runs", "trace", "forecast", "skills"]
 )
 def test_every_key_of_the_json_is_documented_where_its_command_is(cli: Cli, command: str) -> None:
     cli("sync")
     shape = cli(command, *(["latest"] if command == "trace" else []), "--json").json
-    documented = section(command) + {"trace": section("runs"), "runs": section("summary")}.get(
-        command, ""
-    )
+    elsewhere = {"trace": "runs", "runs": "summary", "skills": "summary"}
+    documented = section(command) + (section(elsewhere[command]) if command in elsewhere else "")
 
     found = set(keys(shape))
 

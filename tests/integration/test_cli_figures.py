@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cronalytics_otel.cli import formats
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import CURRENT_JOBS, LAST_SYNC_NS
 from cronalytics_otel.model import (
@@ -200,6 +201,58 @@ def test_rows_and_totals_of_the_csv_and_the_json_agree(cli: Cli) -> None:
     assert cli("summary", "--json").json["totals"] == found["totals"]
 
 
+def test_the_last_line_of_runs_is_its_totals_as_those_of_jobs_are(cli: Cli) -> None:
+    totals = cli("runs", "--days", "30", "--json").json["totals"]
+    line = cli("runs", "--days", "30").lines[-1]
+
+    assert (totals["runs"], totals["failed"], totals["missed"]) == (121, 4, 2)
+    assert line == "121 runs, 4 failed, 2 missed, $2.66"
+    assert cli("jobs", "--days", "30").lines[-1].endswith(line)
+    assert cli("runs", "--outcome", "missed").lines[-1] == "0 runs, 0 failed, 2 missed, $0"
+
+
+def test_skills_are_of_14_calendar_days_and_say_so(cli: Cli) -> None:
+    assert cli("skills", "--json").json["window"]["since_at"] == "2026-01-18T00:00:00.000000Z"
+    for option in (("--days", "30"), ("--since", "7d"), ("--until", "1d")):
+        refused = cli("skills", *option)
+        assert (refused.status, refused.out) == (2, "")
+        assert "always of the last 14 days" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("changes", "cost_usd", "cell"),
+    [
+        ({"cost_status": CostStatus.UNKNOWN, "cost_usd": None}, 2.0, "≥$2.00"),
+        ({"cost_status": CostStatus.PARTIAL, "cost_usd": 1.0}, 3.0, "≥$3.00"),
+        ({"cost_usd": 1.0}, 3.0, "$3.00"),
+    ],
+)
+def test_the_cost_of_a_skill_with_an_unknown_cost_is_a_lower_bound(
+    empty: Cli, changes: dict[str, object], cost_usd: float, cell: str
+) -> None:
+    unclear = replace(DIGEST, execution_id="a" * 32, session_id=None, **changes)  # type: ignore[arg-type]
+    fill(empty.home, replace(DIGEST, cost_usd=2.0), unclear)
+
+    found = empty("skills", "--json").json
+    lines = empty("skills").lines
+
+    totals = {"cost_usd": cost_usd, "cost_is_lower_bound": cell.startswith("≥")}
+    assert found["totals"] == totals
+    assert totals.items() <= found["skills"][0].items()
+    assert lines[1].split()[-1] == cell
+    assert f"the last 14 days: {cell}" in lines
+
+
+def test_a_skill_of_whose_runs_no_cost_is_known_costs_an_unknown_amount(empty: Cli) -> None:
+    fill(empty.home, replace(DIGEST, cost_status=CostStatus.UNKNOWN, cost_usd=None))
+
+    assert empty("skills", "--json").json["totals"] == {
+        "cost_usd": None,
+        "cost_is_lower_bound": True,
+    }
+    assert empty("skills").lines[1].split()[-1] == formats.UNKNOWN
+
+
 def test_totals_are_over_all_that_match_and_not_over_the_rows_shown(cli: Cli) -> None:
     limited = cli("jobs", "--limit", "1", "--json").json
 
@@ -340,10 +393,55 @@ def test_drift_shows_for_all_jobs_what_job_shows_for_one(cli: Cli) -> None:
     drifts = cli("drift", "--days", "14", "--json").json["drifts"]
     one = cli("job", "digest", "--days", "14", "--json").json["drift"]
 
-    assert [d["name"] for d in drifts] == ["billing summary", "nightly digest"]
-    assert {k: v for k, v in drifts[1].items() if k in one[0]} == one[0]
-    assert [change["part"] for change in drifts[1]["definition_changes"]] == ["model"]
-    assert cli("drift", "--days", "14", "--job", "digest", "--json").json["matched"] == 1
+    assert [d["name"] for d in drifts] == ["nightly digest"]
+    assert {k: v for k, v in drifts[0].items() if k in one[0]} == one[0]
+    assert [change["part"] for change in drifts[0]["definition_changes"]] == ["model"]
+
+
+def test_drift_shows_the_greatest_change_of_all_jobs_first(cli: Cli) -> None:
+    failures = [
+        replace(
+            NO_KEY, execution_id=f"{n:032x}", session_id=None, ended_ns=NO_KEY.ended_ns - n * DAY
+        )
+        for n in range(1, 8)
+    ]
+    with Journal.open(cli.home.journal) as journal, journal.atomic():
+        journal.runs.add(failures, NOW_NS)
+
+    drifts = cli("drift", "--days", "14", "--json").json["drifts"]
+    of_one = cli("drift", "--days", "14", "--job", "digest", "--json").json
+
+    assert [(d["name"], d["measure"]) for d in drifts] == [
+        ("billing summary", "failure_rate"),
+        ("nightly digest", "cost"),
+    ]
+    assert "failure rate      0 %     20 %  42, 49" in cli("drift", "--days", "14").out
+    assert (of_one["matched"], of_one["drifts"]) == (1, drifts[1:])
+
+
+def test_a_csv_of_drift_has_the_same_columns_whatever_its_first_line_has(cli: Cli) -> None:
+    both = list(csv.DictReader(io.StringIO(cli("drift", "--days", "14", "--csv").out)))
+    alone = list(
+        csv.DictReader(io.StringIO(cli("drift", "--days", "14", "--job", "digest", "--csv").out))
+    )
+
+    assert [row["definition_changes"] for row in both] == [
+        "",
+        "model changed: none → claude-opus-4",
+    ]
+    assert alone == both[1:]
+
+
+def test_a_changed_prompt_is_shown_without_the_hashes(cli: Cli) -> None:
+    with Journal.open(cli.home.journal) as journal, journal.atomic():
+        changed = replace(JOBS[0], model="claude-opus-4", prompt_hash="abcdef0123")
+        journal.jobs.observe([changed], NOW_NS - 13 * DAY)
+
+    for command in (("drift", "--days", "14"), ("job", "digest", "--days", "14")):
+        out = cli(*command).out
+        assert "  prompt changed\n" in out
+        assert "abcdef0123" not in out
+    assert cli("drift", "--days", "14", "--csv").lines[2].endswith("; prompt changed")
 
 
 def test_a_filter_for_runs_leaves_only_jobs_with_such_a_run(cli: Cli) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shlex
 from pathlib import Path
@@ -9,14 +10,17 @@ from pathlib import Path
 import pytest
 import time_machine
 
-from cronalytics_otel.cli import main
+from cronalytics_otel.cli import add_arguments, main
 from tests.support.one_history import NOW, build
-from tests.unit.test_docs import codes, rows, section
+from tests.support.venvs import CHECKOUT
+from tests.unit.test_docs import bare_commands, codes, rows, section
 
 QUESTIONS = {
     question: codes(command)
     for question, command, _ in rows(section("docs/cli.md", "## Which question, which command"))
 }
+HERMES_KEEPS_CHARS = 50_000
+"""Hermes cuts the output of its terminal tool in the middle where it is longer."""
 OF_THE_DESIGN = [
     "Did last night's runs happen?",
     "Did they work?",
@@ -58,7 +62,25 @@ def test_the_commands_of_the_skill_answer_in_json(
         status = main([*arguments, "--home", str(home)])
 
     assert status in (0, 1), command
-    assert json.loads(capsys.readouterr().out), command
+    out = capsys.readouterr().out
+    assert json.loads(out), command
+    assert len(out) < HERMES_KEEPS_CHARS, command
+
+
+def test_each_command_of_the_skill_that_has_a_limit_is_given_one() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    (subparsers,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    text = (CHECKOUT / "cronalytics_otel/skills/cronalytics/SKILL.md").read_text(encoding="utf-8")
+    commands = [command for command in bare_commands(text) if "--json" in command]
+
+    assert len(commands) > 15
+    assert [
+        command
+        for command in commands
+        if "--limit" in subparsers.choices[command.split()[0]]._option_string_actions
+        and "--limit" not in command
+    ] == []
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])

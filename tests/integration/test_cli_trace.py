@@ -451,6 +451,37 @@ def test_a_run_is_found_by_its_trace_id_and_by_a_part_of_its_jobs_name(cli: Cli)
     assert cli("trace", "0" * 32).status == 1
 
 
+def test_a_run_of_the_last_90_days_is_found_by_the_beginning_of_its_trace_id(cli: Cli) -> None:
+    old = replace(
+        SCRIPT,
+        execution_id="0e" * 16,
+        started_ns=SCRIPT.started_ns - 90 * DAY,
+        ended_ns=SCRIPT.ended_ns - 90 * DAY,
+    )
+    fill(cli.home, old)
+    trace_id = cli("runs", "--job", "billing", "--json").json["runs"][0]["trace_id"]
+    old_id = cli("runs", "--limit", "0", "--json").json["runs"][-1]["trace_id"]
+
+    for reference in (trace_id[:7], trace_id[:31], trace_id[:9].upper()):
+        assert cli("trace", reference).lines[0] == "billing summary  failure"
+    assert cli("trace", trace_id[:6]).status == 1
+    assert cli("trace", old_id).lines[0] == "certificate check  failure"
+    assert cli("trace", old_id[:31]).status == 1
+
+
+def test_the_beginning_of_several_trace_ids_lists_their_runs(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cronalytics_otel.telemetry.ids.trace_id", lambda *_: 0xABCDEF0 << 100)
+
+    result = cli("trace", "abcdef0")
+
+    assert (result.status, result.out) == (1, "")
+    assert "'abcdef0' is the beginning of more than one run:" in result.err
+    assert "nightly digest" in result.err
+    assert "billing summary" in result.err
+
+
 @pytest.mark.parametrize("reference", ["", "  "])
 def test_nothing_is_wrong_usage(cli: Cli, reference: str) -> None:
     result = cli("trace", reference)

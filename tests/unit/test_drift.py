@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cronalytics_otel.domain.drift import (
-    NOTABLE_SCORE,
     DefinitionChange,
     Drift,
     Measure,
@@ -147,17 +146,30 @@ def test_values_below_a_floor_are_no_change() -> None:
 
 
 def test_first_failures_have_a_score() -> None:
-    found = changed(window(10, failed=2), window(10))[Measure.FAILURE_RATE]
-    assert (found.before, found.now) == (0, 0.2)
-    squared_errors = 0.2**2 / (0.1 * 0.9 * (1 / 10 + 1 / 10))
-    assert found.score == pytest.approx(math.log2(2.5 / 0.5) * 10 / 15 * squared_errors / 2.5**2)
+    found = changed(window(10, failed=4), window(10))[Measure.FAILURE_RATE]
+    assert (found.before, found.now) == (0, 0.4)
+    squared_errors = 0.4**2 / (0.2 * 0.8 * (1 / 10 + 1 / 10))
+    assert 1.96**2 < squared_errors < 2.5**2
+    assert found.score == pytest.approx(math.log2(4.5 / 0.5) * 10 / 15 * squared_errors / 2.5**2)
 
 
-def test_failure_rates_that_differ_by_chance_are_no_notable_change() -> None:
-    by_chance = changed(window(112, failed=13), window(112, failed=9))[Measure.FAILURE_RATE]
+@pytest.mark.parametrize(
+    ("now", "before"),
+    [
+        (window(112, failed=13), window(112, failed=9)),
+        (window(30, failed=3), window(29)),
+        (window(29), window(30, failed=3)),
+        (window(10, failed=3), window(10)),  # 1.88 standard errors apart
+    ],
+)
+def test_failure_rates_that_may_differ_by_chance_are_no_change(
+    now: WindowSummary, before: WindowSummary
+) -> None:
+    assert changed(now, before) == {}
+
+
+def test_failure_rates_that_surely_differ_score_as_any_other_measure() -> None:
     for_sure = changed(window(112, failed=26), window(112, failed=9))[Measure.FAILURE_RATE]
-
-    assert by_chance.score < NOTABLE_SCORE / 2
     assert for_sure.score == pytest.approx(math.log2(26.5 / 9.5) * 112 / 117)
 
 

@@ -17,7 +17,7 @@ from cronalytics_otel.insight.windows import Window
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import CURRENT_JOBS, GONE_JOBS
 from cronalytics_otel.journal.filters import RunFilter
-from cronalytics_otel.model import Job, Mode, Run, Trigger
+from cronalytics_otel.model import Job, Mode, Run, Schedule, Trigger
 from tests.support.cli import DAY, DIGEST, HOUR, NOW_NS, SECOND
 from tests.unit.test_schedule import cron, every
 
@@ -171,6 +171,58 @@ def test_an_interval_is_due_as_often_as_it_ran_wherever_the_window_begins(
     found, _ = figures_of(*ran, jobs=(job,), days=31)
 
     assert found["often"].adherence == 1
+
+
+def by_hand(job: Job, began_ns: int) -> Run:
+    return run_of(job, began_ns, trigger=Trigger.MANUAL, scheduled_ns=None)
+
+
+@pytest.mark.parametrize("schedule", [every(24 * 60), cron("0 7 * * *")])
+@pytest.mark.parametrize("minutes_ago", [(5,), (50, 5)])
+def test_a_job_that_was_made_and_tried_by_hand_was_not_due_yet(
+    figures_of: Callable[..., Any], schedule: Schedule, minutes_ago: tuple[int, ...]
+) -> None:
+    made_ns = NOW_NS - HOUR + MINUTE
+    job = replace(DAILY, schedule=schedule, created_ns=made_ns)
+    other = replace(OFTEN, schedule=cron("0 7 * * *"))
+    tries = [by_hand(job, NOW_NS - ago * MINUTE) for ago in minutes_ago]
+
+    for of_others in ([], [run_of(other, seven(day)) for day in range(10)]):
+        found, _ = figures_of(
+            *tries, *of_others, jobs=(job, other), history=((made_ns, job), (LONG_AGO_NS, other))
+        )
+        figures = found["daily"]
+        assert (figures.figures.runs, figures.figures.scheduled_runs) == (len(tries), 0)
+        assert (figures.expected_runs, figures.adherence) == (0, None)
+
+
+@pytest.mark.parametrize("runs", [1, 19, 20, 47])
+@pytest.mark.parametrize("others", [False, True])
+def test_a_try_by_hand_before_the_first_scheduled_run_is_no_due_time(
+    figures_of: Callable[..., Any], runs: int, others: bool
+) -> None:
+    period = HOUR + 20 * SECOND
+    tried_ns = NOW_NS - 10 * MINUTE - runs * period
+    hourly = replace(DAILY, schedule=every(60), created_ns=tried_ns - 2 * MINUTE)
+    ran = [run_of(hourly, tried_ns + n * period) for n in range(1, runs + 1)]
+    older = [run_of(OFTEN, seven(10))] if others else []
+    found, _ = figures_of(by_hand(hourly, tried_ns), *ran, *older, jobs=(hourly,))
+
+    assert (found["daily"].figures.scheduled_runs, found["daily"].expected_runs) == (runs, runs)
+    assert found["daily"].adherence == 1
+
+
+def test_a_run_by_hand_after_the_last_scheduled_one_is_no_due_time(
+    figures_of: Callable[..., Any],
+) -> None:
+    hourly = replace(DAILY, schedule=every(60))
+    period = HOUR + 20 * SECOND
+    ran = [run_of(hourly, NOW_NS - 50 * MINUTE - n * period) for n in range(100)]
+    tried = by_hand(hourly, NOW_NS - MINUTE)
+    found, _ = figures_of(tried, *ran, jobs=(hourly,), days=3)
+
+    scheduled = found["daily"].figures.scheduled_runs
+    assert (found["daily"].expected_runs, found["daily"].adherence) == (scheduled, 1)
 
 
 # Until when.

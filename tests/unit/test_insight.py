@@ -38,7 +38,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def test_a_count_is_over_all_that_match_and_says_what_is_unknown(journal: Journal) -> None:
     counted = count_runs([Profile("default", journal)], RunFilter(limit=2))
 
-    assert (counted.rows, counted.failed_rows) == (5, 3)
+    assert (counted.rows, counted.figures.failed) == (5, 3)
     assert counted.figures.cost_usd == pytest.approx(0.0432 + 1.5)
     assert (counted.figures.unpriced_runs, counted.figures.partial_runs) == (1, 1)
 

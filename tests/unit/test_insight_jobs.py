@@ -268,6 +268,32 @@ def test_models_change_only_against_a_window_that_was_observed_as_a_whole(
     assert (observed.cost_change, young.cost_change) == (0, None)
 
 
+def test_a_young_job_has_one_trend_alone_and_among_all(tmp_path: Path) -> None:
+    """It is five days old, in a home that is known for forty: each day costs $0.50 from now on."""
+    young = replace(DAILY, job_id="young", name="young", created_ns=NOW_NS - 5 * DAY)
+    runs = [run_ago(day) for day in range(40)]
+    runs += [
+        run_ago(day + 0.1, job_id="young", job_name="young", execution_id=f"y{day}")
+        for day in range(5)
+    ]
+    with Journal.open(tmp_path / "two.db") as journal:
+        with journal.atomic():
+            journal.jobs.observe([DAILY], NOW_NS - 60 * DAY)
+            journal.jobs.observe([DAILY, young], NOW_NS - 5 * DAY)
+            journal.facts.set(CURRENT_JOBS, (DAILY, young))
+            journal.runs.add(sorted(runs, key=lambda run: run.ended_ns), NOW_NS)
+        found = [
+            summarize([Profile("default", journal)], wanted, Window.of_days(30, NOW_NS), NOW_NS)
+            for wanted in (RunFilter(), RunFilter(jobs=frozenset({"young"})))
+        ]
+
+    for summary in found:
+        trends = [job.projection.outlook[Horizon.DAYS_30].trend.usd or 0 for job in summary.jobs]
+        together = summary.together.projection
+        assert together.outlook[Horizon.DAYS_30].trend.usd == pytest.approx(sum(trends))
+        assert together.pace == pytest.approx(1, rel=0.05)
+
+
 def test_runs_by_hand_cost_and_are_not_the_schedules(summary_of: Callable[..., Summary]) -> None:
     """Twice as many runs as planned: the trend is twice the nominal cost, the adherence stays 1."""
     ran = [run_ago(n + 0.04) for n in range(30)]

@@ -18,7 +18,7 @@ from cronalytics_otel.insight.known_jobs import (
 from cronalytics_otel.insight.profiles import Profile
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import CURRENT_JOBS, FIRST_DAY_WITH_RUNS, GONE_JOBS
-from cronalytics_otel.model import Job, Mode
+from cronalytics_otel.model import Job, Mode, Trigger
 from tests.support.cli import DAY, DIGEST, LOST, NOW_NS, RUNS, SCRIPT
 
 
@@ -72,6 +72,27 @@ def test_a_job_is_as_old_as_its_first_run_also_where_that_was_deleted(journal: J
 
     assert find_job(known_jobs(profiles), "nightly digest").first_run_ns == midnight_ns
     assert find_job(known_jobs(profiles), SCRIPT.job_id).first_run_ns == SCRIPT.started_ns
+
+
+def test_a_job_knows_whether_a_person_started_its_first_run_also_where_that_was_deleted(
+    journal: Journal,
+) -> None:
+    def by_hand() -> set[str]:
+        jobs = known_jobs([Profile("default", journal)])
+        return {job.name for job in jobs if job.first_run_was_manual}
+
+    assert by_hand() == {"certificate check"}
+
+    with journal.atomic():  # as retention does
+        journal.facts.set(FIRST_DAY_WITH_RUNS, journal.figures.day_of(NOW_NS) + 1)
+    assert by_hand() == {"certificate check"}
+
+    scheduled = replace(
+        SCRIPT, execution_id="b" * 32, trigger=Trigger.SCHEDULE, ended_ns=SCRIPT.ended_ns + 1
+    )
+    with journal.atomic():
+        journal.runs.add([scheduled], 0)
+    assert by_hand() == set()
 
 
 def test_a_job_that_is_gone_says_since_when(journal: Journal) -> None:

@@ -406,11 +406,12 @@ def test_wasted_is_what_failed_runs_cost() -> None:
 # All jobs together.
 
 
-def test_jobs_together_have_the_sum_of_their_nominal_costs_and_the_trend_of_all_runs() -> None:
+def test_jobs_together_have_the_sums_of_their_costs_and_what_ended_jobs_cost() -> None:
     """One job of $1 a day, and a one-shot that cost $6 and is gone: others will follow."""
     daily, gone = sample(*[1.0] * 30), sample(6)
     found = project_all(
         [projected(daily), projected(gone, runs=0, goes_on=False)],
+        ended=gone,
         spent=Amounts.sum([daily, gone]),
         scheduled=Amounts.sum([daily, gone]),
         failed=gone,

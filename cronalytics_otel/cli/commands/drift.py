@@ -10,7 +10,9 @@ from ..errors import CommandError, ExitStatus
 from ..filters import add_filters, add_rows, asking
 
 if TYPE_CHECKING:
+    from ...insight.drifts import JobDrift
     from ..context import Context
+    from ..shapes import Shape
 
 NAME: Final = "drift"
 SUMMARY: Final = "which jobs changed against their own past, the greatest change first"
@@ -47,7 +49,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         rows = Rows(
             noun="drift",
             all=found,
-            shape=job_drift_shape,
+            shape=_csv_row if args.csv else job_drift_shape,
             table=lambda shown: view.lines(
                 shown, context.terminal.width, with_profile=question.several_profiles
             ),
@@ -62,3 +64,12 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         )
         show(rows, args, context, question)
     return ExitStatus.OK
+
+
+def _csv_row(one: JobDrift) -> Shape:
+    """Return the row of a CSV: the changes of the definition are one cell of text."""
+    from ..figure_shapes import job_drift_shape
+    from ..views.drift import change_of_part
+
+    changes = "; ".join(map(change_of_part, one.definition_changes))
+    return job_drift_shape(one) | {"definition_changes": changes}

@@ -27,14 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
-    from ...insight.averages import SkillFigures, skill_figures
-    from ..figure_shapes import skill_shape
+    from dataclasses import replace
+
+    from ...insight.averages import SkillFigures, recent_window, skill_figures
+    from ..figure_shapes import skill_shape, skills_total_shape
     from ..rows import Rows, show
     from ..views import models as view
 
     def order(skill: SkillFigures) -> tuple[float, str]:
         rate = skill.average.success_rate
-        number = {"cost": -skill.cost_usd, "runs": -skill.average.runs, "name": 0.0}.get(
+        number = {"cost": -(skill.cost_usd or 0.0), "runs": -skill.average.runs, "name": 0.0}.get(
             args.sort, 2.0 if rate is None else rate
         )
         return number, skill.skill.casefold()
@@ -46,9 +48,10 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
             all=sorted(skills, key=order),
             shape=skill_shape,
             table=lambda shown: view.skill_table(shown, context.terminal.width),
-            totals={"cost_usd": sum(skill.cost_usd for skill in skills)},
+            totals=skills_total_shape(skills),
             footer=view.skill_footer(skills),
             nothing="No run with a skill matches in the last 14 days.",
         )
-        show(rows, args, context, question)
+        window = recent_window(question.profiles, context.now_ns)
+        show(rows, args, context, replace(question, window=window))
     return ExitStatus.OK

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from .. import arguments
@@ -12,6 +14,7 @@ from ..scope import add_profiles, contexts_of, opened
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ...insight.runs import AmbiguousRunError
     from ...journal import Journal
     from ...model import Run, Span
     from ..context import Context
@@ -32,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "reference",
         metavar="RUN",
         type=arguments.some_text,
-        help="an execution or session id or the beginning of one, a job's name or id or a part of one"
-        " (its latest run), a trace id, or `latest`",
+        help="an execution, session or trace id or the beginning of one, a job's name or id or a part of"
+        " one (its latest run), or `latest`",
     )
     add_profiles(parser.add_argument_group("which runs"))
 
@@ -74,21 +77,14 @@ def _find(context: Context, journal: Journal, reference: str) -> Run:
     from ...insight.profiles import Profile
     from ...insight.runs import LATEST, AmbiguousRunError, NoRunError, find_run
     from ..scope import job_fault
-    from ..views.trace import candidate_lines
 
     try:
         return find_run(journal, reference)
     except AmbiguousRunError as error:
-        raise CommandError(
-            f"{reference!r} is the beginning of more than one run:",
-            "\n".join(candidate_lines(error)),
-        ) from error
+        raise _ambiguous(reference, error) from error
     except NoRunError as error:
         if reference == LATEST:
             raise CommandError("No run is known yet.", f"Run `{command('sync')}`.") from error
-    of_trace = _of_trace(journal, reference)
-    if of_trace is not None:
-        return of_trace
     similar = ""
     try:
         job = find_job(known_jobs([Profile(context.home.profile, journal)]), reference)
@@ -98,6 +94,11 @@ def _find(context: Context, journal: Journal, reference: str) -> Run:
     except AmbiguousJobError as error:
         raise job_fault(error) from error
     except UnknownJobError as error:
+        of_trace = _of_trace(journal, reference, context.now_ns)
+        if len(of_trace) == 1:
+            return of_trace[0]
+        if of_trace:
+            raise _ambiguous(reference, AmbiguousRunError(of_trace)) from error
         if error.suggestions:
             similar = f"Did you mean {' or '.join(map(repr, error.suggestions))}?\n"
     raise CommandError(
@@ -106,23 +107,41 @@ def _find(context: Context, journal: Journal, reference: str) -> Run:
     )
 
 
+def _ambiguous(reference: str, error: AmbiguousRunError) -> CommandError:
+    from ..views.trace import candidate_lines
+
+    return CommandError(
+        f"{reference!r} is the beginning of more than one run:", "\n".join(candidate_lines(error))
+    )
+
+
+_TRACE_ID: Final = re.compile(r"[0-9a-f]{7,32}")
+"""A trace id, or enough of its beginning: backends show the first seven digits."""
 _TRACE_ID_DIGITS: Final = 32
+_PREFIX_NS: Final = 90 * 86_400 * 10**9
+"""The beginning of a trace id finds a run that ended in this time."""
 
 
-def _of_trace(journal: Journal, reference: str) -> Run | None:
-    """Return the run with this trace id. The id is derived from the run's key, so each key is tried."""
+def _of_trace(journal: Journal, reference: str, now_ns: int) -> list[Run]:
+    """Return the newest runs whose trace ids begin with the reference.
+
+    A trace id is derived from the key of its run, so that of each run is computed: of all runs for a whole
+    id, and of those of the last 90 days for its beginning.
+    """
+    from ...journal.queries import MAX_FOUND
     from ...telemetry.ids import trace_id
 
-    try:
-        wanted = int(reference, 16) if len(reference) == _TRACE_ID_DIGITS else None
-    except ValueError:
-        wanted = None
-    if wanted is None:
-        return None
-    for key in journal.queries.run_keys():
-        if trace_id(*key) == wanted:
-            return journal.queries.of_key(key)
-    return None
+    wanted = reference.strip().lower()
+    if not _TRACE_ID.fullmatch(wanted):
+        return []
+    since_ns = 0 if len(wanted) == _TRACE_ID_DIGITS else now_ns - _PREFIX_NS
+    keys = (
+        key
+        for key in journal.queries.run_keys(since_ns)
+        if f"{trace_id(*key):0{_TRACE_ID_DIGITS}x}".startswith(wanted)
+    )
+    runs = (journal.queries.of_key(key) for key in islice(keys, MAX_FOUND))
+    return [run for run in runs if run is not None]
 
 
 def to_json(run: Run, spans: Sequence[Span]) -> Shape:

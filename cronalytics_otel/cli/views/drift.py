@@ -59,8 +59,16 @@ def cells(one: Drift) -> list[Cell]:
 
 
 def definition_text(change: DefinitionChange) -> str:
+    """`2026-01-17 09:00  model changed: none → claude-opus-4`."""
+    return f"{formats.minute(change.at_ns)}  {change_of_part(change)}"
+
+
+def change_of_part(change: DefinitionChange) -> str:
+    """Return what was changed. Of a prompt only hashes are known, which mean nothing to a reader."""
+    if change.part == "prompt":
+        return "prompt changed"
     before, now = (formats.one_line(text or "") or "none" for text in (change.before, change.now))
-    return f"{formats.minute(change.at_ns)}  {change.part} changed: {before} → {now}"
+    return f"{change.part} changed: {before} → {now}"
 
 
 def _name(one: JobDrift, *, with_profile: bool) -> str:

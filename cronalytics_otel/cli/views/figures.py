@@ -70,7 +70,7 @@ def cost_cell(figures: RunFigures) -> Cell:
 
 
 def totals_line(figures: RunFigures) -> str:
-    """`1,125 runs, 43 failed, 2 missed, ≥$12.30, 1,234,567 tokens`."""
+    """`1,125 runs, 43 failed, 2 missed, $12.30 + 1 of unknown cost`."""
     parts = [formats.counted(figures.runs, "run"), f"{figures.failed:,} failed"]
     if figures.missed:
         parts.append(f"{figures.missed:,} missed")

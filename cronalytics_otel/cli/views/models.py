@@ -49,13 +49,8 @@ def table(models: Sequence[tuple[ModelFigures, Average | None]], width: int | No
 
 
 def footer(models: Sequence[ModelFigures], window: Window) -> list[str]:
-    known = [model.cost_usd for model in models if model.cost_usd is not None]
-    cost = formats.bounded_usd(
-        sum(known) if known else None,
-        is_lower_bound=any(model.cost_is_lower_bound for model in models),
-    )
     tokens = sum(model.tokens for model in models)
-    return [f"{window_text(window)}: {cost}, {tokens:,} tokens", _RECENT]
+    return [f"{window_text(window)}: {_sum_text(models)}, {tokens:,} tokens", _RECENT]
 
 
 def skill_table(skills: Sequence[SkillFigures], width: int | None) -> list[Text]:
@@ -76,7 +71,7 @@ def skill_table(skills: Sequence[SkillFigures], width: int | None) -> list[Text]
             Cell(formats.one_line(skill.provider or "") or formats.UNKNOWN, "muted"),
             Cell(f"{skill.average.runs:,}"),
             *_recent(skill.average),
-            Cell(formats.usd(skill.cost_usd)),
+            Cell(formats.bounded_usd(skill.cost_usd, is_lower_bound=skill.cost_is_lower_bound)),
         ]
         for skill in skills
     ]
@@ -84,7 +79,15 @@ def skill_table(skills: Sequence[SkillFigures], width: int | None) -> list[Text]
 
 
 def skill_footer(skills: Sequence[SkillFigures]) -> list[str]:
-    return [f"the last {DAYS} days: {formats.usd(sum(s.cost_usd for s in skills))}", _RECENT]
+    return [f"the last {DAYS} days: {_sum_text(skills)}", _RECENT]
+
+
+def _sum_text(rows: Sequence[ModelFigures] | Sequence[SkillFigures]) -> str:
+    known = [row.cost_usd for row in rows if row.cost_usd is not None]
+    return formats.bounded_usd(
+        sum(known) if known else None,
+        is_lower_bound=any(row.cost_is_lower_bound for row in rows),
+    )
 
 
 def _recent(average: Average | None) -> list[Cell]:

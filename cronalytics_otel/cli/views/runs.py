@@ -15,6 +15,7 @@ from ...model import Outcome, OutcomeSource, Run, SkipReason
 from .. import formats
 from ..errors import command
 from ..table import Cell, Column, Layout, fit, lay_out
+from .figures import totals_line
 
 
 def outcome_cell(run: Run) -> Cell:
@@ -101,14 +102,7 @@ class Table:
 
 def summary(counted: RunCount, *, has_inferred: bool) -> list[str]:
     """Return the lines below the table: `3 runs, 1 failed, $0.12 + 1 of unknown cost`."""
-    figures = counted.figures
-    line = (
-        f"{formats.counted(counted.rows, 'run')}, {counted.failed_rows:,} failed,"
-        f" {formats.usd(figures.cost_usd or 0.0)}"
-    )
-    unknown = figures.unpriced_runs + figures.partial_runs
-    if unknown:
-        line += f" + {unknown:,} of unknown cost"
+    line = totals_line(counted.figures)
     return [line, "* inferred: the host wrote no outcome"] if has_inferred else [line]
 
 
