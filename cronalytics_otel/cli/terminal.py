@@ -135,11 +135,9 @@ class Terminal:
     def _drawn(self, lines: Sequence[Text]) -> Text:
         plain = [line.copy() for line in lines]
         for line in plain:
-            line.no_wrap = True
-            line.overflow = "ellipsis"
             if not self._unicode:
                 line.plain = line.plain.translate(_ASCII)
-        return Text("\n").join(plain)
+        return Text("\n", no_wrap=True, overflow="ellipsis").join(plain)
 
     def json(self, value: Mapping[str, object]) -> None:
         """Print the answer as JSON in ASCII, which every encoding has.

@@ -9,6 +9,7 @@ from ..journal.facts import CURRENT_JOBS, LAST_SYNC_NS
 from ..journal.filters import RunFilter
 from ..model import Run, RunningRun
 from ..model.times import NS
+from .overview import overdue_jobs
 from .profiles import Profile
 from .usual import is_hung, usual_duration_s
 
@@ -34,11 +35,12 @@ class GoingOn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextUp:
+    """A job that runs next at a time, or should have run then."""
+
     profile: str
     job_id: str
     job_name: str
     due_ns: int
-    """It may be over: then the job is overdue, or nothing was read since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,10 @@ class Moment:
     now_ns: int
     running: tuple[GoingOn, ...]
     """The oldest first."""
+    overdue: tuple[NextUp, ...]
+    """The longest first: jobs that a scheduler at work would have started."""
     next_up: tuple[NextUp, ...]
+    """Jobs whose due time is still to come, the soonest first."""
     finished: tuple[Run, ...]
     """The newest end first."""
     last_sync_ns: int | None
@@ -57,7 +62,8 @@ class Moment:
         return Moment(
             now_ns=self.now_ns,
             running=tuple(sorted(self.running + other.running, key=lambda each: each.started_ns)),
-            next_up=_soonest(self.next_up + other.next_up),
+            overdue=_by_due_time(self.overdue + other.overdue),
+            next_up=_by_due_time(self.next_up + other.next_up)[:MAX_NEXT],
             finished=tuple(
                 sorted(self.finished + other.finished, key=lambda run: -run.ended_ns)[:MAX_FINISHED]
             ),
@@ -67,8 +73,8 @@ class Moment:
         )
 
 
-def _soonest(due: Iterable[NextUp]) -> tuple[NextUp, ...]:
-    return tuple(sorted(due, key=lambda each: each.due_ns)[:MAX_NEXT])
+def _by_due_time(due: Iterable[NextUp]) -> tuple[NextUp, ...]:
+    return tuple(sorted(due, key=lambda each: each.due_ns))
 
 
 class Now:
@@ -100,7 +106,18 @@ class Now:
             for job in jobs.values()
             if job.enabled
             and job.next_run_ns is not None
+            and job.next_run_ns >= now_ns
             and (job_ids is None or job.job_id in job_ids)
+        ]
+        overdue = [
+            NextUp(
+                profile=profile.name,
+                job_id=each.job.job_id,
+                job_name=jobs[each.job.job_id].name,
+                due_ns=each.job.due_ns,
+            )
+            for each in overdue_jobs(facts, now_ns)
+            if each.is_current and (job_ids is None or each.job.job_id in job_ids)
         ]
         return Moment(
             now_ns=now_ns,
@@ -115,7 +132,8 @@ class Now:
                 if each.execution.execution_id not in final
                 and (job_ids is None or each.execution.job_id in job_ids)
             ),
-            next_up=_soonest(due),
+            overdue=_by_due_time(overdue),
+            next_up=_by_due_time(due)[:MAX_NEXT],
             finished=tuple(journal.queries.runs(RunFilter(jobs=job_ids, limit=MAX_FINISHED))),
             last_sync_ns=facts.get(LAST_SYNC_NS),
         )

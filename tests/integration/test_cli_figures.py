@@ -185,11 +185,30 @@ def test_the_totals_of_the_summary_keep_a_narrow_width(
     fill(cli.home, replace(DIGEST, execution_id="s" * 32, session_id=None, outcome=Outcome.SKIPPED))
     monkeypatch.setenv("COLUMNS", str(width))
 
-    totals = cli("summary").lines[:9]
+    lines = cli("summary").lines
+    totals = lines[: lines.index("")]
 
     assert max(map(len, totals)) <= width
     assert totals[2].startswith("  runs")
-    assert totals[2].endswith("…")
+
+
+def test_a_note_of_the_summary_that_is_too_long_goes_on_in_the_next_line(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(cli.home, replace(DIGEST, execution_id="s" * 32, session_id=None, outcome=Outcome.SKIPPED))
+    runs = {}
+    for width in (60, 80):
+        monkeypatch.setenv("COLUMNS", str(width))
+        lines = cli("summary").lines
+        start = lines.index(next(line for line in lines if line.startswith("  runs")))
+        runs[width] = lines[start : start + 2]
+
+    assert runs[60] == [
+        "  runs           122  117 succeeded, 4 failed, 1 skipped,",
+        "                      2 started by hand",
+    ]
+    assert runs[80][0].endswith(" 117 succeeded, 4 failed, 1 skipped, 2 started by hand")
+    assert runs[80][1].startswith("  success")
 
 
 def test_rows_and_totals_of_the_csv_and_the_json_agree(cli: Cli) -> None:

@@ -8,8 +8,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from rich.text import Text
 
 from cronalytics_otel.cli.commands import watch
+from cronalytics_otel.cli.terminal import Terminal
 from cronalytics_otel.cli.views.watch import screen
 from cronalytics_otel.host import running as running_module
 from cronalytics_otel.insight.now import Now
@@ -43,7 +45,7 @@ JOBS = (
         next_run_ns=NOW_NS + 5 * MINUTE,
     ),
     Job(
-        job_id="b", name="backup", mode=Mode.AGENT, schedule=HOURLY, next_run_ns=NOW_NS - 2 * MINUTE
+        job_id="b", name="backup", mode=Mode.AGENT, schedule=HOURLY, next_run_ns=NOW_NS + 2 * MINUTE
     ),
     Job(
         job_id="p",
@@ -127,7 +129,7 @@ def test_a_pipe_gets_a_line_for_each_event_and_ctrl_c_is_the_normal_end(
     result = cli("watch")
 
     assert result.lines == [
-        "2026-01-31 09:00:00 next     backup 2 m 00 s ago, 2026-01-31 08:58",
+        "2026-01-31 09:00:00 next     backup in 2 m 00 s, 2026-01-31 09:02",
         "2026-01-31 09:00:02 running  nightly digest for 11.0 s",
         "2026-01-31 09:00:04 finished nightly digest success after 13.0 s, $0.0432",
         "2026-01-31 09:00:06 next     nightly digest in 4 m 54 s, 2026-01-31 09:05",
@@ -174,7 +176,7 @@ def test_json_has_an_object_for_each_event(
         "profile": "default",
         "job_id": "b",
         "job_name": "backup",
-        "due_at": "2026-01-31T07:58:00.000000Z",
+        "due_at": "2026-01-31T08:02:00.000000Z",
     }
     assert (finished["event"], finished["run_id"]) == ("finished", "n" * 32)
 
@@ -188,18 +190,18 @@ def test_the_screen_shows_all_three_and_how_fresh_they_are(cli: Cli) -> None:
         "  nightly digest for 7 h 00 m",
         "",
         "Next up",
-        "  backup 2 m 00 s ago, 2026-01-31 08:58",
+        "  backup in 2 m 00 s, 2026-01-31 09:02",
         "  nightly digest in 5 m 00 s, 2026-01-31 09:05",
         "",
         "Just finished",
         "  nightly digest success after 3 m 05 s, $0.0432, 1 h 57 m ago",
         (
-            "  billing summary failure after 3.0 s: RuntimeError: HTTP 401: Incorrect API key provided,"
-            " 3 h 00 m ago"
+            "  billing summary failure after 3.0 s, 3 h 00 m ago: RuntimeError: HTTP 401: Incorrect API"
+            " key provided"
         ),
         (
-            "  nightly digest abandoned after 1 h 00 m: The process that ran it is gone, and it never wrote"
-            " how the run ended, 1 d 01 h ago"
+            "  nightly digest abandoned after 1 h 00 m, 1 d 01 h ago: The process that ran it is gone, and"
+            " it never wrote how the run ended"
         ),
         "",
         "2026-01-31 09:00:00, last sync 1 m 00 s ago; Ctrl-C leaves",
@@ -258,7 +260,7 @@ def test_of_several_profiles_each_name_has_its_profile(
     later = replace(DIGEST, profile="work", execution_id="w", job_name="report", ended_ns=NOW_NS)
     fill(work)
     with Journal.open(work.journal) as journal:
-        journal.facts.set(CURRENT_JOBS, (replace(JOBS[1], next_run_ns=NOW_NS + MINUTE),))
+        journal.facts.set(CURRENT_JOBS, (replace(JOBS[1], next_run_ns=NOW_NS + 3 * MINUTE),))
     monkeypatch.setattr(watch, "SYSTEM_CLOCK", Steps())
     alone = cli("watch", "--profile", "work").lines
     monkeypatch.setattr(watch, "SYSTEM_CLOCK", Steps(lambda: fill(work, later)))
@@ -266,11 +268,11 @@ def test_of_several_profiles_each_name_has_its_profile(
     both = cli("watch", "--all-profiles").lines
 
     assert [line.split(maxsplit=2)[2] for line in both] == [
-        "next     default/backup 2 m 00 s ago, 2026-01-31 08:58",
+        "next     default/backup in 2 m 00 s, 2026-01-31 09:02",
         "finished work/report success after 2 h 00 m, $0.0432",
     ]
     assert [line.split(maxsplit=2)[2] for line in alone] == [
-        "next     backup in 1 m 00 s, 2026-01-31 09:01"
+        "next     backup in 3 m 00 s, 2026-01-31 09:03"
     ]
 
 
@@ -290,3 +292,59 @@ def test_a_script_that_failed_is_shown_with_the_last_line_of_its_stderr(
     line = next(line for line in cli("watch").lines if "finished" in line)
 
     assert line.endswith("failure after 1.0 s: Script exited with code 3: expires tomorrow")
+
+
+@pytest.fixture
+def overdue(cli: Cli) -> Cli:
+    """A home with a job that is overdue for three days, read since, one due just now and one to come."""
+    late = replace(JOBS[1], job_id="c", name="late " * 12, next_run_ns=NOW_NS - 72 * HOUR)
+    just = replace(JOBS[1], job_id="d", name="just due", next_run_ns=NOW_NS - SECOND)
+    with Journal.open(cli.home.journal) as journal:
+        journal.facts.set(CURRENT_JOBS, (*JOBS, late, just))
+    return cli
+
+
+def test_an_overdue_job_is_an_event_once_and_next_is_what_is_to_come(
+    overdue: Cli, ledger: list[RunningRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "SYSTEM_CLOCK", Steps(lambda: None))
+    lines = overdue("watch").lines
+    monkeypatch.setattr(watch, "SYSTEM_CLOCK", Steps(lambda: None))
+    first, second = map(json.loads, overdue("watch", "--json").lines)
+
+    name = ("late " * 12).strip()
+    assert lines == [
+        f"2026-01-31 09:00:00 overdue  {name} 3 d 00 h ago, 2026-01-28 09:00",
+        "2026-01-31 09:00:00 next     backup in 2 m 00 s, 2026-01-31 09:02",
+    ]
+    assert (first["event"], first["job_id"], first["due_at"]) == (
+        "overdue", "c", "2026-01-28T08:00:00.000000Z",
+    )  # fmt: skip
+    assert (second["event"], second["job_id"]) == ("next", "b")
+
+
+def test_the_screen_has_overdue_jobs_first_and_cuts_their_names(overdue: Cli) -> None:
+    with Journal.open(overdue.home.journal) as journal:
+        moment = Now().look(Profile("default", journal), [], NOW_NS)
+
+    assert [line.plain for line in screen(moment)][3:9] == [
+        "Overdue",
+        "  late late late late late late l… 3 d 00 h ago, 2026-01-28 09:00",
+        "",
+        "Next up",
+        "  backup in 2 m 00 s, 2026-01-31 09:02",
+        "  nightly digest in 5 m 00 s, 2026-01-31 09:05",
+    ]
+
+
+def test_a_line_that_is_longer_than_the_screen_is_cut_and_never_wraps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    terminal = Terminal({"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "20"})
+
+    with terminal.drawing() as draw:
+        draw([Text("a first line of many words"), Text("short")])
+
+    shown = Text.from_ansi(capsys.readouterr().out).plain
+    assert "a first line of man…\nshort" in shown

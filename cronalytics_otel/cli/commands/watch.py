@@ -124,6 +124,7 @@ class _Events:
         self._running: set[str] = set()
         self._hung: set[str] = set()
         self._finished: set[str] | None = None
+        self._overdue: set[NextUp] = set()
         self._next: NextUp | None = None
 
     def of(self, moment: Moment) -> Iterator[tuple[Text, Shape]]:
@@ -146,6 +147,11 @@ class _Events:
                 self._hung.add(each.execution_id)
                 line = view.hung_line(each, moment.now_ns, with_profile=self._with_profile)
                 yield line, _shape("hung", each)
+        for due in moment.overdue:
+            if due not in self._overdue:
+                self._overdue.add(due)
+                line = view.overdue_line(due, moment.now_ns, with_profile=self._with_profile)
+                yield line, {"event": "overdue"} | record_shape(due)
         for due in moment.next_up[:1]:
             if due != self._next:
                 self._next = due

@@ -32,7 +32,7 @@ def lines(
 ) -> Iterator[Text]:
     yield Text(window_text(summary.window), style="heading")
     yield from _notes(window_note(summary.window), width)
-    for line in _totals(summary):
+    for line in _totals(summary, width):
         if width is not None:
             line.truncate(width, overflow="ellipsis")
         yield line
@@ -53,7 +53,7 @@ def _notes(notes: Sequence[str], width: int | None) -> Iterator[Text]:
         yield from map(Text, [note] if width is None else wrap(note, width))
 
 
-def _totals(summary: Summary) -> Iterator[Text]:
+def _totals(summary: Summary, width: int | None) -> Iterator[Text]:
     together = summary.together
     figures = together.figures
     states = ", ".join(f"{count:,} {state}" for state, count in sorted(summary.states.items()))
@@ -97,8 +97,27 @@ def _totals(summary: Summary) -> Iterator[Text]:
         line = Text.assemble((f"  {label:<{_LABEL}}", "muted"), f"{value:>{values}}")
         if changes:
             line.append(f"  {change:>{changes}}")
-        yield line.append(f"  {note}", "muted")
+        first, *others = _broken(note, None if width is None else width - len(line) - 2)
+        indent = " " * len(line)
+        yield line.append(f"  {first}", "muted")
+        for other in others:
+            yield Text(f"{indent}  {other}", style="muted")
     yield from _outlook(together)
+
+
+def _broken(note: str, width: int | None) -> list[str]:
+    """Return the note in as few lines as it needs, broken after a comma."""
+    if width is None or len(note) <= width:
+        return [note]
+    lines = [""]
+    for part in note.split(", "):
+        longer = f"{lines[-1]}, {part}" if lines[-1] else part
+        if lines[-1] and len(longer) >= width:  # a comma follows
+            lines[-1] += ","
+            lines.append(part)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _outcomes(together: AllJobs) -> str:
