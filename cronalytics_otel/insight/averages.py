@@ -22,7 +22,7 @@ from ..journal.filters import RunFilter
 from ..model import Outcome
 from ..model.times import NS
 from .profiles import Profiles
-from .windows import Window
+from .windows import Window, in_whole_days
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
@@ -80,9 +80,10 @@ def _figures(
 
 
 def recent_window(profiles: Profiles, now_ns: int) -> Window:
-    """Return the window of the averages: the last 14 calendar days, today among them."""
+    """Return the window of the averages: the last 14 calendar days, today among them; of these, those
+    whose runs are all kept."""
     since_ns = min(_since_ns(journal, now_ns) for _, journal in profiles)
-    return Window.of(now_ns, since_ns=since_ns)
+    return in_whole_days(Window.of(now_ns, since_ns=since_ns), profiles).for_runs
 
 
 def model_averages(profiles: Profiles, wanted: RunFilter, now_ns: int) -> dict[AverageKey, Average]:

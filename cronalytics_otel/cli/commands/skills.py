@@ -27,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
+    from dataclasses import replace
+
     from ...insight.averages import SkillFigures, skill_figures
     from ..figure_shapes import skill_shape, skills_total_shape
     from ..rows import Rows, show
@@ -40,15 +42,16 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         return number, skill.skill.casefold()
 
     with asking(args, context) as question:
-        skills = skill_figures(question.profiles, question.wanted, question.window)
+        window = question.window.for_runs
+        skills = skill_figures(question.profiles, question.wanted, window)
         rows = Rows(
             noun="skill",
             all=sorted(skills, key=order),
             shape=skill_shape,
             table=lambda shown: view.skill_table(shown, context.terminal.width),
             totals=skills_total_shape(skills),
-            footer=view.skill_footer(skills, question.window),
+            footer=view.skill_footer(skills, window),
             nothing="No run with a skill matches.",
         )
-        show(rows, args, context, question)
+        show(rows, args, context, replace(question, window=window))
     return ExitStatus.OK
