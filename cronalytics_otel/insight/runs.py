@@ -30,7 +30,9 @@ class RunCount:
     """How many runs match, and what they come to."""
 
     rows: int
-    """Runs, missed ones included: a row of a table each."""
+    """Runs, missed ones included."""
+    kept: int
+    """Those that are still there, a row of a table each; the others were deleted, and only sums are kept."""
     figures: RunFigures
 
 
@@ -71,8 +73,11 @@ def count_runs(profiles: Profiles, wanted: RunFilter) -> RunCount:
         ).items()
     ]
     figures = figures_of(groups)
+    rows = sum(figures.outcomes.values())
+    was_pruned = any(journal.job_runs.complete_since_ns() for _, journal in profiles)
     return RunCount(
-        rows=sum(figures.outcomes.values()),
+        rows=rows,
+        kept=sum(journal.queries.count(wanted) for _, journal in profiles) if was_pruned else rows,
         figures=figures,
     )
 

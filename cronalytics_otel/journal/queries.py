@@ -225,6 +225,15 @@ class Queries:
         ).fetchall()
         return [run_rows.run_from_row(row) for row in rows]
 
+    def count(self, wanted: RunFilter) -> int:
+        """Return how many runs that match are there, without its limit: it walks through them."""
+        clauses, values = run_conditions(wanted)
+        (count,) = self._connection.execute(
+            f"SELECT count(*) FROM run WHERE {' AND '.join(clauses)}",  # noqa: S608
+            values,
+        ).fetchone()
+        return int(count)
+
     def totals(self) -> Totals:
         # In one SELECT together, SQLite would walk through all runs for each of the three.
         count, oldest, newest = self._connection.execute(

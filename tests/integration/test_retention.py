@@ -153,6 +153,26 @@ def test_answers_say_that_the_window_takes_whole_days(
         }
 
 
+def test_runs_says_how_many_of_them_are_there(
+    with_history: HomeBuilder, collector: FaultyCollector, capsys: pytest.CaptureFixture[str]
+) -> None:
+    synced(settings_of(with_history, collector, journal_days=10))
+    command = ["runs", "--home", str(with_history.path)]
+
+    main([*command, "--limit", "0", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    deleted = found["matched"] - len(found["runs"])
+    main([*command, "--limit", "2"])
+    some = capsys.readouterr().out
+
+    assert found["shown"] == len(found["runs"])
+    assert deleted > 0
+    assert (
+        f"2 of {found['matched']} runs shown; {deleted} were deleted (`journal_days`);"
+        " --limit 0 shows more\n"
+    ) in some
+
+
 @pytest.mark.parametrize(
     ("since", "why"),
     [

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         if going_on is not None and set(names) == {RUNNING}:
             return _only_running(args, context, going_on, with_profile=question.several_profiles)
         counted = count_runs(question.profiles, question.in_window)
-        shown = min(counted.rows, args.limit) if args.limit else counted.rows
+        shown = min(counted.kept, args.limit) if args.limit else counted.kept
         runs = _runs(args, question)
         if context.as_json:
             head: Shape = {
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
                     with_profile=question.several_profiles,
                 )
                 context.terminal.stream(ended.lines(_with_ids(question, runs, shown)))
-                context.terminal.data("", *how_many(shown, counted.rows, "run"))
+                context.terminal.data("", *view.how_many_runs(shown, counted))
                 context.terminal.data(*window_note(question.window))
                 context.terminal.data(*view.summary(counted, has_inferred=ended.has_inferred))
             elif not running:

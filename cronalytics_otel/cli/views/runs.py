@@ -14,6 +14,7 @@ from ...journal.queries import Totals
 from ...model import Outcome, OutcomeSource, Run, SkipReason
 from .. import formats
 from ..errors import command
+from ..rows import how_many
 from ..table import Cell, Column, Layout, fit, lay_out
 from .figures import totals_line
 
@@ -98,6 +99,16 @@ class Table:
         if self._width is None:
             cells.append(_reason(run))
         return cells
+
+
+def how_many_runs(shown: int, counted: RunCount) -> list[str]:
+    """Return the line that says how many of the runs are shown, and which are not there any more."""
+    deleted = counted.rows - counted.kept
+    if not deleted:
+        return how_many(shown, counted.rows, "run")
+    more = "; --limit 0 shows more" if shown < counted.kept else ""
+    matched = formats.counted(counted.rows, "run")
+    return [f"{shown:,} of {matched} shown; {deleted:,} were deleted (`journal_days`){more}"]
 
 
 def summary(counted: RunCount, *, has_inferred: bool) -> list[str]:
