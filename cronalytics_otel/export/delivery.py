@@ -17,6 +17,7 @@ from ..lock import SyncBusyError
 from ..model.times import NS
 from .backoff import next_try_ns
 from .exporter import DestinationExporter
+from .kept_senders import KeptSenders
 from .metrics.delivery import MetricsSenders
 from .otlp.sender import MissingExporterError, Sender, open_sender
 from .report import DestinationReport, merged
@@ -24,6 +25,11 @@ from .resource import resource_as_sent
 from .sync_options import SyncOptions
 from .threads import DestinationThreads
 from .traces import trace_builder
+
+
+def _open(destination: Destination) -> Sender:
+    """Open a sender. Its resource is empty: each run carries its own."""
+    return open_sender(destination, {}, scope_version=__version__)
 
 
 @dataclass(slots=True)
@@ -36,23 +42,14 @@ class Senders:
         default_factory=DestinationThreads
     )
     metrics: MetricsSenders = field(default_factory=MetricsSenders)
-    _senders: dict[str, tuple[Destination, Sender]] = field(default_factory=dict)
+    _senders: KeptSenders[Sender] = field(default_factory=lambda: KeptSenders(_open))
 
     def get(self, destination: Destination) -> Sender:
         """Return the destination's sender: a new one when its settings have changed.
 
-        The resource is empty here: each run carries its own.
-
         Raises `MissingExporterError` when gRPC cannot be imported.
         """
-        known = self._senders.pop(destination.name, None)
-        if known is not None and known[0] != destination:
-            known[1].close()
-            known = None
-        if known is None:
-            known = (destination, open_sender(destination, {}, scope_version=__version__))
-        self._senders[destination.name] = known
-        return known[1]
+        return self._senders.get(destination)
 
     @property
     def has_reports(self) -> bool:
@@ -61,10 +58,7 @@ class Senders:
 
     def close(self) -> None:
         """Close all but those that are in use: these end with the process."""
-        for name, (_, sender) in list(self._senders.items()):
-            if not self.threads.is_busy(name):
-                sender.close()
-                del self._senders[name]
+        self._senders.close(self.threads.is_busy)
         self.metrics.close()
 
     def __enter__(self) -> Self:

@@ -9,6 +9,7 @@ from typing import Final
 from ..model.series import Series, SeriesValue
 from ..model.temporality import Temporality
 from .database import Connection
+from .outbox import SET_ANSWERING, SET_FAILED
 from .series import buckets_text, read_buckets
 
 
@@ -61,10 +62,7 @@ class MetricDestination:
 _COMPUTED: Final = {"request_waits": "request IS NOT NULL"}
 _NAMES: Final = tuple(field.name for field in fields(MetricDestination))
 _COLUMNS: Final = ", ".join(_COMPUTED.get(name, name) for name in _NAMES)
-_ANSWERING: Final = (
-    "failures = 0, failing_since_ns = NULL, next_try_ns = NULL, asked_to_wait = 0, timed_out = 0, "
-    "last_error = NULL, not_served = 0"
-)
+_ANSWERING: Final = f"{SET_ANSWERING}, not_served = 0"
 _RECEIVED: Final = (
     "received_ns = request_ns, received_series_id = request_series_id, "
     "received_run_id = request_run_id, request = NULL"
@@ -266,10 +264,8 @@ class MetricDestinations:
     ) -> None:
         """Record that a request failed, and when the destination may be tried again."""
         self._connection.execute(
-            "UPDATE metric_destination SET failures = failures + 1, last_error = ?, next_try_ns = ?, "
-            "asked_to_wait = ?, timed_out = ?, not_served = ?, "
-            "failing_since_ns = coalesce(failing_since_ns, ?) WHERE id = ?",
-            (error, next_try_ns, asked_to_wait, timed_out, not_served, now_ns, destination_id),
+            f"UPDATE metric_destination SET {SET_FAILED}, not_served = ? WHERE id = ?",  # noqa: S608
+            (error, next_try_ns, asked_to_wait, timed_out, now_ns, not_served, destination_id),
         )
 
     def ask_again(self) -> None:

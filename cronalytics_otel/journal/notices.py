@@ -11,7 +11,7 @@ from ..model.notice import MAX_FAILING_AFTER
 from ..model.times import NS
 from . import run_rows
 from .database import Connection
-from .outbox import SET_ANSWERING, DestinationProgress
+from .outbox import SET_ANSWERING, SET_FAILED, DestinationProgress
 
 FOUND_LATE_NS: Final = 86_400 * 1_000_000_000
 """A run that is found so much later than it ended is counted, and nobody is told: it is no news."""
@@ -312,9 +312,7 @@ class Notices:
         timed_out: bool,
     ) -> None:
         self._connection.execute(
-            "UPDATE notice_target SET failures = failures + 1, last_error = ?, next_try_ns = ?, "
-            "asked_to_wait = ?, timed_out = ?, failing_since_ns = coalesce(failing_since_ns, ?) "
-            "WHERE id = ?",
+            f"UPDATE notice_target SET {SET_FAILED} WHERE id = ?",  # noqa: S608 - our own constant
             (error, next_try_ns, asked_to_wait, timed_out, now_ns, target_id),
         )
 

@@ -67,7 +67,15 @@ SET_ANSWERING = (
     "failures = 0, failing_since_ns = NULL, next_try_ns = NULL, asked_to_wait = 0, timed_out = 0, "
     "last_error = NULL"
 )
-"""Sets what is known of a destination that answers; the targets of notices have the same columns."""
+"""Sets what is known of a destination that answers; destinations of metrics and targets of notices have the
+same columns."""
+
+SET_FAILED = (
+    "failures = failures + 1, last_error = ?, next_try_ns = ?, asked_to_wait = ?, timed_out = ?, "
+    "failing_since_ns = coalesce(failing_since_ns, ?)"
+)
+"""Sets what is known of one whose request failed. The parameters are those of `failed`: error, next_try_ns,
+asked_to_wait, timed_out, now_ns."""
 
 _RUN_COLUMNS = ", ".join(f"r.{column}" for column in run_rows.COLUMN_NAMES)
 
@@ -240,9 +248,7 @@ class Outbox:
         timed_out: bool,
     ) -> None:
         self._connection.execute(
-            "UPDATE destination SET failures = failures + 1, last_error = ?, next_try_ns = ?, "
-            "asked_to_wait = ?, timed_out = ?, failing_since_ns = coalesce(failing_since_ns, ?) "
-            "WHERE id = ?",
+            f"UPDATE destination SET {SET_FAILED} WHERE id = ?",  # noqa: S608 - our own constant
             (error, next_try_ns, asked_to_wait, timed_out, now_ns, destination_id),
         )
 

@@ -17,6 +17,7 @@ from ...journal.folder_lock import folder_lock
 from ...journal.metric_destinations import MetricDestination
 from ...lock import SyncBusyError
 from ...model.times import NS
+from ..kept_senders import KeptSenders
 from ..otlp.metrics_sender import MetricsSender, open_metrics_sender
 from ..sync_options import SyncOptions
 from ..threads import DestinationThreads
@@ -35,28 +36,20 @@ class MetricsSenders:
     syncs of one process."""
 
     threads: DestinationThreads[MetricsReport] = field(default_factory=DestinationThreads)
-    _senders: dict[str, tuple[Destination, MetricsSender]] = field(default_factory=dict)
+    _senders: KeptSenders[MetricsSender] = field(
+        default_factory=lambda: KeptSenders(open_metrics_sender)
+    )
 
     def get(self, destination: Destination) -> MetricsSender:
         """Return the destination's sender: a new one when its settings have changed.
 
         Raises `MissingExporterError` when gRPC cannot be imported.
         """
-        known = self._senders.pop(destination.name, None)
-        if known is not None and known[0] != destination:
-            known[1].close()
-            known = None
-        if known is None:
-            known = (destination, open_metrics_sender(destination))
-        self._senders[destination.name] = known
-        return known[1]
+        return self._senders.get(destination)
 
     def close(self) -> None:
         """Close all but those that are in use: these end with the process."""
-        for name, (_, sender) in list(self._senders.items()):
-            if not self.threads.is_busy(name):
-                sender.close()
-                del self._senders[name]
+        self._senders.close(self.threads.is_busy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
