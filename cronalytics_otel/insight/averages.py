@@ -50,14 +50,18 @@ def skill_figures(profiles: Profiles, wanted: RunFilter, window: Window) -> list
     The cost of a run is split evenly over its skills. A filter for skills leaves the others out. The
     averages are of the 14 days up to the end of the window.
     """
-    end_ns = window.until_ns
-    in_window = totals_by_skill(_agent_runs(profiles, window.of_runs(wanted)))
-    recent = totals_by_skill(
-        _recent_runs(profiles, wanted, end_ns, until_ns=window.of_runs(wanted).until_ns)
+    since_ns = window.since_ns
+    recent_ns = min(_since_ns(journal, window.until_ns) for _, journal in profiles)
+    all_since_ns = None if since_ns is None else min(since_ns, recent_ns)
+    read = list(_agent_runs(profiles, replace(window.of_runs(wanted), since_ns=all_since_ns)))
+    in_window = totals_by_skill(
+        run for ended_ns, run in read if since_ns is None or ended_ns >= since_ns
     )
-    today = _today(profiles, end_ns)
+    # Days that are too old for the averages have no weight in them.
+    totals = totals_by_skill(run for _, run in read)
+    today = _today(profiles, window.until_ns)
     found = [
-        _figures(key, key.skill, average(recent.get(key, {}).values(), today), days.values())
+        _figures(key, key.skill, average(totals[key].values(), today), days.values())
         for key, days in in_window.items()
         if key.skill is not None and (wanted.skills is None or key.skill in wanted.skills)
     ]
@@ -88,7 +92,9 @@ def recent_window(profiles: Profiles, now_ns: int) -> Window:
 
 def model_averages(profiles: Profiles, wanted: RunFilter, now_ns: int) -> dict[AverageKey, Average]:
     """Return the averages of each model that did most of a run in the last 14 days."""
-    totals = totals_by_model(_recent_runs(profiles, wanted, now_ns))
+    since_ns = min(_since_ns(journal, now_ns) for _, journal in profiles)
+    recent = replace(wanted, since_ns=since_ns, until_ns=None, limit=None)
+    totals = totals_by_model(run for _, run in _agent_runs(profiles, recent))
     return averages(totals, _today(profiles, now_ns))
 
 
@@ -101,16 +107,6 @@ def _since_ns(journal: Journal, now_ns: int) -> int:
     return calendar.midnight_ns(calendar.day_of(now_ns) - DAYS + 1)
 
 
-def _recent_runs(
-    profiles: Profiles, wanted: RunFilter, now_ns: int, *, until_ns: int | None = None
-) -> Iterator[AgentRun]:
-    """Yield the runs of the 14 days up to a time. Without `until_ns` the window is open at its end."""
-    for profile in profiles:
-        since_ns = _since_ns(profile.journal, now_ns)
-        recent = replace(wanted, since_ns=since_ns, until_ns=until_ns, limit=None)
-        yield from _agent_runs([profile], recent)
-
-
 def _where_complete(wanted: RunFilter, journal: Journal) -> RunFilter:
     """Leave out the time of which only some runs were kept: they say how a job stands, and no average."""
     kept_ns = journal.job_runs.complete_since_ns()
@@ -119,17 +115,21 @@ def _where_complete(wanted: RunFilter, journal: Journal) -> RunFilter:
     return replace(wanted, since_ns=kept_ns)
 
 
-def _agent_runs(profiles: Profiles, wanted: RunFilter) -> Iterator[AgentRun]:
+def _agent_runs(profiles: Profiles, wanted: RunFilter) -> Iterator[tuple[int, AgentRun]]:
+    """Yield the runs of agents that match, each with its end (epoch ns)."""
     for _, journal in profiles:
         calendar = journal.figures
         for run in journal.job_runs.agent_runs(_where_complete(wanted, journal)):
-            yield AgentRun(
-                day=calendar.day_of(run.ended_ns) + _EPOCH_DAY,
-                skills=run.skills,
-                model=run.model,
-                provider=run.provider,
-                succeeded=run.outcome is Outcome.SUCCESS,
-                duration_s=None if run.duration_ns is None else run.duration_ns / NS,
-                cost_usd=run.cost_usd,
-                cost_is_partial=bool(run.cost_is_partial),
+            yield (
+                run.ended_ns,
+                AgentRun(
+                    day=calendar.day_of(run.ended_ns) + _EPOCH_DAY,
+                    skills=run.skills,
+                    model=run.model,
+                    provider=run.provider,
+                    succeeded=run.outcome is Outcome.SUCCESS,
+                    duration_s=None if run.duration_ns is None else run.duration_ns / NS,
+                    cost_usd=run.cost_usd,
+                    cost_is_partial=bool(run.cost_is_partial),
+                ),
             )
