@@ -105,7 +105,7 @@ def read_destinations(configured: Raw, env: Mapping[str, str], problems: list[st
     """Return the destinations of config.yaml, or, without any there, those of the OTEL_* variables.
 
     No OTEL_EXPORTER_OTLP_* variable applies to a configured destination, so that the secrets of one
-    backend are not sent to another; only the temporality is no secret, and its variable is the default. A
+    backend are not sent to another; the temporality alone is not a secret, and its variable is the default. A
     destination that cannot be used as it was meant is left out.
     """
     if configured.found is None:
@@ -157,7 +157,7 @@ def _default_destinations(env: Mapping[str, str], problems: list[str]) -> Destin
     metrics = _default_destination("metrics", env, own := list[str]())
     problems += [
         problem for problem in own if problem not in of_traces
-    ]  # what both have is said once
+    ]  # a problem of both is listed once
     if metrics is not None:
         metrics = replace(metrics, temporality=_standard_temporality(env, problems))
     return Destinations(traces=(traces,) if traces else (), metrics=(metrics,) if metrics else ())

@@ -84,7 +84,7 @@ def _split(url: str) -> SplitResult:
         raise InvalidError("a URL has no blanks and no control characters")
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises for one that is no number
+        _ = parts.port  # raises if it is not a number
     except ValueError:
         if "://" not in url:  # a bare gRPC target
             return SplitResult("", "", url, "", "")

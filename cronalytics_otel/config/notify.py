@@ -147,7 +147,7 @@ def _ping_url(raw: Raw, jobs: frozenset[str]) -> str:
 def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises for one that is no number
+        _ = parts.port  # raises if it is not a number
     except ValueError:
         return None
     return None if re.search(r"[\s\x00-\x1f\x7f]", url) else parts

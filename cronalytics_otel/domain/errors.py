@@ -190,7 +190,7 @@ def without_stdout(error: str | None) -> str | None:
 
 def reason_of(error: str | None) -> str:
     """Return an error as one line: the first line of the host's text, and of a script also the last line
-    that it wrote to stderr. What it printed to stdout is no part of it. Empty for no text."""
+    that it wrote to stderr. What it printed to stdout is left out. Empty if there is no text."""
     first = next(filter(None, map(str.strip, (without_stdout(error) or "").splitlines())), "")
     stderr = stderr_of(error)
     return f"{first}: {stderr.splitlines()[-1].strip()}" if stderr else first

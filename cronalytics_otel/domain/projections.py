@@ -174,7 +174,7 @@ class Projection:
 
     @property
     def pace(self) -> float | None:
-        """Of the next 30 days: 1 is as planned, 2 costs twice what the schedule explains."""
+        """For the next 30 days: at 1 the cost is as planned, at 2 it is twice what the schedule explains."""
         return self.outlook[Horizon.DAYS_30].pace
 
     @property
@@ -199,7 +199,7 @@ def project(
     """Project one job.
 
     Args:
-        spent: all runs of the window, manual ones included. A missed run is no run.
+        spent: all runs of the window, manual ones included. A missed run does not count as a run.
         scheduled: those that the schedule started (triggers `schedule` and `catch_up`).
         failed: those that did not succeed (`Run.failed`).
         observed_s: `observed_s()` of the window.

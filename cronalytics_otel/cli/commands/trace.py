@@ -58,8 +58,8 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
 
 
 def find(scope: Scope, reference: str) -> tuple[Context, Journal, Run]:
-    """Return the run that is meant, with the home and the journal that it is in: of several profiles the
-    newest one. Raises `CommandError` if there is none, or more than one in a profile."""
+    """Return the run that is meant, with the home and the journal that it is in. If several profiles
+    have one, it is the newest. Raises `CommandError` if there is none, or more than one in a profile."""
     found, faults = [], []
     for profile, journal in scope.profiles:
         there = scope.contexts[profile]

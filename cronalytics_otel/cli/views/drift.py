@@ -64,7 +64,7 @@ def definition_text(change: DefinitionChange) -> str:
 
 
 def change_of_part(change: DefinitionChange) -> str:
-    """Return what was changed. Of a prompt only hashes are known, which mean nothing to a reader."""
+    """Return what was changed. A prompt is known by its hash alone, which means nothing to a reader."""
     if change.part == "prompt":
         return "prompt changed"
     before, now = (formats.one_line(text or "") or "none" for text in (change.before, change.now))
