@@ -197,8 +197,7 @@ class JobRuns:
     def last_taken(self, job_ids: Collection[str]) -> dict[str, Taken]:
         """Return by job what its newest run took, among those that took place."""
         rows = self._connection.execute(
-            "SELECT job.value, ended_ns - started_ns, session_id IS NULL AND "  # noqa: S608
-            f"substr(execution_id, 1, {len(OUTPUT_ID)}) IS '{OUTPUT_ID}', cost_usd, cost_status "
+            f"SELECT job.value, {DURATION_OF_RUN}, cost_usd, cost_status "  # noqa: S608
             "FROM json_each(?) AS job JOIN run ON run.id = (SELECT id FROM run "
             f"WHERE job_id = job.value AND outcome <> '{Outcome.MISSED}' "
             "ORDER BY started_ns DESC LIMIT 1)",
@@ -206,10 +205,10 @@ class JobRuns:
         )
         return {
             job_id: Taken(
-                duration_s=None if left_output_only else duration_ns / 1e9,
+                duration_s=None if duration_ns is None else duration_ns / 1e9,
                 cost_usd=known_cost_usd(cost_usd, cost_status),
             )
-            for job_id, duration_ns, left_output_only, cost_usd, cost_status in rows.fetchall()
+            for job_id, duration_ns, cost_usd, cost_status in rows.fetchall()
         }
 
     def last(self, job_id: str, outcomes: Collection[Outcome]) -> RecentRun | None:
