@@ -181,6 +181,14 @@ class HermesHome:
             f"{instructions}\n"
         )
 
+    def create_state_db(self) -> None:
+        """Make state.db, as the first session of a home does.
+
+        Where two sessions of a new home begin at once, Hermes's own race for making the file leaves one of
+        them without a row ("database is locked"). A test that is not about that race makes it first.
+        """
+        self.run("-c", "from hermes_state import SessionDB; SessionDB().close()", program="python")
+
     def create_job(self, spec: JobSpec) -> str:
         """The id of the new job."""
         output = _ESCAPES.sub("", self.run(*spec.arguments()).stdout)

@@ -76,6 +76,7 @@ class Thirteen:
         home.add_script("certificate.sh", "#!/bin/bash\necho expires tomorrow >&2\nexit 3\n")
         home.add_script("any_mail.py", "print('{\"wakeAgent\": false}')\n")
         home.add_skill("changelog", "Write one short line for each change.")
+        home.create_state_db()
         minute = datetime.now(zone).astimezone(zone).replace(second=0, microsecond=0)
         specs = job_specs(minute)
         job_ids = {key: home.create_job(spec) for key, spec in specs.items()}
