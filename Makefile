@@ -11,7 +11,7 @@ PARALLEL := -n auto --dist loadfile
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts golden missed-years killed-syncs search bench demo docs lock clean clean-downloads
+.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts golden missed-years killed-syncs search bench demo docs views lock clean clean-downloads
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ demo: downloads ## A dozen real cron jobs, their runs, one trace, and what a col
 docs: setup ## Write docs/telemetry.md anew from the registry of names, and the tables of docs/projections.md
 	$(BIN)/python docs/render.py
 	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/integration/test_against_cronalytics.py
+
+views: setup ## Write the dashboards, rules, alerts and boards of collector/ anew from their sources
+	$(BIN)/python -m collector.generate
 
 lock: ## Write constraints.txt anew: the newest tools that pyproject.toml allows
 	rm -rf $(VENV)

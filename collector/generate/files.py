@@ -1,0 +1,14 @@
+"""The generated files, from all generators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+GENERATORS: Final[tuple[Callable[[], Mapping[str, str]], ...]] = ()
+"""Each returns texts by their path in `collector/`."""
+
+
+def generated_files() -> dict[str, str]:
+    """Return all texts by their path in `collector/`."""
+    return {name: text for generate in GENERATORS for name, text in generate().items()}
