@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-GENERATORS: Final[tuple[Callable[[], Mapping[str, str]], ...]] = ()
+from . import alert_files, rules
+
+GENERATORS: Final[tuple[Callable[[], Mapping[str, str]], ...]] = (rules.files, alert_files.files)
 """Each returns texts by their path in `collector/`."""
 
 
