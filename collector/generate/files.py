@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from . import alert_files, rules
+from . import alert_cases, alert_files, rules
 
-GENERATORS: Final[tuple[Callable[[], Mapping[str, str]], ...]] = (rules.files, alert_files.files)
+GENERATORS: Final[tuple[Callable[[], Mapping[str, str]], ...]] = (
+    rules.files,
+    alert_files.files,
+    alert_cases.files,
+)
 """Each returns texts by their path in `collector/`."""
 
 
