@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
+from .alert_files import GROUP as ALERTS_GROUP
 from .alerts import ALERTS
+from .rules import GROUP as RULES_GROUP
 from .rules import JOB_NAME
 from .sent import (
     DELETED,
@@ -81,8 +83,8 @@ JOB_FAILED: Final = (
     ),
     Case(
         title="the last request showed a failure: it fires as long as the home is silent",
-        sends=(jobs(0, 0, WELL), jobs(180, 180, FAILED), jobs(3 * DAY, 3 * DAY, AGAIN_WELL)),
-        firing={181: ("digest",), 3 * DAY - 1: ("digest",), 3 * DAY + 15: QUIET},
+        sends=(jobs(0, 0, WELL), jobs(60, 60, FAILED), jobs(600, 600, AGAIN_WELL)),
+        firing={61: ("digest",), 599: ("digest",), 615: QUIET},
     ),
     Case(
         title="the Collector is down for three hours, and a failure arrives late",
@@ -191,7 +193,7 @@ FAILING_IN_A_ROW: Final = (
             jobs(31, 60, replace(WELL, failures_in_a_row=3)),
             jobs(61, 90, WELL),
         ),
-        firing={30: QUIET, 32: ("digest",), 60: ("digest",), 62: QUIET},
+        firing={30: QUIET, 35: ("digest",), 60: ("digest",), 65: QUIET},
     ),
     Case(
         title="a long history of failures is no row",
@@ -201,12 +203,12 @@ FAILING_IN_A_ROW: Final = (
     Case(
         title="the Collector is down for three hours, and the row arrives late",
         sends=(jobs(0, 30, WELL), jobs(211, 240, replace(WELL, failures_in_a_row=3))),
-        firing={210: QUIET, 213: ("digest",)},
+        firing={210: QUIET, 215: ("digest",)},
     ),
     Case(
         title="it stays through a silence of three days",
         sends=(jobs(0, 0, replace(WELL, failures_in_a_row=3)), jobs(3 * DAY, 3 * DAY, WELL)),
-        firing={2: ("digest",), 3 * DAY - 1: ("digest",), 3 * DAY + 2: QUIET},
+        firing={5: ("digest",), 3 * DAY - 1: ("digest",), 3 * DAY + 5: QUIET},
     ),
     Case(
         title="paused and deleted jobs",
@@ -267,7 +269,7 @@ MISSED: Final = (
     Case(
         title="it fires for a day after the missed run became known",
         sends=(jobs(0, 60, WELL), jobs(61, 2 * DAY, replace(WELL, missed=1))),
-        firing={60: QUIET, 63: ("digest",), DAY: ("digest",), DAY + 65: QUIET},
+        firing={60: QUIET, 65: ("digest",), DAY: ("digest",), DAY + 70: QUIET},
     ),
     Case(
         title="what was missed before the first request is history",
@@ -277,12 +279,12 @@ MISSED: Final = (
     Case(
         title="a home was down for eight hours, and sends what it missed",
         sends=(jobs(0, 60, WELL), jobs(540, 560, replace(WELL, missed=8))),
-        firing={539: QUIET, 542: ("digest",)},
+        firing={539: QUIET, 545: ("digest",)},
     ),
     Case(
         title="a home that is known for some minutes only",
         sends=(jobs(0, 3, WELL), jobs(4, 60, replace(WELL, missed=1))),
-        firing={3: QUIET, 6: ("digest",)},
+        firing={3: QUIET, 10: ("digest",)},
     ),
     Case(
         title="paused and deleted jobs, and counters that begin anew",
@@ -294,7 +296,7 @@ MISSED: Final = (
                 replace(WELL, name="gone", job_id="b0b0", missed=2, states=DELETED),
             ),
         ),
-        firing={30: QUIET, 33: QUIET, 60: QUIET},
+        firing={30: QUIET, 35: QUIET, 60: QUIET},
     ),
     Case(
         title="a new job misses its first run",
@@ -303,7 +305,7 @@ MISSED: Final = (
             jobs(30, 30, SentJob(name="new", job_id="b0b0")),
             jobs(31, 60, WELL, SentJob(name="new", job_id="b0b0", missed=1)),
         ),
-        firing={30: QUIET, 33: ("new",)},
+        firing={30: QUIET, 35: ("new",)},
     ),
 )  # fmt: skip
 
@@ -421,7 +423,7 @@ HUNG: Final = (
             ),
             jobs(101, 120, replace(WELL, usual_s=600), replace(BUSY, usual_s=10)),
         ),
-        firing={60: QUIET, 69: QUIET, 75: ("busy",), 89: ("busy",), 95: ("busy", "digest"), 103: QUIET},
+        firing={60: QUIET, 69: QUIET, 75: ("busy",), 89: ("busy",), 95: ("busy", "digest"), 107: QUIET},
     ),
     Case(
         title="six hours where the usual is not known",
@@ -620,8 +622,8 @@ DELIVERY: Final = (
             ),
         ),
         firing={
-            400: QUIET, 403: ("daily", "digest"), 500: ("daily", "digest"),
-            525: ("daily",), 1_000: ("daily",), 401 + DAY + 5: QUIET,
+            400: QUIET, 405: ("daily", "digest"), 500: ("daily", "digest"),
+            525: ("daily",), 1_000: ("daily",), 401 + DAY + 9: QUIET,
         },
     ),
     Case(
@@ -631,7 +633,7 @@ DELIVERY: Final = (
             jobs(61, 120, replace(SENT_ON, delivered=6)),
             jobs(121, 300, replace(SENT_ON, delivered=6, undelivered=2)),
         ),
-        firing={120: QUIET, 123: ("digest",), 179: ("digest",)},
+        firing={120: QUIET, 125: ("digest",), 179: ("digest",)},
     ),
     Case(
         title="the history in the first values is no failure",
@@ -641,12 +643,12 @@ DELIVERY: Final = (
     Case(
         title="the first answer that was not delivered begins a series, and Prometheus refused its 0",
         sends=(jobs(0, 90, WELL), jobs(91, 120, replace(WELL, undelivered=1))),
-        firing={90: QUIET, 93: ("digest",)},
+        firing={90: QUIET, 95: ("digest",)},
     ),
     Case(
         title="it arrives after three hours of silence",
         sends=(jobs(0, 5, SENT_ON), jobs(180, 185, NOT_SENT_ON)),
-        firing={179: QUIET, 182: ("digest",)},
+        firing={179: QUIET, 185: ("digest",)},
     ),
     Case(
         title="counters that begin anew, and a deleted job",
@@ -655,7 +657,7 @@ DELIVERY: Final = (
             jobs(31, 60, replace(SENT_ON, undelivered=2)),
             jobs(61, 90, replace(SENT_ON, undelivered=2, states=DELETED)),
         ),
-        firing={33: QUIET, 60: QUIET, 90: QUIET},
+        firing={35: QUIET, 60: QUIET, 90: QUIET},
     ),
 )  # fmt: skip
 
@@ -663,7 +665,7 @@ STALE: Final = (
     Case(
         title="a gateway goes down: its next run, had it hung, and ten minutes later",
         sends=(jobs(0, 40, DUE), jobs(150, 180, replace(DUE, next_min=210))),
-        firing={41: QUIET, 79: QUIET, 83: ("@a",), 149: ("@a",), 153: QUIET},
+        firing={41: QUIET, 79: QUIET, 90: ("@a",), 149: ("@a",), 155: QUIET},
     ),
     Case(
         title="a home that single ticks serve: a day between two requests",
@@ -671,17 +673,17 @@ STALE: Final = (
             jobs(0, 0, replace(DUE, next_min=DAY)),
             jobs(DAY + 5, DAY + 5, replace(DUE, next_min=2 * DAY)),
         ),
-        firing={30: QUIET, DAY - 1: QUIET, DAY + 4: QUIET, DAY + 60: QUIET, 2 * DAY + 25: ("@a",)},
+        firing={30: QUIET, DAY - 1: QUIET, DAY + 4: QUIET, DAY + 60: QUIET, 2 * DAY + 30: ("@a",)},
     ),
     Case(
         title="a job that takes an hour has three",
         sends=(jobs(0, 40, replace(DUE, usual_s=3_600)),),
-        firing={200: QUIET, 248: QUIET, 253: ("@a",)},
+        firing={200: QUIET, 249: QUIET, 260: ("@a",)},
     ),
     Case(
         title="a job of which too little is known has six hours",
         sends=(jobs(0, 40, replace(DUE, usual_s=None)),),
-        firing={200: QUIET, 428: QUIET, 433: ("@a",)},
+        firing={200: QUIET, 429: QUIET, 440: ("@a",)},
     ),
     Case(
         title="nothing is due, or the job is overdue in a home that sends",
@@ -694,7 +696,7 @@ STALE: Final = (
     Case(
         title="the home was moved, and is heard of elsewhere",
         sends=(jobs(0, 40, DUE), jobs(45, 300, replace(DUE, next_min=400), instance="b")),
-        firing={83: QUIET, 300: QUIET},
+        firing={90: QUIET, 300: QUIET},
     ),
     Case(
         title="a copy was made, and then the first home goes down",
@@ -702,7 +704,7 @@ STALE: Final = (
             jobs(0, 40, replace(DUE, next_min=60)),
             jobs(20, 300, replace(DUE, next_min=400), instance="b"),
         ),
-        firing={79: QUIET, 83: ("@a",), 300: ("@a",)},
+        firing={79: QUIET, 90: ("@a",), 300: ("@a",)},
     ),
     Case(
         title="a home that is new, or comes back after a gap in which nothing was due",
@@ -808,7 +810,7 @@ PENDING: Final = (
             destinations(0, 100, SentDestination(pending=2, oldest_min=0), SentDestination(name="jaeger")),
             destinations(101, 180, SentDestination(name="jaeger")),
         ),
-        firing={59: QUIET, 65: ("@a",), 102: QUIET, 180: QUIET},
+        firing={59: QUIET, 65: ("@a",), 107: QUIET, 180: QUIET},
     ),
 )  # fmt: skip
 
@@ -816,7 +818,7 @@ NOBODY: Final = (
     Case(
         title="nothing was ever sent",
         sends=(),
-        firing={30: QUIET, 65: ("",)},
+        firing={30: QUIET, 75: ("",)},
     ),
     Case(
         title="the only home is silent from Friday to Monday, and then for good",
@@ -831,7 +833,10 @@ NOBODY: Final = (
     ),
     Case(
         title="one of two homes goes on",
-        sends=(jobs(0, 10, WELL), jobs(5, 5 * DAY, WELL, instance="b")),
+        sends=(
+            jobs(0, 0, WELL),
+            *(jobs(n, n, WELL, instance="b") for n in range(0, 5 * DAY + 1, DAY // 2)),
+        ),
         firing={70: QUIET, 5 * DAY: QUIET},
     ),
 )
@@ -856,6 +861,15 @@ CASES: Final[Mapping[str, tuple[Case, ...]]] = {
 }
 """By alert."""
 
+_STEPS: Final = {
+    "HermesCronJobFailingInARow": "5m",
+    "HermesCronJobMissed": "5m",
+    "HermesCronDeliveryFailed": "5m",
+    "HermesCronTelemetryStale": "5m",
+    "HermesCronNobodyExports": "15m",
+}
+"""How often the rules are evaluated in tests that last for days; else every minute."""
+
 _HEADER: Final = """\
 Unit tests of {name}: promtool test rules {name}.yml
 Generated by `make views` from collector/generate/alert_cases.py: edit there.
@@ -869,7 +883,8 @@ def files() -> Mapping[str, str]:
             _HEADER.format(name=alert.name),
             {
                 "rule_files": ["../../rules/cronalytics.rules.yml", "../cronalytics.alerts.yml"],
-                "evaluation_interval": "1m",
+                "group_eval_order": [RULES_GROUP, ALERTS_GROUP],
+                "evaluation_interval": _STEPS.get(alert.name, "1m"),
                 "tests": [_test(alert.name, case) for case in CASES[alert.name]],
             },
         )

@@ -23,6 +23,8 @@ from .alerts import ALERTS, About, Alert
 from .rules import INTERVAL
 from .yaml_text import yaml_text
 
+GROUP: Final = "cronalytics-alerts"
+
 DATA_SOURCE: Final = "cronalytics-prometheus"
 """The uid of Grafana's data source."""
 
@@ -114,7 +116,7 @@ def _times(alert: Alert, *, stays: str) -> dict[str, str]:
 
 def _prometheus() -> Mapping[str, object]:
     rules = [_prometheus_rule(alert) for alert in ALERTS]
-    return {"groups": [{"name": "cronalytics-alerts", "interval": INTERVAL, "rules": rules}]}
+    return {"groups": [{"name": GROUP, "interval": INTERVAL, "rules": rules}]}
 
 
 def _prometheus_rule(alert: Alert) -> dict[str, object]:

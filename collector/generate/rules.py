@@ -47,6 +47,8 @@ weekdays, and that is served by single ticks, sends nothing."""
 INTERVAL: Final = "30s"
 """How often rules and alerts are evaluated."""
 
+GROUP: Final = "cronalytics"
+
 PROFILE: Final = label(HERMES_PROFILE_NAME)
 JOB_ID: Final = label(HERMES_CRON_JOB_ID)
 JOB_NAME: Final = label(HERMES_CRON_JOB_NAME)
@@ -310,7 +312,7 @@ RULES: Final = (
 def files() -> Mapping[str, str]:
     """Return the file of the recording rules."""
     group = {
-        "name": "cronalytics",
+        "name": GROUP,
         "interval": INTERVAL,
         "rules": [{"record": rule.name, "expr": rule.expression} for rule in RULES],
     }
