@@ -431,6 +431,11 @@ HUNG: Final = (
         firing={300: QUIET, 358: QUIET, 365: ("digest",)},
     ),
     Case(
+        title="a run takes no longer than usual",
+        sends=(jobs(0, 60, replace(WELL, usual_s=3_600, running_since_min=0)),),
+        firing={15: QUIET, 60: QUIET},
+    ),
+    Case(
         title="the home sends nothing any more: whether it still runs is not known",
         sends=(jobs(0, 20, replace(WELL, usual_s=60, running_since_min=0)),),
         firing={9: QUIET, 15: ("digest",), 30: QUIET, 300: QUIET},
@@ -525,6 +530,11 @@ OVER_BUDGET: Final = (
             ),
         ),
         firing={5: ("digest",)},
+    ),
+    Case(
+        title="less than the limit, or no budget at all",
+        sends=(budgets(0, 30, SentBudget(limit_usd=5, used_usd=4.99)), jobs(0, 30, PRICED, instance="b")),
+        firing={5: QUIET, 30: QUIET},
     ),
     Case(
         title="the budget is raised, or removed from the settings",
@@ -758,6 +768,11 @@ REFUSED: Final = (
         firing={30: QUIET, 32: ("@a",), 60: ("@a",), 62: QUIET},
     ),
     Case(
+        title="runs that are pending are not refused",
+        sends=(destinations(0, 30, SentDestination(pending=9, oldest_min=0)),),
+        firing={5: QUIET, 30: QUIET},
+    ),
+    Case(
         title="the destination left the settings",
         sends=(destinations(0, 30, SentDestination(refused=3)), destinations(31, 60)),
         firing={5: ("@a",), 40: QUIET},
@@ -824,11 +839,11 @@ NOBODY: Final = (
         title="the only home is silent from Friday to Monday, and then for good",
         sends=(jobs(0, 0, WELL), jobs(3 * DAY, 3 * DAY, WELL)),
         firing={
-            65: QUIET,
-            3 * DAY - 1: QUIET,
-            3 * DAY + 70: QUIET,
+            60: QUIET,
+            3 * DAY - 15: QUIET,
+            3 * DAY + 75: QUIET,
             7 * DAY - 60: QUIET,
-            7 * DAY + 70: ("",),
+            7 * DAY + 75: ("",),
         },
     ),
     Case(
@@ -837,7 +852,7 @@ NOBODY: Final = (
             jobs(0, 0, WELL),
             *(jobs(n, n, WELL, instance="b") for n in range(0, 5 * DAY + 1, DAY // 2)),
         ),
-        firing={70: QUIET, 5 * DAY: QUIET},
+        firing={75: QUIET, 5 * DAY: QUIET},
     ),
 )
 

@@ -253,7 +253,7 @@ ALERTS: Final = (
         ),
         severity=Severity.WARNING,
         owner=Owner.JOBS,
-        summary=f'A run of the job {_NAME} {_IN_PROFILE} cost $<value:printf "%.2f">',
+        summary=f'A run of the job {_NAME} {_IN_PROFILE} cost <value:printf "%.2f"> USD',
         description=f"That is more than {SPIKE_FACTOR} times what its runs of the last 30 days cost on average. {_TRACE}",
         dashboard=_JOB_BOARD,
     ),
@@ -269,7 +269,7 @@ ALERTS: Final = (
         severity=Severity.WARNING,
         owner=Owner.JOBS,
         summary=f"{{{{ if .Labels.{JOB_NAME} }}}}The job {_NAME}{{{{ else }}}}All jobs together{{{{ end }}}}"
-        f' {_IN_PROFILE} cost $<value:printf "%.2f"> {_NOW}, more than the budget',
+        f' {_IN_PROFILE} cost <value:printf "%.2f"> USD {_NOW}, more than the budget',
         description="`cronalytics-otel forecast` shows what is still to come, and what each job costs.",
         dashboard=_FLEET_BOARD,
     ),
