@@ -423,7 +423,7 @@ HUNG: Final = (
             ),
             jobs(101, 120, replace(WELL, usual_s=600), replace(BUSY, usual_s=10)),
         ),
-        firing={60: QUIET, 69: QUIET, 80: ("busy",), 90: ("busy",), 100: ("busy", "digest"), 110: QUIET},
+        firing={60: QUIET, 70: QUIET, 80: ("busy",), 90: ("busy",), 100: ("busy", "digest"), 110: QUIET},
     ),
     Case(
         title="six hours where the usual is not known",
@@ -818,6 +818,14 @@ PENDING: Final = (
         title="the home is silent after its destination took nothing",
         sends=(destinations(0, 0, SentDestination(pending=1, oldest_min=0)),),
         firing={30: QUIET, 65: ("@a",), 300: ("@a",)},
+    ),
+    Case(
+        title="a home that sends hours apart: what was pending was taken",
+        sends=(
+            destinations(0, 0, SentDestination(pending=1, oldest_min=0)),
+            destinations(30, 30, SentDestination()),
+        ),
+        firing={30: QUIET, 65: QUIET, 300: QUIET},
     ),
     Case(
         title="the destination left the settings, and the other one takes all",

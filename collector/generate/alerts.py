@@ -324,7 +324,7 @@ ALERTS: Final = (
     Alert(
         name="HermesCronTelemetryStale",
         about=About.HOME,
-        expression=f"time() - {REPORT_DUE.name} > 0\n{_NOT_REPLACED}",
+        expression=f"time() - {REPORT_DUE.name} > 0",
         waits="1m",
         severity=Severity.CRITICAL,
         owner=Owner.PLATFORM,
