@@ -44,16 +44,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ...export.traces import preview_trace
     from ...insight.runs import neighbours
+    from ..links import trace_urls
     from ..views import trace as view
 
     with opened(contexts_of(args, context)) as scope:
         there, journal, found = find(scope, args.reference)
-        spans = preview_trace(there.home, there.settings(), journal, found)
+        settings = there.settings()
+        spans = preview_trace(there.home, settings, journal, found)
+        urls = trace_urls(settings, found)
         if context.as_json:
-            context.terminal.json(to_json(found, spans))
+            context.terminal.json({**to_json(found, spans), "links": urls})
             return ExitStatus.OK
         facts = view.facts(journal, found, spans[0], neighbours(journal, found))
-    context.terminal.data(*view.lines(found, facts, spans, context.terminal.width))
+    terminal = context.terminal
+    head = [*view.header(found, facts), *view.links(urls, clickable=terminal.clickable)]
+    terminal.data(*head, *view.waterfall(spans, terminal.width))
     return ExitStatus.OK
 
 
