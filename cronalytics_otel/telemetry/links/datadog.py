@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from typing import Final
-from urllib.parse import urlencode
 
 from ...config import ExplorerAddress
 from ..semconv import (
@@ -17,7 +16,7 @@ from ..semconv import (
     HERMES_CRON_RUN_ID,
     HERMES_PROFILE_NAME,
 )
-from .search import Question, Search, TraceRef
+from .search import Question, Search, TraceRef, with_parameters
 
 CANNOT: Final = {Question.COST_PER_DAY: "Datadog's search lists spans, and adds nothing up"}
 
@@ -47,13 +46,13 @@ def search_url(address: ExplorerAddress, search: Search) -> str:
         "start": str(search.since_ns // _NS_PER_MS),
         "end": str(search.until_ns // _NS_PER_MS),
     }
-    return f"{address.url}/apm/traces?{urlencode(parameters)}"
+    return with_parameters(f"{address.url}/apm/traces", parameters)
 
 
 def trace_url(address: ExplorerAddress, trace: TraceRef) -> str:
     """The time is a hint where to look for an old trace."""
-    hint = urlencode({"timeHint": str(trace.started_ns // _NS_PER_MS)})
-    return f"{address.url}/apm/trace/{trace.trace_id}?{hint}"
+    parameters = {"timeHint": str(trace.started_ns // _NS_PER_MS)}
+    return with_parameters(f"{address.url}/apm/trace/{trace.trace_id}", parameters)
 
 
 def _text(value: str) -> str:

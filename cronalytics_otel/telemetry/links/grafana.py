@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from typing import Final
-from urllib.parse import urlencode
 
 from ...config import ExplorerAddress
 from ...model.times import NS
@@ -20,7 +19,7 @@ from ..semconv import (
     HERMES_CRON_RUN_OUTCOME,
     HERMES_PROFILE_NAME,
 )
-from .search import Question, Search, TraceRef
+from .search import Question, Search, TraceRef, with_parameters
 
 _LIMIT: Final = 500
 _AROUND_NS: Final = 3600 * NS
@@ -58,7 +57,7 @@ def _explore(address: ExplorerAddress, asked: dict[str, object], since: str, unt
         "range": {"from": since, "to": until},
     }
     parameters = {"schemaVersion": "1", "panes": json.dumps({"a": pane}, separators=(",", ":"))}
-    return f"{address.url}/explore?{urlencode(parameters)}"
+    return with_parameters(f"{address.url}/explore", parameters)
 
 
 def _conditions(search: Search) -> list[str]:

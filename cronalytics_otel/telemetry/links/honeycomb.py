@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from ...config import ExplorerAddress
 from ...model.times import NS
@@ -20,7 +20,7 @@ from ..semconv import (
     HERMES_CRON_RUN_OUTCOME,
     HERMES_PROFILE_NAME,
 )
-from .search import DAY_S, MOST_LISTED, Question, Search, TraceRef
+from .search import DAY_S, MOST_LISTED, Question, Search, TraceRef, with_parameters
 
 _DURATION: Final = "duration_ms"
 _TRACE_ID: Final = "trace.trace_id"
@@ -35,7 +35,7 @@ def query(search: Search) -> str:
 def search_url(address: ExplorerAddress, search: Search) -> str:
     parameters = {"query": json.dumps(_specification(search), separators=(",", ":"))}
     dataset = quote(search.service_name, safe="")
-    return f"{address.url}/datasets/{dataset}?{urlencode(parameters)}"
+    return with_parameters(f"{address.url}/datasets/{dataset}", parameters)
 
 
 def trace_url(address: ExplorerAddress, trace: TraceRef) -> str:
@@ -44,7 +44,7 @@ def trace_url(address: ExplorerAddress, trace: TraceRef) -> str:
         "trace_start_ts": str(trace.started_ns // NS),
         "trace_end_ts": str(trace.ended_ns // NS + 1),
     }
-    return f"{address.url}/trace?{urlencode(parameters)}"
+    return with_parameters(f"{address.url}/trace", parameters)
 
 
 def _specification(search: Search) -> dict[str, object]:

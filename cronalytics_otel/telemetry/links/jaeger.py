@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import re
 from typing import Final
-from urllib.parse import urlencode
 
 from ...config import ExplorerAddress
 from ..semconv import HERMES_PROFILE_NAME
-from .search import Question, Search, TraceRef
+from .search import Question, Search, TraceRef, with_parameters
 
 CANNOT: Final = {
     Question.MOST_EXPENSIVE: "Jaeger compares no numbers but durations",
@@ -44,7 +43,7 @@ def search_url(address: ExplorerAddress, search: Search) -> str:
     }
     if search.question is Question.SLOWEST:
         parameters["minDuration"] = _duration(search.least_duration_ns)
-    return f"{address.url}/search?{urlencode(parameters)}"
+    return with_parameters(f"{address.url}/search", parameters)
 
 
 def trace_url(address: ExplorerAddress, trace: TraceRef) -> str:

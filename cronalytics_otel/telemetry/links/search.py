@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeAlias
+from urllib.parse import quote, urlencode
 
 from ...config import ExplorerAddress
 from ...model import Outcome, Run
@@ -90,6 +91,11 @@ def trace_of(run: Run) -> TraceRef:
         started_ns=run.started_ns,
         ended_ns=run.ended_ns,
     )
+
+
+def with_parameters(url: str, parameters: Mapping[str, str]) -> str:
+    """Return a URL with a query. A blank is `%20`, which every page reads, and what needs no escape has none."""
+    return f"{url}?{urlencode(parameters, quote_via=quote, safe=':,@')}"
 
 
 SearchUrl: TypeAlias = Callable[[ExplorerAddress, Search], str]
