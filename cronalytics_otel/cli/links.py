@@ -12,7 +12,7 @@ from ..insight.windows import Window
 from ..journal.filters import RunFilter
 from ..journal.queries import RunOrder
 from ..model import Outcome
-from ..telemetry.links import EXPLORERS, MOST_LISTED, Question, Search, trace_of
+from ..telemetry.links import EXPLORERS, METRICS, MOST_LISTED, Question, Search, trace_of
 from .errors import command
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Link:
     """Why it cannot."""
     instead: str | None
     """The command that can."""
+    metric: str | None
+    """The metric that can, if there is one."""
 
 
 def trace_urls(settings: Settings, run: Run) -> dict[ExplorerName, str]:
@@ -70,6 +72,7 @@ def links_of_run(addresses: Sequence[ExplorerAddress], run: Run) -> list[Link]:
             url=EXPLORERS[address.explorer].trace_url(address, trace),
             reason=None,
             instead=None,
+            metric=None,
         )
         for address in addresses
     ]
@@ -103,7 +106,7 @@ def links_of_jobs(
     for address in addresses:
         explorer = EXPLORERS[address.explorer]
         for search in searches:
-            reason = explorer.cannot.get(search.question)
+            reason = explorer.reason(search.question)
             yield Link(
                 profile=subject.profile.name,
                 job_id=subject.job_id,
@@ -117,6 +120,7 @@ def links_of_jobs(
                 url=None if reason else explorer.search_url(address, search),
                 reason=reason,
                 instead=_command_for(search, options) if reason else None,
+                metric=METRICS.get(search.question) if reason else None,
             )
 
 
@@ -171,7 +175,7 @@ _COMMANDS: Final = {
     Question.SKILL: "runs",
     Question.COST_PER_DAY: "trends --bars cost",
 }
-"""The commands that answer what an explorer cannot. The metric of the last one is `hermes.cron.run.cost`."""
+"""The commands that answer what an explorer cannot."""
 
 
 def _command_for(search: Search, options: Sequence[str]) -> str:

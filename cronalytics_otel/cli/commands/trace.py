@@ -12,8 +12,9 @@ from ..errors import CommandError, ExitStatus, command
 from ..scope import add_profiles, contexts_of, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from ...config import ExplorerName
     from ...insight.runs import AmbiguousRunError
     from ...journal import Journal
     from ...model import Run, Span
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         spans = preview_trace(there.home, settings, journal, found)
         urls = trace_urls(settings, found)
         if context.as_json:
-            context.terminal.json({**to_json(found, spans), "links": urls})
+            context.terminal.json(to_json(found, urls, spans))
             return ExitStatus.OK
         facts = view.facts(journal, found, spans[0], neighbours(journal, found))
     terminal = context.terminal
@@ -149,7 +150,10 @@ def _of_trace(journal: Journal, reference: str, now_ns: int) -> list[Run]:
     return [run for run in runs if run is not None]
 
 
-def to_json(run: Run, spans: Sequence[Span]) -> Shape:
+def to_json(run: Run, urls: Mapping[ExplorerName, str], spans: Sequence[Span]) -> Shape:
     from ..shapes import run_shape, span_shape
 
-    return {"run": run_shape(run), "spans": [span_shape(span) for span in spans]}
+    return {
+        "run": {**run_shape(run), "links": urls},
+        "spans": [span_shape(span) for span in spans],
+    }

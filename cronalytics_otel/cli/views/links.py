@@ -72,4 +72,5 @@ def _line(link: Link, width: int, *, clickable: bool) -> Text:
     label = (f"  {_label(link):<{width}}  ", "muted")
     if link.url is not None:
         return Text.assemble(label, address(link.url, clickable=clickable))
-    return Text.assemble(label, f"{link.reason}: `{link.instead}`")
+    metric = f", or the metric {link.metric}" if link.metric else ""
+    return Text.assemble(label, f"{link.reason}: `{link.instead}`{metric}")

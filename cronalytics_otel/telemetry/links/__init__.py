@@ -10,10 +10,11 @@ from typing import Final
 
 from ...config import ExplorerName
 from . import datadog, grafana, honeycomb, jaeger
-from .search import MOST_LISTED, Explorer, Question, Search, TraceRef, trace_of
+from .search import METRICS, MOST_LISTED, Explorer, Question, Search, TraceRef, trace_of
 
 __all__ = [
     "EXPLORERS",
+    "METRICS",
     "MOST_LISTED",
     "Explorer",
     "Question",

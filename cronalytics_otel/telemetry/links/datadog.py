@@ -18,7 +18,7 @@ from ..semconv import (
 )
 from .search import Question, Search, TraceRef, with_parameters
 
-CANNOT: Final = {Question.COST_PER_DAY: "Datadog's search lists spans, and adds nothing up"}
+CANNOT: Final = {Question.COST_PER_DAY: "add up in a search of spans"}
 
 _NS_PER_MS: Final = 1_000_000
 

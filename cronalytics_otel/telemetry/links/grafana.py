@@ -32,8 +32,7 @@ def query(search: Search) -> str:
     cost = _span(HERMES_CRON_COST_TOTAL)
     if search.question is Question.COST_PER_DAY:
         return f"{selected} | sum_over_time({cost}) by ({_span(HERMES_CRON_JOB_NAME)})"
-    columns = (_span(HERMES_CRON_JOB_NAME), _span(HERMES_CRON_RUN_OUTCOME), cost)
-    return f"{selected} | select({', '.join(columns)})"
+    return f"{selected} | select({_span(HERMES_CRON_RUN_OUTCOME)}, {cost})"
 
 
 def search_url(address: ExplorerAddress, search: Search) -> str:

@@ -29,7 +29,12 @@ _LEAST_STEPS: Final = 10
 
 
 def query(search: Search) -> str:
-    return json.dumps(_specification(search), indent=2, ensure_ascii=False)
+    """Return the specification with a line for each of its parts."""
+    parts = _specification(search).items()
+    lines = [
+        f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in parts
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}"
 
 
 def search_url(address: ExplorerAddress, search: Search) -> str:

@@ -14,9 +14,9 @@ from ..semconv import HERMES_PROFILE_NAME
 from .search import Question, Search, TraceRef, with_parameters
 
 CANNOT: Final = {
-    Question.MOST_EXPENSIVE: "Jaeger compares no numbers but durations",
-    Question.SKILL: "Jaeger finds no member of a list",
-    Question.COST_PER_DAY: "Jaeger adds nothing up",
+    Question.MOST_EXPENSIVE: "compare numbers other than durations",
+    Question.SKILL: "search for a member of a list",
+    Question.COST_PER_DAY: "add up",
 }
 
 _LIMIT: Final = 500

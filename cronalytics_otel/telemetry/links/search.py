@@ -11,9 +11,15 @@ from urllib.parse import quote, urlencode
 
 from ...config import ExplorerAddress
 from ...model import Outcome, Run
+from ...model.series import SeriesKind
 from ...model.times import NS
 from .. import ids
-from ..semconv import HERMES_CRON_JOB_ID, HERMES_CRON_RUN_FAILED, HERMES_CRON_RUN_OUTCOME
+from ..semconv import (
+    HERMES_CRON_JOB_ID,
+    HERMES_CRON_RUN_FAILED,
+    HERMES_CRON_RUN_OUTCOME,
+    SERIES_METRICS,
+)
 
 DAY_S: Final = 86_400
 
@@ -112,4 +118,15 @@ class Explorer:
     search_url: SearchUrl
     trace_url: TraceUrl
     cannot: Mapping[Question, str] = field(default_factory=dict)
-    """The questions that it cannot answer, each with the reason."""
+    """The questions that it cannot answer, each with what it cannot do."""
+
+    def reason(self, question: Question) -> str | None:
+        """Return why it cannot answer; None if it can."""
+        unable = self.cannot.get(question)
+        return None if unable is None else f"{self.title} cannot {unable}"
+
+
+METRICS: Final[Mapping[Question, str]] = {
+    Question.COST_PER_DAY: SERIES_METRICS[SeriesKind.COST].name,
+}
+"""The metrics that answer what an explorer cannot."""

@@ -1,0 +1,42 @@
+"""collector/queries.md and the links: their TraceQL is right, and each question has an answer in each backend."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from collector.generate.queries import search
+from cronalytics_otel.config import ExplorerName
+from cronalytics_otel.telemetry.links import EXPLORERS, Question
+from tests.support.queries import LANGUAGES, queries
+from tests.support.traceql import traceql_problems
+
+
+def test_the_traceql_of_the_document_is_right() -> None:
+    found = queries("traceql")
+
+    assert set(found) == set(Question)
+    assert dict(zip(found, traceql_problems([*found.values()]), strict=True)) == {
+        question: [] for question in Question
+    }
+
+
+def test_the_traceql_of_links_is_right_for_all_jobs_and_for_any_name() -> None:
+    tempo = EXPLORERS[ExplorerName.GRAFANA]
+    asked = [
+        tempo.query(replace(search(question), **facts))
+        for question in Question
+        for facts in ({"job_id": None}, {"job_id": 'a"\\b', "skill": 'x" || "y'})
+    ]
+
+    assert [problems for problems in traceql_problems(asked) if problems] == []
+
+
+@pytest.mark.parametrize("question", Question)
+def test_each_question_has_a_query_or_a_reason_for_each_backend(question: Question) -> None:
+    for explorer, language in LANGUAGES.items():
+        has_query = question in queries(language)
+        assert has_query == (EXPLORERS[explorer].reason(question) is None)
+    assert question in queries("promql")
+    assert question in queries("sh")
