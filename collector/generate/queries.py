@@ -87,9 +87,6 @@ def _promql() -> Mapping[Question, tuple[str, str]]:
     day = f'{label(sc.HERMES_CRON_WINDOW)}="24h"'
     skill = f'{label(sc.HERMES_CRON_SKILL_NAME)}="{SKILL}"'
     failed = f'{outcome}=~"{"|".join(sorted(FAILED_RUNS))}"'
-    took_place = f'{outcome}!="{Outcome.MISSED}"'
-    cost = f"max({last('window.cost', _of_job(month))})"
-    runs = f"sum({_by(outcome, last('window.runs', _of_job(month, took_place)))})"
     missed = f'{outcome}="{Outcome.MISSED}"'
     return {
         Question.ALL: (
@@ -97,7 +94,7 @@ def _promql() -> Mapping[Question, tuple[str, str]]:
             _by(outcome, last("window.runs", _of_job(month))),
         ),
         Question.FAILED: (
-            f"How many failed in {DAYS} days.",
+            f"How many failed in {DAYS} days. Missed runs, which the others find too, are counted apart.",
             f"sum({_by(outcome, last('window.runs', _of_job(month, failed)))})",
         ),
         Question.MISSED: (
@@ -107,10 +104,6 @@ def _promql() -> Mapping[Question, tuple[str, str]]:
         Question.SLOWEST: (
             "How many seconds 95 of 100 runs take at most.",
             f"max({last('job.expected_duration', _of_job())})",
-        ),
-        Question.MOST_EXPENSIVE: (
-            f"What a run of the last {DAYS} days cost on average, in US dollars.",
-            f"{cost}\n  / {runs}",
         ),
         Question.SKILL: (
             "The skill's share of what a run costs, on average, by model.",
@@ -163,8 +156,9 @@ def queries_file() -> Mapping[str, str]:
             else:
                 text = _block(LANGUAGES[name], explorer.query(search(question)))
                 parts.append(f"\n**{explorer.title}**\n\n{text}")
-        meaning, query = promql[question]
-        parts.append(f"\n**Prometheus.** {meaning}\n\n{_block('promql', query)}")
+        if question in promql:
+            meaning, query = promql[question]
+            parts.append(f"\n**Prometheus.** {meaning}\n\n{_block('promql', query)}")
     return {NAME: "".join(parts)}
 
 

@@ -38,5 +38,4 @@ def test_each_question_has_a_query_or_a_reason_for_each_backend(question: Questi
     for explorer, language in LANGUAGES.items():
         has_query = question in queries(language)
         assert has_query == (EXPLORERS[explorer].reason(question) is None)
-    assert question in queries("promql")
     assert question in queries("sh")
