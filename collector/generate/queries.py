@@ -5,7 +5,7 @@ The queries of the trace explorers are those behind `cronalytics-otel links`. Th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from collector.generate.names import label
@@ -13,7 +13,7 @@ from collector.generate.promql import last
 from cronalytics_otel.config import ExplorerName
 from cronalytics_otel.model import FAILED_RUNS, Outcome
 from cronalytics_otel.telemetry import semconv as sc
-from cronalytics_otel.telemetry.links import EXPLORERS, METRICS, Question, Search
+from cronalytics_otel.telemetry.links import EXPLORERS, METRICS, MOST_LISTED, Question, Search
 
 NAME: Final = "queries.md"
 
@@ -49,6 +49,7 @@ a query is about all jobs; then add a condition on `{sc.HERMES_CRON_RUN_ID}`, wh
 | Tempo in Grafana | *Explore*, data source Tempo, *TraceQL* | The tests hand each query to the parser of Grafana's editor, and check names and types. A real Tempo was not at hand. |
 | Honeycomb | the dataset `hermes-cron`: *Query*; the JSON is a query specification, as API and links take it | By the published documentation only: we had no account. |
 | Datadog | *APM*, *Traces* | By the published documentation only: we had no account. |
+| ClickHouse | the table `otel_traces`, as the Collector's exporter and ClickStack make it | The tests hand each query to the parser of sqlglot; by hand they were run once with ClickHouse 26.5, on the runs of 30 days. |
 | Prometheus | *Graph*, or *Explore* in Grafana | The tests run each query against a real Prometheus. |
 
 A trace that Tempo, Honeycomb or Datadog got twice counts twice in their sums. The metrics are never counted twice, so for figures prefer the
@@ -116,6 +117,57 @@ def _promql() -> Mapping[Question, tuple[str, str]]:
     }
 
 
+def _sql() -> Mapping[Question, str]:
+    """Return the SQL of each question, for the table of the Collector's exporter to ClickHouse.
+
+    All values of a map are texts there. `LIMIT 1 BY` drops the copies of a span that was sent twice.
+    """
+    cost = f"toFloat64OrNull({_column(sc.HERMES_CRON_COST_TOTAL)})"
+    columns = (
+        "Timestamp",
+        "TraceId",
+        f"{_column(sc.HERMES_CRON_RUN_OUTCOME)} AS outcome",
+        "Duration / 1e9 AS seconds",
+        f"{cost} AS usd",
+    )
+    skills = f"JSONExtract({_column(sc.HERMES_CRON_JOB_SKILLS)}, 'Array(String)')"
+    failed = f"{_column(sc.HERMES_CRON_RUN_FAILED)} = 'true'"
+    per_day = ("toDate(Timestamp) AS day", f"sum({cost}) AS usd")
+    most = f"LIMIT {MOST_LISTED}"
+    return {
+        Question.ALL: _select(columns),
+        Question.FAILED: _select(columns, failed),
+        Question.MISSED: _select(columns, f"outcome = '{Outcome.MISSED}'"),
+        Question.SLOWEST: _select(columns, end=("ORDER BY Duration DESC", most)),
+        Question.MOST_EXPENSIVE: _select(
+            columns, "usd IS NOT NULL", end=("ORDER BY usd DESC", most)
+        ),
+        Question.SKILL: _select(columns, f"has({skills}, '{SKILL}')"),
+        Question.COST_PER_DAY: _select(per_day, end=("GROUP BY day", "ORDER BY day")),
+    }
+
+
+_RUNS: Final = f"""\
+(
+  SELECT * FROM otel_traces
+  WHERE SpanAttributes['{sc.HERMES_CRON_JOB_ID}'] = '{JOB}'
+    AND Timestamp > now() - INTERVAL {DAYS} DAY
+  LIMIT 1 BY SpanId
+)"""  # noqa: S608 - nobody hands over any of it
+
+
+def _select(
+    columns: Sequence[str], condition: str = "", end: Sequence[str] = ("ORDER BY Timestamp DESC",)
+) -> str:
+    """Return the SQL that selects from the runs of the job; `end` are its last lines."""
+    where = [f"WHERE {condition}"] if condition else []
+    return "\n".join(["SELECT", "  " + ",\n  ".join(columns), f"FROM {_RUNS}", *where, *end])
+
+
+def _column(attribute: str) -> str:
+    return f"SpanAttributes['{attribute}']"
+
+
 def _of_job(*matchers: str) -> str:
     """Return a selector of the job."""
     return ",".join([f'{label(sc.HERMES_CRON_JOB_ID)}="{JOB}"', *matchers])
@@ -142,7 +194,7 @@ def search(question: Question) -> Search:
 
 def queries_file() -> Mapping[str, str]:
     """Return the document by its path in `collector/`."""
-    promql = _promql()
+    promql, sql = _promql(), _sql()
     parts = [_HEAD]
     for question in Question:
         parts.append(f"\n## {TITLES[question]}\n")
@@ -156,6 +208,7 @@ def queries_file() -> Mapping[str, str]:
             else:
                 text = _block(LANGUAGES[name], explorer.query(search(question)))
                 parts.append(f"\n**{explorer.title}**\n\n{text}")
+        parts.append(f"\n**ClickHouse**\n\n{_block('sql', sql[question])}")
         if question in promql:
             meaning, query = promql[question]
             parts.append(f"\n**Prometheus.** {meaning}\n\n{_block('promql', query)}")

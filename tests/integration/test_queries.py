@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
+import sqlglot
 
 from collector.generate.queries import search
 from cronalytics_otel.config import ExplorerName
 from cronalytics_otel.telemetry.links import EXPLORERS, Question
+from cronalytics_otel.telemetry.semconv import ATTRIBUTES, Where
 from tests.support.queries import LANGUAGES, queries
 from tests.support.traceql import traceql_problems
 
@@ -39,3 +42,22 @@ def test_each_question_has_a_query_or_a_reason_for_each_backend(question: Questi
         has_query = question in queries(language)
         assert has_query == (EXPLORERS[explorer].reason(question) is None)
     assert question in queries("sh")
+
+
+@pytest.mark.parametrize("question", Question)
+def test_the_sql_of_the_document_is_clickhouses(question: Question) -> None:
+    parsed = sqlglot.parse_one(queries("sql")[question], dialect="clickhouse")
+
+    assert [table.name for table in parsed.find_all(sqlglot.exp.Table)] == ["otel_traces"]
+
+
+def test_the_sql_of_the_document_asks_for_attributes_that_a_run_has() -> None:
+    roots = {attribute.name for attribute in ATTRIBUTES if Where.ROOT in attribute.where}
+    asked = {
+        name
+        for text in queries("sql").values()
+        for name in re.findall(r"SpanAttributes\['([^']+)'\]", text)
+    }
+
+    assert asked <= roots
+    assert len(asked) > 3
