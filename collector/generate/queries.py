@@ -39,9 +39,9 @@ _HEAD: Final = f"""\
 Each question about the runs of a job, as each backend takes it. `cronalytics-otel links JOB` prints the same queries of Jaeger, Tempo,
 Honeycomb and Datadog as links, for your job and your thresholds.
 
-Here, `{JOB}` stands for the id of your job (`cronalytics-otel links JOB --json` has it, and so has any of its traces), `{SKILL}` for a
-skill, {LEAST_DURATION_S} seconds and ${LEAST_COST_USD} for what you call slow and expensive. Without the condition on `{sc.HERMES_CRON_JOB_ID}`
-a query is about all jobs; then add a condition on `{sc.HERMES_CRON_RUN_ID}`, which only the root span of a run has.
+Here, `{JOB}` stands for the id of your job (`cronalytics-otel trace JOB` shows it), `{SKILL}` for a skill, {LEAST_DURATION_S} seconds and ${LEAST_COST_USD} for
+what you call slow and expensive. For all jobs, replace the condition on `{sc.HERMES_CRON_JOB_ID}` by one that all runs fulfil and no step of a run:
+that there is a `{sc.HERMES_CRON_RUN_ID}`, or in Jaeger `span.kind=server`.
 
 | backend | where the query goes | how it was tried |
 | --- | --- | --- |
@@ -52,9 +52,9 @@ a query is about all jobs; then add a condition on `{sc.HERMES_CRON_RUN_ID}`, wh
 | ClickHouse | the table `otel_traces`, as the Collector's exporter and ClickStack make it | The tests hand each query to the parser of sqlglot; by hand they were run once with ClickHouse 26.5, on the runs of 30 days. |
 | Prometheus | *Graph*, or *Explore* in Grafana | The tests run each query against a real Prometheus. |
 
-A trace that Tempo, Honeycomb or Datadog got twice counts twice in their sums. The metrics are never counted twice, so for figures prefer the
-queries of Prometheus and the command line. Jaeger, Tempo and Datadog list runs in the order of time: click on a column to sort them.
-Stock Tempo searches at most 168 hours ([raise the limit](../docs/configuration.md#tempo)).
+A trace that Tempo, Honeycomb or Datadog got twice counts twice in their sums, so for figures prefer Prometheus, ClickHouse and the command line.
+Jaeger's list of results can be sorted by duration, those of Grafana and Datadog by a click on a column. Stock Tempo searches
+at most 168 hours and adds up at most 3; [our configuration](backends/tempo.yaml) raises both.
 """
 
 TITLES: Final = {

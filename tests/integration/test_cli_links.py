@@ -173,8 +173,17 @@ def test_without_the_setting_it_shows_the_usual_addresses_and_says_so(cli: Cli) 
 
     assert "http://localhost:16686/trace/" in shown.out
     assert "http://localhost:3000/explore?" in shown.out
-    assert "`links` is not set in config.yaml" in shown.err
+    assert "config.yaml names no explorer under `links`" in shown.err
     assert shown.status == 0
+
+
+def test_an_address_that_cannot_be_used_is_reported(cli: Cli) -> None:
+    set_links(cli, {"jaeger": "localhost:16686"})
+
+    shown = cli("links", "latest")
+
+    assert "links.jaeger: it does not begin with http:// or https://" in shown.err
+    assert "jaeger" not in cli("runs", "--json").json["runs"][0]["links"]
 
 
 @pytest.mark.parametrize(
@@ -183,8 +192,8 @@ def test_without_the_setting_it_shows_the_usual_addresses_and_says_so(cli: Cli) 
         (["nobody"], 1, "No run and no job is called 'nobody'."),
         (["i"], 2, "More than one job matches 'i':"),
         (["--profile", "other"], 2, "There is no profile 'other'."),
-        (["--days", "0"], 2, "--days must be from 1 to"),
-        (["--days", "week"], 2, "is no whole number"),
+        (["--days", "0"], 2, "'0' is no whole number of days from 1 on"),
+        (["--days", "week"], 2, "'week' is no whole number of days from 1 on"),
     ],
 )
 def test_what_is_wrong_is_said_as_other_commands_say_it(

@@ -32,7 +32,6 @@ examples:
 
 DEFAULT_DAYS: Final = 7
 """Tempo searches no longer time unless somebody raises its limit."""
-MOST_DAYS: Final = 36_500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--days",
         metavar="N",
-        type=arguments.whole_number,
+        type=arguments.whole_days,
         default=DEFAULT_DAYS,
         help="how many days the searches look back (default: %(default)s)",
     )
@@ -57,19 +56,19 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ..shapes import record_shape
     from ..views import links as view
 
-    if not 1 <= args.days <= MOST_DAYS:
-        raise CommandError(
-            f"--days must be from 1 to {MOST_DAYS}, not {args.days}.", status=ExitStatus.USAGE
-        )
     with opened(contexts_of(args, context)) as scope:
         links = list(_links(args, scope))
     if context.as_json:
         context.terminal.json({"days": args.days, "links": [record_shape(link) for link in links]})
         return ExitStatus.OK
     context.terminal.data(*view.lines(links, args.days, clickable=context.terminal.clickable))
-    if any(not there.settings().links for there in scope.contexts.values()):
+    all_settings = [there.settings() for there in scope.contexts.values()]
+    if not all(settings.links for settings in all_settings):
         context.terminal.note()
         context.terminal.note(view.NO_LINKS)
+    for settings in all_settings:
+        for problem in settings.problems:
+            context.terminal.warn(problem)
     return ExitStatus.OK
 
 
