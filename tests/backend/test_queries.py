@@ -7,7 +7,9 @@ is the measure: both have to find the same runs.
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,7 +25,7 @@ from cronalytics_otel.telemetry.links import MOST_LISTED, Question
 from tests.support.homes import HomeBuilder
 from tests.support.jaeger import Jaeger, jaeger
 from tests.support.prometheus import Prometheus, prometheus
-from tests.support.queries import queries
+from tests.support.queries import README, queries
 from tests.support.thirty_days import write_thirty_days
 
 JAEGER_QUERIES = queries("jaeger")
@@ -264,3 +266,18 @@ def test_each_question_that_a_metric_answers_is_tried_here() -> None:
         Question.ALL, Question.FAILED, Question.MISSED, Question.SLOWEST, Question.SKILL,
         Question.COST_PER_DAY,
     }  # fmt: skip
+
+
+def test_the_query_of_the_quick_start_shows_the_runs_of_the_last_day(
+    filled: Filled, command: Commands
+) -> None:
+    (query,) = re.findall(
+        r"^```promql\n(sum by \(hermes_cron_job_name, .*?)\n```$", README.read_text(), re.MULTILINE
+    )
+    shown = Counter[str]()
+    for sample in filled.prometheus.query(query, filled.now.timestamp() + 60):
+        shown[sample.labels["hermes_cron_run_outcome"]] += int(sample.value)
+
+    totals = command("runs", "--days", "1")["totals"]
+    assert shown == +Counter(totals["outcomes"])
+    assert shown.total() == totals["runs"] > 0

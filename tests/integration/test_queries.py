@@ -12,7 +12,7 @@ from collector.generate.queries import search
 from cronalytics_otel.config import ExplorerName
 from cronalytics_otel.telemetry.links import EXPLORERS, Question
 from cronalytics_otel.telemetry.semconv import ATTRIBUTES, Where
-from tests.support.queries import LANGUAGES, queries
+from tests.support.queries import LANGUAGES, README, queries
 from tests.support.traceql import traceql_problems
 
 
@@ -61,3 +61,10 @@ def test_the_sql_of_the_document_asks_for_attributes_that_a_run_has() -> None:
 
     assert asked <= roots
     assert len(asked) > 3
+
+
+def test_the_traceql_of_the_quick_start_is_right() -> None:
+    shown = re.findall(r"`(\{ span\.[^`]+)`", README.read_text(encoding="utf-8"))
+
+    assert len(shown) == 1
+    assert traceql_problems(shown) == [[]]

@@ -10,6 +10,7 @@ from collector.generate import queries as source
 from cronalytics_otel.telemetry.links import Question
 
 DOCUMENT: Final = Path(__file__).parents[2] / "collector" / source.NAME
+README: Final = Path(__file__).parents[2] / "README.md"
 LANGUAGES: Final = source.LANGUAGES
 
 _SECTION = re.compile(r"^## (?P<title>.+?)\n(?P<text>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
