@@ -11,7 +11,7 @@ PARALLEL := -n auto --dist loadfile
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts test-backends golden missed-years killed-syncs search bench demo docs views lock clean clean-downloads
+.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts test-backends golden missed-years killed-syncs search load bench demo docs views lock clean clean-downloads
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,10 @@ killed-syncs: setup ## Kill 200 syncs at random points, and hold the metrics tha
 
 search: setup ## Look for new counter-examples to the properties that the tests hold (slow)
 	SEARCH=20 $(BIN)/pytest $(PARALLEL) --timeout 3600 -m hypothesis $(ARGS)
+
+load: setup backends ## 100 homes, a run a second in each, through one gateway that is killed; and what metrics cost (8 minutes)
+	LOAD_HOMES=100 LOAD_SECONDS=120 $(BIN)/pytest -q -s tests/load $(ARGS)
+	$(BIN)/python -m tests.load.series
 
 bench: downloads ## Measure: one table, each line against a floor of the same run
 	$(BIN)/python -m bench $(ARGS)
