@@ -27,12 +27,11 @@ from tests.support.collector_configs import (
     send_to,
     surroundings,
 )
+from tests.support.go_programs import otelcol_program
 from tests.support.homes import HomeBuilder
-from tests.support.otelcol import (
-    Otelcol,
-    otelcol,
-    otelcol_program,  # TEMP
-)
+from tests.support.otelcol import Otelcol, otelcol
+
+pytestmark = pytest.mark.usefixtures("otelcol_programs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +158,11 @@ def test_each_base_is_valid_with_each_destination(
 
 
 def validate(environment: Mapping[str, str], *files: Path) -> subprocess.CompletedProcess[str]:
-    command = [otelcol_program(), "validate", *(f"--config={file}" for file in files)]
+    command: list[str | Path] = [
+        otelcol_program(),
+        "validate",
+        *(f"--config={file}" for file in files),
+    ]
     return subprocess.run(
         command, env={"PATH": os.defpath, **environment}, capture_output=True, text=True
     )

@@ -32,6 +32,8 @@ from tests.support.fault_process import SyncProcesses
 from tests.support.homes import HomeBuilder
 from tests.support.otelcol import otelcol
 
+pytestmark = pytest.mark.usefixtures("otelcol_programs")
+
 KILLS = int(os.environ.get("KILLED_COLLECTORS", "6"))
 RUNS = 50
 """New ones before each kill."""
