@@ -322,3 +322,34 @@ def test_retry_after_does_not_come_through(
     send(home, unqueued)
 
     assert not destinations_of(home.path)["collector"].asked_to_wait
+
+
+def test_a_full_queue_leaves_runs_pending(
+    backend: FaultyCollector,
+    answering: Callable[[str], None],
+    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path,
+) -> None:
+    answering("503")
+    small = {"sending_queue": {"queue_size": 2}}
+    overrides = {"exporters": {f"otlp_http/{signal}": small for signal in ("traces", "metrics")}}
+    with running(AGENT_QUEUE, backend, tmp_path_factory, overrides) as behind:
+        errors = [
+            send(home_with(tmp_path / f"home-{n}", 1, seed=n), behind).destinations[0].error
+            for n in range(4)
+        ]
+
+    assert errors[0] is None
+    assert str(errors[-1]).startswith("HTTP 503")
+
+
+def test_a_collector_short_of_memory_leaves_runs_pending(
+    backend: FaultyCollector, tmp_path_factory: pytest.TempPathFactory, home: HomeBuilder
+) -> None:
+    limits = {"check_interval": "10ms", "limit_mib": 2, "spike_limit_mib": 1}
+    overrides = {"processors": {"memory_limiter": limits}}
+    with running(AGENT, backend, tmp_path_factory, overrides) as behind:
+        (destination,) = send(home, behind).destinations
+
+    assert str(destination.error).startswith("HTTP 503")
+    assert destination.pending == RUNS
