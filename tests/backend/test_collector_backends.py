@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,21 +10,22 @@ from pathlib import Path
 
 import pytest
 import requests
+import yaml
 
 from cronalytics_otel.config import load_settings
 from cronalytics_otel.export.sync_options import SyncOptions
 from cronalytics_otel.host.home import Home
 from cronalytics_otel.sync import sync
 from tests.support.alertmanager import alertmanager
-from tests.support.collector_configs import BACKENDS, send_to
+from tests.support.collector_configs import BACKENDS, FOLDER, send_to
 from tests.support.fault_checks import trace_id_of
-from tests.support.go_programs import promtool_program
+from tests.support.go_programs import jaeger_program, otelcol_program, promtool_program
 from tests.support.homes import HomeBuilder
 from tests.support.jaeger import Jaeger, jaeger
 from tests.support.prometheus import prometheus
 
 pytestmark = pytest.mark.usefixtures(
-    "jaeger_programs", "prometheus_programs", "alertmanager_programs"
+    "otelcol_programs", "jaeger_programs", "prometheus_programs", "alertmanager_programs"
 )
 JAEGER = BACKENDS / "jaeger.yaml"
 PROMETHEUS = BACKENDS / "prometheus.yml"
@@ -99,3 +101,22 @@ def test_prometheus_has_nothing_to_say_against_its_configuration() -> None:
 def test_alertmanager_starts_with_its_configuration_unedited(tmp_path: Path) -> None:
     with alertmanager(tmp_path, BACKENDS / "alertmanager.yml") as server:
         assert server.alerts() == []
+
+
+@pytest.mark.parametrize("service", ["collector", "jaeger"])
+def test_what_compose_starts_is_valid(service: str) -> None:
+    """With its own options and variables, and the files that it mounts."""
+    found = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"][service]
+    mounted = [volume.split(":")[:2] for volume in found["volumes"]]
+    options = list(found["command"])
+    for source, target in mounted:
+        options = [option.replace(f"={target}", f"={FOLDER / source}") for option in options]
+    program = otelcol_program() if service == "collector" else jaeger_program()
+    done = subprocess.run(
+        [program, "validate", *options],
+        env={"PATH": os.defpath, **found["environment"]},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
