@@ -130,9 +130,10 @@ def environment_of(destination: Path, backend: str) -> dict[str, str]:
     }
 
 
-def send(home: HomeBuilder, collector: Otelcol, **settings: Any) -> SyncReport:
-    send_to(home.path, collector={"endpoint": collector.http_endpoint, **settings})
-    return sync(Home(home.path), load_settings(home.path, {}), SyncOptions(eager=True))
+def send(home: HomeBuilder, collector: Otelcol, **of_destination: Any) -> SyncReport:
+    send_to(home.path, collector={"endpoint": collector.http_endpoint, **of_destination})
+    settings = load_settings(home.path, {"OTEL_METRIC_EXPORT_INTERVAL": "1"})
+    return sync(Home(home.path), settings, SyncOptions(eager=True))
 
 
 def test_a_base_alone_has_no_pipeline_and_says_so(tmp_path: Path) -> None:
@@ -245,6 +246,32 @@ def test_deltas_that_the_plugin_sends_reach_datadog_as_deltas(
     counted = [point for point in collector.points if point.kind != "gauge"]
     assert counted
     assert all(point.delta for point in counted)
+
+
+def test_deltas_made_by_the_collector_lose_what_was_counted_before_its_start(
+    tmp_path: Path, collector: FaultyCollector, start: Start
+) -> None:
+    """Why the plugin makes them: its journal has the last values, and the Collector forgets them."""
+    home = HomeBuilder(tmp_path / "home")
+    job = home.job("backup", every_minutes=30, no_agent=True)
+    processors = ["memory_limiter", "cumulativetodelta"]
+    running = start(
+        AGENT,
+        ANY_BACKEND,
+        environment=environment_of(ANY_BACKEND, collector.endpoint),
+        overrides={
+            "processors": {"cumulativetodelta": {}},
+            "service": {"pipelines": {"metrics": {"processors": processors}}},
+        },
+    )
+    for restarts, ago in ((False, 60), (False, 50), (True, 40), (False, 30)):
+        home.script_run(job, datetime.now(UTC) - timedelta(minutes=ago))
+        home.write()
+        if restarts:
+            running.restart()
+        send(home, running)
+
+    assert sum(point.value for point in collector.points if point.metric == "hermes.cron.runs") == 2
 
 
 # --- one backend for each signal -------------------------------------------------------------------

@@ -22,6 +22,7 @@ from cronalytics_otel.host.home import Home
 from cronalytics_otel.sync import SyncReport, sync
 from tests.support.collector import PROTOBUF, FaultyCollector, Point, SpanDict
 from tests.support.collector_configs import (
+    AGENT,
     ANY_BACKEND,
     GATEWAY,
     TOKEN,
@@ -38,6 +39,7 @@ SECRETS: Final = (
     "ghp_" + "a1B2c3D4" * 4,
     "xoxb-" + "123456789012-" + "a1B2c3D4" * 2,
     "AKIA" + "IOSFODNN7EXAMPLE",
+    "hf_" + "a1B2c3D4" * 4,
     "Bearer " + "a1B2c3D4" * 3,
     "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxMjM0NTY3ODkwIn0." + "dozjgNryP4J3jVmNHl0w5N",
     "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----",
@@ -51,6 +53,8 @@ HARMLESS: Final = (
     "anthropic/claude-sonnet-4.5",
     "HTTP 500: upstream exploded at 2026-01-31T07:00:04.123456789Z",
     "3f9a61c000000000000000000000000f",
+    "hf_hub_download_with_retries, npm_package_dependencies_typescript",
+    "Basic Weekly2024Report, risk-assessment-of-the-quarter",
 )
 
 pytestmark = pytest.mark.usefixtures("otelcol_programs")
@@ -157,6 +161,28 @@ def test_a_token_that_is_deleted_is_refused_without_a_restart(
         return post(ExportTraceServiceRequest(), gateway, needs, "traces").status_code == 401
 
     wait_for(is_refused, what="the gateway to read the tokens again")
+
+
+def test_an_agent_can_send_to_it(
+    home: HomeBuilder,
+    gateway: Otelcol,
+    needs: Surroundings,
+    collector: FaultyCollector,
+    tmp_path: Path,
+) -> None:
+    environment = {
+        "BACKEND_OTLP_ENDPOINT": gateway.http_endpoint,
+        "BACKEND_AUTHORIZATION": f"Bearer {TOKEN}",
+        "SSL_CERT_FILE": needs.destination["certificate"],
+    }
+    with otelcol(tmp_path / "agent", AGENT, ANY_BACKEND, environment=environment) as agent:
+        assert send(home, agent={"endpoint": agent.http_endpoint}).healthy
+        gateway.kill()
+        home.script_run(next(iter(home.jobs)), datetime.now(UTC) - timedelta(minutes=5))
+        home.write()
+        assert send(home, agent={"endpoint": agent.http_endpoint}).destinations[0].pending == 1
+
+    assert len({span["trace_id"] for span in collector.spans}) == len(home.expected) - 1
 
 
 # --- what it masks ---------------------------------------------------------------------------------

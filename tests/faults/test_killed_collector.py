@@ -34,7 +34,7 @@ from tests.support.otelcol import otelcol
 
 pytestmark = pytest.mark.usefixtures("otelcol_programs")
 
-KILLS = int(os.environ.get("KILLED_COLLECTORS", "6"))
+KILLS = int(os.environ.get("KILLED_COLLECTORS", "4"))
 RUNS = 50
 """New ones before each kill."""
 
