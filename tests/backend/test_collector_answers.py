@@ -297,6 +297,8 @@ def test_with_the_queue(
     )
     assert row.queued == ("delivered" if kept_runs(backend, home) == RUNS else "lost")
     assert row.queued == ("delivered" if kept else "lost")
+    if row.queued == "lost" and row.answer.isdigit():
+        assert "Dropping data" in queued.collector.log
 
 
 def newest_ns(request: ReceivedMetrics) -> int:
