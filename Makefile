@@ -1,4 +1,4 @@
-# Everything a contributor runs. Needs Python 3.11 to 3.13, make and git, and Go for `make test`; the rest is
+# Everything a contributor runs. Needs Python 3.11 to 3.13, make and git, and Go and Node for `make test`; the rest is
 # brought along: tools into .venv, a real Hermes and real backends into ~/.cache/cronalytics-otel.
 
 VENV := .venv
