@@ -257,9 +257,9 @@ TRIGGERS: Final = (
     _trigger("HermesCronNobodyExports", "No run arrived in a day: no job ran, or the plugin or the way to Honeycomb is broken. Ask `cronalytics-otel status` on the machine. Disable this trigger where no job runs daily.", ("COUNT",), ("<", 1), filters=(_IS_RUN,), within_s=DAY),
     _trigger("HermesCronJobFailing", "The last run of this job failed.", ("MAX", otlp_metric("job.consecutive_failures")), (">=", 1), by=_BY_JOB, within_s=20 * MINUTE, dataset=METRICS_DATASET),
     _trigger("HermesCronJobFailingInARow", "Three or more runs of this job in a row have failed.", ("MAX", otlp_metric("job.consecutive_failures")), (">=", 3), by=_BY_JOB, within_s=20 * MINUTE, dataset=METRICS_DATASET),
-    _trigger("HermesCronPaceTooHigh", "The last 30 days, carried on, come to more than twice of what the schedule explains.", ("MAX", otlp_metric("projection.pace")), (">", 2), by=_BY_JOB, within_s=4 * HOUR, dataset=METRICS_DATASET),
+    _trigger("HermesCronPaceHigh", "The last 30 days, carried on, come to more than twice of what the schedule explains.", ("MAX", otlp_metric("projection.pace")), (">", 2), by=_BY_JOB, within_s=4 * HOUR, dataset=METRICS_DATASET),
     _trigger("HermesCronTelemetryRefused", "A destination refused traces. `cronalytics-otel status` has the reason, `sync --retry-refused` sends them again.", ("MAX", otlp_metric("outbox.refused")), (">", 0), by=_BY_DESTINATION, within_s=HOUR, dataset=METRICS_DATASET),
-    _trigger("HermesCronTelemetryStale", "A destination had pending runs at each sample of four hours. Where that is Honeycomb itself, only another destination or `cronalytics-otel status` can tell.", ("MIN", otlp_metric("outbox.pending")), (">", 0), by=_BY_DESTINATION, within_s=4 * HOUR, dataset=METRICS_DATASET),
+    _trigger("HermesCronTelemetryPending", "A destination had pending runs at each sample of four hours. Where that is Honeycomb itself, only another destination or `cronalytics-otel status` can tell.", ("MIN", otlp_metric("outbox.pending")), (">", 0), by=_BY_DESTINATION, within_s=4 * HOUR, dataset=METRICS_DATASET),
 )
 """The triggers. The windows over spans are long, since a span stands at its start."""
 # fmt: on
