@@ -81,7 +81,7 @@ killed-collectors: backends ## Kill the real Collector at 100 random points of s
 search: setup ## Look for new counter-examples to the properties that the tests hold (slow)
 	SEARCH=20 $(BIN)/pytest $(PARALLEL) --timeout 3600 -m hypothesis $(ARGS)
 
-load: setup backends ## 100 homes, a run a second in each, through one gateway that is killed; and what metrics cost (8 minutes)
+load: setup backends ## 100 homes, a run a second in each, through one gateway that is killed; and what metrics cost (five minutes)
 	LOAD_HOMES=100 LOAD_SECONDS=120 $(BIN)/pytest -q -s tests/load $(ARGS)
 	$(BIN)/python -m tests.load.series
 
