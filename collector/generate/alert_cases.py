@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from .alert_files import GROUP as ALERTS_GROUP
-from .alerts import ALERTS
-from .rules import GROUP as RULES_GROUP
-from .rules import JOB_NAME
-from .sent import (
+from collector.generate.alert_files import GROUP as ALERTS_GROUP
+from collector.generate.alerts import ALERTS
+from collector.generate.rules import GROUP as RULES_GROUP
+from collector.generate.rules import JOB_NAME
+from collector.generate.sent import (
     DELETED,
     PAUSED,
     Request,
@@ -23,7 +23,7 @@ from .sent import (
     SentDestination,
     SentJob,
 )
-from .yaml_text import yaml_text
+from collector.generate.yaml_text import yaml_text
 
 DAY: Final = 1_440
 HOUR: Final = 60
@@ -423,7 +423,7 @@ HUNG: Final = (
             ),
             jobs(101, 120, replace(WELL, usual_s=600), replace(BUSY, usual_s=10)),
         ),
-        firing={60: QUIET, 70: QUIET, 80: ("busy",), 90: ("busy",), 100: ("busy", "digest"), 110: QUIET},
+        firing={60: QUIET, 75: QUIET, 80: ("busy",), 90: ("busy",), 100: ("busy", "digest"), 110: QUIET},
     ),
     Case(
         title="six hours where the usual is not known",

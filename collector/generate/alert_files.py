@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from .alert_links import (
+from collector.generate.alert_links import (
     GRAFANA_URL,
     JAEGER_URL,
     RUNBOOKS_URL,
@@ -19,9 +19,9 @@ from .alert_links import (
     jaeger_search,
     tempo_search,
 )
-from .alerts import ALERTS, About, Alert
-from .rules import INTERVAL
-from .yaml_text import yaml_text
+from collector.generate.alerts import ALERTS, About, Alert
+from collector.generate.rules import INTERVAL
+from collector.generate.yaml_text import yaml_text
 
 GROUP: Final = "cronalytics-alerts"
 

@@ -12,10 +12,9 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import quote
 
+from collector.generate.rules import JOB_ID, PROFILE
 from cronalytics_otel.model.series import ONCE, OTHER
 from cronalytics_otel.telemetry.semconv import HERMES_CRON_JOB_ID, HERMES_CRON_RUN_FAILED
-
-from .rules import JOB_ID, PROFILE
 
 JAEGER_URL: Final = "http://127.0.0.1:16686"
 GRAFANA_URL: Final = "http://127.0.0.1:3000"

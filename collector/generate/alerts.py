@@ -12,20 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from cronalytics_otel.insight.health import PENDING_NS
-from cronalytics_otel.insight.job_health import FAILURES_IN_A_ROW
-from cronalytics_otel.model.times import NS
-from cronalytics_otel.telemetry.semconv import (
-    HERMES_CRON_BUDGET_PERIOD,
-    HERMES_CRON_BUDGET_SCOPE,
-    HERMES_CRON_DESTINATION,
-    HERMES_CRON_WINDOW,
-)
-
-from .alert_links import IS_SHARED, Runs
-from .names import label, metric
-from .promql import instant
-from .rules import (
+from collector.generate.alert_links import IS_SHARED, Runs
+from collector.generate.names import label, metric
+from collector.generate.promql import instant
+from collector.generate.rules import (
     DEAD,
     FAILED_RUNS_1H,
     FAILURES,
@@ -46,6 +36,15 @@ from .rules import (
     USUAL_COST,
     of_job,
     present,
+)
+from cronalytics_otel.insight.health import PENDING_NS
+from cronalytics_otel.insight.job_health import FAILURES_IN_A_ROW
+from cronalytics_otel.model.times import NS
+from cronalytics_otel.telemetry.semconv import (
+    HERMES_CRON_BUDGET_PERIOD,
+    HERMES_CRON_BUDGET_SCOPE,
+    HERMES_CRON_DESTINATION,
+    HERMES_CRON_WINDOW,
 )
 
 MANY_JOBS: Final = 5

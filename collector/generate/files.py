@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from . import alert_cases, alert_files, rules
+from collector.generate import alert_cases, alert_files, datadog, honeycomb, rules
+from collector.generate.queries import queries_file
 
 GENERATORS: Final[tuple[Callable[[], Mapping[str, str]], ...]] = (
     rules.files,
     alert_files.files,
     alert_cases.files,
+    datadog.generate,
+    honeycomb.generate,
+    queries_file,
 )
 """Each returns texts by their path in `collector/`."""
 

@@ -14,6 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from collector.generate.names import label, metric
+from collector.generate.promql import instant, last
+from collector.generate.yaml_text import yaml_text
 from cronalytics_otel.domain.job_state import JobState
 from cronalytics_otel.domain.schedule import MAX_LATE_WHEN_UP_NS
 from cronalytics_otel.insight.health import DEAD_AFTER_NS, STALE_WHEN_DUE_NS
@@ -35,10 +38,6 @@ from cronalytics_otel.telemetry.semconv import (
     HERMES_CRON_WINDOW,
     HERMES_PROFILE_NAME,
 )
-
-from .names import label, metric
-from .promql import instant, last
-from .yaml_text import yaml_text
 
 HELD: Final = "4d"
 """How long the last value of a home that is silent still holds: from Friday to Monday a home whose jobs run on

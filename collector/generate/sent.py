@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from collector.generate.names import label, metric
+from collector.generate.rules import JOB_ID, JOB_NAME, PROFILE
 from cronalytics_otel.telemetry.semconv import (
     HERMES_CRON_BUDGET_PERIOD,
     HERMES_CRON_BUDGET_SCOPE,
@@ -20,9 +22,6 @@ from cronalytics_otel.telemetry.semconv import (
     HERMES_CRON_RUN_OUTCOME,
     HERMES_CRON_WINDOW,
 )
-
-from .names import label, metric
-from .rules import JOB_ID, JOB_NAME, PROFILE
 
 SERVICE: Final = "hermes-cron"
 
