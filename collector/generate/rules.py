@@ -95,36 +95,39 @@ def of_job(short_name: str, selector: str = "") -> str:
     return f"max by ({JOB}) ({present(short_name, selector)})"
 
 
-def added(short_name: str, selector: str, window: str) -> str:
-    """Return by job what was added to a counter in the window that ends now, by what has arrived.
+_DOWN: Final = "6h"
+"""For how long Prometheus may have been down, and still compares with the time before."""
 
-    It compares last values. So a home may be silent for hours, what it sends then counts from its arrival on,
-    and the history in the first values of a home is no addition. A series begins with a 0, which Prometheus
-    refuses when it is old. So a series that is new in a home that was known before counts as a whole: if
-    it is that of a job which the home has now, or of all jobs that have none of their own.
+
+def added(total: RecordingRule, window: str) -> str:
+    """Return by job what was added to a recorded total in the window that ends now, by what has arrived.
+
+    The total is that of the last values. So a home may be silent for hours, what it sends then counts from its
+    arrival on, and the history in the first values of a home is no addition. A series begins with a 0, which
+    Prometheus refuses when it is old. So a series that is new in a home that was known before counts as a
+    whole: if it is that of a job which is scheduled, or of all jobs that have none of their own.
     """
-    name = f"{metric(short_name)}{{{selector}}}"
-    now = _sum_of_last(name)
-    before = _sum_of_last(name, f" offset {window}")
-    first = f"sum by ({JOB}) (min_over_time({name}[{window}]))"
-    known = f"last_over_time({metric('build.info')}[{HELD}] offset {window})"
-    has_state = f"last_over_time({metric('job.state')}[{HELD}])"
-    shared = f'last_over_time({metric(short_name)}{{{JOB_ID}=~"{ONCE}|{OTHER}"}}[{HELD}])'
+    before = f"last_over_time({total.name}[{_DOWN}] offset {window})"
+    known = f"last_over_time({SYNCED.name}[{_DOWN}] offset {window})"
+    shared = f'last_over_time({metric("runs")}{{{JOB_ID}=~"{ONCE}|{OTHER}"}}[{HELD}])'
     return (
         f"(\n"
-        f"  {now} - on ({JOB}) {before}\n"
-        f"  or (\n"
-        f"    ({now} unless on ({JOB}) {before})\n"
-        f"    and on (job, instance) {known}\n"
-        f"    and on ({JOB}) ({has_state} or {shared})\n"
+        f"  {total.name} - on ({JOB}) (\n"
+        f"    {before}\n"
+        f"    or (\n"
+        f"      {total.name} * 0\n"
+        f"      and on ({HOME}) {known}\n"
+        f"      and on ({JOB}) ({SCHEDULED.name} or {shared})\n"
+        f"    )\n"
+        f"    or min_over_time({total.name}[{window}])\n"
         f"  )\n"
-        f"  or {now} - on ({JOB}) {first}\n"
         f")"
     )
 
 
-def _sum_of_last(series: str, offset: str = "") -> str:
-    return f"sum by ({JOB}) (last_over_time({series}[{HELD}]{offset}))"
+def _total(name: str, short_name: str, selector: str, meaning: str) -> RecordingRule:
+    series = f"last_over_time({metric(short_name)}{{{selector}}}[{HELD}])"
+    return RecordingRule(name=name, expression=f"sum by ({JOB}) ({series})", meaning=meaning)
 
 
 # --- the rules, in the order in which they stand on each other ----------------------------------------
@@ -172,29 +175,51 @@ FAILURES: Final = RecordingRule(
 )
 
 _FAILED: Final = f'{_OUTCOME}=~"{"|".join(sorted(FAILED_RUNS))}"'
+FAILED_RUNS_TOTAL: Final = _total(
+    "hermes_cron_job:failed_runs:sum", "runs", _FAILED, "Failed runs, as the last request had them."
+)
+
 FAILED_RUNS_1H: Final = RecordingRule(
     name="hermes_cron_job:failed_runs:added1h",
-    expression=added("runs", _FAILED, "1h"),
+    expression=added(FAILED_RUNS_TOTAL, "1h"),
     meaning="Failed runs that became known in the last hour.",
+)
+
+MISSED_RUNS_TOTAL: Final = _total(
+    "hermes_cron_job:missed_runs:sum",
+    "runs",
+    f'{_OUTCOME}="{Outcome.MISSED}"',
+    "Runs that did not happen, as the last request had them.",
 )
 
 MISSED_RUNS_1D: Final = RecordingRule(
     name="hermes_cron_job:missed_runs:added1d",
-    expression=added("runs", f'{_OUTCOME}="{Outcome.MISSED}"', "1d"),
+    expression=added(MISSED_RUNS_TOTAL, "1d"),
     meaning="Runs that did not happen, and became known in the last day.",
 )
 
-_FAILED_DELIVERY: Final = f'{_DELIVERY}="{DeliveryOutcome.FAILED}"'
-_OTHER_DELIVERY: Final = f'{_DELIVERY}!="{DeliveryOutcome.FAILED}"'
+FAILED_DELIVERIES_TOTAL: Final = _total(
+    "hermes_cron_job:failed_deliveries:sum",
+    "deliveries",
+    f'{_DELIVERY}="{DeliveryOutcome.FAILED}"',
+    "Answers that could not be delivered, as the last request had them.",
+)
+
+OTHER_DELIVERIES_TOTAL: Final = _total(
+    "hermes_cron_job:other_deliveries:sum",
+    "deliveries",
+    f'{_DELIVERY}!="{DeliveryOutcome.FAILED}"',
+    "All other answers, as the last request had them.",
+)
 UNDELIVERED_WINDOWS: Final = ("1h", "6h", "1d")
 
 
 def _undelivered(window: str) -> str:
     """Return the failed deliveries of jobs of which no later answer can have been delivered."""
-    failed = f"{added('deliveries', _FAILED_DELIVERY, window)} > 0"
+    failed = f"{added(FAILED_DELIVERIES_TOTAL, window)} > 0"
     if window == UNDELIVERED_WINDOWS[0]:
         return failed
-    return f"({failed}\nunless on ({JOB}) {added('deliveries', _OTHER_DELIVERY, window)} > 0)"
+    return f"({failed}\nunless on ({JOB}) {added(OTHER_DELIVERIES_TOTAL, window)} > 0)"
 
 
 UNDELIVERED: Final = RecordingRule(
@@ -303,7 +328,8 @@ REPORT_DUE: Final = RecordingRule(
 )
 
 RULES: Final = (
-    SYNCED, REPLACED, SCHEDULED, FAILURES, FAILED_RUNS_1H, MISSED_RUNS_1D, UNDELIVERED, RUNNING, OVERDUE, DEAD,
+    SYNCED, REPLACED, SCHEDULED, FAILURES, FAILED_RUNS_TOTAL, FAILED_RUNS_1H, MISSED_RUNS_TOTAL, MISSED_RUNS_1D,
+    FAILED_DELIVERIES_TOTAL, OTHER_DELIVERIES_TOTAL, UNDELIVERED, RUNNING, OVERDUE, DEAD,
     USUAL_DURATION, HUNG, USUAL_COST, REPORT_DUE,
 )  # fmt: skip
 

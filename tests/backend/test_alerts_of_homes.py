@@ -115,9 +115,8 @@ class Place:
 def written_out(expression: str) -> str:
     """The expression with the recording rules in it written out, down to what is sent."""
     for rule in reversed(RULES):
-        name = re.escape(rule.name)
-        inner = f"({rule.expression})"
-        expression = re.sub(rf"{name}\[(\w+)\]", lambda m: f"{inner}[{m[1]}:1m]", expression)  # noqa: B023
+        name, inner = re.escape(rule.name), f"({rule.expression})"
+        expression = re.sub(rf"{name}(\[\w+)\]", rf"{inner}\1:1m]", expression)
         expression = expression.replace(rule.name, inner)
     return expression
 

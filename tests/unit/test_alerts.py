@@ -129,6 +129,13 @@ def test_a_rule_stands_on_rules_above_it_only() -> None:
         assert used <= set(names[:place]), rule.name
 
 
+@every_alert
+def test_the_readme_names_an_alert_as_it_is(alert: Alert) -> None:
+    link = f"[`{alert.name}`](runbooks/{alert.name}.md)"
+
+    assert f"| {link} | {alert.severity}, {alert.owner} | " in (COLLECTOR / "README.md").read_text()
+
+
 # --- the numbers are those of `health` ---------------------------------------------------------------
 
 
