@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-GENERATORS: Final[tuple[Callable[[], Mapping[str, str]], ...]] = ()
+from . import dashboards
+
+GENERATORS: Final[tuple[Callable[[], Mapping[str, str]], ...]] = (dashboards.generate,)
 """Each returns texts by their path in `collector/`."""
 
 

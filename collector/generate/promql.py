@@ -53,6 +53,10 @@ LONG_UNKNOWN_S: Final = 21_600
 """When a run runs long, as `cronalytics-otel health` decides: three times the 95th percentile, at least ten minutes,
 and six hours where the percentile is not known."""
 
+SILENT_S: Final = 86_400
+SILENT_WITHIN: Final = "7d"
+"""A home of so many days is silent when it has not been read for so long."""
+
 _HOME: Final = "job, instance"
 """The labels that a home has in Prometheus: `service.name` and `service.instance.id`."""
 
@@ -105,9 +109,7 @@ def counters(short_name: str, *labels: str, selector: str = "", suffix: str = ""
     return by_job(_last_of(metric(short_name) + suffix, selector), JOB_NAME, *labels)
 
 
-def added(
-    short_name: str, *labels: str, window: str, selector: str = "", suffix: str = ""
-) -> str:
+def added(short_name: str, *labels: str, window: str, selector: str = "", suffix: str = "") -> str:
     """Return what was added to a counter in the window that ends now, of homes whose totals were known when it
     began.
 
@@ -118,6 +120,17 @@ def added(
     known = f"last_over_time({metric('build.info')}[{NOW}] offset {window})"
     now, then = _last_of(name, selector), _last_of(name, selector, window)
     return by_job(f"(({now} - {then}) or ({now} and on ({_HOME}) {known}))", JOB_NAME, *labels)
+
+
+def added_or_all(
+    short_name: str, *labels: str, window: str, selector: str = "", suffix: str = ""
+) -> str:
+    """Return what was added to a counter in the window that ends now; all of it, where its total at the beginning of
+    the window is not there.
+    """
+    name = metric(short_name) + suffix
+    now, then = _last_of(name, selector), _last_of(name, selector, window)
+    return by_job(f"(({now} - {then}) or {now})", JOB_NAME, *labels)
 
 
 def total(vector: str, *labels: str) -> str:
@@ -168,6 +181,14 @@ def running_long_s(selector: str = "") -> str:
         f"(({running} > {job} group_left () {limit}) or "
         f"(({running} unless {job} {usual}) > {LONG_UNKNOWN_S}))"
     )
+
+
+def silent_s(selector: str = "") -> str:
+    """Return for how long each home of the last week has not been read without a fault, where that is a day
+    or more.
+    """
+    seen = last("sync.last_success_timestamp", selector, within=SILENT_WITHIN)
+    return f"((time() - {by_job(seen)}) > {SILENT_S})"
 
 
 def _last_of(name: str, selector: str, offset: str = "") -> str:
