@@ -1,11 +1,11 @@
 """The expressions that dashboards, rules and alerts share.
 
 Samples can be rare: a home that is served by single ticks sends only when a run became final. So the present
-value of a series is its last one of two days, never an instant lookup alone, which sees five minutes.
+value of a series is its last one of four days, never an instant lookup alone, which sees five minutes.
 
 Four things make a plain `sum` wrong, and the functions here take care of them:
 
-- A job that was renamed or deleted, and a home that was moved, leave their last values behind for two days.
+- A job that was renamed or deleted, and a home that was moved, leave their last values behind.
   `present` drops what a home that is alive sends no more.
 - A home that was moved or copied sends the same job under two values of `service.instance.id`. `by_job`
   makes one value of them.
@@ -18,8 +18,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from cronalytics_otel.domain.schedule import MAX_LATE_WHEN_UP_NS
+from cronalytics_otel.insight.usual import HUNG_FACTOR, HUNG_LEAST_S, HUNG_UNKNOWN_S
 from cronalytics_otel.model import FAILED_RUNS
 from cronalytics_otel.model.series import ONCE, OTHER
+from cronalytics_otel.model.times import NS
 from cronalytics_otel.telemetry.semconv import (
     HERMES_CRON_JOB_ID,
     HERMES_CRON_JOB_NAME,
@@ -31,8 +34,9 @@ from cronalytics_otel.telemetry.semconv import (
 
 from .names import label, metric
 
-NOW: Final = "2d"
-"""How far back the present value of a series may lie."""
+NOW: Final = "4d"
+"""How far back the present value of a series may lie. From Friday to Monday a home whose jobs run on weekdays, and that
+is served by single ticks, sends nothing."""
 
 PROFILE: Final = label(HERMES_PROFILE_NAME)
 JOB_ID: Final = label(HERMES_CRON_JOB_ID)
@@ -43,15 +47,7 @@ HOST: Final = label(HOST_NAME)
 FAILED: Final = f'{OUTCOME}=~"{"|".join(sorted(FAILED_RUNS))}"'
 """Selects the runs that took place and failed."""
 
-OVERDUE_S: Final = 300
-"""A job is overdue when it is so far past its time. The scheduler takes two minutes at most, and figures arrive
-once a minute."""
-
-LONG_FACTOR: Final = 3
-LONG_LEAST_S: Final = 600
-LONG_UNKNOWN_S: Final = 21_600
-"""When a run runs long, as `cronalytics-otel health` decides: three times the 95th percentile, at least ten minutes,
-and six hours where the percentile is not known."""
+LATE_S: Final = MAX_LATE_WHEN_UP_NS // NS
 
 SILENT_S: Final = 86_400
 SILENT_WITHIN: Final = "7d"
@@ -59,6 +55,7 @@ SILENT_WITHIN: Final = "7d"
 
 _HOME: Final = "job, instance"
 """The labels that a home has in Prometheus: `service.name` and `service.instance.id`."""
+_JOB: Final = f"{PROFILE}, {JOB_ID}"
 
 
 def last(short_name: str, selector: str = "", within: str = NOW, offset: str = "") -> str:
@@ -73,7 +70,7 @@ def instant(short_name: str, selector: str = "", offset: str = "") -> str:
 
 def present(short_name: str, selector: str = "", offset: str = "") -> str:
     """Return the gauges that hold at a time: those of the newest request of a home that has sent something in the
-    last five minutes, else its last ones of two days.
+    last five minutes, else its last ones of four days.
 
     Every request has all gauges and `build.info`, so what a home that is alive does not send is over.
     """
@@ -160,10 +157,18 @@ def scheduled(selector: str = "") -> str:
 
 
 def overdue_s(selector: str = "") -> str:
-    """Return for how long each overdue job has been past its time, in seconds."""
-    due = gauges("job.next_run_timestamp", JOB_NAME, selector=selector)
-    late = f"(time() - {due}) > {OVERDUE_S}"
-    return f"(({late}) and on ({PROFILE}, {JOB_ID}) ({scheduled(selector)}))"
+    """Return for how long each overdue job has been past its time, in seconds.
+
+    It was due some minutes before its home was last read, and has not been started: a home that is silent has no
+    overdue jobs that anybody knows of.
+    """
+    read = f"max by ({_HOME}) ({last('sync.last_success_timestamp', selector)}) - {LATE_S}"
+    due = f"({present('job.next_run_timestamp', selector)} < on ({_HOME}) group_left () ({read}))"
+    running = instant("job.running_since_timestamp", selector)
+    return (
+        f"((time() - {by_job(due, JOB_NAME)}) and on ({_JOB}) ({scheduled(selector)})"
+        f" unless on ({_JOB}) {running})"
+    )
 
 
 def running_s(selector: str = "") -> str:
@@ -173,22 +178,26 @@ def running_s(selector: str = "") -> str:
 
 
 def running_long_s(selector: str = "") -> str:
-    """Return for how long each run has been going on that goes on far longer than its job's runs usually do."""
+    """Return for how long each run has been going on that hangs, by the rule of `cronalytics-otel health`."""
     usual = gauges("job.expected_duration", selector=selector)
-    limit = f"clamp_min({LONG_FACTOR} * {usual}, {LONG_LEAST_S})"
-    running, job = running_s(selector), f"on ({PROFILE}, {JOB_ID})"
+    limit = f"clamp_min({HUNG_FACTOR} * {usual}, {HUNG_LEAST_S:g})"
+    running = running_s(selector)
     return (
-        f"(({running} > {job} group_left () {limit}) or "
-        f"(({running} unless {job} {usual}) > {LONG_UNKNOWN_S}))"
+        f"(({running} > on ({_JOB}) group_left () {limit}) or "
+        f"(({running} unless on ({_JOB}) {usual}) > {HUNG_UNKNOWN_S:g}))"
     )
 
 
 def silent_s(selector: str = "") -> str:
-    """Return for how long each home of the last week has not been read without a fault, where that is a day
-    or more.
+    """Return for how long each home of the last week has not been read without a fault, where that is a day or more.
+
+    A home that was moved is left out: another instance sends its jobs now.
     """
-    seen = last("sync.last_success_timestamp", selector, within=SILENT_WITHIN)
-    return f"((time() - {by_job(seen)}) > {SILENT_S})"
+    read = last("sync.last_success_timestamp", selector, within=SILENT_WITHIN)
+    since = f"time() - max by ({_HOME}, {PROFILE}) ({read})"
+    moved = f"{last('job.state', within=SILENT_WITHIN)} and on ({_JOB}) {instant('job.state')}"
+    alive = instant("build.info")
+    return f"((({since}) > {SILENT_S}) unless on ({_HOME}) ({moved} unless on ({_HOME}) {alive}))"
 
 
 def _last_of(name: str, selector: str, offset: str = "") -> str:

@@ -214,8 +214,8 @@ def _homes() -> Panel:
     host = f"max by ({', '.join((*home, HOST))}) ({with_host(present('build.info', IN_PROFILE))})"
     return rows(
         "Profiles and hosts",
-        "The figures of the window by Hermes home: a profile on a host. A home that was moved shows on both hosts for two"
-        " days, and one that has sent nothing for two days is not here: see the board of the pipeline.",
+        "The figures of the window by Hermes home: a profile on a host. A home that was moved shows on both hosts for four"
+        " days, and one that has sent nothing for four days is not here: see the board of the pipeline.",
         Column(title="Profile", label=PROFILE),
         Column(title="Host", label=HOST),
         Column(title="Ran", unit=COUNT, expr=of_home("window.runs", RAN), width=70),

@@ -249,7 +249,7 @@ def _homes() -> Panel:
     return rows(
         "Homes: last read, and versions",
         "Each home that has sent figures in a week: when its files were last read without a fault, and what runs there. Host and"
-        " versions are empty when it has sent nothing for two days.",
+        " versions are empty when it has sent nothing for four days.",
         Column(title="Profile", label=PROFILE),
         Column(title="Host", label=HOST),
         Column(title="Last read", unit=AGO, expr=f"1000 * max by ({', '.join(home)}) ({seen})", width=140),
