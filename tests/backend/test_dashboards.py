@@ -1,20 +1,24 @@
 """The dashboards on a real Prometheus: each query finds something, and it is what the command line shows.
 
-The figures come from real syncs of three homes over eight days: two profiles of one Hermes, and one that fell silent.
+The figures come from real syncs over eight days: a Hermes with the profiles `default`, `work` and `gone`, which fell
+silent; another Hermes whose profile is `default`, too; and a copy of `work` on another machine.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from collector.generate import promql
+from cronalytics_otel.cli import main
 from cronalytics_otel.config import load_settings
 from cronalytics_otel.export.sync_options import SyncOptions
 from cronalytics_otel.host.home import Home
@@ -45,6 +49,9 @@ class Boards:
 
     server: Prometheus
     root: Path
+    other: Path
+    """The other Hermes, with a profile of the same name."""
+    working: WorkingHome
     at_s: float
 
     def ask(self, question: Question, **variables: str) -> list[Sample]:
@@ -62,6 +69,10 @@ class Boards:
     def number(self, board: str, title: str, ref: str = "A", **variables: str) -> float:
         (sample,) = self.panel(board, title, ref, **variables)
         return sample.value
+
+
+Cli = Callable[..., Any]
+"""Runs a command of ours in a home, and returns its JSON."""
 
 
 class WorkingHome:
@@ -127,8 +138,23 @@ class WorkingHome:
             stop_after=Stage.WORKED,
             ledger_columns={"process_started_at": None},
         )
+        once = self.builder.job("remind once", once_at=now - HOUR, created=now - 2 * HOUR)
+        self.builder.agent_run(once, now - HOUR, cost=0.75, model="small-model")
         late = self.builder.job("late", cron="0 5 * * *", created=now - 2 * DAY)
         self.builder.jobs[late]["next_run_at"] = (now - 3 * HOUR).isoformat()
+
+
+def write_other(path: Path, now: datetime) -> Path:
+    """A home with a job that recurs and two that ran once: all one-shots of a home are the job `once`."""
+    home = HomeBuilder(path, seed=7)
+    job = home.job("elsewhere", cron="0 4 * * *", created=now - 3 * DAY)
+    for days in (2, 1):
+        home.agent_run(job, now - days * DAY, cost=0.125, model="small-model")
+    for _ in range(2):
+        once = home.job("ask once", once_at=now - HOUR, created=now - 2 * HOUR)
+        home.agent_run(once, now - HOUR, cost=0.5, model="small-model")
+    home.write()
+    return path
 
 
 def configure(path: Path, metrics: str, traces: str) -> None:
@@ -175,11 +201,16 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boards]:
         working.now_rename_and_hang(now)
         working.builder.write()
         thirty = write_thirty_days(root / "profiles" / "work", now)
+        copied = folder / "copy" / "profiles" / "work"
+        shutil.copytree(thirty.path, copied)
+        other = write_other(folder / "other", now)
         for _ in range(2):  # the second request has the percentiles and averages, too
             send(root, *where)
             send(thirty.path, *where)
+            send(copied, *where)
+            send(other, *where)
             time.sleep(1.1)
-        yield Boards(server=server, root=root, at_s=time.time())
+        yield Boards(server=server, root=root, other=other, working=working, at_s=time.time())
 
 
 EVERY_QUERY = [question for name in NAMES for question in questions(name)]
@@ -191,3 +222,288 @@ def test_every_query_of_every_panel_finds_something(boards: Boards, question: Qu
 
     assert found
     assert all(sample.value == sample.value for sample in found), "not a number"
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
+    def run(command: str, home: Path, *options: str) -> Any:
+        capsys.readouterr()
+        assert main([command, "--home", str(home), *options, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def homes_of(boards: Boards, profile: str) -> list[Path]:
+    """The homes of a profile that are each other's copies only in name."""
+    if profile == "work":
+        return [boards.root / "profiles" / "work"]
+    return [boards.root, boards.other]
+
+
+def by_label(samples: list[Sample], name: str) -> dict[str, float]:
+    return {sample.labels.get(name, ""): sample.value for sample in samples}
+
+
+PROFILE_AND_WINDOW = [(profile, window) for profile in ("default", "work") for window in WINDOWS]
+
+
+@pytest.mark.parametrize(("profile", "window"), PROFILE_AND_WINDOW)
+def test_the_verdict_is_that_of_the_summary(
+    boards: Boards, cli: Cli, profile: str, window: str
+) -> None:
+    days = str(WINDOWS[window])
+    totals = [cli("summary", home, "--days", days)["totals"] for home in homes_of(boards, profile)]
+
+    def shown(title: str) -> float:
+        return boards.number("fleet", title, profile=profile, window=window)
+
+    def summed(name: str) -> float:
+        return float(sum(total[name] for total in totals))
+
+    assert shown("Ran") == summed("runs")
+    assert shown("Failed") == summed("failed")
+    assert shown("Missed") == summed("missed")
+    assert shown("Due") == summed("runs") + summed("missed")
+    assert shown("Cost") == pytest.approx(summed("cost_usd"), abs=1e-9)
+    assert shown("Tokens") == summed("tokens")
+
+
+def test_the_change_compares_with_the_window_before_in_homes_that_were_known_then(
+    boards: Boards,
+) -> None:
+    """Eight days ago only the first home had sent figures, and had runs of two days."""
+    before_ns = round((boards.at_s - 8 * 86_400) * 1e9)
+    then = sum(run.ended_ns < before_ns for run in boards.working.builder.expected)
+    (now,) = (
+        row.value
+        for row in boards.panel("fleet", "Profiles and hosts", "B")
+        if row.labels[PROFILE] == "default" and row.value > 100
+    )
+
+    change = boards.number("fleet", "Ran", "B")
+
+    assert then > 0
+    assert change == now - then
+
+
+def test_the_table_of_jobs_shows_what_the_command_line_shows(boards: Boards, cli: Cli) -> None:
+    homes = [("default", boards.root), ("work", homes_of(boards, "work")[0])]
+    jobs = {
+        (profile, job["job_id"]): job
+        for profile, home in homes
+        for job in cli("jobs", home, "--days", "7")["jobs"]
+    }
+    in_30d = {
+        (profile, job["job_id"]): job
+        for profile, home in homes
+        for job in cli("jobs", home, "--days", "30")["jobs"]
+    }
+    refs = dict(zip("ABCDEFGHIJK", (
+        "name", "state", "last_outcome", "last_ended_at", "runs", "failed", "missed", "cost_usd", "nominal", "trend",
+        "pace",
+    ), strict=True))  # fmt: skip
+
+    def column(ref: str) -> dict[tuple[str, str], Sample]:
+        found = boards.panel("fleet", "Jobs", ref, profile="default|work")
+        keys = [(one.labels[PROFILE], one.labels[JOB_ID]) for one in found]
+        assert len(set(keys)) == len(keys), f"a job has two rows for {refs[ref]}"
+        return dict(zip(keys, found, strict=True))
+
+    shown = {name: column(ref) for ref, name in refs.items()}
+    checked = 0
+    for key, job in jobs.items():
+        if job["schedule"] is None or "once" in job["name"]:
+            continue
+        month = in_30d[key]
+        assert shown["name"][key].labels[JOB_NAME] == job["name"]
+        assert shown["state"][key].labels["hermes_cron_job_state"] == job["state"]
+        if job["runs"]:
+            assert shown["last_outcome"][key].labels[OUTCOME] == job["last_outcome"]
+        for name in ("runs", "failed", "missed"):
+            assert shown[name][key].value == job[name], (key, name)
+        for name, expected in (
+            ("cost_usd", job["cost_usd"]),
+            ("nominal", month["projection"]["30d"]["nominal_usd"]),
+            ("trend", month["projection"]["30d"]["trend_usd"]),
+            ("pace", month["pace"]),
+        ):
+            value = shown[name][key].value if key in shown[name] else None
+            assert value == pytest.approx(expected, rel=1e-3) if expected else not value, (
+                key,
+                name,
+            )
+        checked += 1
+    assert checked >= 12
+
+
+def test_a_renamed_job_is_one_job_and_its_totals_count_both_names(boards: Boards) -> None:
+    renamed = boards.working.renamed
+    names = [
+        sample.labels[JOB_NAME]
+        for sample in boards.panel("fleet", "Jobs", "A")
+        if sample.labels[JOB_ID] == renamed
+    ]
+    totals = promql.total(promql.counters("runs", selector=f'{JOB_ID}="{renamed}"'))
+    runs = sum(run.job_id == renamed for run in boards.working.builder.expected)
+
+    assert names == ["new name"]
+    assert [sample.value for sample in boards.server.query(totals, boards.at_s)] == [runs]
+    assert {s["hermes_cron_job_name"] for s in boards.server.series(f'hermes_cron_runs_total{{{JOB_ID}="{renamed}"}}')} == {"old name", "new name"}  # fmt: skip
+
+
+def test_one_shots_of_two_homes_with_one_profile_name_add_up(boards: Boards) -> None:
+    costs = by_label(boards.panel("fleet", "Cost", profile="default", window="24h"), JOB_NAME)
+
+    assert costs["once"] == 0.75 + 2 * 0.5
+
+
+def test_the_leaders_are_those_of_the_summary(boards: Boards, cli: Cli) -> None:
+    leaders = cli("summary", homes_of(boards, "work")[0], "--days", "7")["leaders"]
+    for title, name in (("Cost", "cost_usd"), ("Tokens", "tokens")):
+        # The verdict has panels of the same names: the leaders have links.
+        question = next(
+            q for q in questions("fleet") if q.panel == title and q.expr.startswith("topk")
+        )
+        shown = by_label(boards.ask(question, profile="work"), JOB_NAME)
+        assert shown == pytest.approx({one["name"]: one["value"] for one in leaders[name]})
+
+
+def test_costs_by_model_are_those_of_the_command_line(boards: Boards, cli: Cli) -> None:
+    found = [
+        model
+        for home in homes_of(boards, "default")
+        for model in cli("models", home, "--days", "3650")["models"]
+    ]
+    costs: dict[str, float] = {}
+    tokens: dict[str, float] = {}
+    for model in found:
+        tokens[model["model"]] = tokens.get(model["model"], 0) + model["tokens"]
+        if model["cost_usd"] is not None:
+            costs[model["model"]] = costs.get(model["model"], 0) + model["cost_usd"]
+
+    assert by_label(boards.panel("models", "Cost by model", profile="default"), MODEL) == (
+        pytest.approx({name: cost for name, cost in costs.items() if cost})
+    )
+    assert by_label(
+        boards.panel("fleet", "Cost by model, of all time", profile="default"), MODEL
+    ) == pytest.approx({name: cost for name, cost in costs.items() if cost})
+    assert by_label(boards.panel("models", "Tokens by model", profile="default"), MODEL) == tokens
+
+
+def test_averages_of_models_and_skills_are_those_of_the_command_line(
+    boards: Boards, cli: Cli
+) -> None:
+    home = homes_of(boards, "work")[0]
+    for board, title, refs, rows, key in (
+        ("models", "Models: cost and success", "CDE", [m | {"skill": ""} | _recent(m) for m in cli("models", home)["models"]], MODEL),
+        ("models", "Skills: cost and success", "ABC", cli("skills", home, "--days", "14")["skills"], "hermes_cron_skill_name"),
+    ):  # fmt: skip
+        names = ("success_rate", "mean_duration_s", "mean_cost_usd")
+        for ref, name in zip(refs, names, strict=True):
+            shown = by_label(boards.panel(board, title, ref, profile="work"), key)
+            known = {
+                row["skill"] or row["model"]: row[name] for row in rows if row[name] is not None
+            }
+            assert known
+            assert shown == pytest.approx(known, rel=1e-3), (title, name)
+
+
+def _recent(model: dict[str, Any]) -> dict[str, Any]:
+    recent = model["recent"] or {}
+    return {
+        "success_rate": recent.get("success_rate"),
+        "mean_duration_s": recent.get("duration_s"),
+        "mean_cost_usd": recent.get("cost_usd"),
+    }
+
+
+def test_the_forecast_is_the_sum_over_the_jobs(boards: Boards, cli: Cli) -> None:
+    jobs = cli("jobs", homes_of(boards, "work")[0], "--days", "30")["jobs"]
+    for ref, name in (("A", "scheduled_runs"), ("B", "nominal_usd"), ("C", "trend_usd")):
+        shown = by_label(
+            boards.panel("fleet", "Forecast of the jobs that recur", ref, profile="work"), WINDOW
+        )
+        assert shown == pytest.approx(
+            {
+                horizon: sum(job["projection"][horizon][name] or 0 for job in jobs)
+                for horizon in ("30d", "90d", "365d")
+            },
+            rel=1e-3,
+        )
+
+
+def test_what_is_wrong_is_named(boards: Boards) -> None:
+    rows = boards.panel("fleet", "What is wrong")
+    wrong = {(row.labels.get(JOB_NAME, row.labels[PROFILE]), row.labels["problem"]) for row in rows}
+
+    assert {
+        ("certificate check", "failed runs in a row"),
+        ("late", "minutes overdue"),
+        ("long", "minutes running, far longer than usual"),
+        ("digest", "answers not delivered in 24 hours"),
+        ("digest", "percent of its budget spent"),
+        ("default", "traces refused by a destination"),
+        ("gone", "hours since the home was last read without a fault"),
+    } <= wrong
+    jobs = [(row.labels.get(JOB_NAME), row.labels[PROFILE], row.labels["problem"], row.labels.get("hermes_cron_destination")) for row in rows]  # fmt: skip
+    assert len(set(jobs)) == len(jobs)
+    assert ("paused watch", "failed runs in a row") not in wrong
+
+
+def test_the_board_of_a_job_shows_what_the_command_line_shows(boards: Boards, cli: Cli) -> None:
+    detail = cli("job", boards.root, DIGEST, "--days", "30")
+    job = detail["job"]
+
+    def shown(title: str, ref: str = "A") -> float:
+        return boards.number("job", title, ref, window="30d")
+
+    assert shown("Runs, last $window") == job["runs"]
+    assert shown("Failed, last $window") == job["failed"]
+    assert shown("Cost, last $window") == pytest.approx(job["cost_usd"])
+    assert shown("Tokens, last $window") == job["tokens"]
+    assert shown("Failures in a row") == job["consecutive_failures"]
+    assert shown("Pace") == pytest.approx(job["pace"], rel=1e-3)
+    assert shown("Schedule kept, 30 days") == pytest.approx(job["adherence"])
+    assert shown("How long do its runs take?", "C") == pytest.approx(job["durations"]["p95_s"])
+    errors = by_label(boards.panel("job", "Errors by class, of all time"), "error_type")
+    assert errors == {error["error_type"]: error["runs"] for error in detail["errors"]}
+    (outcome,) = boards.panel("job", "Last outcome")
+    assert outcome.labels[OUTCOME] == job["last_outcome"]
+    (definition,) = boards.panel("job", "Definition")
+    assert definition.labels["hermes_cron_schedule_expression"] == "0 */2 * * *"
+
+
+def test_exemplars_lead_to_traces(boards: Boards) -> None:
+    asked = [q for q in EVERY_QUERY if q.exemplars]
+    assert len(asked) == 2
+    for question in asked:
+        found = boards.server.exemplars(filled_in(question.expr, job=DIGEST))
+        assert found
+        assert all(len(one.labels["trace_id"]) == 32 for one in found)
+
+
+def test_a_home_is_shown_with_its_host_and_versions(boards: Boards) -> None:
+    homes = boards.panel("pipeline", "Homes: last read, and versions", "A")
+
+    assert sorted(home.labels[PROFILE] for home in homes) == (
+        ["default", "default", "gone", "work", "work"]
+    )
+    assert all(home.labels["host_name"] and home.labels["service_version"] for home in homes)
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [("Overdue jobs", 1), ("Running far too long", 1), ("Silent homes", 1)],
+)
+def test_the_pipeline_counts_what_is_wrong(boards: Boards, title: str, expected: int) -> None:
+    question = next(q for q in questions("pipeline") if q.panel == title)
+    (count,) = boards.ask(question)
+
+    assert count.value == expected
+
+
+def test_nothing_is_counted_where_no_figures_arrive(boards: Boards) -> None:
+    for question in questions("pipeline"):
+        if question.panel in ("Overdue jobs", "Silent homes", "Traces refused"):
+            assert boards.ask(question, profile="nobody") == []
