@@ -1,5 +1,5 @@
 # Everything a contributor runs. Needs Python 3.11 to 3.13, make and git, and Go for `make test`; the rest is
-# brought along: tools into .venv, a real Hermes, collector and Prometheus into ~/.cache/cronalytics-otel.
+# brought along: tools into .venv, a real Hermes and real backends into ~/.cache/cronalytics-otel.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,7 +36,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 downloads: setup ## Fetch the real Hermes and the real collector, once per machine
 	@$(BIN)/python -m tests.support.venvs
 
-backends: setup ## Build the real Prometheus with Go, once per machine (four minutes on two cores)
+backends: setup ## Build a real Collector, Jaeger, Prometheus and Alertmanager with Go, once per machine (fifteen minutes on two cores)
 	@$(BIN)/python -m tests.support.go_programs
 
 lint: setup ## Check style (ruff)
@@ -50,7 +50,7 @@ format: setup ## Repair style where that can be done by itself
 types: setup ## Check types (mypy --strict)
 	$(BIN)/mypy
 
-test: lint types downloads backends ## Everything: style, types, and all tests, the oldest and the newest Hermes, a real collector and a real Prometheus included
+test: lint types downloads backends ## Everything: style, types, and all tests, the oldest and the newest Hermes, real collectors and backends included
 	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 test-unit: setup ## The fast tests: no host, no network, no process
