@@ -32,7 +32,7 @@ from cronalytics_otel.telemetry.semconv import (
     HOST_NAME,
 )
 
-from .names import label, metric
+from .names import FORMS, label, metric
 
 NOW: Final = "4d"
 """How far back the present value of a series may lie. From Friday to Monday a home whose jobs run on weekdays, and that
@@ -94,19 +94,19 @@ def by_job(vector: str, *labels: str) -> str:
 
 
 def gauges(short_name: str, *labels: str, selector: str = "", offset: str = "") -> str:
-    """Return the present values of a gauge, one for each job and the values of `labels`."""
-    return by_job(present(short_name, selector, offset), *labels)
+    """Return the present values of a gauge, one for each job and the values of its own attributes and of `labels`."""
+    return by_job(present(short_name, selector, offset), *attributes(short_name), *labels)
 
 
-def counters(short_name: str, *labels: str, selector: str = "", suffix: str = "") -> str:
-    """Return the present totals of a counter, one for each job, name of a job and the values of `labels`.
+def counters(short_name: str, selector: str = "", suffix: str = "") -> str:
+    """Return the present totals of a counter, one for each job, name of a job and the values of its attributes.
 
     `suffix` is that of a histogram's series: `_count`, `_sum` or `_bucket`.
     """
-    return by_job(_last_of(metric(short_name) + suffix, selector), JOB_NAME, *labels)
+    return _by_series(short_name, suffix, _last_of(metric(short_name) + suffix, selector))
 
 
-def added(short_name: str, *labels: str, window: str, selector: str = "", suffix: str = "") -> str:
+def added(short_name: str, window: str, selector: str = "", suffix: str = "") -> str:
     """Return what was added to a counter in the window that ends now, of homes whose totals were known when it
     began.
 
@@ -116,18 +116,26 @@ def added(short_name: str, *labels: str, window: str, selector: str = "", suffix
     name = metric(short_name) + suffix
     known = f"last_over_time({metric('build.info')}[{NOW}] offset {window})"
     now, then = _last_of(name, selector), _last_of(name, selector, window)
-    return by_job(f"(({now} - {then}) or ({now} and on ({_HOME}) {known}))", JOB_NAME, *labels)
+    return _by_series(short_name, suffix, f"(({now} - {then}) or ({now} and on ({_HOME}) {known}))")
 
 
-def added_or_all(
-    short_name: str, *labels: str, window: str, selector: str = "", suffix: str = ""
-) -> str:
+def added_or_all(short_name: str, window: str, selector: str = "", suffix: str = "") -> str:
     """Return what was added to a counter in the window that ends now; all of it, where its total at the beginning of
     the window is not there.
     """
     name = metric(short_name) + suffix
     now, then = _last_of(name, selector), _last_of(name, selector, window)
-    return by_job(f"(({now} - {then}) or {now})", JOB_NAME, *labels)
+    return _by_series(short_name, suffix, f"(({now} - {then}) or {now})")
+
+
+def attributes(short_name: str) -> tuple[str, ...]:
+    """Return the labels that a metric has beside those of the home and the job."""
+    return tuple(label(name) for name in FORMS[short_name].attributes)
+
+
+def _by_series(short_name: str, suffix: str, vector: str) -> str:
+    bucket = ("le",) if suffix == "_bucket" else ()
+    return by_job(vector, JOB_NAME, *attributes(short_name), *bucket)
 
 
 def total(vector: str, *labels: str) -> str:

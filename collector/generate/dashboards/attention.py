@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from cronalytics_otel.telemetry.semconv import (
-    HERMES_CRON_BUDGET_PERIOD,
     HERMES_CRON_DELIVERY_OUTCOME,
     HERMES_CRON_DESTINATION,
     HERMES_CRON_WINDOW,
@@ -88,14 +87,15 @@ def _not_delivered() -> str:
 
 
 def _over_budget() -> str:
-    key = (JOB_NAME, label(HERMES_CRON_BUDGET_PERIOD))
-    used, limit = (gauges(f"budget.{one}", *key, selector=IN_PROFILE) for one in ("used", "limit"))
+    used, limit = (
+        gauges(f"budget.{one}", JOB_NAME, selector=IN_PROFILE) for one in ("used", "limit")
+    )
     return f"(100 * {used} / {limit} > 100)"
 
 
 def _outbox(metric: str) -> str:
-    return f"({gauges(metric, _DESTINATION, selector=IN_PROFILE)} > 0)"
+    return f"({gauges(metric, selector=IN_PROFILE)} > 0)"
 
 
 def _waiting_since() -> str:
-    return gauges("outbox.oldest_timestamp", _DESTINATION, selector=IN_PROFILE)
+    return gauges("outbox.oldest_timestamp", selector=IN_PROFILE)

@@ -22,6 +22,7 @@ from ..promql import (
     JOB_NAME,
     OUTCOME,
     PROFILE,
+    attributes,
     by_job,
     comparable,
     counters,
@@ -132,11 +133,12 @@ def _count(
     unit: str = COUNT,
 ) -> Panel:
     now, then = present(metric, selector), present(metric, selector, "$window")
-    compared = [total(by_job(comparable(one, "$window"), OUTCOME)) for one in (now, then)]
+    own = attributes(metric)
+    compared = [total(by_job(comparable(one, "$window"), *own)) for one in (now, then)]
     return number(
         title,
         description + _COMPARED,
-        Series(expr=total(by_job(now, OUTCOME)), name="last $window"),
+        Series(expr=total(by_job(now, *own)), name="last $window"),
         Series(expr=" - ".join(compared), name="change"),
         look=Look(
             unit=unit,
@@ -150,8 +152,9 @@ def _count(
 
 
 def _budgets() -> Panel:
-    key = (JOB_NAME, SCOPE, PERIOD)
-    used, limit = (gauges(f"budget.{one}", *key, selector=IN_PROFILE) for one in ("used", "limit"))
+    used, limit = (
+        gauges(f"budget.{one}", JOB_NAME, selector=IN_PROFILE) for one in ("used", "limit")
+    )
     return bars(
         "Budgets: how much is spent?",
         "What was spent of each budget in its day or month so far, as a share of its limit. Empty where no budget"
@@ -236,7 +239,7 @@ def _outcomes() -> Panel:
         "At each time, how the runs of the 24 hours before it ended. An outcome without a run in the time range is not"
         " drawn.",
         Series(
-            expr=f"{total(gauges('window.runs', OUTCOME, selector=of_a_day), OUTCOME)} > 0",
+            expr=f"{total(gauges('window.runs', selector=of_a_day), OUTCOME)} > 0",
             name=f"{{{{{OUTCOME}}}}}",
         ),
         look=Look(
@@ -261,14 +264,14 @@ def _leaders() -> list[Panel]:
 
     more = " At most five; a bar opens the job's board. `once` is all jobs that run only once."
     return [
-        leader("Cost", "The jobs with the highest known cost." + more, "window.cost", IN_WINDOW, Look(unit=USD, decimals=2, minimum=0, no_value="no known cost")),
-        leader("Tokens", "The jobs with the most tokens." + more, "window.tokens", IN_WINDOW, Look(minimum=0, colour=style.fixed(style.SKY), no_value="no tokens")),
-        leader("Failures", "The jobs with the most failed runs. Empty when no run failed." + more, "window.runs", FAILED_RUNS, Look(minimum=0, colour=style.fixed(style.VERMILLION), no_value="no run failed")),
+        leader("Most expensive jobs", "The jobs with the highest known cost." + more, "window.cost", IN_WINDOW, Look(unit=USD, decimals=2, minimum=0, no_value="no known cost")),
+        leader("Most tokens", "The jobs with the most tokens." + more, "window.tokens", IN_WINDOW, Look(minimum=0, colour=style.fixed(style.SKY), no_value="no tokens")),
+        leader("Most failures", "The jobs with the most failed runs. Empty when no run failed." + more, "window.runs", FAILED_RUNS, Look(minimum=0, colour=style.fixed(style.VERMILLION), no_value="no run failed")),
     ]  # fmt: skip
 
 
 def _models() -> Panel:
-    cost = total(counters("run.cost", MODEL, selector=IN_PROFILE), MODEL)
+    cost = total(counters("run.cost", IN_PROFILE), MODEL)
     return bars(
         "Cost by model, of all time",
         "The known cost of each model since the first run that is known, whatever the window. Jobs that were deleted more"
@@ -280,7 +283,7 @@ def _models() -> Panel:
 
 def _forecast() -> Panel:
     def of_horizon(metric: str) -> str:
-        return total(gauges(metric, WINDOW, selector=IN_PROFILE), WINDOW)
+        return total(gauges(metric, selector=IN_PROFILE), WINDOW)
 
     return rows(
         "Forecast of the jobs that recur",

@@ -132,7 +132,7 @@ def _now() -> list[Panel]:
         return number(
             title,
             description,
-            Series(expr=f"{gauges(metric, of, selector=OF_JOB)} == 1", name=f"{{{{{of}}}}}"),
+            Series(expr=f"{gauges(metric, selector=OF_JOB)} == 1", name=f"{{{{{of}}}}}"),
             look=Look(unit="none", overrides=style.coloured_series(colours), no_value=no_value),
             only_name=True,
         )  # fmt: skip
@@ -169,7 +169,7 @@ def _in_window() -> list[Panel]:
 
 
 def _history() -> Panel:
-    ended = added("runs", OUTCOME, window="$__interval", selector=OF_JOB)
+    ended = added("runs", window="$__interval", selector=OF_JOB)
     return strip(
         "Outcomes of its runs",
         "How many runs ended in each hour or more, by outcome. Runs from before the first figures that it sent are not"
@@ -185,7 +185,7 @@ def _history() -> Panel:
 
 
 def _quantile(metric: str, share: float) -> str:
-    buckets = added_or_all(metric, "le", window="30d", selector=OF_JOB, suffix="_bucket")
+    buckets = added_or_all(metric, window="30d", selector=OF_JOB, suffix="_bucket")
     return f"histogram_quantile({share}, {total(buckets, 'le')})"
 
 
@@ -252,7 +252,7 @@ def _day_costs() -> Panel:
 
 def _forecast() -> Panel:
     def of_horizon(metric: str) -> str:
-        return total(gauges(metric, WINDOW, selector=OF_JOB), WINDOW)
+        return total(gauges(metric, selector=OF_JOB), WINDOW)
 
     return rows(
         "What will it cost?",
@@ -268,7 +268,7 @@ def _forecast() -> Panel:
 
 
 def _errors() -> Panel:
-    errors = total(counters("run.errors", ERROR, selector=OF_JOB), ERROR)
+    errors = total(counters("run.errors", OF_JOB), ERROR)
     return bars(
         "Errors by class, of all time",
         "Runs with an error since the first run that is known, missed ones included, by the class of the error. Empty when no run"
@@ -279,7 +279,7 @@ def _errors() -> Panel:
 
 
 def _deliveries() -> Panel:
-    deliveries = total(counters("deliveries", DELIVERY, selector=OF_JOB), DELIVERY)
+    deliveries = total(counters("deliveries", OF_JOB), DELIVERY)
     return bars(
         "Deliveries, of all time",
         "What became of its answers since the first run that is known. Empty where Hermes does not record it.",
@@ -289,7 +289,7 @@ def _deliveries() -> Panel:
 
 
 def _models() -> Panel:
-    tokens = total(counters("run.tokens", MODEL, selector=OF_JOB), MODEL)
+    tokens = total(counters("run.tokens", OF_JOB), MODEL)
     return bars(
         "Tokens by model, of all time",
         "Input and output tokens of each model since the first run that is known. Empty for a job that runs only a script.",

@@ -83,7 +83,7 @@ def board() -> models.Dashboard:
 
 
 def _sum(metric: str, *by: str, selector: str = OF_MODEL) -> str:
-    return total(counters(metric, MODEL, *by, selector=selector), *by)
+    return total(counters(metric, selector), *by)
 
 
 def _sums() -> list[Panel]:
@@ -107,7 +107,7 @@ def _models() -> Panel:
         return f"avg by ({MODEL}, {PROVIDER}) ({by_job(present(metric, OF_MODEL), *key)})"
 
     def of_model(metric: str) -> str:
-        return total(counters(metric, *key, selector=OF_MODEL), *key)
+        return total(counters(metric, OF_MODEL), *key)
 
     return rows(
         "Models: cost and success",

@@ -120,8 +120,8 @@ def _now() -> list[Panel]:
         count("Overdue jobs", "Scheduled jobs that are more than five minutes past their time.", f"count({overdue_s(IN_PROFILE)})", style.VERMILLION),
         count("Running far too long", "Runs that go on for more than three times the 95th percentile of their job, and at least ten minutes.", f"count({running_long_s(IN_PROFILE)})", style.ORANGE),
         count("Missed, last $window", "Times at which a job was due and did not run.", total(gauges("window.runs", selector=MISSED)), style.BLUE),
-        count("Traces that wait", "Runs whose trace a destination has not acknowledged yet. A few are normal while runs end.", total(gauges("outbox.pending", DESTINATION, selector=IN_PROFILE)), style.ORANGE),
-        count("Traces refused", "Runs whose trace a destination has refused: `cronalytics-otel status` has the reason.", total(gauges("outbox.refused", DESTINATION, selector=IN_PROFILE)), style.VERMILLION),
+        count("Traces that wait", "Runs whose trace a destination has not acknowledged yet. A few are normal while runs end.", total(gauges("outbox.pending", selector=IN_PROFILE)), style.ORANGE),
+        count("Traces refused", "Runs whose trace a destination has refused: `cronalytics-otel status` has the reason.", total(gauges("outbox.refused", selector=IN_PROFILE)), style.VERMILLION),
         count("Silent homes", "Homes of the last week that have not been read without a fault for a day. A home that was moved counts here for a week.", f"count({silent_s(IN_PROFILE)})", style.VERMILLION),
     ]  # fmt: skip
 
@@ -192,9 +192,7 @@ def _adherence() -> Panel:
 
 
 def _lateness() -> Panel:
-    buckets = added_or_all(
-        "run.lateness", "le", window="30d", selector=IN_PROFILE, suffix="_bucket"
-    )
+    buckets = added_or_all("run.lateness", window="30d", selector=IN_PROFILE, suffix="_bucket")
     late = f"histogram_quantile(0.95, {total(buckets, *_JOB, 'le')})"
     return bars(
         "Latest starters, 30 days",
@@ -215,7 +213,7 @@ def _outboxes() -> Panel:
     key = (PROFILE, "home", DESTINATION)
 
     def of_outbox(metric: str) -> str:
-        return total(gauges(metric, DESTINATION, selector=IN_PROFILE), *key)
+        return total(gauges(metric, selector=IN_PROFILE), *key)
 
     return rows(
         "Outbox of each destination",
@@ -232,7 +230,7 @@ def _outboxes() -> Panel:
 
 
 def _waiting() -> Panel:
-    pending = gauges("outbox.pending", DESTINATION, selector=IN_PROFILE)
+    pending = gauges("outbox.pending", selector=IN_PROFILE)
     return lines(
         "Traces without a receipt, over time",
         "Runs whose trace each destination had not acknowledged at that time. A line that only rises says that it takes none.",
@@ -262,7 +260,7 @@ def _homes() -> Panel:
 
 
 def _deliveries() -> Panel:
-    deliveries = total(counters("deliveries", DELIVERY, selector=IN_PROFILE), DELIVERY)
+    deliveries = total(counters("deliveries", IN_PROFILE), DELIVERY)
     return bars(
         "Deliveries, of all time",
         "What became of the answers since the first run that is known. Empty where Hermes does not record it.",
