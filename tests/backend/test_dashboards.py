@@ -91,6 +91,7 @@ class WorkingHome:
         self.script = self.builder.job("backup", cron="30 */6 * * *", created=began, no_agent=True)
         self.long = self.builder.job("long", cron="0 3 * * *", created=began)
         self.renamed = self.builder.job("old name", cron="10 * * * *", created=began)
+        self.once = self.builder.job("remind once", once_at=began + 10 * DAY - HOUR, created=began)
         self._at = began
         self._n = 0
 
@@ -126,9 +127,11 @@ class WorkingHome:
         if at.hour % 6 == 0:
             builder.script_run(self.script, at + timedelta(minutes=30))
 
-    def now_rename_and_hang(self, now: datetime) -> None:
-        """One job gets a new name, one run goes on far too long, and one job is overdue."""
+    def rename(self) -> None:
         self.builder.jobs[self.renamed]["name"] = "new name"
+
+    def hang(self, now: datetime) -> None:
+        """One run goes on far too long, and one job is overdue."""
         began = now - 7 * HOUR
         self.builder.agent_run(
             self.long,
@@ -138,28 +141,30 @@ class WorkingHome:
             stop_after=Stage.WORKED,
             ledger_columns={"process_started_at": None},
         )
-        once = self.builder.job("remind once", once_at=now - HOUR, created=now - 2 * HOUR)
-        self.builder.agent_run(once, now - HOUR, cost=0.75, model="small-model")
+        self.builder.agent_run(self.once, now - HOUR, cost=0.75, model="small-model")
         late = self.builder.job("late", cron="0 5 * * *", created=now - 2 * DAY)
         self.builder.jobs[late]["next_run_at"] = (now - 3 * HOUR).isoformat()
 
 
-def write_other(path: Path, now: datetime) -> Path:
-    """A home with a job that recurs and two that ran once: all one-shots of a home are the job `once`."""
-    home = HomeBuilder(path, seed=7)
-    job = home.job("elsewhere", cron="0 4 * * *", created=now - 3 * DAY)
-    for days in (2, 1):
-        home.agent_run(
-            job,
-            (now - days * DAY).replace(hour=4, minute=0, second=2),
-            cost=0.125,
-            model="small-model",
-        )
-    for _ in range(2):
-        once = home.job("ask once", once_at=now - HOUR, created=now - 2 * HOUR)
-        home.agent_run(once, now - HOUR, cost=0.5, model="small-model")
-    home.write()
-    return path
+class OtherHome:
+    """A home with a job that recurs and two that run once: all one-shots of a home are the job `once`."""
+
+    def __init__(self, path: Path, now: datetime) -> None:
+        self.builder = HomeBuilder(path, seed=7)
+        self._at = now - HOUR
+        job = self.builder.job("elsewhere", cron="0 0 1 1 *", created=now - 3 * DAY)
+        for hours in range(24):
+            began = (now - DAY).replace(minute=0, second=2) + hours * HOUR
+            self.builder.agent_run(job, began, cost=0.125, model="small-model")
+        self._once = [
+            self.builder.job("ask once", once_at=self._at, created=now - 2 * DAY) for _ in range(2)
+        ]
+        self.builder.write()
+
+    def run_once(self) -> None:
+        for job in self._once:
+            self.builder.agent_run(job, self._at, cost=0.5, model="small-model")
+        self.builder.write()
 
 
 def configure(path: Path, metrics: str, traces: str) -> None:
@@ -192,7 +197,7 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boards]:
         where = (server.otlp_endpoint, refuses.endpoint)
         working = WorkingHome(root, now - 10 * DAY)
         gone = HomeBuilder(root / "profiles" / "gone")
-        job = gone.job("nightly", cron="0 2 * * *", created=now - 6 * DAY)
+        job = gone.job("yearly", cron="0 0 1 1 *", created=now - 6 * DAY)
         gone.agent_run(job, now - 4 * DAY, cost=0.5, model="small-model")
         for ago in (8 * DAY, 3 * DAY, 26 * HOUR, 2 * HOUR):
             if ago == 3 * DAY:
@@ -200,22 +205,28 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boards]:
                 send(gone.path, *where, ago)
                 continue
             working.run_until(now - ago)
+            if ago == 2 * HOUR:
+                working.rename()
             working.builder.write()
             send(root, *where, ago)
+        other = OtherHome(folder / "other", now)
+        send(other.builder.path, *where, 2 * HOUR)
         working.run_until(now)
-        working.now_rename_and_hang(now)
+        working.hang(now)
         working.builder.write()
         thirty = write_thirty_days(root / "profiles" / "work", now)
         copied = folder / "copy" / "profiles" / "work"
         shutil.copytree(thirty.path, copied)
-        other = write_other(folder / "other", now)
+        other.run_once()
         for _ in range(2):  # the second request has the percentiles and averages, too
             send(root, *where)
             send(thirty.path, *where)
             send(copied, *where)
-            send(other, *where)
+            send(other.builder.path, *where)
             time.sleep(1.1)
-        yield Boards(server=server, root=root, other=other, working=working, at_s=time.time())
+        yield Boards(
+            server=server, root=root, other=other.builder.path, working=working, at_s=time.time()
+        )
 
 
 EVERY_QUERY = [question for name in NAMES for question in questions(name)]
@@ -418,7 +429,9 @@ def test_averages_of_models_and_skills_are_those_of_the_command_line(
                 if row[name] is not None
             }
             assert known
-            assert shown == pytest.approx(known, rel=1e-3), (title, name)
+            # Runs that failed before a model answered have no provider: the command line shows no tokens of them.
+            answered = {key: value for key, value in shown.items() if key[2]}
+            assert answered == pytest.approx(known, rel=1e-3), (title, name)
 
 
 def _recent(model: dict[str, Any]) -> dict[str, Any]:

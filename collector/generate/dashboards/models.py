@@ -112,7 +112,8 @@ def _models() -> Panel:
     return rows(
         "Models: cost and success",
         "Cost and tokens of all time. Success, duration and cost of a run are weighted means of 14 days, as"
-        " `cronalytics-otel models` shows them; of several homes, the mean of their means.",
+        " `cronalytics-otel models` shows them; of several homes, the mean of their means. A row without a provider is of runs that failed"
+        " before the model answered.",
         Column(title="Model", label=MODEL),
         Column(title="Provider", label=PROVIDER),
         Column(title="Cost", unit=USD, decimals=2, expr=of_model("run.cost"), width=100),
