@@ -128,6 +128,17 @@ def added_or_all(short_name: str, window: str, selector: str = "", suffix: str =
     return _by_series(short_name, suffix, f"(({now} - {then}) or {now})")
 
 
+def mean(short_name: str, window: str, selector: str, *labels: str) -> str:
+    """Return the mean of what a histogram counted in the window that ends now, of each combination of `labels`.
+
+    The count is that of the highest bucket: so the exemplars, which are on buckets, belong to the query.
+    """
+    sums = total(added_or_all(short_name, window, selector, "_sum"), *labels)
+    buckets = total(added_or_all(short_name, window, selector, "_bucket"), "le", *labels)
+    by = f" by ({', '.join(labels)})" if labels else ""
+    return f"{sums} / (max{by} ({buckets}) > 0)"
+
+
 def attributes(short_name: str) -> tuple[str, ...]:
     """Return the labels that a metric has beside those of the home and the job."""
     return tuple(label(name) for name in FORMS[short_name].attributes)

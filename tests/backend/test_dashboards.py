@@ -468,8 +468,9 @@ def test_what_is_wrong_is_named(boards: Boards) -> None:
         ("long", "minutes running, far longer than usual"),
         ("digest", "answers not delivered in 24 hours"),
         ("digest", "percent of its budget spent"),
-        ("default", "traces refused by a destination"),
-        ("gone", "hours since the home was last read without a fault"),
+        ("gone", "traces refused by a destination"),
+        ("default", "hours that the oldest trace has been waiting"),
+        ("gone", "hours since its files were read"),
     } <= wrong
     jobs = [(row.labels.get(JOB_NAME), row.labels[PROFILE], row.labels["problem"], row.labels.get("hermes_cron_destination")) for row in rows]  # fmt: skip
     assert len(set(jobs)) == len(jobs)
@@ -489,7 +490,7 @@ def test_the_board_of_a_job_shows_what_the_command_line_shows(boards: Boards, cl
     assert shown("Tokens, last $window") == job["tokens"]
     assert shown("Failures in a row") == job["consecutive_failures"]
     assert shown("Pace") == pytest.approx(job["pace"], rel=1e-3)
-    assert shown("Schedule kept, 30 days") == pytest.approx(job["adherence"])
+    assert shown("Schedule kept") == pytest.approx(job["adherence"])
     assert shown("How long do its runs take?", "C") == pytest.approx(job["durations"]["p95_s"])
     errors = by_label(boards.panel("job", "Errors by class, of all time"), "error_type")
     assert errors == {error["error_type"]: error["runs"] for error in detail["errors"]}
@@ -519,7 +520,7 @@ def test_a_home_is_shown_with_its_host_and_versions(boards: Boards) -> None:
 
 @pytest.mark.parametrize(
     ("title", "expected"),
-    [("Overdue jobs", 1), ("Running far too long", 1), ("Silent homes", 1)],
+    [("Overdue jobs", 1), ("Hung runs", 1), ("Silent homes", 1)],
 )
 def test_the_pipeline_counts_what_is_wrong(boards: Boards, title: str, expected: int) -> None:
     question = next(q for q in questions("pipeline") if q.panel == title)

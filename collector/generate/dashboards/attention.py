@@ -37,11 +37,11 @@ def attention() -> Panel:
         "Jobs that fail, are overdue, run far longer than usual, were missed, cost twice what their schedule gives, or"
         " are over their budget; answers that were not delivered; traces that do not arrive; homes that are silent."
         " Empty when nothing is wrong. A job's name opens the job's board. Paused and deleted jobs are not here.",
-        Column(title="How bad", label="severity", mappings=style.mapped(style.SEVERITY_COLOURS), width=120),
-        Column(title="Job", label=JOB_NAME, link=job_link(of_row=True)),
-        Column(title="Destination", label=_DESTINATION, width=110),
-        Column(title="Profile", label=PROFILE, width=110),
-        Column(title="How much", expr=problems(), unit=COUNT, decimals=1, width=100),
+        Column(title="How bad", label="severity", mappings=style.mapped(style.SEVERITY_COLOURS), width=110),
+        Column(title="Job", label=JOB_NAME, link=job_link(of_row=True), width=150),
+        Column(title="Destination", label=_DESTINATION, width=95),
+        Column(title="Profile", label=PROFILE, width=80),
+        Column(title="How much", expr=problems(), unit=COUNT, decimals=1, width=95),
         Column(title="What", label="problem"),
         hidden=[JOB_ID],
         sort=("How bad", False),
@@ -62,7 +62,7 @@ def problems() -> str:
         (minor, "percent of its budget spent", _over_budget()),
         (serious, "traces refused by a destination", _outbox("outbox.refused")),
         (minor, "hours that the oldest trace has been waiting", f"(time() - {_waiting_since()} > 3600) / 3600"),
-        (serious, "hours since the home was last read without a fault", f"{silent_s(IN_PROFILE)} / 3600"),
+        (serious, "hours since its files were read", f"{silent_s(IN_PROFILE)} / 3600"),
     ]  # fmt: skip
     labels = f"{PROFILE}, {JOB_ID}, {JOB_NAME}, {_DESTINATION}, problem, severity"
     union = " or ".join(

@@ -95,7 +95,7 @@ def board() -> models.Dashboard:
             ),
             Section(title="How do the jobs do?", lines=[Line(height=12, panels=[(24, _jobs())])]),
             Section(
-                title="Where, and since when?",
+                title="Where did it go well?",
                 lines=[Line(height=8, panels=[(12, _homes()), (12, _outcomes())])],
             ),
             Section(
@@ -111,9 +111,9 @@ def board() -> models.Dashboard:
 
 
 def _verdict() -> list[Panel]:
-    neutral = style.thresholds(style.BLUE)
+    neutral = style.thresholds(style.SKY)
     bad = style.thresholds(style.GREEN, (1, style.VERMILLION))
-    missed = style.thresholds(style.GREEN, (1, style.BLUE))
+    missed = style.thresholds(style.GREEN, (1, style.PURPLE))
     return [
         _count("Due", "Runs that took place, and times at which a job was due and did not run. Runs that were started by hand are among them.", "window.runs", IN_WINDOW, neutral),
         _count("Ran", "Runs that took place, whatever came of them.", "window.runs", RAN, neutral),
@@ -160,8 +160,8 @@ def _budgets() -> Panel:
         "What was spent of each budget in its day or month so far, as a share of its limit. Empty where no budget"
         " is set.",
         Series(
-            expr=f"{used} / {limit}",
-            name=f"{{{{{PROFILE}}}}}, {{{{{SCOPE}}}}} {{{{{JOB_NAME}}}}}, {{{{{PERIOD}}}}}",
+            expr=f"sort_desc({used} / {limit})",
+            name=f"{{{{{PROFILE}}}}}, {{{{{PERIOD}}}}}: {{{{{SCOPE}}}}} {{{{{JOB_NAME}}}}}",
         ),
         look=Look(
             unit=SHARE,
@@ -193,13 +193,13 @@ def _jobs() -> Panel:
         Column(title="Profile", label=PROFILE, width=90),
         Column(title="State", label=STATE, mappings=style.mapped(style.STATE_COLOURS), width=90),
         Column(title="Last outcome", label=OUTCOME, mappings=style.mapped(style.OUTCOME_COLOURS), width=120),
-        Column(title="Last run", unit=AGO, expr=f"1000 * {of_job('job.last_run_timestamp')}", width=110),
+        Column(title="Last run", unit=AGO, expr=f"1000 * {of_job('job.last_run_timestamp')}", width=125),
         Column(title="Runs", unit=COUNT, expr=of_job("window.runs", f"{RAN}, {real}"), width=70),
         Column(title="Failed", unit=COUNT, expr=of_job("window.runs", f"{FAILED_RUNS}, {real}"), width=70, thresholds=style.thresholds(style.GREY, (1, style.VERMILLION))),
-        Column(title="Missed", unit=COUNT, expr=of_job("window.runs", f"{MISSED}, {real}"), width=75, thresholds=style.thresholds(style.GREY, (1, style.SKY))),
+        Column(title="Missed", unit=COUNT, expr=of_job("window.runs", f"{MISSED}, {real}"), width=75, thresholds=style.thresholds(style.GREY, (1, style.PURPLE))),
         Column(title="Cost", unit=USD, decimals=2, expr=of_job("window.cost", f"{IN_WINDOW}, {real}"), width=80),
-        Column(title="30 days, scheduled", unit=USD, decimals=2, expr=of_job("projection.nominal_cost", in_30d), width=120),
-        Column(title="30 days, trend", unit=USD, decimals=2, expr=of_job("projection.trend_cost", in_30d), width=110),
+        Column(title="30d scheduled", unit=USD, decimals=2, expr=of_job("projection.nominal_cost", in_30d), width=120),
+        Column(title="30d trend", unit=USD, decimals=2, expr=of_job("projection.trend_cost", in_30d), width=110),
         Column(title="Pace", unit=FACTOR, decimals=2, expr=of_job("projection.pace"), width=75, thresholds=style.thresholds(style.GREY, (1.5, style.ORANGE), (2, style.VERMILLION))),
         labels_of=[of_label("job.info", JOB_NAME), f"{of_label('job.state', STATE)} == 1", f"{of_label('job.last_outcome', OUTCOME)} == 1"],
         hidden=[JOB_ID],
@@ -223,7 +223,7 @@ def _homes() -> Panel:
         Column(title="Host", label=HOST),
         Column(title="Ran", unit=COUNT, expr=of_home("window.runs", RAN), width=70),
         Column(title="Failed", unit=COUNT, expr=of_home("window.runs", FAILED_RUNS), width=70, thresholds=style.thresholds(style.GREY, (1, style.VERMILLION))),
-        Column(title="Missed", unit=COUNT, expr=of_home("window.runs", MISSED), width=75, thresholds=style.thresholds(style.GREY, (1, style.SKY))),
+        Column(title="Missed", unit=COUNT, expr=of_home("window.runs", MISSED), width=75, thresholds=style.thresholds(style.GREY, (1, style.PURPLE))),
         Column(title="Cost", unit=USD, decimals=2, expr=of_home("window.cost", IN_WINDOW), width=90),
         labels_of=[host],
         hidden=["instance"],
@@ -265,7 +265,7 @@ def _leaders() -> list[Panel]:
     more = " At most five; a bar opens the job's board. `once` is all jobs that run only once."
     return [
         leader("Most expensive jobs", "The jobs with the highest known cost." + more, "window.cost", IN_WINDOW, Look(unit=USD, decimals=2, minimum=0, no_value="no known cost")),
-        leader("Most tokens", "The jobs with the most tokens." + more, "window.tokens", IN_WINDOW, Look(minimum=0, colour=style.fixed(style.SKY), no_value="no tokens")),
+        leader("Most tokens", "The jobs with the most tokens." + more, "window.tokens", IN_WINDOW, Look(minimum=0, colour=style.fixed(style.BLUE), no_value="no tokens")),
         leader("Most failures", "The jobs with the most failed runs. Empty when no run failed." + more, "window.runs", FAILED_RUNS, Look(minimum=0, colour=style.fixed(style.VERMILLION), no_value="no run failed")),
     ]  # fmt: skip
 
@@ -291,8 +291,8 @@ def _forecast() -> Panel:
         " 30 days cost, carried on. Jobs whose cost is not known are not in the sums.",
         Column(title="Next", label=WINDOW, width=80),
         Column(title="Scheduled runs", unit=COUNT, expr=of_horizon("projection.scheduled_runs")),
-        Column(title="By schedule", unit=USD, decimals=2, expr=of_horizon("projection.nominal_cost")),
-        Column(title="As it went lately", unit=USD, decimals=2, expr=of_horizon("projection.trend_cost")),
+        Column(title="Scheduled", unit=USD, decimals=2, expr=of_horizon("projection.nominal_cost")),
+        Column(title="Trend", unit=USD, decimals=2, expr=of_horizon("projection.trend_cost")),
         sort=("Scheduled runs", False),
         no_value="no forecast yet",
     )  # fmt: skip

@@ -28,6 +28,7 @@ from ..promql import (
     added_or_all,
     counters,
     gauges,
+    mean,
     present,
     total,
 )
@@ -155,7 +156,7 @@ def _scheduled() -> str:
 
 def _in_window() -> list[Panel]:
     bad = style.thresholds(style.GREEN, (1, style.VERMILLION))
-    missed = style.thresholds(style.GREEN, (1, style.BLUE))
+    missed = style.thresholds(style.GREEN, (1, style.PURPLE))
     kept = style.thresholds(style.VERMILLION, (0.9, style.ORANGE), (0.99, style.GREEN))
     blue = Look(no_value="none")
     return [
@@ -164,7 +165,7 @@ def _in_window() -> list[Panel]:
         _one("Missed, last $window", "Times at which it was due and did not run.", _gauge("window.runs", MISSED), Look(colour=style.by_threshold(), thresholds=missed, no_value="none")),
         _one("Cost, last $window", "The known cost of these runs. Empty when it is known of none.", _gauge("window.cost", IN_WINDOW), Look(unit=USD, decimals=2, no_value="not known")),
         _one("Tokens, last $window", "Input and output tokens of these runs.", _gauge("window.tokens", IN_WINDOW), blue),
-        _one("Schedule kept, 30 days", "Scheduled runs of the last 30 days, divided by the times at which it was due. Empty when it was not due.", _gauge("projection.adherence"), Look(unit=SHARE, decimals=0, colour=style.by_threshold(), thresholds=kept, no_value="not due")),
+        _one("Schedule kept", "Scheduled runs of the last 30 days, divided by the times at which it was due. Empty when it was not due.", _gauge("projection.adherence"), Look(unit=SHARE, decimals=0, colour=style.by_threshold(), thresholds=kept, no_value="not due")),
     ]  # fmt: skip
 
 
@@ -184,45 +185,41 @@ def _history() -> Panel:
     )
 
 
-def _quantile(metric: str, share: float) -> str:
-    buckets = added_or_all(metric, window="30d", selector=OF_JOB, suffix="_bucket")
-    return f"histogram_quantile({share}, {total(buckets, 'le')})"
-
-
 def _duration() -> Panel:
     return lines(
         "How long do its runs take?",
-        "Each dot of `last run` is a run; a diamond opens the trace of one. The dashed lines are the median (from buckets)"
-        " and the 95th percentile (exact) of 30 days.",
+        "How long the newest run had taken at each time; a diamond opens the trace of a run. The dashed lines are the mean"
+        " and the 95th percentile of 30 days.",
         Series(expr=_gauge("job.last_duration"), name="last run"),
-        Series(expr=_quantile("run.duration", 0.5), name="median", exemplars=True),
+        Series(expr=mean("run.duration", "30d", OF_JOB), name="mean", exemplars=True),
         Series(expr=_gauge("job.expected_duration"), name="95th percentile"),
-        look=Look(unit=SECONDS, overrides=_run_and_lines("median", "95th percentile"), no_value="no duration is known"),
+        look=Look(unit=SECONDS, overrides=_run_and_lines(), no_value="no duration is known"),
     )  # fmt: skip
 
 
 def _lateness() -> Panel:
+    late = total(added_or_all("run.lateness", "30d", OF_JOB, "_bucket"), "le")
     return lines(
         "How late do its runs start?",
-        "Half of the runs, and 95 of 100, began no later than this after their due time; of 30 days, from buckets. A diamond"
-        " opens the trace of a run. Empty where the due times are not known: Hermes before 0.18.",
-        Series(expr=_quantile("run.lateness", 0.5), name="median", exemplars=True),
-        Series(expr=_quantile("run.lateness", 0.95), name="95th percentile"),
-        look=Look(unit=SECONDS, overrides=_run_and_lines("median", "95th percentile"), no_value="no due time is known"),
+        "From the due time of its runs to their start, of 30 days: the mean, and the 95th percentile, which is estimated from"
+        " buckets. A diamond opens the trace of a run. Empty where the due times are not known: Hermes before 0.18.",
+        Series(expr=mean("run.lateness", "30d", OF_JOB), name="mean", exemplars=True),
+        Series(expr=f"histogram_quantile(0.95, {late})", name="95th percentile"),
+        look=Look(unit=SECONDS, overrides=_run_and_lines(), no_value="no due time is known"),
     )  # fmt: skip
 
 
-def _run_and_lines(median: str, high: str) -> list[tuple[str, list[models.DynamicConfigValue]]]:
+def _run_and_lines() -> list[tuple[str, list[models.DynamicConfigValue]]]:
     dashed = {"fill": "dash", "dash": [8, 6]}
     return list(
         named(
             {
-                "last run": {"color": {"mode": "fixed", "fixedColor": style.BLUE}},
-                median: {
-                    "color": {"mode": "fixed", "fixedColor": style.SKY},
+                "last run": {"color": {"mode": "fixed", "fixedColor": style.SKY}},
+                "mean": {
+                    "color": {"mode": "fixed", "fixedColor": style.GREEN},
                     "custom.lineStyle": dashed,
                 },
-                high: {
+                "95th percentile": {
                     "color": {"mode": "fixed", "fixedColor": style.ORANGE},
                     "custom.lineStyle": dashed,
                 },
@@ -237,7 +234,6 @@ def _run_costs() -> Panel:
         "What the newest run had cost at each time. Empty when the cost is not known, or the job runs only a script.",
         Series(expr=_gauge("job.last_cost"), name="last run"),
         look=Look(unit=USD, no_value="not known"),
-        points=True,
     )
 
 
@@ -258,10 +254,10 @@ def _forecast() -> Panel:
         "What will it cost?",
         "The time to come: the scheduled runs at the mean cost of one, and what the last 30 days cost, carried on. Empty when"
         " no cost is known.",
-        Column(title="Next", label=WINDOW, width=70),
+        Column(title="Next", label=WINDOW, width=65),
         Column(title="Runs", unit=COUNT, expr=of_horizon("projection.scheduled_runs"), width=70),
-        Column(title="By schedule", unit=USD, decimals=2, expr=of_horizon("projection.nominal_cost")),
-        Column(title="As it went lately", unit=USD, decimals=2, expr=of_horizon("projection.trend_cost")),
+        Column(title="Scheduled", unit=USD, decimals=2, expr=of_horizon("projection.nominal_cost")),
+        Column(title="Trend", unit=USD, decimals=2, expr=of_horizon("projection.trend_cost")),
         sort=("Runs", False),
         no_value="not known",
     )  # fmt: skip

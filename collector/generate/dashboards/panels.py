@@ -31,7 +31,6 @@ from grafana_foundation_sdk.models.common import (
     BigValueTextMode,
     DataSourceRef,
     GraphDrawStyle,
-    GraphThresholdsStyleMode,
     LegendDisplayMode,
     LegendPlacement,
     LineInterpolation,
@@ -63,6 +62,9 @@ FACTOR: Final = "suffix:x"
 AGO: Final = "dateTimeFromNow"
 """A point in time as the time from now; its values are in milliseconds."""
 TEXT: Final = "string"
+
+NO_CELL: Final = "-"
+"""What stands in a cell of a table of which nothing is known."""
 
 JOB_TITLE: Final = f"{{{{{JOB_NAME}}}}} · {{{{{PROFILE}}}}}"
 """How a series of one job is called."""
@@ -109,7 +111,7 @@ class Look:
     decimals: int | None = None
     minimum: float | None = None
     maximum: float | None = None
-    colour: FieldColor = field(default_factory=lambda: style.fixed(style.BLUE))
+    colour: FieldColor = field(default_factory=lambda: style.fixed(style.SKY))
     thresholds: ThresholdsConfig | None = None
     mappings: Sequence[ValueMapping] = ()
     overrides: Overrides = ()
@@ -163,8 +165,10 @@ def bars(
         .display_mode(BarGaugeDisplayMode.BASIC)
         .value_mode(BarGaugeValueMode.TEXT)
         .name_placement(BarGaugeNamePlacement.TOP)
-        .sizing(BarGaugeSizing.AUTO)
-        .min_viz_height(16)
+        .sizing(BarGaugeSizing.MANUAL)
+        .min_viz_height(14)
+        .max_viz_height(22)
+        .text(common.VizTextDisplayOptions().title_size(12).value_size(14))
         .show_unfilled(False)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     )
@@ -175,23 +179,15 @@ def bars(
 
 
 def lines(
-    title: str,
-    description: str,
-    *values: Series,
-    look: Look,
-    stacked: bool = False,
-    points: bool = False,
-    limit: bool = False,
-    link: tuple[str, str] | None = None,
+    title: str, description: str, *values: Series, look: Look, stacked: bool = False
 ) -> timeseries.Panel:
-    """Return lines over time; `points` shows the single values, `limit` draws the thresholds."""
+    """Return lines over time, or areas that are stacked."""
     panel = (
         timeseries.Panel()
         .targets([_prometheus(one, n, instant=False) for n, one in enumerate(values)])
-        .draw_style(GraphDrawStyle.POINTS if points else GraphDrawStyle.LINE)
+        .draw_style(GraphDrawStyle.LINE)
         .line_interpolation(LineInterpolation.STEP_AFTER)
         .line_width(2)
-        .point_size(6)
         .fill_opacity(60 if stacked else 0)
         .show_points(VisibilityMode.AUTO)
         .span_nulls(True)
@@ -209,14 +205,7 @@ def lines(
     )
     if stacked:
         panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
-    if limit:
-        panel.thresholds_style(
-            common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
-        )
-    panel = _looks(panel, title, description, look)
-    if link is not None:
-        panel.override_by_regexp(".*", [_links(link)])
-    return panel
+    return _looks(panel, title, description, look)
 
 
 def strip(
@@ -363,7 +352,7 @@ def _looks(panel: _P, title: str, description: str, look: Look) -> _P:
 
 
 def _column_settings(column: Column) -> list[DynamicConfigValue]:
-    settings = [_set("unit", column.unit)]
+    settings = [_set("unit", column.unit), _set("noValue", NO_CELL)]
     if column.width:
         settings.append(_set("custom.width", column.width))
     if column.decimals is not None:

@@ -21,11 +21,11 @@ from ..promql import (
     JOB_NAME,
     OUTCOME,
     PROFILE,
-    added_or_all,
     counters,
     gauges,
     instant,
     last,
+    mean,
     overdue_s,
     present,
     running_long_s,
@@ -118,8 +118,8 @@ def _now() -> list[Panel]:
 
     return [
         count("Overdue jobs", "Scheduled jobs that are more than five minutes past their time.", f"count({overdue_s(IN_PROFILE)})", style.VERMILLION),
-        count("Running far too long", "Runs that go on for more than three times the 95th percentile of their job, and at least ten minutes.", f"count({running_long_s(IN_PROFILE)})", style.ORANGE),
-        count("Missed, last $window", "Times at which a job was due and did not run.", total(gauges("window.runs", selector=MISSED)), style.BLUE),
+        count("Hung runs", "Runs that go on for more than three times the 95th percentile of their job, and at least ten minutes.", f"count({running_long_s(IN_PROFILE)})", style.ORANGE),
+        count("Missed, last $window", "Times at which a job was due and did not run.", total(gauges("window.runs", selector=MISSED)), style.PURPLE),
         count("Traces that wait", "Runs whose trace a destination has not acknowledged yet. A few are normal while runs end.", total(gauges("outbox.pending", selector=IN_PROFILE)), style.ORANGE),
         count("Traces refused", "Runs whose trace a destination has refused: `cronalytics-otel status` has the reason.", total(gauges("outbox.refused", selector=IN_PROFILE)), style.VERMILLION),
         count("Silent homes", "Homes of the last week that have not been read without a fault for a day. A home that was moved counts here for a week.", f"count({silent_s(IN_PROFILE)})", style.VERMILLION),
@@ -165,9 +165,9 @@ def _missed() -> Panel:
     missed = total(gauges("window.runs", JOB_NAME, selector=MISSED), *_JOB)
     return bars(
         "Missed runs by job, last $window",
-        "The jobs that were missed most often: at most ten. Empty when nothing was missed.",
-        Series(expr=f"topk(10, {missed} > 0)", name=_NAMED_JOB),
-        look=Look(minimum=0, colour=style.fixed(style.BLUE), no_value="nothing was missed"),
+        "The jobs that were missed most often: at most six. Empty when nothing was missed.",
+        Series(expr=f"topk(6, {missed} > 0)", name=_NAMED_JOB),
+        look=Look(minimum=0, colour=style.fixed(style.PURPLE), no_value="nothing was missed"),
         link=job_link(of_row=False),
     )
 
@@ -176,8 +176,8 @@ def _adherence() -> Panel:
     kept = total(gauges("projection.adherence", JOB_NAME, selector=IN_PROFILE), *_JOB)
     return bars(
         "Schedule kept least, 30 days",
-        "Scheduled runs of the last 30 days, divided by the times at which the job was due: the ten lowest.",
-        Series(expr=f"sort(bottomk(10, {kept}))", name=_NAMED_JOB),
+        "Scheduled runs of the last 30 days, divided by the times at which the job was due: the six lowest.",
+        Series(expr=f"sort(bottomk(6, {kept}))", name=_NAMED_JOB),
         look=Look(
             unit=SHARE,
             decimals=0,
@@ -192,12 +192,11 @@ def _adherence() -> Panel:
 
 
 def _lateness() -> Panel:
-    buckets = added_or_all("run.lateness", window="30d", selector=IN_PROFILE, suffix="_bucket")
-    late = f"histogram_quantile(0.95, {total(buckets, *_JOB, 'le')})"
+    late = mean("run.lateness", "30d", IN_PROFILE, *_JOB)
     return bars(
         "Latest starters, 30 days",
-        "The 95th percentile of how late a job's runs start, from buckets: the ten highest. Empty where no due time is known.",
-        Series(expr=f"topk(10, {late} >= 0)", name=_NAMED_JOB),
+        "The mean time from when a job's runs were due to their start: the six highest. Empty where no due time is known.",
+        Series(expr=f"topk(6, {late})", name=_NAMED_JOB),
         look=Look(
             unit=SECONDS,
             minimum=0,
@@ -219,10 +218,10 @@ def _outboxes() -> Panel:
         "Outbox of each destination",
         "Runs whose trace has no receipt yet, how old the oldest of them is, and runs that the destination refused for good.",
         Column(title="Destination", label=DESTINATION),
-        Column(title="Profile", label=PROFILE),
-        Column(title="Waiting", unit=COUNT, expr=of_outbox("outbox.pending"), width=100),
-        Column(title="Refused", unit=COUNT, expr=of_outbox("outbox.refused"), width=100, thresholds=style.thresholds(style.GREY, (1, style.VERMILLION))),
-        Column(title="Oldest", unit=AGO, expr=f"1000 * {of_outbox('outbox.oldest_timestamp')}", width=140),
+        Column(title="Profile", label=PROFILE, width=110),
+        Column(title="Waiting", unit=COUNT, expr=of_outbox("outbox.pending"), width=90),
+        Column(title="Refused", unit=COUNT, expr=of_outbox("outbox.refused"), width=90, thresholds=style.thresholds(style.GREY, (1, style.VERMILLION))),
+        Column(title="Oldest", unit=AGO, expr=f"1000 * {of_outbox('outbox.oldest_timestamp')}", width=120),
         hidden=["home"],
         sort=("Waiting", True),
         no_value="no destination gets traces",

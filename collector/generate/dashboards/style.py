@@ -40,9 +40,9 @@ OUTCOME_COLOURS: Final[Mapping[str, str]] = {
     Outcome.FAILURE: VERMILLION,
     Outcome.TIMEOUT: ORANGE,
     Outcome.BUDGET_EXCEEDED: YELLOW,
-    Outcome.CANCELLED: PURPLE,
+    Outcome.CANCELLED: BLUE,
     Outcome.ABANDONED: GREY,
-    Outcome.MISSED: BLUE,
+    Outcome.MISSED: PURPLE,
 }
 STATE_COLOURS: Final[Mapping[str, str]] = {
     JobState.SCHEDULED: GREEN,
