@@ -37,12 +37,12 @@ def attention() -> Panel:
         "Jobs that fail, are overdue, run far longer than usual, were missed, cost twice what their schedule gives, or"
         " are over their budget; answers that were not delivered; traces that do not arrive; homes that are silent."
         " Empty when nothing is wrong. A job's name opens the job's board. Paused and deleted jobs are not here.",
-        Column(title="How bad", label="severity", mappings=style.mapped(style.SEVERITY_COLOURS), width=110),
-        Column(title="Job", label=JOB_NAME, link=job_link(of_row=True), width=150),
-        Column(title="Destination", label=_DESTINATION, width=95),
-        Column(title="Profile", label=PROFILE, width=80),
-        Column(title="How much", expr=problems(), unit=COUNT, decimals=1, width=95),
+        Column(title="Job", label=JOB_NAME, link=job_link(of_row=True), width=140),
+        Column(title="How much", expr=problems(), unit=COUNT, decimals=1, width=85),
         Column(title="What", label="problem"),
+        Column(title="Destination", label=_DESTINATION, width=95),
+        Column(title="Profile", label=PROFILE, width=85),
+        Column(title="How bad", label="severity", mappings=style.mapped(style.SEVERITY_COLOURS), width=110),
         hidden=[JOB_ID],
         sort=("How bad", False),
         no_value="nothing needs attention",

@@ -87,7 +87,7 @@ def board() -> models.Dashboard:
         [
             Section(
                 title="Did everything run? The last $window",
-                lines=[Line(height=4, panels=[(4, panel) for panel in _verdict()])],
+                lines=[Line(height=3, panels=[(4, panel) for panel in _verdict()])],
             ),
             Section(
                 title="What needs attention now?",
@@ -190,10 +190,9 @@ def _jobs() -> Panel:
         " its schedule gives it and as it went lately. A pace above 1 says that it costs more than its schedule"
         " gives. The name opens the job's board. Without a state, a job was deleted.",
         Column(title="Job", label=JOB_NAME, link=job_link(of_row=True)),
-        Column(title="Profile", label=PROFILE, width=90),
-        Column(title="State", label=STATE, mappings=style.mapped(style.STATE_COLOURS), width=90),
         Column(title="Last outcome", label=OUTCOME, mappings=style.mapped(style.OUTCOME_COLOURS), width=120),
         Column(title="Last run", unit=AGO, expr=f"1000 * {of_job('job.last_run_timestamp')}", width=125),
+        Column(title="State", label=STATE, mappings=style.mapped(style.STATE_COLOURS), width=90),
         Column(title="Runs", unit=COUNT, expr=of_job("window.runs", f"{RAN}, {real}"), width=70),
         Column(title="Failed", unit=COUNT, expr=of_job("window.runs", f"{FAILED_RUNS}, {real}"), width=70, thresholds=style.thresholds(style.GREY, (1, style.VERMILLION))),
         Column(title="Missed", unit=COUNT, expr=of_job("window.runs", f"{MISSED}, {real}"), width=75, thresholds=style.thresholds(style.GREY, (1, style.PURPLE))),
@@ -201,6 +200,7 @@ def _jobs() -> Panel:
         Column(title="30d scheduled", unit=USD, decimals=2, expr=of_job("projection.nominal_cost", in_30d), width=120),
         Column(title="30d trend", unit=USD, decimals=2, expr=of_job("projection.trend_cost", in_30d), width=110),
         Column(title="Pace", unit=FACTOR, decimals=2, expr=of_job("projection.pace"), width=75, thresholds=style.thresholds(style.GREY, (1.5, style.ORANGE), (2, style.VERMILLION))),
+        Column(title="Profile", label=PROFILE, width=90),
         labels_of=[of_label("job.info", JOB_NAME), f"{of_label('job.state', STATE)} == 1", f"{of_label('job.last_outcome', OUTCOME)} == 1"],
         hidden=[JOB_ID],
         sort=("Cost", True),

@@ -86,8 +86,8 @@ def board() -> models.Dashboard:
             Section(
                 title="How is it doing?",
                 lines=[
-                    Line(height=4, panels=[(4, panel) for panel in _now()]),
-                    Line(height=4, panels=[(4, panel) for panel in _in_window()]),
+                    Line(height=3, panels=[(4, panel) for panel in _now()]),
+                    Line(height=3, panels=[(4, panel) for panel in _in_window()]),
                 ],
             ),
             Section(
@@ -256,8 +256,8 @@ def _forecast() -> Panel:
         " no cost is known.",
         Column(title="Next", label=WINDOW, width=65),
         Column(title="Runs", unit=COUNT, expr=of_horizon("projection.scheduled_runs"), width=70),
-        Column(title="Scheduled", unit=USD, decimals=2, expr=of_horizon("projection.nominal_cost")),
-        Column(title="Trend", unit=USD, decimals=2, expr=of_horizon("projection.trend_cost")),
+        Column(title="Scheduled", unit=USD, decimals=2, width=110, expr=of_horizon("projection.nominal_cost")),
+        Column(title="Trend", unit=USD, decimals=2, width=110, expr=of_horizon("projection.trend_cost")),
         sort=("Runs", False),
         no_value="not known",
     )  # fmt: skip

@@ -63,7 +63,7 @@ def board() -> models.Dashboard:
         [
             Section(
                 title="How much is spent, and how well is it known?",
-                lines=[Line(height=4, panels=[(6, panel) for panel in _sums()])],
+                lines=[Line(height=3, panels=[(6, panel) for panel in _sums()])],
             ),
             Section(
                 title="Which models?",

@@ -78,7 +78,7 @@ def board() -> models.Dashboard:
         [
             Section(
                 title="Is all well now?",
-                lines=[Line(height=4, panels=[(4, panel) for panel in _now()])],
+                lines=[Line(height=3, panels=[(4, panel) for panel in _now()])],
             ),
             Section(
                 title="Does the scheduler start its jobs?",
