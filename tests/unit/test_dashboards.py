@@ -143,7 +143,7 @@ def test_queries_use_the_variables_of_their_board_and_metrics_that_are_sent(name
     known = {variable["name"] for variable in board["templating"]["list"]}
 
     assert variables_in(str(board)) <= known | {"1"}
-    series = {name + suffix for name in SERIES_NAMES.values() for suffix in ("", "_bucket")}
+    series = {name + suffix for name in SERIES_NAMES.values() for suffix in ("", "_bucket", "_sum")}
     labels = {label(attribute.name) for attribute in ATTRIBUTES}
     for question in questions(name):
         names = set(re.findall(r"\bhermes_cron_\w+", question.expr))

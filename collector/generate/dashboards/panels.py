@@ -147,6 +147,8 @@ def number(
         .orientation(VizOrientation.VERTICAL)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     )
+    if len(values) > 1:
+        panel.text(common.VizTextDisplayOptions().title_size(12).value_size(24))
     return _looks(panel, title, description, look)
 
 
