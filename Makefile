@@ -11,7 +11,7 @@ PARALLEL := -n auto --dist loadfile
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts golden missed-years killed-syncs search bench demo docs views lock clean clean-downloads
+.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts test-backends golden missed-years killed-syncs search bench demo docs views lock clean clean-downloads
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ test-host: downloads ## The tests that drive a real Hermes
 test-hosts: setup ## The tests that drive every supported version of Hermes, 0.13 to 0.19
 	@$(BIN)/python -m tests.support.venvs --all-hosts
 	$(BIN)/pytest $(PARALLEL) -m '' tests/hermes tests/hermes_versions $(ARGS)
+
+test-backends: downloads backends ## The tests with a real Collector, Jaeger, Prometheus and Alertmanager
+	$(BIN)/pytest $(PARALLEL) tests/backend $(ARGS)
 
 golden: downloads ## Write the reviewed traces of the thirteen jobs anew (tests/hermes/golden)
 	WRITE_GOLDEN=1 $(BIN)/pytest -q tests/hermes/test_thirteen_jobs.py -k reviewed
