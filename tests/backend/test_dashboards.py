@@ -1,14 +1,14 @@
 """The dashboards on a real Prometheus: each query finds something, and it is what the command line shows.
 
-The figures come from real syncs over eight days: a Hermes with the profiles `default`, `work` and `gone`, which fell
-silent; another Hermes whose profile is `default`, too; and a copy of `work` on another machine.
+The figures come from real syncs over eight days: a Hermes with the profiles `default`, `work`, `gone`, which fell
+silent, and `moved`, which is on another machine now; another Hermes whose profile is `default`, too; and a copy of
+`work` that goes on beside it.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,22 +16,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
+import yaml
 
 from collector.generate import promql
 from cronalytics_otel.cli import main
 from cronalytics_otel.config import load_settings
 from cronalytics_otel.export.sync_options import SyncOptions
 from cronalytics_otel.host.home import Home
+from cronalytics_otel.model.times import NS
 from cronalytics_otel.sync import sync
-from tests.support.boards import NAMES, Question, filled_in, questions
+from cronalytics_otel.telemetry.semconv import HERMES_CRON_JOB_ID
+from tests.support.boards import GRAFANA, NAMES, Question, filled_in, questions
 from tests.support.collector import FaultyCollector, status
-from tests.support.fake_clock import ShiftedClock
+from tests.support.fake_clock import FakeClock
 from tests.support.homes import ONE_CALL, HomeBuilder, Stage
 from tests.support.prometheus import Prometheus, Sample, prometheus
 from tests.support.thirty_days import write_thirty_days
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
 PROFILE, JOB_ID, JOB_NAME = promql.PROFILE, promql.JOB_ID, promql.JOB_NAME
 WINDOW = "hermes_cron_window"
 MODEL = "hermes_cron_model_name"
@@ -52,6 +57,8 @@ class Boards:
     other: Path
     """The other Hermes, with a profile of the same name."""
     working: WorkingHome
+    runs_then: int
+    """How many runs the first home had eight days ago."""
     at_s: float
 
     def ask(self, question: Question, **variables: str) -> list[Sample]:
@@ -76,7 +83,7 @@ Cli = Callable[..., Any]
 
 
 class WorkingHome:
-    """A home whose jobs go on between the syncs."""
+    """A home whose jobs go on between the syncs. One is renamed, one is deleted, and one runs once."""
 
     def __init__(self, path: Path, began: datetime) -> None:
         self.builder = HomeBuilder(path, seed=3)
@@ -131,7 +138,8 @@ class WorkingHome:
         self.builder.jobs[self.renamed]["name"] = "new name"
 
     def hang(self, now: datetime) -> None:
-        """One run goes on far too long, and one job is overdue."""
+        """One run goes on far too long, one job is overdue, and one is deleted."""
+        self.builder.remove_job(self.script)
         began = now - 7 * HOUR
         self.builder.agent_run(
             self.long,
@@ -178,12 +186,12 @@ def configure(path: Path, metrics: str, traces: str) -> None:
     (path / "config.yaml").write_text(json.dumps(entries))
 
 
-def send(path: Path, metrics: str, traces: str, ago: timedelta = timedelta()) -> None:
-    """One sync, at a time that is so long ago."""
+def send(path: Path, metrics: str, traces: str, at: datetime) -> None:
+    """One sync at a time."""
     configure(path, metrics, traces)
     settings = load_settings(path, {"OTEL_METRIC_EXPORT_INTERVAL": "1000"})
     assert settings.problems == ()
-    clock = ShiftedClock(-round(ago.total_seconds() * 1e9))
+    clock = FakeClock(now_ns=round(at.timestamp()) * NS)
     report = sync(Home(path), settings, SyncOptions(eager=True, clock=clock))
     assert [one.error for one in report.metrics] == [None]
 
@@ -192,40 +200,58 @@ def send(path: Path, metrics: str, traces: str, ago: timedelta = timedelta()) ->
 def boards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boards]:
     folder = tmp_path_factory.mktemp("boards")
     root = folder / "hermes"
-    now = datetime.now(UTC).replace(microsecond=0)
+    # No run begins or ends in such a second, so that no window's edge meets a run.
+    now = (datetime.now(UTC) - timedelta(minutes=1)).replace(second=55, microsecond=0)
     with prometheus(folder) as server, FaultyCollector(always=status(400)) as refuses:
         where = (server.otlp_endpoint, refuses.endpoint)
         working = WorkingHome(root, now - 10 * DAY)
         gone = HomeBuilder(root / "profiles" / "gone")
-        job = gone.job("yearly", cron="0 0 1 1 *", created=now - 6 * DAY)
-        gone.agent_run(job, now - 4 * DAY, cost=0.5, model="small-model")
+        moved = HomeBuilder(root / "profiles" / "moved", seed=5)
+        for home in (gone, moved):
+            job = home.job("yearly", cron="0 0 1 1 *", created=now - 6 * DAY)
+            home.agent_run(job, now - 4 * DAY, cost=0.5, model="small-model")
+            home.write()
         for ago in (8 * DAY, 3 * DAY, 26 * HOUR, 2 * HOUR):
             if ago == 3 * DAY:
-                gone.write()
-                send(gone.path, *where, ago)
+                send(gone.path, *where, now - ago)
+                send(moved.path, *where, now - ago)
                 continue
             working.run_until(now - ago)
+            if ago == 8 * DAY:
+                runs_then = len(working.builder.expected)
             if ago == 2 * HOUR:
                 working.rename()
             working.builder.write()
-            send(root, *where, ago)
+            send(root, *where, now - ago)
         other = OtherHome(folder / "other", now)
-        send(other.builder.path, *where, 2 * HOUR)
+        send(other.builder.path, *where, now - 2 * HOUR)
         working.run_until(now)
         working.hang(now)
         working.builder.write()
         thirty = write_thirty_days(root / "profiles" / "work", now)
         copied = folder / "copy" / "profiles" / "work"
         shutil.copytree(thirty.path, copied)
+        elsewhere = folder / "copy" / "profiles" / "moved"
+        moved.path.rename(elsewhere)
+        (instance,) = elsewhere.rglob("instance.json")
+        instance.unlink()  # as on another machine
         other.run_once()
-        for _ in range(2):  # the second request has the percentiles and averages, too
-            send(root, *where)
-            send(thirty.path, *where)
-            send(copied, *where)
-            send(other.builder.path, *where)
-            time.sleep(1.1)
+        for at in (
+            now,
+            now + 2 * SECOND,
+        ):  # the second request has the percentiles and averages, too
+            send(root, *where, at)
+            send(thirty.path, *where, at)
+            send(copied, *where, at)
+            send(elsewhere, *where, at)
+            send(other.builder.path, *where, at)
         yield Boards(
-            server=server, root=root, other=other.builder.path, working=working, at_s=time.time()
+            server=server,
+            root=root,
+            other=other.builder.path,
+            working=working,
+            runs_then=runs_then,
+            at_s=(now + 3 * SECOND).timestamp(),
         )
 
 
@@ -241,10 +267,13 @@ def test_every_query_of_every_panel_finds_something(boards: Boards, question: Qu
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
+def cli(boards: Boards, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """The command line at the time of the figures."""
+
     def run(command: str, home: Path, *options: str) -> Any:
         capsys.readouterr()
-        assert main([command, "--home", str(home), *options, "--json"]) == 0
+        with time_machine.travel(boards.at_s, tick=False):
+            assert main([command, "--home", str(home), *options, "--json"]) == 0
         return json.loads(capsys.readouterr().out)
 
     return run
@@ -289,8 +318,7 @@ def test_the_change_compares_with_the_window_before_in_homes_that_were_known_the
     boards: Boards,
 ) -> None:
     """Eight days ago only the first home had sent figures, and had runs of two days."""
-    before_ns = round((boards.at_s - 8 * 86_400) * 1e9)
-    then = sum(run.ended_ns < before_ns for run in boards.working.builder.expected)
+    then = boards.runs_then
     (now,) = (
         row.value
         for row in boards.panel("fleet", "Profiles and hosts", "B")
@@ -333,7 +361,12 @@ def test_the_table_of_jobs_shows_what_the_command_line_shows(boards: Boards, cli
             continue
         month = in_30d[key]
         assert shown["name"][key].labels[JOB_NAME] == job["name"]
-        assert shown["state"][key].labels["hermes_cron_job_state"] == job["state"]
+        state = shown["state"].get(key)
+        if job["state"] == "deleted":
+            assert state is None
+        else:
+            assert state is not None
+            assert state.labels["hermes_cron_job_state"] == job["state"]
         if job["runs"]:
             assert shown["last_outcome"][key].labels[OUTCOME] == job["last_outcome"]
         for name in ("runs", "failed", "missed"):
@@ -366,6 +399,30 @@ def test_a_renamed_job_is_one_job_and_its_totals_count_both_names(boards: Boards
     assert names == ["new name"]
     assert [sample.value for sample in boards.server.query(totals, boards.at_s)] == [runs]
     assert {s["hermes_cron_job_name"] for s in boards.server.series(f'hermes_cron_runs_total{{{JOB_ID}="{renamed}"}}')} == {"old name", "new name"}  # fmt: skip
+
+
+def test_a_deleted_job_has_no_state_and_is_not_due(boards: Boards) -> None:
+    deleted = boards.working.script
+
+    assert boards.panel("job", "State", job=deleted) == []
+    assert boards.panel("job", "Next run", job=deleted) == []
+    assert boards.number("job", "Runs, last $window", job=deleted) > 0
+
+
+def test_a_home_that_was_moved_counts_once_and_is_not_silent(boards: Boards) -> None:
+    silent = boards.server.query(promql.silent_s(), boards.at_s)
+
+    assert boards.number("fleet", "Ran", profile="moved") == 1
+    assert boards.number("fleet", "Cost", profile="moved") == 0.5
+    assert len(boards.panel("fleet", "Profiles and hosts", profile="moved")) == 2
+    assert [home.labels[PROFILE] for home in silent] == ["gone"]
+
+
+def test_the_history_of_a_new_home_is_no_change_and_no_addition(boards: Boards) -> None:
+    added = promql.total(promql.added("runs", "1h", f'{PROFILE}="work"'))
+
+    assert boards.panel("fleet", "Ran", "B", profile="work") == []
+    assert boards.server.query(added, boards.at_s) == []
 
 
 def test_one_shots_of_two_homes_with_one_profile_name_add_up(boards: Boards) -> None:
@@ -513,7 +570,7 @@ def test_a_home_is_shown_with_its_host_and_versions(boards: Boards) -> None:
     homes = boards.panel("pipeline", "Homes: last read, and versions", "A")
 
     assert sorted(home.labels[PROFILE] for home in homes) == (
-        ["default", "default", "gone", "work", "work"]
+        ["default", "default", "gone", "moved", "moved", "work", "work"]
     )
     assert all(home.labels["host_name"] and home.labels["service_version"] for home in homes)
 
@@ -533,3 +590,18 @@ def test_nothing_is_counted_where_no_figures_arrive(boards: Boards) -> None:
     for question in questions("pipeline"):
         if question.panel in ("Overdue jobs", "Silent homes", "Traces refused"):
             assert boards.ask(question, profile="nobody") == []
+
+
+def test_a_trace_leads_to_the_figures_of_its_job(boards: Boards) -> None:
+    """Grafana puts the tags of the span where the provisioned queries have `$$__tags`."""
+    provisioned = yaml.safe_load(
+        (GRAFANA / "provisioning/datasources/cronalytics.yaml").read_text()
+    )
+    (tempo,) = (one for one in provisioned["datasources"] if one["type"] == "tempo")
+    to_metrics = tempo["jsonData"]["tracesToMetrics"]
+    (tag,) = to_metrics["tags"]
+    assert tag["key"] == HERMES_CRON_JOB_ID
+
+    for query in to_metrics["queries"]:
+        asked = query["query"].replace("$$__tags", f'{tag["value"]}="{DIGEST}"')
+        assert boards.server.query(asked, boards.at_s), query["name"]

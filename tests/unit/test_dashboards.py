@@ -177,6 +177,20 @@ def test_links_of_tables_take_fields_that_the_table_has(name: str) -> None:
                 assert set(fields) <= set(organize["indexByName"]), panel["title"]
 
 
+def test_the_variable_of_the_job_has_its_id_as_value_and_its_name_as_text() -> None:
+    """Grafana writes the labels of a result as here, and does not escape what is in them."""
+    (job,) = (one for one in read_board("job")["templating"]["list"] if one["name"] == "job")
+    regex = job["regex"].strip("/").replace("(?<", "(?P<")
+    result = (
+        '{hermes_cron_job_id="d16e57",hermes_cron_job_name="the "big" digest, {daily}"} 1 17000'
+    )
+
+    found = re.search(regex, result)
+
+    assert found is not None
+    assert found.groupdict() == {"value": "d16e57", "text": 'the "big" digest, {daily}'}
+
+
 def test_every_board_but_that_of_the_job_leads_to_it() -> None:
     for name in ("fleet", "pipeline"):
         assert "/d/cronalytics-job?var-profile=" in str(read_board(name))
