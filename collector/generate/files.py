@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from . import dashboards
+from collector.generate import dashboards
+from collector.generate.queries import queries_file
 
-GENERATORS: Final[tuple[Callable[[], Mapping[str, str]], ...]] = (dashboards.generate,)
+GENERATORS: Final[tuple[Callable[[], Mapping[str, str]], ...]] = (
+    dashboards.generate,
+    queries_file,
+)
 """Each returns texts by their path in `collector/`."""
 
 
