@@ -118,6 +118,7 @@ def window_variable() -> CustomVariable:
         .label("Window")
         .description("How far the figures look back. The time range moves the charts only.")
         .values(",".join(windows))
+        .allow_custom_value(False)
         .options([VariableOption(text=w, value=w, selected=w == "7d") for w in windows])
         .current(VariableOption(text="7d", value="7d", selected=True))
     )

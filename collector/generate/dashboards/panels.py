@@ -276,7 +276,8 @@ def rows(
     for column in columns:
         panel.override_by_name(column.title, _column_settings(column))
     for name in hidden:
-        panel.override_by_name(name, [_set("custom.hideFrom", {"viz": True})])
+        hide = [_set("custom.hideFrom", {"viz": True}), _set("noValue", "")]
+        panel.override_by_name(name, hide)
     return panel
 
 
