@@ -154,6 +154,11 @@ def total(vector: str, *labels: str) -> str:
     return f"sum by ({', '.join(labels)}) ({vector})" if labels else f"sum({vector})"
 
 
+def known(vector: str, name: str) -> str:
+    """Return the vector with `not known` for a label that is not there: a legend cannot be empty."""
+    return f'label_replace({vector}, "{name}", "not known", "{name}", "")'
+
+
 def comparable(vector: str, offset: str) -> str:
     """Return the series of homes that have sent something both lately and just before `offset` ago."""
     lately, before = last("build.info"), last("build.info", offset=offset)

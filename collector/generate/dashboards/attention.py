@@ -42,7 +42,7 @@ def attention() -> Panel:
         Column(title="What", label="problem"),
         Column(title="Destination", label=_DESTINATION, width=95),
         Column(title="Profile", label=PROFILE, width=85),
-        Column(title="How bad", label="severity", mappings=style.mapped(style.SEVERITY_COLOURS), width=110),
+        Column(title="How bad", label="severity", mappings=style.mapped(style.SEVERITY_COLOURS), is_filled=True, width=110),
         hidden=[JOB_ID],
         sort=("How bad", False),
         no_value="nothing needs attention",

@@ -27,6 +27,7 @@ from ..promql import (
     comparable,
     counters,
     gauges,
+    known,
     present,
     total,
     with_host,
@@ -111,16 +112,15 @@ def board() -> models.Dashboard:
 
 
 def _verdict() -> list[Panel]:
-    neutral = style.thresholds(style.SKY)
     bad = style.thresholds(style.GREEN, (1, style.VERMILLION))
     missed = style.thresholds(style.GREEN, (1, style.PURPLE))
     return [
-        _count("Due", "Runs that took place, and times at which a job was due and did not run. Runs that were started by hand are among them.", "window.runs", IN_WINDOW, neutral),
-        _count("Ran", "Runs that took place, whatever came of them.", "window.runs", RAN, neutral),
-        _count("Failed", "Runs that took place and did not succeed: failure, timeout, cancelled, over their budget, or abandoned.", "window.runs", FAILED_RUNS, bad),
-        _count("Missed", "Times at which a job was due and did not run.", "window.runs", MISSED, missed),
-        _count("Cost", "The known cost of these runs. Runs whose cost nobody wrote down are not in it: see the board of models.", "window.cost", IN_WINDOW, neutral, unit=USD),
-        _count("Tokens", "Input and output tokens of these runs.", "window.tokens", IN_WINDOW, neutral),
+        _count("Due", "Runs that took place, and times at which a job was due and did not run. Runs that were started by hand are among them.", "window.runs", IN_WINDOW),
+        _count("Ran", "Runs that took place, whatever came of them.", "window.runs", RAN),
+        _count("Failed", "Runs that took place and did not succeed: failure, timeout, cancelled, over their budget, or abandoned.", "window.runs", FAILED_RUNS, limits=bad),
+        _count("Missed", "Times at which a job was due and did not run.", "window.runs", MISSED, limits=missed),
+        _count("Cost", "The known cost of these runs. Runs whose cost nobody wrote down are not in it: see the board of models.", "window.cost", IN_WINDOW, unit=USD),
+        _count("Tokens", "Input and output tokens of these runs.", "window.tokens", IN_WINDOW),
     ]  # fmt: skip
 
 
@@ -129,8 +129,9 @@ def _count(
     description: str,
     metric: str,
     selector: str,
-    limits: ThresholdsConfig,
+    *,
     unit: str = COUNT,
+    limits: ThresholdsConfig | None = None,
 ) -> Panel:
     now, then = present(metric, selector), present(metric, selector, "$window")
     own = attributes(metric)
@@ -190,7 +191,7 @@ def _jobs() -> Panel:
         " its schedule gives it and as it went lately. A pace above 1 says that it costs more than its schedule"
         " gives. The name opens the job's board. Without a state, a job was deleted.",
         Column(title="Job", label=JOB_NAME, link=job_link(of_row=True)),
-        Column(title="Last outcome", label=OUTCOME, mappings=style.mapped(style.OUTCOME_COLOURS), width=120),
+        Column(title="Last outcome", label=OUTCOME, mappings=style.mapped(style.OUTCOME_COLOURS), is_filled=True, width=120),
         Column(title="Last run", unit=AGO, expr=f"1000 * {of_job('job.last_run_timestamp')}", width=125),
         Column(title="State", label=STATE, mappings=style.mapped(style.STATE_COLOURS), width=90),
         Column(title="Runs", unit=COUNT, expr=of_job("window.runs", f"{RAN}, {real}"), width=70),
@@ -271,7 +272,7 @@ def _leaders() -> list[Panel]:
 
 
 def _models() -> Panel:
-    cost = total(counters("run.cost", IN_PROFILE), MODEL)
+    cost = known(total(counters("run.cost", IN_PROFILE), MODEL), MODEL)
     return bars(
         "Cost by model, of all time",
         "The known cost of each model since the first run that is known, whatever the window. Jobs that were deleted more"
@@ -291,8 +292,8 @@ def _forecast() -> Panel:
         " 30 days cost, carried on. Jobs whose cost is not known are not in the sums.",
         Column(title="Next", label=WINDOW, width=80),
         Column(title="Scheduled runs", unit=COUNT, expr=of_horizon("projection.scheduled_runs")),
-        Column(title="Scheduled", unit=USD, decimals=2, expr=of_horizon("projection.nominal_cost")),
-        Column(title="Trend", unit=USD, decimals=2, expr=of_horizon("projection.trend_cost")),
+        Column(title="Cost by schedule", unit=USD, decimals=2, expr=of_horizon("projection.nominal_cost")),
+        Column(title="Cost by trend", unit=USD, decimals=2, expr=of_horizon("projection.trend_cost")),
         sort=("Scheduled runs", False),
         no_value="no forecast yet",
     )  # fmt: skip

@@ -28,6 +28,7 @@ from ..promql import (
     added_or_all,
     counters,
     gauges,
+    known,
     mean,
     present,
     total,
@@ -285,7 +286,7 @@ def _deliveries() -> Panel:
 
 
 def _models() -> Panel:
-    tokens = total(counters("run.tokens", OF_JOB), MODEL)
+    tokens = known(total(counters("run.tokens", OF_JOB), MODEL), MODEL)
     return bars(
         "Tokens by model, of all time",
         "Input and output tokens of each model since the first run that is known. Empty for a job that runs only a script.",

@@ -14,7 +14,7 @@ from cronalytics_otel.telemetry.semconv import (
 )
 
 from ..names import label
-from ..promql import by_job, counters, present, total
+from ..promql import by_job, counters, known, present, total
 from . import style
 from .board import (
     IN_PROFILE,
@@ -83,7 +83,8 @@ def board() -> models.Dashboard:
 
 
 def _sum(metric: str, *by: str, selector: str = OF_MODEL) -> str:
-    return total(counters(metric, selector), *by)
+    sums = total(counters(metric, selector), *by)
+    return known(sums, MODEL) if MODEL in by else sums
 
 
 def _sums() -> list[Panel]:

@@ -99,6 +99,8 @@ class Column:
     decimals: int | None = None
     mappings: Sequence[ValueMapping] = ()
     thresholds: ThresholdsConfig | None = None
+    is_filled: bool = False
+    """Whether the colour of a value fills its cell."""
     link: tuple[str, str] | None = None
     """Its title and its address."""
 
@@ -131,12 +133,17 @@ def job_link(profile: str = PROFILE, job_id: str = JOB_ID, *, of_row: bool) -> t
 def number(
     title: str, description: str, *values: Series, look: Look, only_name: bool = False
 ) -> stat.Panel:
-    """Return one number, or a few side by side; `only_name` shows what the series is called instead."""
+    """Return one number, or a few side by side; `only_name` shows what the series is called instead.
+
+    A number has a colour only where thresholds say whether it is good.
+    """
     panel = (
         stat.Panel()
         .targets([_prometheus(one, n, instant=True) for n, one in enumerate(values)])
         .graph_mode(BigValueGraphMode.NONE)
-        .color_mode(BigValueColorMode.VALUE)
+        .color_mode(
+            BigValueColorMode.VALUE if only_name or look.thresholds else BigValueColorMode.NONE
+        )
         .text_mode(
             BigValueTextMode.NAME
             if only_name
@@ -367,7 +374,9 @@ def _column_settings(column: Column) -> list[DynamicConfigValue]:
             _set("thresholds", column.thresholds.build()),
             _set("color", {"mode": "thresholds"}),
         ]
-    if column.mappings or column.thresholds is not None:
+    if column.is_filled:
+        settings.append(_set("custom.cellOptions", {"type": "color-background", "mode": "basic"}))
+    elif column.mappings or column.thresholds is not None:
         settings.append(_set("custom.cellOptions", {"type": "color-text"}))
     if column.link is not None:
         settings.append(_links(column.link))
