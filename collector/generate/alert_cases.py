@@ -12,8 +12,8 @@ from typing import Final, TypeAlias
 
 from collector.generate.alert_files import GROUP as ALERTS_GROUP
 from collector.generate.alerts import ALERTS
+from collector.generate.promql import JOB_NAME
 from collector.generate.rules import GROUP as RULES_GROUP
-from collector.generate.rules import JOB_NAME
 from collector.generate.sent import (
     DELETED,
     PAUSED,

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import quote
 
-from collector.generate.rules import JOB_ID, PROFILE
+from collector.generate.promql import JOB_ID, PROFILE
 from cronalytics_otel.model.series import ONCE, OTHER
 from cronalytics_otel.telemetry.semconv import HERMES_CRON_JOB_ID, HERMES_CRON_RUN_FAILED
 

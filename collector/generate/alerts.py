@@ -14,20 +14,16 @@ from typing import Final
 
 from collector.generate.alert_links import IS_SHARED, Runs
 from collector.generate.names import label, metric
-from collector.generate.promql import instant
+from collector.generate.promql import JOB_ID, JOB_NAME, NOW, PROFILE, instant, present
 from collector.generate.rules import (
     DEAD,
     FAILED_RUNS_1H,
     FAILURES,
-    HELD,
     HOME,
     HUNG,
     JOB,
-    JOB_ID,
-    JOB_NAME,
     MISSED_RUNS_1D,
     OVERDUE,
-    PROFILE,
     REPLACED,
     REPORT_DUE,
     SCHEDULED,
@@ -35,7 +31,6 @@ from collector.generate.rules import (
     UNDELIVERED,
     USUAL_COST,
     of_job,
-    present,
 )
 from cronalytics_otel.insight.health import PENDING_NS
 from cronalytics_otel.insight.job_health import FAILURES_IN_A_ROW
@@ -141,7 +136,7 @@ def _of_destination(short_name: str) -> str:
 
 def _earlier(short_name: str, ago: str) -> str:
     """Return a destination's last value as it was some time ago."""
-    series = f"last_over_time({metric(short_name)}[{HELD}] offset {ago})"
+    series = f"last_over_time({metric(short_name)}[{NOW}] offset {ago})"
     return f"max by ({_AT_DESTINATION}) ({series})"
 
 
@@ -386,14 +381,14 @@ ALERTS: Final = (
         name="HermesCronNobodyExports",
         about=About.ALL,
         expression=(
-            f"absent_over_time({metric('build.info')}[{HELD}])\n"
+            f"absent_over_time({metric('build.info')}[{NOW}])\n"
             f"or absent_over_time({SYNCED.name}[1h])"
         ),
         waits="1h",
         severity=Severity.CRITICAL,
         owner=Owner.PLATFORM,
         summary="Nobody sends metrics of cron runs",
-        description=f"No Hermes home has sent anything for {HELD}, or the recording rules are not loaded. Until that is"
+        description=f"No Hermes home has sent anything for {NOW}, or the recording rules are not loaded. Until that is"
         " mended, no other alert on cron runs can fire.",
         dashboard=_PIPELINE_BOARD,
     ),

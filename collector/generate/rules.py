@@ -15,10 +15,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from collector.generate.names import label, metric
-from collector.generate.promql import instant, last
+from collector.generate.promql import (
+    FAILED,
+    JOB_ID,
+    JOB_NAME,
+    LATE_S,
+    NOW,
+    OUTCOME,
+    PROFILE,
+    instant,
+    last,
+    present,
+)
 from collector.generate.yaml_text import yaml_text
 from cronalytics_otel.domain.job_state import JobState
-from cronalytics_otel.domain.schedule import MAX_LATE_WHEN_UP_NS
 from cronalytics_otel.insight.health import DEAD_AFTER_NS, STALE_WHEN_DUE_NS
 from cronalytics_otel.insight.usual import (
     HUNG_FACTOR,
@@ -26,42 +36,28 @@ from cronalytics_otel.insight.usual import (
     HUNG_UNKNOWN_S,
     USUAL_LEAST_RUNS,
 )
-from cronalytics_otel.model import FAILED_RUNS, DeliveryOutcome, Outcome
+from cronalytics_otel.model import DeliveryOutcome, Outcome
 from cronalytics_otel.model.series import ONCE, OTHER
 from cronalytics_otel.model.times import NS
 from cronalytics_otel.telemetry.semconv import (
     HERMES_CRON_DELIVERY_OUTCOME,
-    HERMES_CRON_JOB_ID,
-    HERMES_CRON_JOB_NAME,
     HERMES_CRON_JOB_STATE,
-    HERMES_CRON_RUN_OUTCOME,
     HERMES_CRON_WINDOW,
-    HERMES_PROFILE_NAME,
 )
-
-HELD: Final = "4d"
-"""How long the last value of a home that is silent still holds: from Friday to Monday a home whose jobs run on
-weekdays, and that is served by single ticks, sends nothing."""
 
 INTERVAL: Final = "30s"
 """How often rules and alerts are evaluated."""
 
 GROUP: Final = "cronalytics"
 
-PROFILE: Final = label(HERMES_PROFILE_NAME)
-JOB_ID: Final = label(HERMES_CRON_JOB_ID)
-JOB_NAME: Final = label(HERMES_CRON_JOB_NAME)
-
 HOME: Final = f"job, instance, {PROFILE}"
 """The labels of one Hermes home; `job` and `instance` are service.name and service.instance.id."""
 JOB: Final = f"{HOME}, {JOB_ID}, {JOB_NAME}"
 """The labels of one job of a home."""
 
-LATE_S: Final = MAX_LATE_WHEN_UP_NS // NS
 DEAD_S: Final = DEAD_AFTER_NS // NS
 REPORT_S: Final = STALE_WHEN_DUE_NS // NS
 
-_OUTCOME: Final = label(HERMES_CRON_RUN_OUTCOME)
 _WINDOW: Final = label(HERMES_CRON_WINDOW)
 _SCHEDULED: Final = f'{label(HERMES_CRON_JOB_STATE)}="{JobState.SCHEDULED}"'
 _DELIVERY: Final = label(HERMES_CRON_DELIVERY_OUTCOME)
@@ -76,18 +72,6 @@ class RecordingRule:
 
 
 # --- parts of expressions ----------------------------------------------------------------------------
-
-
-def present(short_name: str, selector: str = "", held: str = HELD) -> str:
-    """Return the present values of a gauge: those of the newest request of a home that has sent something in
-    the last five minutes, else its last ones.
-
-    Every request has all gauges, `build.info` too. So what is not in the newest one does not hold any more.
-    """
-    return (
-        f"({instant(short_name, selector)} or {last(short_name, selector, held)}"
-        f" unless on (job, instance) {instant('build.info')})"
-    )
 
 
 def of_job(short_name: str, selector: str = "") -> str:
@@ -109,7 +93,7 @@ def added(total: RecordingRule, window: str) -> str:
     """
     before = f"last_over_time({total.name}[{_DOWN}] offset {window})"
     known = f"last_over_time({SYNCED.name}[{_DOWN}] offset {window})"
-    shared = f'last_over_time({metric("runs")}{{{JOB_ID}=~"{ONCE}|{OTHER}"}}[{HELD}])'
+    shared = f'last_over_time({metric("runs")}{{{JOB_ID}=~"{ONCE}|{OTHER}"}}[{NOW}])'
     return (
         f"(\n"
         f"  {total.name} - on ({JOB}) (\n"
@@ -126,7 +110,7 @@ def added(total: RecordingRule, window: str) -> str:
 
 
 def _total(name: str, short_name: str, selector: str, meaning: str) -> RecordingRule:
-    series = f"last_over_time({metric(short_name)}{{{selector}}}[{HELD}])"
+    series = f"last_over_time({metric(short_name)}{{{selector}}}[{NOW}])"
     return RecordingRule(name=name, expression=f"sum by ({JOB}) ({series})", meaning=meaning)
 
 
@@ -134,12 +118,12 @@ def _total(name: str, short_name: str, selector: str, meaning: str) -> Recording
 
 SYNCED: Final = RecordingRule(
     name="hermes_cron_home:sync_timestamp_seconds:last",
-    expression=f"max by ({HOME}) ({last('sync.last_success_timestamp', within=HELD)})",
+    expression=f"max by ({HOME}) ({last('sync.last_success_timestamp')})",
     meaning="When Hermes's files were last read without a fault, as far as Prometheus knows.",
 )
 
 _STATE_OF_EACH: Final = (
-    f"max by ({HOME}, {JOB_ID}) ({last('job.state', within=HELD)}) * 0 + on ({HOME}) group_left ()"
+    f"max by ({HOME}, {JOB_ID}) ({last('job.state')}) * 0 + on ({HOME}) group_left ()"
 )
 REPLACED: Final = RecordingRule(
     name="hermes_cron_home:replaced:count",
@@ -149,7 +133,7 @@ REPLACED: Final = RecordingRule(
         f"  < on ({PROFILE}, {JOB_ID}) group_left ()\n"
         f"  max by ({PROFILE}, {JOB_ID}) (\n"
         f"    {_STATE_OF_EACH}\n"
-        f"    max by ({HOME}) (min_over_time({metric('sync.last_success_timestamp')}[{HELD}]))\n"
+        f"    max by ({HOME}) (min_over_time({metric('sync.last_success_timestamp')}[{NOW}]))\n"
         f"  )\n"
         f")"
     ),
@@ -174,9 +158,8 @@ FAILURES: Final = RecordingRule(
     meaning="Runs that failed since the last success, of the scheduled jobs whose last run failed.",
 )
 
-_FAILED: Final = f'{_OUTCOME}=~"{"|".join(sorted(FAILED_RUNS))}"'
 FAILED_RUNS_TOTAL: Final = _total(
-    "hermes_cron_job:failed_runs:sum", "runs", _FAILED, "Failed runs, as the last request had them."
+    "hermes_cron_job:failed_runs:sum", "runs", FAILED, "Failed runs, as the last request had them."
 )
 
 FAILED_RUNS_1H: Final = RecordingRule(
@@ -188,7 +171,7 @@ FAILED_RUNS_1H: Final = RecordingRule(
 MISSED_RUNS_TOTAL: Final = _total(
     "hermes_cron_job:missed_runs:sum",
     "runs",
-    f'{_OUTCOME}="{Outcome.MISSED}"',
+    f'{OUTCOME}="{Outcome.MISSED}"',
     "Runs that did not happen, as the last request had them.",
 )
 
@@ -298,7 +281,7 @@ HUNG: Final = RecordingRule(
 
 _MONTH: Final = f'{_WINDOW}="30d"'
 _RUNS_THAT_TOOK_PLACE: Final = (
-    f'{_MONTH}, {_OUTCOME}!~"{"|".join(sorted((Outcome.MISSED, Outcome.SKIPPED)))}"'
+    f'{_MONTH}, {OUTCOME}!~"{"|".join(sorted((Outcome.MISSED, Outcome.SKIPPED)))}"'
 )
 USUAL_COST: Final = RecordingRule(
     name="hermes_cron_job:usual_cost_usd:mean30d",

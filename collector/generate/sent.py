@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from collector.generate.names import label, metric
-from collector.generate.rules import JOB_ID, JOB_NAME, PROFILE
+from collector.generate.promql import JOB_ID, JOB_NAME, PROFILE
 from cronalytics_otel.telemetry.semconv import (
     HERMES_CRON_BUDGET_PERIOD,
     HERMES_CRON_BUDGET_SCOPE,
