@@ -103,7 +103,7 @@ class CollectorProcess(ServerProcess):
     def own_metric(self, name: str) -> float:
         """The sum of one of its own metrics over all label values; 0 if there is none.
 
-        For example `otelcol_exporter_sent_spans`.
+        For example `otelcol_exporter_sent_spans`. KeyError if its configuration switches them off.
         """
         page = requests.get(f"http://{self.address(_OWN_METRICS)}/metrics", timeout=_LIMIT_S).text
         values = re.findall(rf"^{re.escape(name)}(?:{{.*}})? (\S+)$", page, re.MULTILINE)
@@ -186,6 +186,9 @@ def _on_chosen_ports(
     changes = merged(
         *(_nested(setting.split("."), f"127.0.0.1:{port}") for setting, port in ports.items())
     )
+    own_metrics = configuration["service"].get("telemetry", {}).get("metrics", {})
+    if own_metrics.get("level") == "none":
+        return changes, ports
     ports[_OWN_METRICS] = choose_port(_OWN_METRICS_PORT)
     exporter = {"prometheus": {"host": "127.0.0.1", "port": ports[_OWN_METRICS]}}
     metrics = {"level": "normal", "readers": [{"pull": {"exporter": exporter}}]}
