@@ -101,6 +101,13 @@ def test_a_destination_has_one_exporter_for_each_signal(path: Path) -> None:
         assert isinstance(document["exporters"][f"otlp_http/{signal}"]["headers"], list)
 
 
+def test_every_variable_is_described() -> None:
+    described = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", (FOLDER / "README.md").read_text()))
+    for path in (*BASES, *DESTINATIONS):
+        variables = set(re.findall(r"\$\{env:(\w+)", path.read_text()))
+        assert variables <= described, path.name
+
+
 def test_the_gateway_masks_the_same_in_all_texts() -> None:
     processors = read(GATEWAY)["processors"]
     patterns = processors["redaction"]["blocked_values"]
