@@ -130,7 +130,8 @@ def report_backends(folder: Path, home: HermesHome, spans: list[SpanDict], shown
     """Send all runs to the backends that are on this machine, and compare; whether they agree."""
     programs = {name: found.path for name, found in found_programs().items() if name in BACKENDS}
     if missing := [name for name in BACKENDS if name not in programs]:
-        print(f"  Not shown: {', '.join(missing)} neither built (make backends) nor on the PATH.")
+        print("  Not shown, because these are neither built (`make backends`) nor on the PATH:")
+        print(f"  {', '.join(missing)}")
         return True
     with ExitStack() as servers:
         try:
