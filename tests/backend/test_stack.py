@@ -26,6 +26,7 @@ from tests.support.collector_configs import send_to
 from tests.support.go_programs import found_programs
 from tests.support.homes import HomeBuilder
 from tests.support.venvs import CHECKOUT
+from tests.support.waiting import wait_for
 from tools.stack import PROGRAMS, UsualPorts
 
 BACKENDS = pytest.mark.usefixtures(
@@ -127,11 +128,14 @@ def test_the_stack_takes_runs_and_the_printed_addresses_show_them(
 @BACKENDS
 def test_prometheus_sends_its_alerts_to_the_alertmanager_of_the_stack(tmp_path: Path) -> None:
     with a_stack(tmp_path / "data") as (_, printed):
-        prometheus = matched(r"Prometheus +(\S+)", printed)
-        answer = requests.get(f"{prometheus}/api/v1/alertmanagers", timeout=30).json()
+        url = f"{matched(r'Prometheus +([^ ]+)', printed)}/api/v1/alertmanagers"
 
-        (active,) = answer["data"]["activeAlertmanagers"]
-        assert active["url"].startswith(matched(r"Alertmanager +(\S+)", printed))
+        def active() -> list[str]:
+            answer = requests.get(url, timeout=30).json()
+            return [one["url"] for one in answer["data"]["activeAlertmanagers"]]
+
+        (address,) = wait_for(active, what="Prometheus to know an Alertmanager")
+        assert address.startswith(matched(r"Alertmanager +(\S+)", printed))
 
 
 @BACKENDS
