@@ -75,8 +75,8 @@ missed-years: downloads ## Sweep: years of the host's scheduler against what is 
 killed-syncs: setup ## Kill 200 syncs at random points, and hold the metrics that arrived against the journal (slow)
 	KILLED_SYNCS=200 $(BIN)/pytest -n 2 tests/faults/test_metrics_killed.py $(ARGS)
 
-killed-collectors: backends ## Kill the real Collector at 100 random points of syncs, in each of our configurations (slow)
-	KILLED_COLLECTORS=100 $(BIN)/pytest -n 2 tests/faults/test_killed_collector.py $(ARGS)
+killed-collectors: backends ## Kill the real Collector at 40 random points of syncs, in each of our configurations (slow)
+	KILLED_COLLECTORS=40 $(BIN)/pytest -n 2 tests/faults/test_killed_collector.py $(ARGS)
 
 search: setup ## Look for new counter-examples to the properties that the tests hold (slow)
 	SEARCH=20 $(BIN)/pytest $(PARALLEL) --timeout 3600 -m hypothesis $(ARGS)
