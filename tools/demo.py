@@ -179,7 +179,8 @@ def _compare_backends(
     print(f"\n  The trace in Jaeger:    {stack.trace_url(trace_id)}")
     print(f"  The cost in Prometheus: {stack.query_url(cost_query)}")
     if sys.stdin.isatty() and sys.stdout.isatty():
-        input("\n  These links work until you press Enter. ")
+        print("\n  These links work until you press Enter. ", end="", flush=True)
+        sys.stdin.readline()
     if any(found != expected for _, _, found, expected in compared):
         print("\nThey do not agree: that is a defect.", file=sys.stderr)
         return False

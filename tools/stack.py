@@ -301,13 +301,12 @@ links below. To have the pages, name the programs of the official releases:
 """
 
 _IF_IT_SENDS_ELSEWHERE = """\
-Nothing, if the plugin sends nowhere else: this Collector is at its default endpoint.
-If it does:
+Nothing, if the plugin sends nowhere else: this Collector is at its default endpoint. Otherwise:
 """
 
 _SETTINGS = """
 == What to set in the plugin
-{when}Add a destination in ~/.hermes/config.yaml. A new one gets all the history, too.
+{when}add a destination to ~/.hermes/config.yaml. A new one gets all the history, too.
 
 plugins:
   enabled: [cronalytics-otel]
