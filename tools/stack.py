@@ -162,7 +162,11 @@ def main() -> int:
         print(_MISSING.format(names=", ".join(missing)), file=sys.stderr)
         return 1
     folder: Path = arguments.data
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        print(_NO_FOLDER.format(folder=folder, reason=error.strerror), file=sys.stderr)
+        return 1
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -212,9 +216,9 @@ def described(
             "\n" if ports.replaced else "",
             _pages(programs),
             _SETTINGS.format(
-                when=_IF_IT_SENDS_ELSEWHERE
+                action=_IF_IT_SENDS_ELSEWHERE
                 if stack.collector.http_endpoint.endswith(f":{DEFAULT_PORT}")
-                else "",
+                else "Add",
                 endpoint=stack.collector.http_endpoint,
             ),
             _COMMANDS.format(
@@ -274,9 +278,16 @@ def _arguments() -> argparse.Namespace:
     )
     for name in PROGRAMS:
         parser.add_argument(
-            f"--{name}", type=Path, metavar="FILE", help=f"the {name} to run (default: ours)"
+            f"--{name}", type=_program, metavar="FILE", help=f"the {name} to run (default: ours)"
         )
     return parser.parse_args()
+
+
+def _program(text: str) -> Path:
+    path = Path(text).expanduser().absolute()
+    if not (path.is_file() and os.access(path, os.X_OK)):
+        raise argparse.ArgumentTypeError(f"{text} is not a program that can be run")
+    return path
 
 
 def _default_folder() -> Path:
@@ -294,6 +305,9 @@ _IN_USE = """\
 A stack with the data in {folder} is running, or is still stopping. Stop it first, or take another folder:
 make stack ARGS='--data FOLDER'"""
 
+_NO_FOLDER = """\
+{folder} cannot hold the data ({reason}). Take another folder: make stack ARGS='--data FOLDER'"""
+
 _NO_PAGES = """
 {names}: built from Go modules, which do not contain the web page. The APIs work; see the
 links below. To have the pages, name the programs of the official releases:
@@ -301,12 +315,11 @@ links below. To have the pages, name the programs of the official releases:
 """
 
 _IF_IT_SENDS_ELSEWHERE = """\
-Nothing, if the plugin sends nowhere else: this Collector is at its default endpoint. Otherwise:
-"""
+Nothing, if the plugin sends nowhere else: this Collector is at its default endpoint. Otherwise, add"""
 
 _SETTINGS = """
 == What to set in the plugin
-{when}add a destination to ~/.hermes/config.yaml. A new one gets all the history, too.
+{action} a destination to ~/.hermes/config.yaml. A new one gets all the history, too.
 
 plugins:
   enabled: [cronalytics-otel]

@@ -101,7 +101,7 @@ def whole_number(text: str) -> int:
 def whole_days(text: str) -> int:
     """The type of a number of whole days, from 1 on."""
     if not text.isdecimal() or not 1 <= int(text) < 100_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of days from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of days from 1 to 99999")
     return int(text)
 
 

@@ -53,6 +53,8 @@ Jaeger
   10 most expensive  Jaeger cannot compare numbers other than durations: `cronalytics-otel runs --sort cost --job 6c583f72f2e8 --days 7`
   skill news         Jaeger cannot search for a member of a list: `cronalytics-otel runs --job 6c583f72f2e8 --skill news --days 7`
   cost per day       Jaeger cannot add up: `cronalytics-otel trends --bars cost --job 6c583f72f2e8 --days 7`, or the metric hermes.cron.run.cost
+
+  Jaeger and Grafana list at most 1,500 runs.
 """
 
 
@@ -192,8 +194,8 @@ def test_an_address_that_cannot_be_used_is_reported(cli: Cli) -> None:
         (["nobody"], 1, "No run and no job is called 'nobody'."),
         (["i"], 2, "More than one job matches 'i':"),
         (["--profile", "other"], 2, "There is no profile 'other'."),
-        (["--days", "0"], 2, "'0' is no whole number of days from 1 on"),
-        (["--days", "week"], 2, "'week' is no whole number of days from 1 on"),
+        (["--days", "0"], 2, "'0' is not a whole number of days from 1 to 99999"),
+        (["--days", "week"], 2, "'week' is not a whole number of days from 1 to 99999"),
     ],
 )
 def test_what_is_wrong_is_said_as_other_commands_say_it(

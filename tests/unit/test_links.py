@@ -162,7 +162,7 @@ def test_jaeger_searches_by_equal_tags(search: Search, tags: dict[str, str]) -> 
         "lookback": "custom",
         "start": str((NOW_NS // SECOND_NS - WEEK_S) * 1_000_000),
         "end": str(NOW_NS // 1000),
-        "limit": "500",
+        "limit": "1500",
     }
 
 
@@ -217,7 +217,7 @@ def test_grafana_explores_the_data_source_of_the_settings() -> None:
                 "datasource": {"type": "tempo", "uid": "grafanacloud-traces"},
                 "queryType": "traceql",
                 "query": query(GRAFANA, asking(Question.SLOWEST)),
-                "limit": 500,
+                "limit": 1500,
                 "tableType": "traces",
             }
         ],

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from rich.text import Text
 
-from ...telemetry.links import EXPLORERS, MOST_LISTED, Question
+from ...telemetry.links import EXPLORERS, MOST_FOUND, MOST_LISTED, Question
 from .. import formats
 from ..links import Link
 
@@ -40,6 +40,9 @@ def lines(links: Sequence[Link], days: int, *, clickable: bool) -> Iterator[Text
                 yield Text(EXPLORERS[explorer].title, style="heading")
             for link in of_explorer:
                 yield _line(link, width, clickable=clickable)
+    if any(link.question is Question.ALL for link in links):
+        yield Text()
+        yield Text(f"  Jaeger and Grafana list at most {MOST_FOUND:,} runs.", style="muted")
 
 
 def address(url: str, *, clickable: bool) -> Text:

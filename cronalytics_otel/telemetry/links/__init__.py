@@ -10,11 +10,12 @@ from typing import Final
 
 from ...config import ExplorerName
 from . import datadog, grafana, honeycomb, jaeger
-from .search import METRICS, MOST_LISTED, Explorer, Question, Search, TraceRef, trace_of
+from .search import METRICS, MOST_FOUND, MOST_LISTED, Explorer, Question, Search, TraceRef, trace_of
 
 __all__ = [
     "EXPLORERS",
     "METRICS",
+    "MOST_FOUND",
     "MOST_LISTED",
     "Explorer",
     "Question",

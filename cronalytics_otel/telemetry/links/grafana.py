@@ -19,9 +19,8 @@ from ..semconv import (
     HERMES_CRON_RUN_OUTCOME,
     HERMES_PROFILE_NAME,
 )
-from .search import Question, Search, TraceRef, with_parameters
+from .search import MOST_FOUND, Question, Search, TraceRef, with_parameters
 
-_LIMIT: Final = 500
 _AROUND_NS: Final = 3600 * NS
 """Tempo may be told to look for a trace in the time range of the page only, so it is wider than the run."""
 
@@ -36,7 +35,7 @@ def query(search: Search) -> str:
 
 
 def search_url(address: ExplorerAddress, search: Search) -> str:
-    asked: dict[str, object] = {"query": query(search), "limit": _LIMIT, "tableType": "traces"}
+    asked: dict[str, object] = {"query": query(search), "limit": MOST_FOUND, "tableType": "traces"}
     if search.question is Question.COST_PER_DAY:
         asked = {"query": query(search), "step": "24h"}
     return _explore(address, asked, f"now-{search.days}d", "now")

@@ -11,7 +11,7 @@ from typing import Final
 
 from ...config import ExplorerAddress
 from ..semconv import HERMES_PROFILE_NAME
-from .search import Question, Search, TraceRef, with_parameters
+from .search import MOST_FOUND, Question, Search, TraceRef, with_parameters
 
 CANNOT: Final = {
     Question.MOST_EXPENSIVE: "compare numbers other than durations",
@@ -19,7 +19,6 @@ CANNOT: Final = {
     Question.COST_PER_DAY: "add up",
 }
 
-_LIMIT: Final = 500
 _SPAN_KIND: Final = "span.kind"
 _NEEDS_QUOTES: Final = re.compile(r'[\s"=\\]')
 
@@ -39,7 +38,7 @@ def search_url(address: ExplorerAddress, search: Search) -> str:
         "lookback": "custom",
         "start": str(search.since_ns // 1000),
         "end": str(search.until_ns // 1000),
-        "limit": str(_LIMIT),
+        "limit": str(MOST_FOUND),
     }
     if search.question is Question.SLOWEST:
         parameters["minDuration"] = _duration(search.least_duration_ns)

@@ -27,6 +27,10 @@ MOST_LISTED: Final = 10
 """How many runs `slowest` and `most expensive` list."""
 
 
+MOST_FOUND: Final = 1500
+"""How many runs a link asks for: the most that Jaeger's page offers."""
+
+
 class Question(StrEnum):
     """What can be asked about the runs of a job."""
 
