@@ -19,11 +19,11 @@ import pytest
 import trustme
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from cronalytics_otel.config import load_settings
+from cronalytics_otel.config import Destination, load_settings
 from cronalytics_otel.export.acknowledgement import Receipt, Verdict
 from cronalytics_otel.export.otlp.http_answer import parse_retry_after
 from cronalytics_otel.export.otlp.sender import Sender, open_sender
-from cronalytics_otel.model import SpanEvent, SpanKind, SpanLink
+from cronalytics_otel.model import AttributeValue, SpanEvent, SpanKind, SpanLink
 from tests.support.collector import (
     PROTOBUF,
     Answer,
@@ -123,15 +123,30 @@ def test_a_span_without_error_has_no_status_and_a_root_no_parent(
     assert (span["status"], span["status_message"], span["parent_id"]) == ("unset", "", None)
 
 
-def test_text_that_is_no_utf8_arrives_with_replacements_and_takes_nothing_with_it(
-    collector: FaultyCollector, sender_to: OpenSender
+@pytest.mark.parametrize("char", ["\ud800", "\0"], ids=["lone surrogate", "NUL"])
+def test_a_character_that_no_text_may_contain_is_replaced_and_takes_nothing_with_it(
+    collector: FaultyCollector, char: str
 ) -> None:
-    lone = "a\ud800b"  # json.loads makes it of "\ud800"
-    span = make_span(name=lone, error=lone, attributes={"a": lone, "b": (lone,), "c": 1})
-    assert sender_to(collector.traces_url).send([span]).accepted
+    """UTF-8 has no lone surrogates (json.loads makes them of escapes), and Postgres refuses NUL."""
+    text, arrives = f"a{char}b", "a\ufffdb"
+    attributes: dict[str, AttributeValue] = {"a": text, "b": (text,), "c": 1}
+    span = make_span(
+        name=text,
+        error=text,
+        attributes=attributes,
+        links=(SpanLink(trace_id=5, span_id=4, attributes=attributes),),
+        events=(SpanEvent(name=text, time_ns=1, attributes=attributes),),
+    )
+    destination = Destination(name="test", endpoint=collector.traces_url)
+    sender = open_sender(destination, {"service.name": text}, scope_version="1")
+    assert sender.send([span]).accepted
+    sender.close()
     (arrived,) = collector.spans
-    assert (arrived["name"], arrived["status_message"]) == ("a?b", "a?b")
-    assert arrived["attributes"] == {"a": "a?b", "b": ["a?b"], "c": 1}
+    assert (arrived["name"], arrived["status_message"]) == (arrives, arrives)
+    (event,), (link,) = arrived["events"], arrived["links"]
+    expected = {"a": arrives, "b": [arrives], "c": 1}
+    assert arrived["attributes"] == event["attributes"] == link["attributes"] == expected
+    assert (event["name"], arrived["resource"]["service.name"]) == (arrives, arrives)
 
 
 @pytest.mark.parametrize("compression", ["gzip", "deflate"])
