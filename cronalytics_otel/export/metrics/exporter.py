@@ -20,7 +20,7 @@ from ...model.series import Gauge, SeriesKey
 from ...model.temporality import Temporality
 from ...model.times import NS
 from ..acknowledgement import Receipt, Verdict
-from ..backoff import is_probe, next_wait_s, request_timeout_s
+from ..backoff import gets_empty_request, is_probe, next_wait_s, request_timeout_s
 from ..otlp.metrics_sender import MetricsSender, MissingExporterError
 from ..sync_options import SyncOptions
 from .report import MetricsReport
@@ -80,7 +80,9 @@ class MetricsExporter:
         """
         kept = self._table.kept_request(self._destination.id)
         try:
-            if kept is not None:
+            if gets_empty_request(self._destination) and not self._send_nothing():
+                pass
+            elif kept is not None:
                 self._send_kept(kept)
             else:
                 self._send_collected()
@@ -88,6 +90,13 @@ class MetricsExporter:
             self._report = replace(self._report, error=str(error))
         self._refresh_slow_gauges()
         return self._report
+
+    def _send_nothing(self) -> bool:
+        """Make a request without points. Return whether the destination gives OTLP's answers again."""
+        receipt = self._send(b"", 0)
+        if receipt.verdict is Verdict.RETRY:
+            self._failed(receipt)
+        return receipt.verdict is not Verdict.RETRY
 
     def _send_kept(self, request: bytes) -> None:
         """Send the deltas that have no receipt yet again, unchanged."""
@@ -251,6 +260,7 @@ class MetricsExporter:
                 asked_to_wait=asked,
                 timed_out=receipt.timed_out,
                 not_served=not_served,
+                fault=receipt.fault,
             )
         self._report = replace(
             self._report,
