@@ -36,6 +36,7 @@ from .grpc_faults import explained, proxy_of
 from .server_texts import log_text_for, receipt_of_success, says_too_large
 from .spans import SdkSpans
 from .trouble import by_way_of
+from .trust import authorities_for_grpc
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -207,7 +208,7 @@ def _open_channel(destination: Destination) -> grpc.Channel:
 
 
 def _credentials(destination: Destination) -> grpc.ChannelCredentials:
-    authority = _pem(destination.certificate)
+    authority = _pem(destination.certificate) or authorities_for_grpc()
     key, chain = _pem(destination.client_key), _pem(destination.client_certificate)
     if (key is None) != (chain is None):
         # Given half a pair, gRPC's C core ends the process (SIGABRT), and Hermes with it.

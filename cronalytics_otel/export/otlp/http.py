@@ -7,7 +7,7 @@ and redirects as the destination has them. So the OTEL_EXPORTER_OTLP_* variables
 falls back to (newer versions add those headers even to given ones), reach no configured destination.
 The session always returns 200 to the exporter: no retry, no log line.
 
-The environment gives proxies, and REQUESTS_CA_BUNDLE for a destination without its own certificate.
+The environment gives proxies. The settings say which authorities are trusted; without any, `trust.py` does.
 `.netrc` is not read, because it would replace the Authorization header. TLS is always verified.
 """
 
@@ -158,7 +158,9 @@ class Session(requests.Session):
     def __init__(self, destination: Destination) -> None:
         super().__init__()
         self.mount("http://", DeadlineAdapter())
-        self.mount("https://", DeadlineAdapter())
+        if destination.endpoint.startswith("https://"):
+            trusts_system = destination.certificate is None
+            self.mount("https://", DeadlineAdapter(trusts_system=trusts_system))
         self.result: HttpResponse | Exception | None = None
         self.proxy: str | None = None
         """The proxy of the newest request, without its credentials."""
@@ -196,7 +198,7 @@ class Session(requests.Session):
         environment = self.merge_environment_settings(
             request.url, {}, stream=True, verify=self._verify, cert=None
         )
-        environment["cert"] = self._certificate
+        environment |= {"cert": self._certificate, "verify": self._verify}
         proxy = select_proxy(str(request.url), environment["proxies"])
         self.proxy = safe_url(proxy) if proxy else None
         with self.send(
