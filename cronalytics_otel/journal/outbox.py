@@ -94,9 +94,9 @@ asked_to_wait, timed_out, fault, now_ns."""
 
 _RUN_COLUMNS = ", ".join(f"r.{column}" for column in run_rows.COLUMN_NAMES)
 _SELECT_ENTRIES = (
-    f"SELECT r.id, r.resource_id, o.doubted_ns, o.doubted_tries, {_RUN_COLUMNS} "  # noqa: S608
-    "FROM outbox o JOIN run r ON r.id = o.run_id"
+    f"SELECT r.id, r.resource_id, o.doubted_ns, o.doubted_tries, {_RUN_COLUMNS} FROM outbox o"  # noqa: S608
 )
+_WITH_RUN = "JOIN run r ON r.id = o.run_id"
 
 
 def fault_from(value: str | None) -> DestinationFault | None:
@@ -130,6 +130,12 @@ class Outbox:
             endpoints.items(),
         )
         # The former server's answers do not bind another one.
+        self._connection.executemany(
+            "UPDATE outbox SET doubted_ns = NULL, doubted_tries = 0, next_try_ns = NULL "
+            "WHERE doubted_ns IS NOT NULL AND destination_id = "
+            "(SELECT id FROM destination WHERE name = ?2 AND endpoint <> ?1)",
+            ((endpoint, name) for name, endpoint in endpoints.items()),
+        )
         self._connection.executemany(
             f"UPDATE destination SET endpoint = ?1, {SET_ANSWERING} "  # noqa: S608 - our own constant
             "WHERE name = ?2 AND endpoint <> ?1",
@@ -216,7 +222,8 @@ class Outbox:
         self, destination_id: int, from_ns: int, before_ns: int | None, limit: int
     ) -> list[Entry]:
         rows = self._connection.execute(
-            f"{_SELECT_ENTRIES} WHERE o.destination_id = ? AND o.ended_ns >= ? AND o.ended_ns < ? "
+            f"{_SELECT_ENTRIES} {_WITH_RUN} "
+            "WHERE o.destination_id = ? AND o.ended_ns >= ? AND o.ended_ns < ? "
             "AND o.doubted_ns IS NULL ORDER BY o.ended_ns, o.run_id LIMIT ?",
             (destination_id, from_ns, before_ns if before_ns is not None else 2**63 - 1, limit),
         )
@@ -232,7 +239,8 @@ class Outbox:
         """
         latest_ns = 2**63 - 1 if due_ns is None else due_ns
         rows = self._connection.execute(
-            f"{_SELECT_ENTRIES} WHERE o.destination_id = ?1 AND o.doubted_ns IS NOT NULL "
+            f"{_SELECT_ENTRIES} INDEXED BY outbox_in_doubt {_WITH_RUN} "  # or all pending would be read
+            "WHERE o.destination_id = ?1 AND o.doubted_ns IS NOT NULL "
             "AND (o.next_try_ns <= ?2 OR o.next_try_ns - ?2 > ?3) AND o.ended_ns >= ?4 "
             "ORDER BY o.next_try_ns LIMIT ?5",
             (destination_id, latest_ns, MAX_DOUBT_WAIT_NS, since_ns, limit),
@@ -287,12 +295,13 @@ class Outbox:
 
     def has_refused_since(self, destination_id: int, since_ns: int) -> bool:
         """Return whether an entry was set aside, or was not taken alone, since then."""
-        (found,) = self._connection.execute(
-            "SELECT EXISTS (SELECT 1 FROM refused WHERE destination_id = ?1 AND refused_ns > ?2) "
-            "OR EXISTS (SELECT 1 FROM outbox WHERE destination_id = ?1 AND doubted_ns > ?2)",
+        found = self._connection.execute(
+            "SELECT 1 FROM refused WHERE destination_id = ?1 AND refused_ns > ?2 UNION ALL "
+            "SELECT 1 FROM outbox INDEXED BY outbox_in_doubt "
+            "WHERE destination_id = ?1 AND doubted_ns > ?2 LIMIT 1",
             (destination_id, since_ns),
         ).fetchone()
-        return bool(found)
+        return found is not None
 
     def retry_refused(self, now_ns: int) -> int:
         """Put what was set aside back into the outbox of each active destination; return how many."""
