@@ -11,7 +11,7 @@ PARALLEL := -n auto --dist loadfile
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts test-backends golden missed-years killed-syncs killed-collectors search bench demo docs views lock clean clean-downloads
+.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts test-backends golden missed-years killed-syncs killed-collectors search load bench demo docs views lock clean clean-downloads
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,11 +75,15 @@ missed-years: downloads ## Sweep: years of the host's scheduler against what is 
 killed-syncs: setup ## Kill 200 syncs at random points, and hold the metrics that arrived against the journal (slow)
 	KILLED_SYNCS=200 $(BIN)/pytest -n 2 tests/faults/test_metrics_killed.py $(ARGS)
 
-killed-collectors: backends ## Kill the real Collector at 100 random points of syncs, in each of our configurations (slow)
-	KILLED_COLLECTORS=100 $(BIN)/pytest -n 2 tests/faults/test_killed_collector.py $(ARGS)
+killed-collectors: backends ## Kill the real Collector at 40 random points of syncs, in each of our configurations (slow)
+	KILLED_COLLECTORS=40 $(BIN)/pytest -n 2 tests/faults/test_killed_collector.py $(ARGS)
 
 search: setup ## Look for new counter-examples to the properties that the tests hold (slow)
 	SEARCH=20 $(BIN)/pytest $(PARALLEL) --timeout 3600 -m hypothesis $(ARGS)
+
+load: setup backends ## 100 homes, a run a second in each, through one gateway that is killed; and what metrics cost (five minutes)
+	LOAD_HOMES=100 LOAD_SECONDS=120 $(BIN)/pytest -q -s tests/load $(ARGS)
+	$(BIN)/python -m tests.load.series
 
 bench: downloads ## Measure: one table, each line against a floor of the same run
 	$(BIN)/python -m bench $(ARGS)

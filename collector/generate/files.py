@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from collector.generate import dashboards, datadog, honeycomb
 from collector.generate.queries import queries_file
 
-GENERATORS: Final[tuple[Callable[[], Mapping[str, str]], ...]] = (queries_file,)
+GENERATORS: Final[tuple[Callable[[], Mapping[str, str]], ...]] = (
+    dashboards.generate,
+    datadog.generate,
+    honeycomb.generate,
+    queries_file,
+)
 """Each returns texts by their path in `collector/`."""
 
 
