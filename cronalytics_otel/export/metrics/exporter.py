@@ -35,6 +35,9 @@ MAX_EXEMPLAR_RUNS: Final = 256
 SLOW_GAUGES_NS: Final = 3_600 * NS
 """How long percentiles and averages count as current: they need the runs of weeks, and change slowly."""
 
+_NOT_AS_IT_IS: Final = frozenset({Verdict.BAD_REQUEST, Verdict.SERVER_ERROR, Verdict.TOO_LARGE})
+"""What the same request may meet again. The next one has all of its points in another form."""
+
 ReadGauges: TypeAlias = Callable[[Journal, int], Sequence[Gauge]]
 """Returns the gauges of a home at a time (epoch ns)."""
 
@@ -107,7 +110,7 @@ class MetricsExporter:
         collected = self._collect()
         request, points = self._store(collected)
         receipt = self._send(request, points)
-        if receipt.verdict is Verdict.BAD_REQUEST and any(one.begins for one in collected.series):
+        if receipt.verdict in _NOT_AS_IT_IS and any(one.begins for one in collected.series):
             # A copy of it may have arrived before: then the points that begin series are out of order.
             series = [replace(one, begins=False) for one in collected.series]
             request, points = self._store(replace(collected, series=series))
@@ -217,7 +220,7 @@ class MetricsExporter:
         if receipt.verdict in refused:
             self._accepted(points, refused[receipt.verdict], receipt.reason)
             return
-        if receipt.verdict in (Verdict.BAD_REQUEST, Verdict.TOO_LARGE):
+        if receipt.verdict in _NOT_AS_IT_IS:
             self._table.refused(self._destination.id, points, receipt.reason)
             self._report = replace(self._report, refused=points)
         self._failed(receipt)

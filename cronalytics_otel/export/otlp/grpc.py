@@ -82,11 +82,17 @@ _HTTP_STATUS: Final = re.compile(r"Received http2 header with status: (\d+)")
 
 _NOT_FROM_THE_SERVICE: Final = re.compile(
     r"Stream removed|RST_STREAM|No status received|Exception deserializing response|"
-    r"Compression bit set|CLIENT: Received|Failed to create channel|Invalid metadata"
+    r"Compression bit set|CLIENT: Received"
 )
-"""gRPC's own words for an answer that broke off, that cannot be read, or that is not gRPC, and for a
-request that it did not even try. It calls them UNKNOWN, INTERNAL or RESOURCE_EXHAUSTED, and servers
-use the same codes for what they refuse."""
+"""gRPC's own words for an answer that broke off, that cannot be read, or that is not gRPC. It calls them
+UNKNOWN, INTERNAL or RESOURCE_EXHAUSTED, and servers use the same codes for what they refuse."""
+
+_NOT_SENT_FAULT: Final = {
+    "Failed to create channel": DestinationFault.ADDRESS,
+    "Invalid metadata": DestinationFault.CREDENTIALS,
+}
+_NOT_SENT: Final = re.compile("|".join(_NOT_SENT_FAULT))
+"""gRPC's own words for a request that it did not even try."""
 
 
 class GrpcSender:
@@ -272,6 +278,8 @@ def _verdict_and_fault(
 ) -> tuple[Verdict, DestinationFault | None]:
     if (status := _HTTP_STATUS.search(details)) is not None:
         return verdict_of_http(int(status[1])), fault_of_http(int(status[1]))
+    if (unsent := _NOT_SENT.search(details)) is not None:
+        return Verdict.RETRY, _NOT_SENT_FAULT[unsent[0]]
     if _NOT_FROM_THE_SERVICE.search(details):
         return Verdict.RETRY, DestinationFault.NOT_OTLP
     if code in _SIZE_STATUS and says_too_large(details):
