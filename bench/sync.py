@@ -154,7 +154,8 @@ def _enqueue_all(home: Home) -> None:
     """As if it had never taken anything, and were to be tried again in five minutes."""
     with closing(sqlite3.connect(home.journal)) as journal, journal:
         journal.execute(
-            "INSERT INTO outbox SELECT d.id, r.ended_ns, r.id, ? FROM run r, destination d",
+            "INSERT INTO outbox (destination_id, ended_ns, run_id, enqueued_ns) "
+            "SELECT d.id, r.ended_ns, r.id, ? FROM run r, destination d",
             (time.time_ns(),),
         )
         journal.execute(

@@ -61,6 +61,9 @@ _KEYS: Final = (
     "temporality",
 )
 _TEMPORALITY_VARIABLE: Final = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
+_AUTHORITIES_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+"""What says which authorities are trusted, for a destination that does not say so itself: by requests (the
+first two) and by OpenSSL."""
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
@@ -121,7 +124,7 @@ def read_destinations(configured: Raw, env: Mapping[str, str], problems: list[st
             continue
         report_unknown_keys(entry, _KEYS, where, problems)
         fields = fields_of(entry, where, env)
-        destination = _destination(name, fields, _configured_endpoint, problems)
+        destination = _destination(name, fields, _configured_endpoint, env, problems)
         if destination is None:
             continue
         if or_default(fields("traces"), flag, default=True, problems=problems):
@@ -183,13 +186,14 @@ def _default_destination(
         name = own if own in env else f"OTEL_EXPORTER_OTLP_{key.upper()}"
         return Raw(name, env.get(name))
 
-    return _destination("default", fields, partial(_standard_endpoint, signal), problems)
+    return _destination("default", fields, partial(_standard_endpoint, signal), env, problems)
 
 
 def _destination(
     name: str,
     fields: FieldReader,
     endpoint_of: Callable[[Raw, OtlpProtocol, list[str]], str],
+    env: Mapping[str, str],
     problems: list[str],
 ) -> Destination | None:
     protocol: OtlpProtocol = or_default(fields("protocol"), _protocol, "http/protobuf", problems)
@@ -201,6 +205,7 @@ def _destination(
         endpoint = _located(fields("endpoint"), lambda raw: endpoint_of(raw, protocol, problems))
         headers = _located(fields("headers"), lambda raw: _headers(raw, protocol, problems))
         certificate = _located(fields("certificate"), lambda raw: _path(raw, problems))
+        certificate = certificate or _authorities(endpoint, env, problems)
         client_certificate, client_key = _client_pair(fields, protocol, problems)
     except InvalidError as error:
         problems.append(f"{error}; destination {name!r} is left out")
@@ -217,6 +222,21 @@ def _destination(
         client_key=client_key,
         insecure=or_default(fields("insecure"), flag, None, problems),
     )
+
+
+def _authorities(endpoint: str, env: Mapping[str, str], problems: list[str]) -> str | None:
+    """Return the path that the environment names, a file or (for HTTP) a folder; None without TLS. One that
+    does not exist is reported and passed over, as OpenSSL does."""
+    paths = {name: env.get(name, "").strip() for name in _AUTHORITIES_VARIABLES}
+    if endpoint.startswith("http://"):
+        return None
+    for name, path in paths.items():
+        if path and os.path.exists(path):  # noqa: PTH110 - never raises, whatever the text is
+            return path
+        problem = f"{name}: there is no {_path_shown(path)}; it is not used"
+        if path and problem not in problems:
+            problems.append(problem)
+    return None
 
 
 def _configured_endpoint(raw: Raw, protocol: OtlpProtocol, _problems: list[str]) -> str:

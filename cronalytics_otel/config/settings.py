@@ -40,6 +40,7 @@ from .values import (
     report_unknown_keys,
     shown,
 )
+from .variables import report_misspelt
 
 __all__ = ["Content", "Destination", "Settings", "load_settings", "safe_url"]
 
@@ -115,6 +116,7 @@ def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
     """
     problems: list[str] = []
     env = _environment(home_path / ".env", environ, problems)
+    report_misspelt(env, problems)
     read = _read_config(home_path / "config.yaml", problems)
     config = read or {}
     options = _options(config, env, problems)

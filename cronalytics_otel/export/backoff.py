@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Protocol
 
+from ..model import DestinationFault
 from ..model.times import NS
 
 BACKOFF_FIRST_S: Final = 1.0
@@ -24,6 +25,11 @@ WRITE_DOWN_S: Final = 0.2
 """The part of the host's waiting time that stays free for writing the request's end to the journal."""
 
 
+ODD_ANSWERS: Final = 3
+"""After so many failures in a row, a destination that gives no OTLP answers gets an empty request first. It may
+have taken what it answered so oddly, and would take it again each time."""
+
+
 class Progress(Protocol):
     """How a destination answered last, for traces or for metrics."""
 
@@ -40,6 +46,10 @@ class Progress(Protocol):
 
     @property
     def timed_out(self) -> bool: ...
+
+    @property
+    def fault(self) -> DestinationFault | None:
+        """What the last request shows to be wrong."""
 
 
 def backoff_s(failures: int) -> float:
@@ -73,6 +83,11 @@ def next_try_ns(progress: Progress, *, now_ns: int, eager: bool) -> int | None:
 def is_probe(progress: Progress, *, hurried: bool) -> bool:
     """Return whether the next request is only a short probe with one run."""
     return hurried and progress.timed_out and progress.failures % FULL_TRY_EVERY > 0
+
+
+def gets_empty_request(progress: Progress) -> bool:
+    """Return whether an empty request has to get OTLP's answer before anything is sent."""
+    return progress.fault is DestinationFault.NOT_OTLP and progress.failures >= ODD_ANSWERS
 
 
 def request_timeout_s(limits_s: Iterable[float | None], *, probe: bool) -> float | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final, TypeAlias
 
 from ..faults import report_own_fault
@@ -15,8 +16,21 @@ from ..journal import Journal, JournalError
 from ..journal.outbox import DestinationProgress, Entry
 from ..model import Resource, Span
 from ..model.times import NS
-from .acknowledgement import Consequence, Receipt, Verdict, consequence_of
-from .backoff import is_probe, next_try_ns, next_wait_s, request_timeout_s
+from .acknowledgement import (
+    DOUBT_TRIES,
+    Consequence,
+    Receipt,
+    Verdict,
+    consequence_of,
+    doubt_wait_ns,
+)
+from .backoff import (
+    gets_empty_request,
+    is_probe,
+    next_try_ns,
+    next_wait_s,
+    request_timeout_s,
+)
 from .batches import Batch, BuiltTrace, batches
 from .otlp.sender import MissingExporterError, Sender
 from .report import DestinationReport
@@ -75,8 +89,11 @@ class DestinationExporter:
         self._failing = progress.failures > 0
         self._probing = is_probe(progress, hurried=options.hurried)
         self._runs_per_request = self._first_runs()
+        self._last_receipt_ns = progress.last_receipt_ns
         self._bad_requests_in_a_row = 0
         self._suspects: list[tuple[Entry, Receipt]] = []
+        self._doubted: set[int] = set()
+        """The runs that were put in doubt by this export."""
 
     def run(self) -> DestinationReport:
         """Send until the outbox is empty, the destination fails, or the time is up.
@@ -89,9 +106,10 @@ class DestinationExporter:
         )
         if next_ns is not None:
             return replace(self._report, next_try_ns=next_ns)
-        while self._has_time() and (entries := self._take()):
-            if not self._try_to_send(entries) or not self._may_go_on():
-                break
+        if not gets_empty_request(self._progress) or self._try(self._send_nothing):
+            while self._has_time() and (entries := self._take()):
+                if not self._try(partial(self._send, entries)) or not self._may_go_on():
+                    break
         if self._failing:
             self._give_up_old()
         return self._report
@@ -106,12 +124,23 @@ class DestinationExporter:
         return remaining_s is None or remaining_s > 0
 
     def _take(self) -> list[Entry]:
-        return self._outbox.take(
+        """Return the next entries: those in doubt when there are no others."""
+        now_ns, since_ns = self._options.clock.now_ns(), self._options.since_ns or 0
+        entries = self._outbox.take(
             self._progress.id,
             self._runs_per_request,
-            fresh_since_ns=self._options.clock.now_ns() - FRESH_NS,
-            since_ns=self._options.since_ns or 0,
+            fresh_since_ns=now_ns - FRESH_NS,
+            since_ns=since_ns,
         )
+        if entries:
+            return entries
+        doubted = self._outbox.take_doubted(
+            self._progress.id,
+            self._runs_per_request,
+            due_ns=None if self._options.eager else now_ns,
+            since_ns=since_ns,
+        )
+        return [entry for entry in doubted if entry.run_id not in self._doubted]
 
     def _may_go_on(self) -> bool:
         """Report what was sent, rest, and return whether the next request may begin."""
@@ -123,10 +152,10 @@ class DestinationExporter:
 
     # Sending.
 
-    def _try_to_send(self, entries: list[Entry]) -> bool:
-        """Send the entries, and handle what is raised. Return whether to go on."""
+    def _try(self, send: Callable[[], bool]) -> bool:
+        """Send, and handle what is raised. Return whether to go on."""
         try:
-            return self._send(entries)
+            return send()
         except HostDataError as error:
             self._report = replace(self._report, error=str(error))  # the runs wait
             return False
@@ -134,6 +163,11 @@ class DestinationExporter:
             raise
         except Exception as error:  # noqa: BLE001 - a fault of ours or of a library
             return self._failed(Receipt(verdict=Verdict.RETRY, reason=report_own_fault(error)))
+
+    def _send_nothing(self) -> bool:
+        """Make a request without runs. Return whether the destination gives OTLP's answers again."""
+        receipt = self._open_sender().send([], timeout_s=self._timeout_s())
+        return receipt.verdict is not Verdict.RETRY or self._failed(receipt)
 
     def _send(self, entries: list[Entry]) -> bool:
         """Build and send the traces of the entries. Return whether to go on."""
@@ -170,6 +204,9 @@ class DestinationExporter:
         )
         if consequence is Consequence.HALVE:
             return self._send_halves(batch)
+        if consequence is Consequence.FIRST_ALONE:
+            self._runs_per_request = 1
+            return self._request(batch[:1])
         if consequence is Consequence.WITHOUT_CONTENT:
             return self._send_without_content(batch)
         return self._record([entry for entry, _ in batch], receipt, consequence)
@@ -201,17 +238,18 @@ class DestinationExporter:
                 self._accepted(entries)
             case Consequence.SUSPECT:
                 self._suspects.append((entries[0], receipt))
+                if self._failing and len(self._suspects) > 1:
+                    return self._failed(receipt)
+            case Consequence.DOUBT:
+                return self._met_server_error(entries[0], receipt)
             case Consequence.BACK_OFF:
-                return self._failed(receipt)
-            case Consequence.SET_ASIDE_AND_BACK_OFF:
-                self._set_aside(entries, receipt)
                 return self._failed(receipt)
             case Consequence.SET_ASIDE_AND_SHRINK:
                 self._answered_and_set_aside(entries, receipt)
                 self._runs_per_request = 1
             case Consequence.SET_ASIDE:
                 self._answered_and_set_aside(entries, receipt)
-            case Consequence.HALVE | Consequence.WITHOUT_CONTENT:
+            case Consequence.HALVE | Consequence.FIRST_ALONE | Consequence.WITHOUT_CONTENT:
                 raise AssertionError(consequence)  # `_request` sends these runs again
         return True
 
@@ -219,7 +257,8 @@ class DestinationExporter:
         with self._journal.atomic():
             self._answered()
             self._set_aside_suspects()
-            self._outbox.accepted(self._progress.id, entries, self._options.clock.now_ns())
+            self._last_receipt_ns = self._options.clock.now_ns()
+            self._outbox.accepted(self._progress.id, entries, self._last_receipt_ns)
         self._report = replace(self._report, sent=self._report.sent + len(entries))
         self._bad_requests_in_a_row = 0
         self._runs_per_request = min(self._runs_per_request * 2, MAX_BATCH_RUNS)
@@ -238,6 +277,8 @@ class DestinationExporter:
         wait_s, asked = next_wait_s(self._failures, receipt.retry_after_s, self._options.jitter())
         next_ns = now_ns + round(wait_s * NS)
         with self._journal.atomic():
+            for entry, _ in self._suspects:
+                self._put_in_doubt(entry, entry.doubted_tries)
             self._outbox.failed(
                 self._progress.id,
                 receipt.reason,
@@ -245,6 +286,7 @@ class DestinationExporter:
                 next_try_ns=next_ns,
                 asked_to_wait=asked,
                 timed_out=receipt.timed_out,
+                fault=receipt.fault,
             )
         self._report = replace(
             self._report,
@@ -256,16 +298,62 @@ class DestinationExporter:
         self._suspects.clear()
         return False
 
+    def _met_server_error(self, entry: Entry, receipt: Receipt) -> bool:
+        """Decide about a run that alone met a server error. Return whether to go on."""
+        tries = entry.doubted_tries
+        if counts := self._has_accepted_since_doubt(entry):
+            tries += 1
+        if tries >= DOUBT_TRIES:
+            self._answered_and_set_aside([entry], receipt)
+            return True
+        with self._journal.atomic():
+            self._put_in_doubt(entry, tries)
+        if not counts and not self._report.sent:
+            return self._failed(receipt)
+        self._report = replace(self._report, error=receipt.reason)
+        return True
+
+    def _put_in_doubt(self, entry: Entry, tries: int) -> None:
+        now_ns, since_ns = self._options.clock.now_ns(), entry.doubted_ns
+        if since_ns is None or tries > entry.doubted_tries:
+            since_ns = now_ns
+        self._outbox.doubt(
+            self._progress.id,
+            entry,
+            doubted_ns=since_ns,
+            tries=tries,
+            next_try_ns=now_ns + doubt_wait_ns(tries),
+        )
+        self._doubted.add(entry.run_id)
+
+    def _has_accepted_since_doubt(self, entry: Entry) -> bool:
+        """Return whether the destination has accepted another run since this one was put in doubt."""
+        last_ns = self._last_receipt_ns
+        return last_ns is not None and entry.doubted_ns is not None and last_ns >= entry.doubted_ns
+
     def _judge_suspects(self) -> bool:
         """Decide about the runs that were refused one by one. Return whether to go on.
 
-        If a failing destination has accepted nothing and refuses two or more runs, the server is at
-        fault, and those runs stay.
+        They are at fault if the destination has shown that it accepts others. If not, it is at fault itself,
+        and they stay.
         """
-        if self._failing and len(self._suspects) > 1:
-            return self._failed(self._suspects[-1][1])
-        self._set_aside_suspects()
-        return True
+        if not self._suspects:
+            return True
+        (entry, receipt), *others = self._suspects
+        if self._report.sent or (not others and self._is_at_fault(entry)):
+            self._set_aside_suspects()
+            return True
+        return self._failed(receipt)
+
+    def _is_at_fault(self, entry: Entry) -> bool:
+        """Return whether a run that was refused alone is at fault: the last that the destination did before
+        was to accept another one."""
+        if entry.doubted_ns is not None:
+            return self._has_accepted_since_doubt(entry)
+        last_ns = self._last_receipt_ns
+        return last_ns is not None and not self._outbox.has_refused_since(
+            self._progress.id, last_ns
+        )
 
     def _set_aside_suspects(self) -> None:
         for entry, receipt in self._suspects:

@@ -26,6 +26,7 @@ from .findings import Finding, FindingKind, in_order
 from .job_health import JobHealth
 from .overview import OverdueJob, overdue_jobs
 from .profiles import Profile
+from .remedies import KEPT, remedy_for
 from .wording import counted, duration, one_line, usd
 
 DEAD_AFTER_NS: Final = 600 * NS
@@ -207,7 +208,7 @@ class _Check:
                     episode=str(status.failing_since_ns),
                     text=f"cannot be sent to: {one_line(status.last_error or 'it does not answer')}"
                     f"; {counted(status.pending, 'run')} pending",
-                    advice="`doctor` sends a test; nothing is lost meanwhile",
+                    advice=f"{remedy_for(status.fault)}; {KEPT}. `doctor` sends a test",
                 )
             elif self._is_stuck(status):
                 yield Finding(
@@ -244,7 +245,8 @@ class _Check:
                     since_ns=one.failing_since_ns,
                     episode=f"metrics {one.failing_since_ns}",
                     text=f"does not take metrics: {error}",
-                    advice="the next request has all that it lacks; `metrics: false` leaves it alone",
+                    advice=f"{remedy_for(one.fault)}; the next request has all that it lacks, and"
+                    " `metrics: false` leaves it alone",
                 )
             elif one.refused_reason is not None:
                 lost = one.temporality is Temporality.DELTA

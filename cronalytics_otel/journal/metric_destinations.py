@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
+from ..model.destination_fault import DestinationFault
 from ..model.series import Series, SeriesValue
 from ..model.temporality import Temporality
 from .database import Connection
-from .outbox import SET_ANSWERING, SET_FAILED
+from .outbox import SET_ANSWERING, SET_FAILED, fault_from
 from .series import buckets_text, read_buckets
 
 
@@ -52,6 +53,8 @@ class MetricDestination:
     asked_to_wait: bool
     timed_out: bool
     last_error: str | None
+    fault: DestinationFault | None
+    """What its last answer shows to be wrong."""
 
     @property
     def fails(self) -> bool:
@@ -140,6 +143,7 @@ class MetricDestinations:
                 **{
                     **values,
                     "temporality": Temporality(values["temporality"]),
+                    "fault": fault_from(values["fault"]),
                     **{name: bool(values[name]) for name in _FLAGS},
                 }
             )
@@ -261,11 +265,21 @@ class MetricDestinations:
         asked_to_wait: bool,
         timed_out: bool,
         not_served: bool,
+        fault: DestinationFault | None = None,
     ) -> None:
         """Record that a request failed, and when the destination may be tried again."""
         self._connection.execute(
             f"UPDATE metric_destination SET {SET_FAILED}, not_served = ? WHERE id = ?",  # noqa: S608
-            (error, next_try_ns, asked_to_wait, timed_out, now_ns, not_served, destination_id),
+            (
+                error,
+                next_try_ns,
+                asked_to_wait,
+                timed_out,
+                fault,
+                now_ns,
+                not_served,
+                destination_id,
+            ),
         )
 
     def ask_again(self) -> None:

@@ -313,7 +313,7 @@ class Notices:
     ) -> None:
         self._connection.execute(
             f"UPDATE notice_target SET {SET_FAILED} WHERE id = ?",  # noqa: S608 - our own constant
-            (error, next_try_ns, asked_to_wait, timed_out, now_ns, target_id),
+            (error, next_try_ns, asked_to_wait, timed_out, None, now_ns, target_id),
         )
 
     def give_up(self, target_id: int, before_ns: int) -> int:

@@ -184,7 +184,8 @@ CREATE TABLE metric_destination ( -- how far a destination has the metrics
   next_try_ns INTEGER,
   asked_to_wait INTEGER NOT NULL DEFAULT 0,
   timed_out INTEGER NOT NULL DEFAULT 0,
-  last_error TEXT
+  last_error TEXT,
+  fault TEXT                     -- DestinationFault
 );
 
 CREATE TABLE metric_delta (      -- what a destination with delta temporality has of each series
@@ -219,7 +220,8 @@ CREATE TABLE destination (
   next_try_ns INTEGER,
   asked_to_wait INTEGER NOT NULL DEFAULT 0, -- next_try_ns is the server's own Retry-After
   timed_out INTEGER NOT NULL DEFAULT 0,     -- did not answer the last request in time
-  last_error TEXT
+  last_error TEXT,
+  fault TEXT                     -- DestinationFault, where the last request shows one
 );
 
 CREATE TABLE outbox (            -- what a destination has not acknowledged, oldest run first
@@ -227,8 +229,12 @@ CREATE TABLE outbox (            -- what a destination has not acknowledged, old
   ended_ns INTEGER NOT NULL,     -- of the run
   run_id INTEGER NOT NULL REFERENCES run (id),
   enqueued_ns INTEGER NOT NULL,
+  doubted_ns INTEGER,            -- when the run alone was not taken, by its own fault or the server's
+  doubted_tries INTEGER NOT NULL DEFAULT 0, -- how often that was so again, each time after another run was taken
+  next_try_ns INTEGER,           -- when it is tried again; NULL while it is not in doubt
   PRIMARY KEY (destination_id, ended_ns, run_id)
 ) WITHOUT ROWID;
+CREATE INDEX outbox_in_doubt ON outbox (destination_id, next_try_ns) WHERE doubted_ns IS NOT NULL;
 
 CREATE TABLE refused (           -- what a destination will never take
   destination_id INTEGER NOT NULL REFERENCES destination (id),
@@ -255,7 +261,8 @@ CREATE TABLE notice_target (     -- a target of `notify`, by its name in the set
   next_try_ns INTEGER,
   asked_to_wait INTEGER NOT NULL DEFAULT 0,
   timed_out INTEGER NOT NULL DEFAULT 0,
-  last_error TEXT
+  last_error TEXT,
+  fault TEXT
 );
 
 CREATE TABLE notice (            -- what a target has not acknowledged yet

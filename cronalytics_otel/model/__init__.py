@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .budget import Budget, Budgets
 from .conversation import Conversation, Message, ToolCall
+from .destination_fault import DestinationFault
 from .figures import Amounts, ModelAmounts
 from .host_records import (
     OPEN,
@@ -61,6 +62,7 @@ __all__ = [
     "Conversation",
     "CostStatus",
     "DeliveryOutcome",
+    "DestinationFault",
     "DueJob",
     "Execution",
     "FedOutput",

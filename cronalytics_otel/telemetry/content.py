@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TypeAlias, cast
 
-from ..model import Conversation, Message, Run
+from ..model import AttributeValue, Conversation, Message, Run
 from ..redaction import mask
 
 TRACE_BYTES = 3_000_000
@@ -166,13 +166,45 @@ def cut(text: str, limit: int) -> str:
 
 
 def well_formed(text: str) -> str:
-    """Replace each lone surrogate by U+FFFD: JSON can hold them, UTF-8 and so OTLP cannot."""
-    if text.isascii():
+    """Replace by U+FFFD what no text that is sent may contain.
+
+    These are lone surrogates, which JSON can hold and UTF-8 (so OTLP) cannot, and NUL, also as JSON writes
+    it: a store on Postgres refuses the whole request for one.
+    """
+    if is_well_formed(text):
         return text
-    return _SURROGATE.sub("\ufffd", text)
+    return _UNSENDABLE.sub("\ufffd", text.replace(_NUL_IN_JSON, r"\ufffd"))
 
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+def is_well_formed(text: str) -> bool:
+    if "\0" in text or _NUL_IN_JSON in text:
+        return False
+    return text.isascii() or _UNSENDABLE.search(text) is None
+
+
+_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
+_NUL_IN_JSON = r"\u0000"
+
+
+def well_formed_attributes(
+    attributes: Mapping[str, AttributeValue],
+) -> Mapping[str, AttributeValue]:
+    """Return attributes with well-formed texts: the same mapping if they are, as nearly always."""
+    for value in attributes.values():
+        if isinstance(value, str):
+            if not value.isascii() or "\0" in value:
+                break
+        elif isinstance(value, tuple) and not all(map(is_well_formed, value)):
+            break
+    else:
+        return attributes
+    return {name: _with_well_formed_texts(value) for name, value in attributes.items()}
+
+
+def _with_well_formed_texts(value: AttributeValue) -> AttributeValue:
+    if isinstance(value, str):
+        return well_formed(value)
+    return tuple(map(well_formed, value)) if isinstance(value, tuple) else value
 
 
 # --- messages -----------------------------------------------------------------------------------
@@ -247,4 +279,4 @@ def _as_object(text: str) -> _Json:
     except (ValueError, RecursionError):
         return text
     # A secret that was written in escapes is recognised only now.
-    return cast("_Json", found) if mask(plain) == plain and plain == well_formed(plain) else text
+    return cast("_Json", found) if mask(plain) == plain and is_well_formed(plain) else text

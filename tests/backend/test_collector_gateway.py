@@ -119,7 +119,7 @@ def test_with_the_token_and_by_tls_it_takes_everything(
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 @pytest.mark.parametrize("token", [None, "wrong", f"{TOKEN}x"])
-def test_without_it_runs_are_refused_and_kept(
+def test_without_it_runs_wait(
     home: HomeBuilder,
     gateway: Otelcol,
     needs: Surroundings,
@@ -132,13 +132,13 @@ def test_without_it_runs_are_refused_and_kept(
     destination = {"endpoint": endpoint, "protocol": protocol, **needs.destination}
     report = send(home, gateway={**destination, "headers": headers})
 
-    assert report.destinations[0].refused == len(home.expected)
+    assert report.destinations[0].pending == len(home.expected)
     assert collector.requests == 0
     assert collector.metric_requests == []
 
     send_to(home.path, gateway=destination)
     settings = load_settings(home.path, {})
-    sync(Home(home.path), settings, SyncOptions(eager=True, retry_refused=True))
+    sync(Home(home.path), settings, SyncOptions(eager=True))
     assert len({span["trace_id"] for span in collector.spans}) == len(home.expected)
 
 

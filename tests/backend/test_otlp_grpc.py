@@ -24,6 +24,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from cronalytics_otel.config.endpoints import OtlpProtocol
 from cronalytics_otel.export.acknowledgement import Receipt, Verdict
 from cronalytics_otel.export.otlp.sender import MissingExporterError, Sender
+from cronalytics_otel.model import DestinationFault
 from tests.support.collector import Answer, GrpcCollector, grpc_status, hang, ok, partial
 from tests.support.spans import TRACE_ID, make_span, make_spans
 from tests.support.venvs import CHECKOUT
@@ -147,26 +148,35 @@ def test_a_passing_trouble_is_for_another_try(receipt_for: ReceiptFor, code: str
 
 
 @pytest.mark.parametrize(
-    "code", ["NOT_FOUND", "PERMISSION_DENIED", "UNAUTHENTICATED", "UNIMPLEMENTED"]
+    ("code", "fault"),
+    [
+        ("NOT_FOUND", DestinationFault.ADDRESS),
+        ("PERMISSION_DENIED", DestinationFault.CREDENTIALS),
+        ("RESOURCE_EXHAUSTED", DestinationFault.ACCOUNT),
+        ("UNAUTHENTICATED", DestinationFault.CREDENTIALS),
+        ("UNIMPLEMENTED", DestinationFault.ADDRESS),
+    ],
 )
-def test_a_wrong_key_or_address_denies_whatever_is_sent(receipt_for: ReceiptFor, code: str) -> None:
+def test_what_concerns_the_destination_is_for_another_try_and_says_what_is_wrong(
+    receipt_for: ReceiptFor, code: str, fault: DestinationFault
+) -> None:
     assert receipt_for(grpc_status(code, "no")) == Receipt(
-        verdict=Verdict.DENIED, reason=f"gRPC {code}: no", not_served=code == "UNIMPLEMENTED"
+        verdict=Verdict.RETRY,
+        reason=f"gRPC {code}: no",
+        fault=fault,
+        not_served=code == "UNIMPLEMENTED",
     )
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "ALREADY_EXISTS",
-        "FAILED_PRECONDITION",
-        "INTERNAL",
-        "RESOURCE_EXHAUSTED",
-    ],
-)
-def test_any_other_status_is_for_good(receipt_for: ReceiptFor, code: str) -> None:
+@pytest.mark.parametrize("code", ["INTERNAL", "UNKNOWN"])
+def test_a_server_error_may_be_the_fault_of_either(receipt_for: ReceiptFor, code: str) -> None:
+    assert receipt_for(grpc_status(code, "no")) == Receipt(
+        verdict=Verdict.SERVER_ERROR, reason=f"gRPC {code}: no", fault=DestinationFault.SERVER
+    )
+
+
+@pytest.mark.parametrize("code", ["INVALID_ARGUMENT", "ALREADY_EXISTS", "FAILED_PRECONDITION"])
+def test_a_refusal_of_the_content_is_for_good(receipt_for: ReceiptFor, code: str) -> None:
     assert receipt_for(grpc_status(code, "no")) == Receipt(
         verdict=Verdict.BAD_REQUEST, reason=f"gRPC {code}: no"
     )
@@ -186,7 +196,10 @@ def test_retry_info_says_when_and_makes_a_full_server_worth_another_try(
 ) -> None:
     receipt = receipt_for(grpc_status(code, "slow down", [trailer]))
     assert receipt == Receipt(
-        verdict=Verdict.RETRY, reason=f"gRPC {code}: slow down", retry_after_s=2.5
+        verdict=Verdict.RETRY,
+        reason=f"gRPC {code}: slow down",
+        fault=DestinationFault.SERVER,
+        retry_after_s=2.5,
     )
 
 
@@ -258,12 +271,12 @@ def test_what_a_proxy_says_in_place_of_the_server_is_for_another_try(
     ("http_status", "verdict"),
     [
         (400, Verdict.BAD_REQUEST),
-        (401, Verdict.DENIED),
-        (403, Verdict.DENIED),
-        (404, Verdict.DENIED),
-        (405, Verdict.DENIED),
+        (401, Verdict.RETRY),
+        (403, Verdict.RETRY),
+        (404, Verdict.RETRY),
+        (405, Verdict.RETRY),
         (413, Verdict.TOO_LARGE),
-        (500, Verdict.BAD_REQUEST),
+        (500, Verdict.SERVER_ERROR),
     ],
 )
 def test_an_http_status_means_over_grpc_what_it_means_over_http(
@@ -302,7 +315,8 @@ def test_a_target_that_is_none_is_for_another_try(sender_to: OpenSender) -> None
 def test_details_that_cannot_be_read_are_as_none(receipt_for: ReceiptFor) -> None:
     trailer = ("grpc-status-details-bin", b"\xff\xff")
     receipt = receipt_for(grpc_status("RESOURCE_EXHAUSTED", "full", [trailer]))
-    assert receipt == Receipt(verdict=Verdict.BAD_REQUEST, reason="gRPC RESOURCE_EXHAUSTED: full")
+    assert (receipt.verdict, receipt.retry_after_s) == (Verdict.RETRY, None)
+    assert receipt.reason == "gRPC RESOURCE_EXHAUSTED: full"
 
 
 def test_a_message_that_the_server_finds_too_large_is_told_apart(sender_to: OpenSender) -> None:
@@ -329,6 +343,7 @@ def test_a_server_that_hangs_costs_the_timeout_and_no_more(receipt_for: ReceiptF
     assert receipt_for(hang(), timeout_s=0.3) == Receipt(
         verdict=Verdict.RETRY,
         reason="gRPC DEADLINE_EXCEEDED: no answer within 0.3 s",
+        fault=DestinationFault.UNREACHABLE,
         timed_out=True,
     )
 
@@ -361,7 +376,7 @@ def test_a_sender_works_again_after_an_error(
     collector.answer_next(grpc_status("UNAVAILABLE"), grpc_status("INTERNAL"), ok())
     sender = sender_to(collector.endpoint)
     verdicts = [sender.send([make_span()]).verdict for _ in range(3)]
-    assert verdicts == [Verdict.RETRY, Verdict.BAD_REQUEST, Verdict.ACCEPTED]
+    assert verdicts == [Verdict.RETRY, Verdict.SERVER_ERROR, Verdict.ACCEPTED]
     assert collector.requests == 3
 
 

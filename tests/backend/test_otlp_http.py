@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import logging
 import socket
 import ssl
 import threading
+import zlib
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,11 +21,11 @@ import pytest
 import trustme
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from cronalytics_otel.config import load_settings
+from cronalytics_otel.config import Destination, load_settings
 from cronalytics_otel.export.acknowledgement import Receipt, Verdict
 from cronalytics_otel.export.otlp.http_answer import parse_retry_after
 from cronalytics_otel.export.otlp.sender import Sender, open_sender
-from cronalytics_otel.model import SpanEvent, SpanKind, SpanLink
+from cronalytics_otel.model import AttributeValue, DestinationFault, SpanEvent, SpanKind, SpanLink
 from tests.support.collector import (
     PROTOBUF,
     Answer,
@@ -44,6 +46,7 @@ from tests.support.collector import (
 from tests.support.spans import TRACE_ID, make_span, make_spans
 
 OpenSender = Callable[..., Sender]
+UNREACHABLE = DestinationFault.UNREACHABLE
 
 
 @pytest.fixture
@@ -123,15 +126,30 @@ def test_a_span_without_error_has_no_status_and_a_root_no_parent(
     assert (span["status"], span["status_message"], span["parent_id"]) == ("unset", "", None)
 
 
-def test_text_that_is_no_utf8_arrives_with_replacements_and_takes_nothing_with_it(
-    collector: FaultyCollector, sender_to: OpenSender
+@pytest.mark.parametrize("char", ["\ud800", "\0"], ids=["lone surrogate", "NUL"])
+def test_a_character_that_no_text_may_contain_is_replaced_and_takes_nothing_with_it(
+    collector: FaultyCollector, char: str
 ) -> None:
-    lone = "a\ud800b"  # json.loads makes it of "\ud800"
-    span = make_span(name=lone, error=lone, attributes={"a": lone, "b": (lone,), "c": 1})
-    assert sender_to(collector.traces_url).send([span]).accepted
+    """UTF-8 has no lone surrogates (json.loads makes them of escapes), and Postgres refuses NUL."""
+    text, arrives = f"a{char}b", "a\ufffdb"
+    attributes: dict[str, AttributeValue] = {"a": text, "b": (text,), "c": 1}
+    span = make_span(
+        name=text,
+        error=text,
+        attributes=attributes,
+        links=(SpanLink(trace_id=5, span_id=4, attributes=attributes),),
+        events=(SpanEvent(name=text, time_ns=1, attributes=attributes),),
+    )
+    destination = Destination(name="test", endpoint=collector.traces_url)
+    sender = open_sender(destination, {"service.name": text}, scope_version="1")
+    assert sender.send([span]).accepted
+    sender.close()
     (arrived,) = collector.spans
-    assert (arrived["name"], arrived["status_message"]) == ("a?b", "a?b")
-    assert arrived["attributes"] == {"a": "a?b", "b": ["a?b"], "c": 1}
+    assert (arrived["name"], arrived["status_message"]) == (arrives, arrives)
+    (event,), (link,) = arrived["events"], arrived["links"]
+    expected = {"a": arrives, "b": [arrives], "c": 1}
+    assert arrived["attributes"] == event["attributes"] == link["attributes"] == expected
+    assert (event["name"], arrived["resource"]["service.name"]) == (arrives, arrives)
 
 
 @pytest.mark.parametrize("compression", ["gzip", "deflate"])
@@ -280,6 +298,10 @@ def test_settings_of_the_environment_send_as_the_specification_says(
         answer(200),
         answer(202),
         answer(204),
+        answer(200, content_type="text/plain; charset=utf-8"),
+        answer(200, content_type="text/html"),
+        answer(200, content_type=PROTOBUF, content_encoding="br"),
+        answer(200, "null", content_type="application/json"),
         answer(200, "{}", content_type="application/json"),
         answer(200, '{"partialSuccess": {}}', content_type="application/json; charset=utf-8"),
         answer(200, '{"partialSuccess": null, "new": 1}', content_type="application/json"),
@@ -295,13 +317,14 @@ def test_an_otlp_answer_is_a_receipt(receipt_for: ReceiptFor, reply: Answer) -> 
     [
         html(200),
         html(202),
-        answer(200, content_type="text/html"),
-        answer(200, content_type="text/plain"),
         answer(200, "OK"),
         answer(200, "OK", content_type="text/plain"),
         answer(200, "Login, please", content_type=PROTOBUF),
         answer(200, "[]", content_type="application/json"),
-        answer(200, "null", content_type="application/json"),
+        answer(200, '"ok"', content_type="application/json"),
+        answer(200, "true", content_type="application/json"),
+        answer(200, "{}", content_type="text/plain"),
+        answer(200, "null"),
         answer(200, "{", content_type="application/json"),
         answer(200, '{"error": "no such project"}', content_type="application/json"),
         answer(200, '{"partialSuccess": "yes"}', content_type="application/json"),
@@ -368,16 +391,89 @@ def test_a_passing_trouble_is_for_another_try(receipt_for: ReceiptFor, code: int
     assert receipt.retry_after_s is None
 
 
-@pytest.mark.parametrize("code", [401, 402, 403, 404, 405, 407, 410, 501])
-def test_a_wrong_key_or_address_denies_whatever_is_sent(receipt_for: ReceiptFor, code: int) -> None:
-    assert receipt_for(status(code, retry_after="3")).verdict is Verdict.DENIED
-
-
-@pytest.mark.parametrize("code", [400, 415, 422, 500, 505, 599])
-def test_any_other_status_is_for_good(receipt_for: ReceiptFor, code: int) -> None:
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        (401, DestinationFault.CREDENTIALS),
+        (402, DestinationFault.ACCOUNT),
+        (403, DestinationFault.CREDENTIALS),
+        (404, DestinationFault.ADDRESS),
+        (405, DestinationFault.ADDRESS),
+        (407, DestinationFault.PROXY),
+        (410, DestinationFault.ADDRESS),
+        (415, DestinationFault.WRONG_PROTOCOL),
+        (418, DestinationFault.SERVER),
+        (501, DestinationFault.ADDRESS),
+    ],
+)
+def test_what_concerns_the_destination_is_for_another_try_and_says_what_is_wrong(
+    receipt_for: ReceiptFor, code: int, fault: DestinationFault
+) -> None:
     receipt = receipt_for(status(code, retry_after="3"))
-    assert receipt.verdict is Verdict.BAD_REQUEST
+    assert (receipt.verdict, receipt.fault) == (Verdict.RETRY, fault)
+    assert receipt.retry_after_s == 3
+
+
+@pytest.mark.parametrize("code", [500, 505, 520, 599])
+def test_a_server_error_may_be_the_fault_of_either(receipt_for: ReceiptFor, code: int) -> None:
+    receipt = receipt_for(status(code, retry_after="3"))
+    assert (receipt.verdict, receipt.fault) == (Verdict.SERVER_ERROR, DestinationFault.SERVER)
+    assert receipt.retry_after_s == 3
+
+
+@pytest.mark.parametrize("code", [400, 422])
+def test_a_refusal_of_the_content_is_for_good(receipt_for: ReceiptFor, code: int) -> None:
+    receipt = receipt_for(status(code, retry_after="3"))
+    assert (receipt.verdict, receipt.fault) == (Verdict.BAD_REQUEST, None)
     assert receipt.retry_after_s is None
+
+
+@pytest.mark.parametrize("via", ["1.1 squid.corp (squid/5.7)", None])
+def test_a_proxy_that_names_itself_is_named(receipt_for: ReceiptFor, via: str | None) -> None:
+    receipt = receipt_for(status(403, "blocked", **({"via": via} if via else {})))
+    named = f" (by way of the proxy {via})" if via else ""
+    assert receipt.reason == f"HTTP 403 Forbidden: blocked{named}"
+
+
+@pytest.mark.parametrize("coding", ["zstd", "br", "compress", "gzip, zstd", "deflate", "gzip"])
+@pytest.mark.parametrize("content_type", [PROTOBUF, "application/json"])
+def test_a_body_that_cannot_be_decoded_proves_nothing(
+    receipt_for: ReceiptFor, coding: str, content_type: str
+) -> None:
+    """As protobuf, `\\n\\x00` is an OTLP answer: only its coding says that it means something else."""
+    receipt = receipt_for(
+        answer(200, b"\n\x00", content_type=content_type, content_encoding=coding)
+    )
+    assert (receipt.verdict, receipt.fault) == (Verdict.RETRY, DestinationFault.NOT_OTLP)
+    assert f"cannot be decoded ({coding})" in receipt.reason
+
+
+def test_a_coded_body_that_breaks_off_is_not_an_empty_one(receipt_for: ReceiptFor) -> None:
+    begun = gzip.compress(partial(3).body)[:12]
+    receipt = receipt_for(answer(200, begun, content_type=PROTOBUF, content_encoding="gzip"))
+    assert receipt.verdict is Verdict.RETRY
+
+
+def test_an_empty_body_may_be_coded(receipt_for: ReceiptFor) -> None:
+    empty = gzip.compress(b"")
+    assert receipt_for(answer(200, empty, content_type=PROTOBUF, content_encoding="gzip")).accepted
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_a_body_that_can_be_decoded_is_read(receipt_for: ReceiptFor, coding: str) -> None:
+    pack = gzip.compress if coding == "gzip" else zlib.compress
+    body = pack(partial(2, "too old").body)
+    receipt = receipt_for(
+        answer(200, body, content_type=PROTOBUF, content_encoding=coding, rejected=2)
+    )
+    assert receipt.verdict is Verdict.PARTIAL
+
+
+def test_a_refusal_whose_text_cannot_be_decoded_is_shown_without_it(
+    receipt_for: ReceiptFor,
+) -> None:
+    receipt = receipt_for(status(400, b"\x28\xb5\x2f\xfd", content_encoding="zstd"))
+    assert receipt == Receipt(verdict=Verdict.BAD_REQUEST, reason="HTTP 400 Bad Request")
 
 
 @pytest.mark.parametrize(
@@ -549,7 +645,8 @@ def test_no_secret_of_the_url_is_in_the_reason_of_a_lost_connection(
 ) -> None:
     url = f"http://user:p4ssword@127.0.0.1:{closed_port}/v1/traces?apikey=qu3ry"
     receipt = sender_to(url).send([make_span()])
-    assert receipt == Receipt(verdict=Verdict.RETRY, reason="Connection refused")
+    assert (receipt.verdict, receipt.reason) == (Verdict.RETRY, "Connection refused")
+    assert receipt.fault is DestinationFault.UNREACHABLE
 
 
 def test_nothing_is_logged_whatever_comes_back(
@@ -592,7 +689,9 @@ def test_one_request_is_made_for_one_send(
 def test_a_connection_that_is_lost_is_for_another_try(
     receipt_for: ReceiptFor, reply: Answer
 ) -> None:
-    assert receipt_for(reply) == Receipt(verdict=Verdict.RETRY, reason="Connection reset by peer")
+    assert receipt_for(reply) == Receipt(
+        verdict=Verdict.RETRY, reason="Connection reset by peer", fault=DestinationFault.CLOSED
+    )
 
 
 def test_a_connection_that_is_lost_while_sending_is_for_another_try(
@@ -617,7 +716,9 @@ def test_a_connection_that_is_closed_without_an_answer_says_so(sender_to: OpenSe
         receipt = sender_to(url).send([make_span()])
         thread.join()
     assert receipt == Receipt(
-        verdict=Verdict.RETRY, reason="the connection was closed without an answer"
+        verdict=Verdict.RETRY,
+        reason="the connection was closed without an answer",
+        fault=DestinationFault.CLOSED,
     )
 
 
@@ -625,7 +726,9 @@ def test_a_grpc_port_is_told(sender_to: OpenSender) -> None:
     with GrpcCollector() as other:
         receipt = sender_to(f"{other.endpoint}/v1/traces").send([make_span()])
     assert receipt == Receipt(
-        verdict=Verdict.RETRY, reason="its answer is not HTTP: is this a gRPC port?"
+        verdict=Verdict.RETRY,
+        reason="its answer is not HTTP: is this a gRPC port?",
+        fault=DestinationFault.WRONG_PROTOCOL,
     )
 
 
@@ -642,7 +745,7 @@ def test_a_status_counts_although_its_body_breaks_off(receipt_for: ReceiptFor) -
     reply = Answer(status=400, rejected=None, body=b"bad span, because", cut_at=8)
     receipt = receipt_for(reply)
     assert receipt.verdict is Verdict.BAD_REQUEST
-    assert receipt.reason == "HTTP 400 Bad Request"
+    assert receipt.reason == "HTTP 400 Bad Request: bad span"
 
 
 def test_an_unknown_host_is_for_another_try(sender_to: OpenSender) -> None:
@@ -661,7 +764,7 @@ def test_a_server_that_hangs_costs_the_timeout_and_no_more(
 ) -> None:
     receipt = receipt_for(reply, timeout_s=0.3)
     assert receipt == Receipt(
-        verdict=Verdict.RETRY, reason="no answer within 0.3 s", timed_out=True
+        verdict=Verdict.RETRY, reason="no answer within 0.3 s", timed_out=True, fault=UNREACHABLE
     )
 
 
@@ -775,7 +878,7 @@ def test_headers_that_trickle_for_ever_end_at_the_timeout(sender_to: OpenSender)
         done.set()
         thread.join()
     assert receipt == Receipt(
-        verdict=Verdict.RETRY, reason="no answer within 0.5 s", timed_out=True
+        verdict=Verdict.RETRY, reason="no answer within 0.5 s", timed_out=True, fault=UNREACHABLE
     )
 
 
@@ -785,7 +888,7 @@ def test_a_server_that_reads_nothing_ends_at_the_timeout(sender_to: OpenSender) 
         span = make_span(attributes={"content": "x" * 20_000_000})
         receipt = sender_to(url, timeout_s=0.5).send([span])
     assert receipt == Receipt(
-        verdict=Verdict.RETRY, reason="no answer within 0.5 s", timed_out=True
+        verdict=Verdict.RETRY, reason="no answer within 0.5 s", timed_out=True, fault=UNREACHABLE
     )
 
 
@@ -798,7 +901,7 @@ def test_a_tls_server_that_reads_nothing_ends_at_the_timeout(
         )
         receipt = sender.send([make_span(attributes={"content": "x" * 20_000_000})])
     assert receipt == Receipt(
-        verdict=Verdict.RETRY, reason="no answer within 0.5 s", timed_out=True
+        verdict=Verdict.RETRY, reason="no answer within 0.5 s", timed_out=True, fault=UNREACHABLE
     )
 
 
@@ -827,7 +930,9 @@ def test_a_tls_server_that_reads_slowly_ends_at_the_timeout(
         receipt = sender.send([make_span(attributes={"content": content})])
         done.set()
         thread.join(10)
-    assert receipt == Receipt(verdict=Verdict.RETRY, reason="no answer within 2 s", timed_out=True)
+    assert receipt == Receipt(
+        verdict=Verdict.RETRY, reason="no answer within 2 s", timed_out=True, fault=UNREACHABLE
+    )
     assert 0 < sum(map(len, sips)) < len(content) / 2
 
 
@@ -836,7 +941,7 @@ def test_a_tls_handshake_that_hangs_ends_at_the_timeout(sender_to: OpenSender) -
         url = f"https://127.0.0.1:{server.getsockname()[1]}/v1/traces"
         receipt = sender_to(url, timeout_s=0.5).send([make_span()])
     assert receipt == Receipt(
-        verdict=Verdict.RETRY, reason="no answer within 0.5 s", timed_out=True
+        verdict=Verdict.RETRY, reason="no answer within 0.5 s", timed_out=True, fault=UNREACHABLE
     )
 
 

@@ -285,8 +285,8 @@ def test_only_the_poisoned_run_among_many_is_set_aside(
         assert_all_there_once(picky, home.expected)
 
 
-@pytest.mark.parametrize("code", [401, 403, 404])
-def test_a_wrong_key_or_address_is_told_and_makes_no_flood(
+@pytest.mark.parametrize("code", [401, 402, 403, 404, 405, 407, 415, 501])
+def test_a_wrong_key_address_or_proxy_is_shown_makes_no_flood_and_costs_nothing(
     code: int,
     home: HomeBuilder,
     noon: datetime,
@@ -294,19 +294,105 @@ def test_a_wrong_key_or_address_is_told_and_makes_no_flood(
     environ: dict[str, str],
     processes: SyncProcesses,
 ) -> None:
+    """A key that expires overnight: every run of the night goes by itself when it is mended."""
     script_runs(home, noon, 60)
     collector.answer_with(status(code, "who are you?"))
 
-    for _ in range(3):
-        done = processes.sync(home.path, environ)
-    assert collector.requests == 1
-    assert f"HTTP {code}" in destinations_of(home.path)["default"].last_error  # type: ignore[operator]
-    assert destinations_of(home.path)["default"].refused
+    for hours in range(3):
+        done = processes.sync(home.path, environ, clock_ahead_s=hours * HOUR_S)
+        assert collector.requests == hours + 1
+        destination = destinations_of(home.path)["default"]
+        assert f"HTTP {code}" in str(destination.last_error)
+        assert destination.fault is not None
+        assert (destination.refused, destination.pending) == (0, 60)
 
     collector.answer_with(ok())
-    done = processes.sync(home.path, environ, eager=True, retry_refused=True)
+    done = processes.sync(home.path, environ, clock_ahead_s=3 * HOUR_S)
     assert done.report.healthy
     assert_all_there_once(collector, home.expected)
+
+
+def test_a_lone_server_error_costs_no_run(
+    home: HomeBuilder,
+    noon: datetime,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    script_runs(home, noon, 1)
+    collector.answer_next(status(500))
+    done = processes.sync(home.path, environ)
+    assert (done.report.destinations[0].refused, done.report.destinations[0].pending) == (0, 1)
+
+    assert processes.sync(home.path, environ, clock_ahead_s=60).report.healthy
+    assert_all_there_once(collector, home.expected)
+
+
+def test_a_server_that_errs_for_a_night_costs_no_run(
+    home: HomeBuilder,
+    noon: datetime,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    script_runs(home, noon, 60)
+    collector.answer_with(status(500))
+    for hours in range(9):
+        done = processes.sync(home.path, environ, clock_ahead_s=hours * HOUR_S)
+        assert done.report.destinations[0].refused == 0
+    collector.answer_with(ok())
+
+    assert processes.sync(home.path, environ, clock_ahead_s=9 * HOUR_S).report.healthy
+    assert_all_there_once(collector, home.expected)
+
+
+def test_a_run_at_which_the_server_always_errs_delays_no_other_and_is_set_aside_at_last(
+    home: HomeBuilder,
+    noon: datetime,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    runs = script_runs(home, noon, 40)
+    poisoned = trace_id_of(runs[17].expected)
+
+    def errs_at_one(spans: list[SpanDict], _size: int) -> Answer:
+        return status(500) if any(s["trace_id"] == poisoned for s in spans) else ok()
+
+    with JudgingCollector(errs_at_one) as picky:
+        environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = picky.endpoint
+        done = processes.sync(home.path, environ)
+        assert (done.report.destinations[0].sent, done.report.destinations[0].pending) == (39, 1)
+        refused = []
+        for hours in (1, 3):
+            home.script_run(
+                home.job("other", every_minutes=5, no_agent=True), noon + timedelta(hours=hours)
+            )
+            home.write()
+            done = processes.sync(home.path, environ, clock_ahead_s=hours * HOUR_S)
+            refused.append(done.report.destinations[0].refused)
+        assert refused == [0, 1]
+        assert len(roots(picky.spans)) == 41
+
+
+def test_an_odd_success_is_not_sent_the_same_for_ever(
+    home: HomeBuilder,
+    noon: datetime,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    """It keeps what it gets, and answers with a text: each further request would be another copy."""
+    script_runs(home, noon, 5)
+    collector.answer_with(Answer(status=200, body=b"OK", headers={"Content-Type": "text/plain"}))
+    for hours in range(12):
+        done = processes.sync(home.path, environ, clock_ahead_s=hours * HOUR_S)
+        assert "text/plain: is this an OTLP endpoint?" in str(done.report.destinations[0].error)
+    assert max(len(found) for found in copies(collector.spans).values()) == 3
+    assert destinations_of(home.path)["default"].pending == 5
+    collector.answer_with(ok())
+
+    assert processes.sync(home.path, environ, clock_ahead_s=12 * HOUR_S).report.healthy
+    assert_all_there(collector, home.expected)
 
 
 def test_a_request_that_is_too_large_is_split(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 
 import pytest
@@ -216,3 +217,53 @@ def test_arguments_that_nest_beyond_all_bounds_hold_up_no_run(
     assert len(roots(collector.spans)) == len(mixed_home.expected)
     names = {span["name"] for span in collector.spans}
     assert "execute_tool skill_view" in names
+
+
+def test_no_nul_leaves_in_any_text(
+    home: HomeBuilder,
+    noon: datetime,
+    collector: FaultyCollector,
+    environ: dict[str, str],
+    processes: SyncProcesses,
+) -> None:
+    """A store on Postgres refuses the whole request for one, be it a character or an escape in JSON."""
+    job = home.job(
+        "di\0gest", every_minutes=5, prompt="Re\0port", skills=["ne\0ws"], deliver="local"
+    )
+    home.agent_run(
+        job, noon, tools=["te\0rminal"], reply="all\0good", model="fa\0ke", provider="cu\0stom",
+    )  # fmt: skip
+    home.agent_run(job, noon + timedelta(minutes=5), outcome="failure", error="RuntimeError: a\0b")
+    home.write()
+    with closing(sqlite3.connect(home.disk.state_db)) as connection, connection:
+        calls = [{"id": "c\0", "function": {"name": "t\0", "arguments": '{"a": "x\\u0000y"}'}}]
+        connection.execute(
+            "UPDATE messages SET tool_calls = ? WHERE tool_calls IS NOT NULL", (json.dumps(calls),)
+        )
+    settings = {"content": "full", "destinations": {"one": {"endpoint": collector.endpoint}}}
+    plugins = {"plugins": {"entries": {"cronalytics-otel": settings}}}
+    (home.path / "config.yaml").write_text(json.dumps(plugins))
+    (home.path / ".env").write_bytes(b"OTEL_SERVICE_NAME=her\0mes\n")
+    del environ["OTEL_EXPORTER_OTLP_ENDPOINT"]
+
+    assert processes.sync(home.path, environ).report.healthy
+
+    points = [point for request in collector.metric_requests for point in request.points]
+    sent = list(texts([collector.spans, [[p.attributes, p.resource] for p in points]]))
+    assert len(roots(collector.spans)) == 2
+    assert points
+    assert {"cron di\ufffdgest", "all\ufffdgood", "x\ufffdy", "her\ufffdmes"} <= set(sent)
+    assert [text for text in sent if "\0" in text] == []
+
+
+def texts(value: object) -> Iterator[str]:
+    """Yield all texts in a value, and in texts that are JSON."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for item in value:
+            yield from texts(item)
+    elif isinstance(value, str):
+        yield value
+        with suppress(ValueError):
+            yield from texts(json.loads(value))

@@ -17,7 +17,15 @@ from cronalytics_otel.host.home import Home
 from cronalytics_otel.journal.facts import HERMES_VERSION
 from cronalytics_otel.journal.instance import FILE_NAME, instance_of
 from tests.support.cli import DIGEST, HOUR, NOW_NS, Cli, fill
-from tests.support.collector import FaultyCollector, html, partial, status
+from tests.support.collector import (
+    Answer,
+    FaultyCollector,
+    hang,
+    html,
+    partial,
+    redirect,
+    status,
+)
 from tests.support.homes import HomeBuilder
 
 ENABLED = {"plugins": {"enabled": ["cronalytics-otel"]}}
@@ -251,18 +259,32 @@ def test_a_clock_that_was_set_back_is_a_failure(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("answer", "reason", "fix"),
     [
-        (status(503), "503", "is the collector up"),
-        (html(), "", "is the collector up"),
-        (status(401, "no key"), "no key", "check its endpoint, path and headers"),
-        (status(404), "404", "check its endpoint, path and headers"),
-        (partial(1, "too old"), "too old", "check its endpoint, path and headers"),
+        (status(503), "503", "look at the log of the server"),
+        (html(), "text/html", "correct the endpoint"),
+        (redirect("http://127.0.0.1:9/login"), "redirected", "correct the endpoint"),
+        (status(401, "no key"), "no key", "correct the API key or its header"),
+        (status(402), "402", "look at the quota and the bill"),
+        (status(404), "404", "correct the path"),
+        (status(407), "407", "correct the proxy"),
+        (status(415), "415", "set `protocol`"),
+        (status(429), "429", "look at the log of the server"),
+        (status(500), "500", "look at the log of the server"),
+        (status(400, "no data set"), "no data set", "correct what its answer names"),
+        (partial(1, "too old"), "too old", "correct what its answer names"),
+        (hang(), "no answer within 0.5 s", "start the collector"),
     ],
-    ids=["503", "html", "401", "404", "rejected"],
+    ids=lambda value: str(value.status) if isinstance(value, Answer) else "",
 )
 def test_only_a_receipt_counts(
-    cli: Cli, collector: FaultyCollector, answer: object, reason: str, fix: str
+    cli: Cli,
+    collector: FaultyCollector,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Answer,
+    reason: str,
+    fix: str,
 ) -> None:
-    collector.answer_with(answer)  # type: ignore[arg-type]
+    collector.answer_with(answer)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
 
     state, detail, advice = checks(cli)["to default"]
 

@@ -12,7 +12,7 @@ import pytest
 
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import CURRENT_JOBS, LAST_SYNC_NS, PROBLEMS
-from cronalytics_otel.model import Job, Mode, Schedule, ScheduleKind
+from cronalytics_otel.model import DestinationFault, Job, Mode, Schedule, ScheduleKind
 from tests.support.cli import (
     DIGEST,
     HOUR,
@@ -116,6 +116,7 @@ def fail(outbox: Any, since_ns: int, *, asked_to_wait: bool) -> None:
             next_try_ns=NOW_NS + 30 * SECOND,
             asked_to_wait=asked_to_wait,
             timed_out=False,
+            fault=DestinationFault.SERVER,
         )
 
 
@@ -128,6 +129,7 @@ def test_a_destination_that_fails_is_a_failure(cli: Cli) -> None:
         "  pending    4, the oldest ended 1 d 01 h ago",
         "  failing    since 2026-01-31 07:00:00 (2 h 00 m ago)",
         "             503 Service Unavailable",
+        "  fix        look at the log of the server",
         "  next try   2026-01-31 09:00:30 (in 30.0 s)",
     ]
     assert cli("status").status == 1
@@ -325,7 +327,8 @@ def test_json_has_the_same_facts(cli: Cli) -> None:
                 "id": f"pending|default|{NOW_NS - HOUR}",
                 "kind": "pending",
                 "text": "cannot be sent to: 503 Service Unavailable; 3 runs pending",
-                "advice": "`doctor` sends a test; nothing is lost meanwhile",
+                "advice": "look at the log of the server; nothing is lost meanwhile, and what is pending is"
+                " sent by itself once that is done. `doctor` sends a test",
                 "job_id": None,
                 "subject": "default",
                 "since_at": "2026-01-31T07:00:00.000000Z",
@@ -363,6 +366,7 @@ def test_json_has_the_same_facts(cli: Cli) -> None:
                 "failures": 2,
                 "failing_since": "2026-01-31T07:00:00.000000Z",
                 "last_error": "503 Service Unavailable",
+                "fault": "server",
                 "next_attempt_at": "2026-01-31T08:00:30.000000Z",
                 "asked_to_wait": False,
             }

@@ -13,7 +13,7 @@ from cronalytics_otel.cli.views.progress import ProgressLines
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.lock import sync_lock
 from tests.support.cli import DIGEST, SCRIPT, Cli, fill
-from tests.support.collector import FaultyCollector, status
+from tests.support.collector import FaultyCollector, ok, partial, status
 from tests.support.homes import HomeBuilder
 
 
@@ -157,22 +157,36 @@ def test_a_wait_that_the_server_asked_for_is_kept_and_is_a_failure(
 def test_what_was_refused_is_told_with_the_servers_words(
     cli: Cli, collector: FaultyCollector
 ) -> None:
-    collector.answer_with(status(400, "no such tenant"))
+    collector.answer_with(partial(1, "span too old"))
 
     refused = cli("sync")
 
     assert refused.lines[1] == "✗ default: 0 sent, 0 pending, 3 refused"
-    assert "no such tenant" in refused.lines[2]
+    assert "span too old" in refused.lines[2]
     assert refused.status == 1
 
 
+def test_a_destination_that_refuses_every_run_gets_them_when_it_is_mended(
+    cli: Cli, collector: FaultyCollector
+) -> None:
+    collector.answer_with(status(400, "no such tenant"))
+
+    waiting = cli("sync")
+
+    assert waiting.lines[1] == "✗ default: 0 sent, 3 pending"
+    assert "no such tenant" in waiting.lines[2]
+    assert waiting.status == 1
+    collector.answer_with(ok())
+    assert cli("sync").lines[-1] == "✓ default: 3 sent, 0 pending"
+
+
 def test_retry_refused_sends_it(cli: Cli, collector: FaultyCollector) -> None:
-    collector.answer_next(*[status(400)] * 5)
-    cli("sync")
+    collector.answer_next(status(400), ok(), status(400), status(400), ok())
+    assert "1 refused" in cli("sync").lines[1]
 
     result = cli("sync", "--retry-refused")
 
-    assert result.lines[-1] == "✓ default: 3 sent, 0 pending"
+    assert result.lines[-1] == "✓ default: 1 sent, 0 pending"
     assert roots(collector) == 3
 
 

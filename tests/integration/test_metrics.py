@@ -26,6 +26,7 @@ from tests.support.collector import (
     FaultyCollector,
     GrpcCollector,
     Point,
+    answer,
     grpc_status,
     hang,
     ok,
@@ -524,6 +525,25 @@ def test_metrics_that_hang_do_not_hold_up_traces(
     assert report.destinations[0].sent == 1
     assert sum(s["parent_id"] is None for s in collector.spans) == 2
     collector.release()
+
+
+def test_odd_answers_get_no_deltas_again_and_again(
+    delta_home: MetricsHome, collector: FaultyCollector
+) -> None:
+    """Whoever answers with a text may have taken them: each repetition would count twice."""
+    collector.answer_metrics_with(answer(200, "OK", content_type="text/plain"))
+    delta_home.run()
+    for _ in range(8):
+        report = delta_home.sync(after_s=600)
+        assert "is this an OTLP endpoint?" in str(report.metrics[0].error)
+    sizes = [len(request.points) for request in collector.metric_requests]
+    assert [size > 0 for size in sizes] == [True] * 3 + [False] * 5
+    collector.answer_metrics_with(ok())
+
+    report = delta_home.sync(after_s=600)
+
+    assert report.metrics[0].recovered
+    assert len(collector.metric_requests[-1].points) == sizes[0]
 
 
 def test_an_error_of_metrics_is_no_error_of_traces(

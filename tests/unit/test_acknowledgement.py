@@ -9,7 +9,11 @@ from cronalytics_otel.export.acknowledgement import (
     Consequence,
     Verdict,
     consequence_of,
+    doubt_wait_ns,
+    fault_of_http,
+    verdict_of_http,
 )
+from cronalytics_otel.model.times import NS
 
 
 def consequence(
@@ -33,7 +37,6 @@ def consequence(
     [
         (Verdict.ACCEPTED, Consequence.DONE),
         (Verdict.RETRY, Consequence.BACK_OFF),
-        (Verdict.DENIED, Consequence.SET_ASIDE_AND_BACK_OFF),
         (Verdict.PARTIAL, Consequence.SET_ASIDE_AND_SHRINK),
     ],
 )
@@ -51,6 +54,35 @@ def test_several_runs_are_halved_to_find_the_one_at_fault(verdict: Verdict) -> N
 def test_one_run_that_is_too_large_goes_without_content_and_then_is_set_aside() -> None:
     assert consequence(Verdict.TOO_LARGE) is Consequence.WITHOUT_CONTENT
     assert consequence(Verdict.TOO_LARGE, can_omit_content=False) is Consequence.SET_ASIDE
+
+
+def test_a_server_error_for_several_runs_sends_the_first_alone_and_puts_that_one_in_doubt() -> None:
+    assert consequence(Verdict.SERVER_ERROR, runs=2) is Consequence.FIRST_ALONE
+    assert consequence(Verdict.SERVER_ERROR) is Consequence.DOUBT
+
+
+def test_the_waits_of_a_run_in_doubt_are_a_minute_and_an_hour() -> None:
+    assert [doubt_wait_ns(tries) for tries in (0, 1)] == [60 * NS, 3600 * NS]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "verdict"),
+    [
+        ([301, 401, 402, 403, 404, 405, 407, 408, 409, 410, 415, 418, 421, 425, 429, 451], Verdict.RETRY),
+        ([501, 502, 503, 504], Verdict.RETRY),
+        ([500, 505, 507, 520, 530, 599], Verdict.SERVER_ERROR),
+        ([413], Verdict.TOO_LARGE),
+        ([400, 422], Verdict.BAD_REQUEST),
+    ],
+)  # fmt: skip
+def test_only_what_concerns_the_content_of_a_request_is_for_good(
+    statuses: list[int], verdict: Verdict
+) -> None:
+    assert {verdict_of_http(status) for status in statuses} == {verdict}
+    assert all(
+        (fault_of_http(status) is None) == (400 in statuses or 413 in statuses)
+        for status in statuses
+    )
 
 
 def test_one_run_that_is_refused_is_a_suspect() -> None:

@@ -962,6 +962,68 @@ def test_destinations_of_another_shape_are_told_and_nothing_is_sent_elsewhere(ho
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPONT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("OTEL_EXPORTER_OTLP_HEADER", "OTEL_EXPORTER_OTLP_HEADERS"),
+        ("OTEL_EXPORTER_OTLP_TRACE_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+        ("OTEL_EXPORTER_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("OTEL_EXPORTER_OLTP_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
+        ("OTEL_SERVICENAME", "OTEL_SERVICE_NAME"),
+        ("OTEL_RESOURCE_ATTRIBUTE", "OTEL_RESOURCE_ATTRIBUTES"),
+        ("OTEL_TRACE_EXPORTER", "OTEL_TRACES_EXPORTER"),
+        ("OTEL_SDK_DISABLE", "OTEL_SDK_DISABLED"),
+        ("Otel_Service_Name", "OTEL_SERVICE_NAME"),
+    ],
+)
+def test_a_misspelt_variable_is_reported_without_its_value(
+    home: Home, name: str, meant: str
+) -> None:
+    problem = f"{name}: unknown variable, not used; did you mean {meant}?"
+    assert load_settings(home.path, {name: "s3cret"}).problems == (problem,)
+    (home.path / ".env").write_text(f"{name}=s3cret\n")
+    assert load_settings(home.path, {}).problems == (problem,)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "OTEL_BLRP_EXPORT_TIMEOUT",
+        "OTEL_BSP_EXPORT_TIMEOUT",
+        "OTEL_BSP_SCHEDULE_DELAY",
+        "OTEL_ENTITIES",
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_CONFIG_FILE",
+        "OTEL_EXPORTER_JAEGER_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+        "OTEL_EXPORTER_OTLP_METRIC_INSECURE",
+        "OTEL_EXPORTER_OTLP_PROFILES_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_SPAN_INSECURE",
+        "OTEL_EXPORTER_PROMETHEUS_HOST",
+        "OTEL_EXPORTER_ZIPKIN_ENDPOINT",
+        "OTEL_EXPORTER_ZIPKIN_TIMEOUT",
+        "OTEL_LOGS_EXPORTER",
+        "OTEL_LOG_LEVEL",
+        "OTEL_METRICS_EXEMPLAR_FILTER",
+        "OTEL_PROPAGATORS",
+        "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
+        "OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED",
+        "OTEL_SEMCONV_STABILITY_OPT_IN",
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_TRACES_SAMPLER",
+        "OTEL_TRACES_SAMPLER_ARG",
+        "OTLP_ENDPOINT",
+    ],
+)
+def test_a_variable_of_the_specification_or_of_another_program_is_not_misspelt(
+    home: Home, name: str
+) -> None:
+    assert load_settings(home.path, {name: "x"}).problems == ()
+
+
 def test_an_unknown_key_of_a_destination_is_told(home: Home) -> None:
     settings = home.options("destinations: {one: {endpoint: 'http://c:1', header: {}}}").load()
     assert settings.destinations[0].name == "one"

@@ -97,6 +97,22 @@ def test_half_a_surrogate_pair_becomes_the_replacement_character() -> None:
     assert well_formed("🚀") == "🚀"
 
 
+def test_a_nul_becomes_the_replacement_character() -> None:
+    assert well_formed("a\0b") == well_formed("a\ufffdb") == "a\ufffdb"
+
+
+def test_a_nul_that_json_has_escaped_is_replaced_too() -> None:
+    """It is a NUL again in a store that reads the JSON."""
+    call = ToolCall(call_id="c", name="t", arguments='{"a": "x\\u0000y"}')
+    written = messages_json(
+        [Message(role="assistant", content="", timestamp_ns=0, tool_calls=(call,))], 1_000
+    )
+
+    assert written is not None
+    (part,) = json.loads(written)[0]["parts"]
+    assert part["arguments"] == {"a": "x\ufffdy"}
+
+
 @pytest.mark.parametrize(
     ("mode", "of_success", "of_failure"),
     [

@@ -19,7 +19,7 @@ import yaml
 
 from cronalytics_otel.about import PACKAGES
 from cronalytics_otel.cli import COMMANDS, add_arguments
-from cronalytics_otel.config import Settings, load_settings
+from cronalytics_otel.config import Settings, load_settings, variables
 from cronalytics_otel.config import destinations as _config_destinations
 from cronalytics_otel.config import notify as _config_notify
 from cronalytics_otel.config import settings as config
@@ -152,7 +152,9 @@ def test_every_variable_that_is_read_has_a_row_and_every_row_is_read(
         and isinstance(name := call.args[0], ast.Constant)
     }
 
-    assert set(documented("## Environment variables")) == asked.names | elsewhere
+    rows_of_variables = set(documented("## Environment variables"))
+    assert rows_of_variables == asked.names | elsewhere
+    assert {name for name in rows_of_variables if name.startswith("OTEL_")} == set(variables.READ)
 
 
 def test_the_documented_default_of_an_option_is_what_its_absence_means(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from cronalytics_otel.export.report import DestinationReport
 from cronalytics_otel.export.sync_options import SyncOptions
 from cronalytics_otel.journal import Journal, JournalError
 from cronalytics_otel.journal.outbox import DestinationStatus, Entry
-from cronalytics_otel.model import Span
+from cronalytics_otel.model import DestinationFault, Span
 from cronalytics_otel.model.times import NS
 from tests.support.cli import DIGEST
 from tests.support.fake_clock import FakeClock
@@ -39,7 +39,9 @@ RETRY = Receipt(verdict=Verdict.RETRY, reason="503")
 SILENCE = Receipt(verdict=Verdict.RETRY, reason="no answer within 1.8 s", timed_out=True)
 REFUSED = Receipt(verdict=Verdict.BAD_REQUEST, reason="400")
 TOO_LARGE = Receipt(verdict=Verdict.TOO_LARGE, reason="413")
-DENIED = Receipt(verdict=Verdict.DENIED, reason="401")
+DENIED = Receipt(verdict=Verdict.RETRY, reason="401", fault=DestinationFault.CREDENTIALS)
+SERVER_ERROR = Receipt(verdict=Verdict.SERVER_ERROR, reason="500", fault=DestinationFault.SERVER)
+ODD = Receipt(verdict=Verdict.RETRY, reason="a page", fault=DestinationFault.NOT_OTLP)
 PARTIAL = Receipt(verdict=Verdict.PARTIAL, reason="some", rejected=1)
 
 Answers = Callable[[list[int]], Receipt]
@@ -441,14 +443,25 @@ def test_a_server_that_goes_on_refusing_everything_takes_nothing_out_of_the_outb
     assert desk.deliver(eager=True).sent == 2000
 
 
-def test_denied_ends_the_sync_after_one_request(desks: MakeDesk) -> None:
+def test_a_wrong_key_sets_nothing_aside_and_all_goes_by_itself_when_it_is_mended(
+    desks: MakeDesk,
+) -> None:
     desk = desks(1000)
     desk.answer(then=DENIED)
-    result = desk.deliver()
-    assert len(desk.backend.requests) == 1
-    assert (result.refused, result.error, result.began_failing) == (256, "401", True)
-    assert desk.state.pending == 1000 - 256
-    assert desk.wait_s == 1
+    waits = []
+    for _ in range(12):
+        result = desk.deliver()
+        assert (result.refused, result.error, desk.state.pending) == (0, "401", 1000)
+        waits.append(desk.wait_s)
+        desk.clock.advance(desk.wait_s)
+    assert len(desk.backend.requests) == 12, "one request a sync"
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+    assert desk.state.fault is DestinationFault.CREDENTIALS
+
+    desk.answer(then=OK)
+    assert desk.deliver().sent == 1000
+    ended = desk.state
+    assert (ended.fault, ended.refused) == (None, 0)
 
 
 def test_a_partly_taken_request_is_never_sent_again_and_the_next_ones_are_small(
@@ -474,11 +487,190 @@ def test_a_destination_that_answers_with_a_refusal_is_not_failing_any_more(
 ) -> None:
     """It was down, and the one run that was left is one that it does not like."""
     desk = desks(1)
+    desk.deliver()
+    desk.add(1, desk.clock.now_ns())
     desk.answer(RETRY, REFUSED)
     desk.deliver()
     result = desk.deliver(eager=True)
     assert (result.refused, result.recovered) == (1, True)
     assert (desk.state.failures, desk.state.failing_since_ns) == (0, None)
+
+
+# Whose fault is it?
+
+
+def test_a_lone_refusal_by_a_destination_that_has_never_accepted_anything_is_its_own_fault(
+    desks: MakeDesk,
+) -> None:
+    """A header that it wants is missing, say: it would refuse every run."""
+    desk = desks(1)
+    desk.answer(then=REFUSED)
+    for _ in range(3):
+        assert desk.deliver(eager=True).refused == 0
+    assert (desk.state.pending, desk.state.failures) == (1, 3)
+
+    desk.add(1, desk.clock.now_ns())
+    desk.answer(then=OK)
+    assert desk.deliver(eager=True).sent == 2
+
+
+def test_a_destination_that_has_begun_to_refuse_everything_keeps_all_but_the_first_run(
+    desks: MakeDesk,
+) -> None:
+    """The first refusal after a receipt is taken for the run's own fault, and each further one is not."""
+    desk = desks(1)
+    desk.deliver()
+    desk.answer(then=REFUSED)
+    refused = []
+    for _ in range(4):
+        desk.clock.advance(3600)
+        desk.add(1, desk.clock.now_ns())
+        refused.append(desk.deliver(eager=True).refused)
+    assert refused == [1, 0, 0, 0]
+    assert desk.state.pending == 3
+
+    desk.answer(then=OK)
+    assert desk.deliver(eager=True).sent == 3
+
+
+def test_two_runs_that_are_refused_by_a_destination_that_accepts_nothing_stay(
+    desks: MakeDesk,
+) -> None:
+    desk = desks(2)
+    desk.answer(then=REFUSED)
+    assert desk.deliver().refused == 0
+    assert (desk.state.pending, desk.state.failures) == (2, 1)
+
+
+def test_runs_that_were_refused_do_not_stand_in_the_way_of_others(desks: MakeDesk) -> None:
+    """The ten oldest are bad, and the destination was down: the first requests hold no good one."""
+    desk = desks(30)
+    desk.answer(RETRY)
+    desk.deliver()
+    desk.backend.answers = lambda runs: REFUSED if min(runs) <= 10 else OK
+    while desk.state.pending:
+        desk.deliver(eager=True)
+    assert sorted(desk.backend.taken) == list(range(11, 31))
+    assert (desk.state.refused, desk.state.pending) == (10, 0)
+
+
+def test_a_lone_server_error_sets_nothing_aside(desks: MakeDesk) -> None:
+    desk = desks(1)
+    desk.answer(SERVER_ERROR)
+    result = desk.deliver()
+    assert (result.refused, result.error, result.began_failing) == (0, "500", True)
+    assert desk.wait_s == 1
+    desk.clock.advance(60)
+    assert desk.deliver().sent == 1
+
+
+def test_a_server_error_for_many_runs_is_one_more_request_and_no_more(desks: MakeDesk) -> None:
+    desk = desks(1000)
+    desk.answer(SERVER_ERROR)
+    assert desk.deliver().sent == 1000
+    assert desk.backend.sizes[:5] == [256, 1, 2, 4, 8]
+
+
+def test_a_server_that_errs_for_days_gets_two_requests_a_sync_and_loses_no_run(
+    desks: MakeDesk,
+) -> None:
+    desk = desks(100)
+    desk.answer(then=SERVER_ERROR)
+    for _ in range(200):
+        before = len(desk.backend.requests)
+        result = desk.deliver()
+        assert len(desk.backend.requests) - before <= 2
+        assert (result.refused, desk.state.pending) == (0, 100)
+        desk.clock.advance(3600)
+    desk.answer(then=OK)
+    assert desk.deliver().sent == 100
+    assert (desk.state.refused, desk.state.pending) == (0, 0)
+
+
+def test_a_run_at_which_the_server_always_errs_delays_no_other_and_is_refused_at_last(
+    desks: MakeDesk,
+) -> None:
+    desk = desks(20)
+    desk.backend.answers = lambda runs: SERVER_ERROR if 7 in runs else OK
+    result = desk.deliver()
+    assert (result.sent, result.refused, desk.state.pending) == (19, 0, 1)
+    tried = []
+    while desk.state.pending:
+        desk.clock.advance(600)
+        desk.add(1, desk.clock.now_ns())
+        before = desk.backend.requests.count([7])
+        desk.deliver()
+        tried.append(desk.backend.requests.count([7]) - before)
+    assert tried == [1, 0, 0, 0, 0, 0, 1], "after a minute, and then after an hour"
+    assert desk.journal.outbox.refusals(1, 9) == [("500", 1)]
+    assert set(desk.backend.taken.values()) == {1}
+
+
+def test_the_only_run_of_a_home_is_retried_until_another_one_was_accepted(desks: MakeDesk) -> None:
+    desk = desks(1)
+    desk.backend.answers = lambda runs: SERVER_ERROR if 1 in runs else OK
+    for _ in range(50):
+        assert desk.deliver().refused == 0
+        desk.clock.advance(3600)
+    assert desk.state.failures == 50
+    for _ in range(2):
+        desk.add(1, desk.clock.now_ns())
+        result = desk.deliver()
+        desk.clock.advance(3601)
+    assert (result.refused, desk.state.delivered, desk.state.pending) == (1, 2, 0)
+
+
+def test_a_run_is_not_refused_for_a_second_outage(desks: MakeDesk) -> None:
+    """It met a server error in both, and others were accepted in between."""
+    desk = desks(1)
+    desk.answer(then=SERVER_ERROR)
+    desk.deliver()
+    desk.clock.advance(3600)
+    desk.add(1, desk.clock.now_ns())
+    desk.backend.answers = lambda runs: OK if runs == [2] else SERVER_ERROR
+    desk.deliver()
+    desk.answer(then=SERVER_ERROR)
+    for _ in range(30):
+        desk.clock.advance(3601)
+        assert desk.deliver().refused == 0
+    desk.answer(then=OK)
+    desk.clock.advance(3601)
+    assert desk.deliver().sent == 1
+
+
+def test_an_eager_sync_tries_a_run_in_doubt_once(desks: MakeDesk) -> None:
+    desk = desks(3)
+    desk.backend.answers = lambda runs: SERVER_ERROR if 2 in runs else OK
+    desk.deliver()
+    desk.deliver(eager=True)
+    assert desk.backend.requests.count([2]) == 2
+    assert desk.state.pending == 1
+
+
+# Answers that are not OTLP.
+
+
+def test_odd_answers_get_empty_requests_until_they_are_otlp(desks: MakeDesk) -> None:
+    """Whoever gives them may have taken the runs each time."""
+    desk = desks(50)
+    desk.answer(then=ODD)
+    for _ in range(20):
+        assert desk.deliver(eager=True).error == "a page"
+    assert desk.backend.sizes == [50, 8, 8, *[0] * 17]
+    assert (desk.state.pending, desk.state.failures) == (50, 20)
+
+    desk.answer(then=OK)
+    result = desk.deliver(eager=True)
+    assert (result.sent, result.recovered) == (50, True)
+    assert desk.backend.sizes[20:22] == [0, 8]
+
+
+def test_what_refuses_an_empty_request_is_sent_the_runs(desks: MakeDesk) -> None:
+    desk = desks(3)
+    desk.answer(ODD, ODD, ODD, REFUSED)
+    for _ in range(4):
+        desk.deliver(eager=True)
+    assert desk.state.delivered == 3
 
 
 # Bounds.
@@ -603,8 +795,8 @@ def test_what_is_old_and_can_be_sent_is_sent(desks: MakeDesk) -> None:
 # Whatever is said.
 
 receipts = st.sampled_from(
-    [OK, OK, RETRY, REFUSED, TOO_LARGE, DENIED, PARTIAL, replace(RETRY, retry_after_s=3.0)]
-)
+    [OK, OK, RETRY, REFUSED, TOO_LARGE, DENIED, PARTIAL, SERVER_ERROR, ODD, replace(RETRY, retry_after_s=3.0)]
+)  # fmt: skip
 
 
 @given(

@@ -19,11 +19,13 @@ from cronalytics_otel.insight.findings import (
 )
 from cronalytics_otel.insight.health import HealthInput, read_health
 from cronalytics_otel.insight.profiles import Profile
+from cronalytics_otel.insight.remedies import remedy_for
 from cronalytics_otel.insight.usual import is_hung
 from cronalytics_otel.journal import Journal
 from cronalytics_otel.journal.facts import CURRENT_JOBS, LAST_SYNC_NS, PROBLEMS, SOURCES
 from cronalytics_otel.model import (
     DeliveryOutcome,
+    DestinationFault,
     Execution,
     Job,
     Mode,
@@ -455,10 +457,10 @@ def sending(home: Home) -> Home:
     return home
 
 
-def fail(home: Home) -> None:
+def fail(home: Home, fault: DestinationFault | None = None) -> None:
     home.journal.outbox.failed(
-        1, "503", now_ns=NOW_NS - HOUR, next_try_ns=NOW_NS, asked_to_wait=False, timed_out=False
-    )
+        1, "503", now_ns=NOW_NS - HOUR, next_try_ns=NOW_NS, asked_to_wait=False, timed_out=False, fault=fault
+    )  # fmt: skip
 
 
 def test_runs_that_are_on_their_way_are_no_finding(sending: Home) -> None:
@@ -475,6 +477,18 @@ def test_a_destination_that_fails_is_found_while_it_is_in_use(sending: Home) -> 
     ]
     assert failing[0].text == "cannot be sent to: 503; 1 run pending"
     assert sending.findings() == []
+
+
+def test_each_fault_of_a_destination_has_a_fix_of_its_own(sending: Home) -> None:
+    advice = set()
+    for fault in (*DestinationFault, None):
+        fail(sending, fault)
+        (finding,) = sending.findings()
+        assert finding.advice.startswith(remedy_for(fault))
+        assert "sent by itself once that is done" in finding.advice
+        advice.add(finding.advice)
+
+    assert len(advice) == len(DestinationFault) + 1
 
 
 def test_runs_that_have_waited_for_an_hour_are_stuck(sending: Home) -> None:

@@ -374,6 +374,9 @@ HOT: dict[str, tuple[Callable[[Journal], object], set[str]]] = {
     "facts to write": (lambda j: j.facts.set(A_FACT, "b"), set()),
     "what to send": (
         lambda j: j.outbox.take(1, 8, fresh_since_ns=2), {KEY, "INTEGER PRIMARY KEY"}),
+    "what to send again alone": (
+        lambda j: j.outbox.take_doubted(1, 8, due_ns=2), {"outbox_in_doubt", "INTEGER PRIMARY KEY"}),
+    "what was refused lately": (lambda j: j.outbox.has_refused_since(1, 2), {"outbox_in_doubt"}),
     "who lacks something": (lambda j: j.outbox.pending_destinations(), {KEY}),
     "how much is pending": (lambda j: j.outbox.pending(1), {KEY}),
     "a receipt": (

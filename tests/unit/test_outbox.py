@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from cronalytics_otel.journal import Journal
-from cronalytics_otel.journal.outbox import DestinationProgress, DestinationStatus, Entry
+from cronalytics_otel.journal.outbox import (
+    MAX_DOUBT_WAIT_NS,
+    DestinationProgress,
+    DestinationStatus,
+    Entry,
+)
 from tests.support.cli import DIGEST
 
 A, B = "http://a/v1/traces", "http://b/v1/traces"
@@ -216,6 +221,59 @@ def test_failures_in_a_row_are_counted_from_the_first(journal: Journal) -> None:
     assert (found.failures, found.failing_since_ns, found.next_try_ns) == (2, 10, 25)
     assert found.last_error == "at 20"
     assert lacks(journal) == [1]
+
+
+# In doubt.
+
+
+def doubt(journal: Journal, *next_tries_ns: int) -> None:
+    """Put one run after the other in doubt, at 5, with these times of the next try."""
+    for next_ns in next_tries_ns:
+        (entry,) = journal.outbox.take(1, 1, fresh_since_ns=0)
+        journal.outbox.doubt(1, entry, doubted_ns=5, tries=0, next_try_ns=next_ns)
+
+
+def doubted(journal: Journal, due_ns: int | None) -> list[int]:
+    return ends(journal.outbox.take_doubted(1, 9, due_ns=due_ns))
+
+
+def test_runs_in_doubt_are_pending_and_taken_apart_when_they_are_due(journal: Journal) -> None:
+    journal.outbox.set_destinations({"a": A}, 0)
+    add(journal, 1, 2, 3)
+    doubt(journal, 30, 20)
+    assert (lacks(journal), counts(journal)) == ([3], (0, 3, 0, 0))
+    assert [doubted(journal, at) for at in (19, 20, 30, None)] == [[], [2], [2, 1], [2, 1]]
+    assert ends(journal.outbox.take_doubted(1, 9, due_ns=30, since_ns=2)) == [2]
+    (entry, _) = journal.outbox.take_doubted(1, 9, due_ns=None)
+    assert (entry.doubted_ns, entry.doubted_tries) == (5, 0)
+
+
+def test_a_next_try_far_ahead_was_set_before_the_clock_was_set_back(journal: Journal) -> None:
+    journal.outbox.set_destinations({"a": A}, 0)
+    add(journal, 1)
+    doubt(journal, 10**18)
+    assert doubted(journal, 10**18 - MAX_DOUBT_WAIT_NS) == []
+    assert doubted(journal, 1) == [1]
+
+
+def test_another_server_under_the_same_name_gets_what_was_in_doubt(journal: Journal) -> None:
+    journal.outbox.set_destinations({"a": A, "b": B}, 0)
+    add(journal, 1)
+    doubt(journal, 30)
+    journal.outbox.set_destinations({"a": A}, 0)
+    assert lacks(journal, "a") == []
+    journal.outbox.set_destinations({"a": B}, 0)
+    assert lacks(journal, "a") == [1]
+
+
+def test_what_a_destination_has_not_taken_alone_counts_as_refused_lately(journal: Journal) -> None:
+    journal.outbox.set_destinations({"a": A}, 0)
+    add(journal, 1, 2)
+    assert not journal.outbox.has_refused_since(1, 0)
+    doubt(journal, 30)
+    assert [journal.outbox.has_refused_since(1, at) for at in (4, 5)] == [True, False]
+    journal.outbox.refuse(1, journal.outbox.take(1, 1, fresh_since_ns=0), "400", 9)
+    assert [journal.outbox.has_refused_since(1, at) for at in (8, 9)] == [True, False]
 
 
 def test_what_is_refused_is_set_aside_with_its_reason(journal: Journal) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import socket
+import ssl
 import sys
 from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
 
 from ...about import GRPC_PACKAGE, __version__
 from ...clock import SYSTEM_CLOCK
@@ -12,14 +16,17 @@ from ...config import Destination, Settings
 from ...export.acknowledgement import Receipt, Verdict
 from ...export.resource import current_resource, resource_as_sent
 from ...host.home import Home
+from ...insight.remedies import KEPT, remedy_for
 from ...journal import JournalError
 from ...journal.instance import read_instance
-from ...model import Resource, Span, SpanKind
+from ...model import DestinationFault, Resource, Span, SpanKind
 from ...telemetry import semconv
 from .. import formats
 from ..errors import command
 from ..sources import no_destination
 from .check import Check, failed, ok, warning
+
+_HANDSHAKE_TIMEOUT_S: Final = 2.0
 
 
 def check_destinations(home: Home, settings: Settings, version: str | None) -> Iterator[Check]:
@@ -79,13 +86,26 @@ def probe_span(now_ns: int) -> Span:
 
 
 def _fix(destination: Destination, receipt: Receipt) -> str:
-    if receipt.verdict is Verdict.RETRY:
-        return (
-            "is the collector up, and is this its OTLP endpoint"
-            f" ({destination.protocol}; ports are 4318 for http/protobuf and 4317 for grpc)?"
-            " What is pending is kept and sent later"
-        )
-    return (
-        "check its endpoint, path and headers (an API key?), then"
-        f" `{command('sync --retry-refused')}`"
-    )
+    if receipt.verdict in (Verdict.BAD_REQUEST, Verdict.PARTIAL):
+        return f"{remedy_for(receipt.fault)}; then `{command('sync --retry-refused')}`"
+    fault = receipt.fault
+    if fault is DestinationFault.CLOSED and _speaks_tls(destination.endpoint):
+        fault = DestinationFault.TLS_REQUIRED
+    return f"{remedy_for(fault)}; {KEPT}"
+
+
+def _speaks_tls(endpoint: str) -> bool:
+    """Return whether the port of an endpoint without TLS speaks TLS. Nothing is sent but the handshake."""
+    parts = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
+    if parts.scheme == "https" or not parts.hostname or not parts.port:
+        return False
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((parts.hostname, parts.port), _HANDSHAKE_TIMEOUT_S) as plain,
+            context.wrap_socket(plain, server_hostname=parts.hostname),
+        ):
+            return True
+    except (OSError, ValueError):
+        return False

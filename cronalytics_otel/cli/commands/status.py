@@ -136,6 +136,7 @@ def _metrics_json(metrics: MetricDestination) -> Shape:
         "failures": metrics.failures,
         "failing_since": iso(metrics.failing_since_ns),
         "last_error": metrics.last_error,
+        "fault": metrics.fault,
         "next_attempt_at": iso(metrics.next_try_ns),
     }
 
@@ -182,6 +183,7 @@ def _destination_json(destination: DestinationOverview, now_ns: int) -> Shape:
         "failures": status.failures,
         "failing_since": iso(status.failing_since_ns),
         "last_error": status.last_error,
+        "fault": status.fault,
         "next_attempt_at": iso(status.next_try_ns),
         "asked_to_wait": status.asked_to_wait,
     }

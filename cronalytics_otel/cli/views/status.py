@@ -11,6 +11,7 @@ from ...config import Settings
 from ...host.home import Home
 from ...insight.findings import Finding
 from ...insight.overview import DestinationOverview, Overview
+from ...insight.remedies import remedy_for
 from ...journal.metric_destinations import MetricDestination
 from ...journal.notices import NoticeTargetStatus
 from ...journal.outbox import DestinationStatus
@@ -197,6 +198,7 @@ def _failure(status: DestinationStatus, now_ns: int) -> Iterator[Text]:
         return
     yield _line("", "failing", f"since {_when(status.failing_since_ns, now_ns)}")
     yield _line("", "", f"{status.last_error}")
+    yield _line("", "fix", remedy_for(status.fault))
     if status.next_try_ns is not None and status.active:
         asked = ", as the server asked" if status.asked_to_wait else ""
         yield _line("", "next try", f"{_next_try(status.next_try_ns, now_ns)}{asked}")
@@ -234,6 +236,7 @@ def _metrics(metrics: MetricDestination, now_ns: int) -> Iterator[Text]:
     if metrics.failing_since_ns is not None:
         yield _line("", "failing", f"since {_when(metrics.failing_since_ns, now_ns)}")
         yield _line("", "", f"{metrics.last_error}")
+        yield _line("", "fix", remedy_for(metrics.fault))
         if metrics.next_try_ns is not None:
             yield _line("", "next try", _next_try(metrics.next_try_ns, now_ns))
     if metrics.refused_points:

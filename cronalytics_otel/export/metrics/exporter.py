@@ -20,7 +20,7 @@ from ...model.series import Gauge, SeriesKey
 from ...model.temporality import Temporality
 from ...model.times import NS
 from ..acknowledgement import Receipt, Verdict
-from ..backoff import is_probe, next_wait_s, request_timeout_s
+from ..backoff import gets_empty_request, is_probe, next_wait_s, request_timeout_s
 from ..otlp.metrics_sender import MetricsSender, MissingExporterError
 from ..sync_options import SyncOptions
 from .report import MetricsReport
@@ -34,6 +34,9 @@ MAX_EXEMPLAR_RUNS: Final = 256
 
 SLOW_GAUGES_NS: Final = 3_600 * NS
 """How long percentiles and averages count as current: they need the runs of weeks, and change slowly."""
+
+_NOT_AS_IT_IS: Final = frozenset({Verdict.BAD_REQUEST, Verdict.SERVER_ERROR, Verdict.TOO_LARGE})
+"""What the same request may meet again. The next one has all of its points in another form."""
 
 ReadGauges: TypeAlias = Callable[[Journal, int], Sequence[Gauge]]
 """Returns the gauges of a home at a time (epoch ns)."""
@@ -80,7 +83,9 @@ class MetricsExporter:
         """
         kept = self._table.kept_request(self._destination.id)
         try:
-            if kept is not None:
+            if gets_empty_request(self._destination) and not self._send_nothing():
+                pass
+            elif kept is not None:
                 self._send_kept(kept)
             else:
                 self._send_collected()
@@ -88,6 +93,13 @@ class MetricsExporter:
             self._report = replace(self._report, error=str(error))
         self._refresh_slow_gauges()
         return self._report
+
+    def _send_nothing(self) -> bool:
+        """Make a request without points. Return whether the destination gives OTLP's answers again."""
+        receipt = self._send(b"", 0)
+        if receipt.verdict is Verdict.RETRY:
+            self._failed(receipt)
+        return receipt.verdict is not Verdict.RETRY
 
     def _send_kept(self, request: bytes) -> None:
         """Send the deltas that have no receipt yet again, unchanged."""
@@ -98,7 +110,7 @@ class MetricsExporter:
         collected = self._collect()
         request, points = self._store(collected)
         receipt = self._send(request, points)
-        if receipt.verdict is Verdict.BAD_REQUEST and any(one.begins for one in collected.series):
+        if receipt.verdict in _NOT_AS_IT_IS and any(one.begins for one in collected.series):
             # A copy of it may have arrived before: then the points that begin series are out of order.
             series = [replace(one, begins=False) for one in collected.series]
             request, points = self._store(replace(collected, series=series))
@@ -208,7 +220,7 @@ class MetricsExporter:
         if receipt.verdict in refused:
             self._accepted(points, refused[receipt.verdict], receipt.reason)
             return
-        if receipt.verdict in (Verdict.BAD_REQUEST, Verdict.TOO_LARGE):
+        if receipt.verdict in _NOT_AS_IT_IS:
             self._table.refused(self._destination.id, points, receipt.reason)
             self._report = replace(self._report, refused=points)
         self._failed(receipt)
@@ -251,6 +263,7 @@ class MetricsExporter:
                 asked_to_wait=asked,
                 timed_out=receipt.timed_out,
                 not_served=not_served,
+                fault=receipt.fault,
             )
         self._report = replace(
             self._report,

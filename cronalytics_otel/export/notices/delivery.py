@@ -166,7 +166,7 @@ class _TargetDelivery:
         match receipt.verdict:
             case Verdict.ACCEPTED:
                 self._accepted(parcel)
-            case Verdict.DENIED:
+            case Verdict.BAD_REQUEST:
                 self._refused(parcel, receipt)
             case _:
                 self._failed(receipt)

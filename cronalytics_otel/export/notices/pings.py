@@ -60,16 +60,17 @@ def ping(target: NotifyTarget, url: str, text: str, *, timeout_s: float) -> Rece
     import requests
 
     from ..otlp.deadline import DeadlineAdapter, remaining_s, within_deadline
-    from ..otlp.http import explain, is_timeout
     from ..otlp.http_answer import parse_retry_after
+    from ..otlp.http_faults import explained
 
     with (
         captured_log(),
         within_deadline(timeout_s),
         requests.Session() as session,
     ):
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, DeadlineAdapter())
+        session.mount("http://", DeadlineAdapter())
+        if url.startswith("https://"):
+            session.mount("https://", DeadlineAdapter(trusts_system=True))
         try:
             with session.post(
                 url,
@@ -84,15 +85,16 @@ def ping(target: NotifyTarget, url: str, text: str, *, timeout_s: float) -> Rece
             ) as response:
                 status, headers = response.status_code, response.headers
         except Exception as error:  # noqa: BLE001 - any of them is a result
+            trouble = explained(error, timeout_s)
             return Receipt(
                 verdict=Verdict.RETRY,
-                reason=reason_text(target, explain(error, timeout_s)),
-                timed_out=is_timeout(error),
+                reason=reason_text(target, trouble.reason),
+                timed_out=trouble.timed_out,
             )
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return Receipt(verdict=Verdict.ACCEPTED)
     return Receipt(
-        verdict=Verdict.DENIED if status in _NO_SUCH_CHECK else Verdict.RETRY,
+        verdict=Verdict.BAD_REQUEST if status in _NO_SUCH_CHECK else Verdict.RETRY,
         reason=f"HTTP {status}",
         retry_after_s=parse_retry_after(headers.get("retry-after"), SYSTEM_CLOCK.now_ns() / 1e9),
     )

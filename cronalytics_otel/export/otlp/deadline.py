@@ -26,6 +26,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ...clock import SYSTEM_CLOCK
+from .trust import system_context
 
 _DEADLINE: ContextVar[float] = ContextVar("deadline")
 """The monotonic time, in seconds, at which the request of this thread must be over."""
@@ -52,12 +53,17 @@ def remaining_s() -> float:
 class DeadlineAdapter(HTTPAdapter):
     """An adapter of requests, for use inside `within_deadline()` only."""
 
+    def __init__(self, *, trusts_system: bool = False) -> None:
+        """With `trusts_system`, the system's authorities are trusted beside those that requests is given."""
+        self._tls: dict[str, Any] = {"ssl_context": system_context()} if trusts_system else {}
+        super().__init__()
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, **(kwargs | self._tls))
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
+        manager = super().proxy_manager_for(*args, **(kwargs | self._tls))
         if isinstance(manager, urllib3.ProxyManager):  # a SOCKS proxy has connections of its own
             manager.pool_classes_by_scheme = _POOLS
         return manager

@@ -13,7 +13,7 @@ variable GRPC_VERBOSITY=NONE silences it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlparse
@@ -30,9 +30,13 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
-from ..acknowledgement import Receipt, Verdict, verdict_of_http
+from ...model import DestinationFault
+from ..acknowledgement import Receipt, Verdict, fault_of_http, verdict_of_http
+from .grpc_faults import explained, proxy_of
 from .server_texts import log_text_for, receipt_of_success, says_too_large
 from .spans import SdkSpans
+from .trouble import by_way_of
+from .trust import authorities_for_grpc
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -40,18 +44,28 @@ if TYPE_CHECKING:
     from ...config import Destination
     from ...model import Span
 
-_RETRYABLE: Final = frozenset(
-    {
-        grpc.StatusCode.CANCELLED,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.ABORTED,
-        grpc.StatusCode.OUT_OF_RANGE,
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DATA_LOSS,
-    }
-)
-"""The codes that the OTLP specification calls retryable. RESOURCE_EXHAUSTED is retryable only when it
-comes with a RetryInfo."""
+_VERDICT: Final[Mapping[grpc.StatusCode, Verdict]] = {
+    grpc.StatusCode.UNKNOWN: Verdict.SERVER_ERROR,
+    grpc.StatusCode.INTERNAL: Verdict.SERVER_ERROR,
+    grpc.StatusCode.INVALID_ARGUMENT: Verdict.BAD_REQUEST,
+    grpc.StatusCode.FAILED_PRECONDITION: Verdict.BAD_REQUEST,
+    grpc.StatusCode.ALREADY_EXISTS: Verdict.BAD_REQUEST,
+}
+"""Any other code is for another try: those that the OTLP specification calls retryable, those that concern
+the key or the address, and RESOURCE_EXHAUSTED, which is a quota."""
+
+_FAULT: Final[Mapping[grpc.StatusCode, DestinationFault | None]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: None,
+    grpc.StatusCode.FAILED_PRECONDITION: None,
+    grpc.StatusCode.ALREADY_EXISTS: None,
+    grpc.StatusCode.UNAUTHENTICATED: DestinationFault.CREDENTIALS,
+    grpc.StatusCode.PERMISSION_DENIED: DestinationFault.CREDENTIALS,
+    grpc.StatusCode.UNIMPLEMENTED: DestinationFault.ADDRESS,
+    grpc.StatusCode.NOT_FOUND: DestinationFault.ADDRESS,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DestinationFault.UNREACHABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: DestinationFault.ACCOUNT,
+}
+"""What a code shows to be wrong, unless it is the request. Of any other code: the server."""
 
 _SIZE_STATUS: Final = frozenset({grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.OUT_OF_RANGE})
 """The codes with which servers refuse a message that is too large for them."""
@@ -63,27 +77,22 @@ _CHANNEL_OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 
-_DENIED: Final = frozenset(
-    {
-        grpc.StatusCode.UNAUTHENTICATED,
-        grpc.StatusCode.PERMISSION_DENIED,
-        grpc.StatusCode.UNIMPLEMENTED,
-        grpc.StatusCode.NOT_FOUND,
-    }
-)
-"""The key or the address is wrong, so the next request would fare no better."""
-
-
 _HTTP_STATUS: Final = re.compile(r"Received http2 header with status: (\d+)")
 """gRPC's own words for an HTTP status that is not 200. It comes from a proxy or another service."""
 
 _NOT_FROM_THE_SERVICE: Final = re.compile(
     r"Stream removed|RST_STREAM|No status received|Exception deserializing response|"
-    r"Compression bit set|CLIENT: Received|Failed to create channel|Invalid metadata"
+    r"Compression bit set|CLIENT: Received"
 )
-"""gRPC's own words for an answer that broke off, that cannot be read, or that is not gRPC, and for a
-request that it did not even try. It calls them UNKNOWN, INTERNAL or RESOURCE_EXHAUSTED, and servers
-use the same codes for what they refuse."""
+"""gRPC's own words for an answer that broke off, that cannot be read, or that is not gRPC. It calls them
+UNKNOWN, INTERNAL or RESOURCE_EXHAUSTED, and servers use the same codes for what they refuse."""
+
+_NOT_SENT_FAULT: Final = {
+    "Failed to create channel": DestinationFault.ADDRESS,
+    "Invalid metadata": DestinationFault.CREDENTIALS,
+}
+_NOT_SENT: Final = re.compile("|".join(_NOT_SENT_FAULT))
+"""gRPC's own words for a request that it did not even try."""
 
 
 class GrpcSender:
@@ -147,15 +156,22 @@ class _Client:
             response = self._export(request, limit_s)
         except grpc.RpcError as error:
             self.close()  # a channel that failed would wait by itself before it connects again
-            return _receipt_of_error(error, self.log_text, limit_s)
+            return _receipt_of_error(error, self.log_text, limit_s, self._proxy())
         except _UnusableFileError as error:
-            return Receipt(verdict=Verdict.RETRY, reason=self.log_text(str(error)))
-        except (OSError, ValueError, TypeError) as error:  # a certificate file, a header
+            reason = self.log_text(str(error))
+            fault = DestinationFault.LOCAL_FILE
+            return Receipt(verdict=Verdict.RETRY, reason=reason, fault=fault)
+        except OSError as error:  # a certificate file
+            reason = self.log_text(f"{type(error).__name__}: {error}")
+            fault = DestinationFault.LOCAL_FILE
+            return Receipt(verdict=Verdict.RETRY, reason=reason, fault=fault)
+        except (ValueError, TypeError) as error:  # a header
             reason = self.log_text(f"{type(error).__name__}: {error}")
             return Receipt(verdict=Verdict.RETRY, reason=reason)
         if response is None:  # the status came from a proxy: no service has answered
             reason = "gRPC OK, but without an answer: is this an OTLP endpoint?"
-            return Receipt(verdict=Verdict.RETRY, reason=reason)
+            fault = DestinationFault.NOT_OTLP
+            return Receipt(verdict=Verdict.RETRY, reason=reason, fault=fault)
         partial = response.partial_success
         rejected, sent, noun = counts(partial)
         message = self.log_text(partial.error_message)
@@ -168,6 +184,9 @@ class _Client:
         return self._stub(self._channel).Export(
             request, metadata=self._destination.headers, timeout=limit_s
         )
+
+    def _proxy(self) -> str | None:
+        return proxy_of(self._destination.endpoint)
 
     def close(self) -> None:
         if self._channel is not None:
@@ -195,7 +214,7 @@ def _open_channel(destination: Destination) -> grpc.Channel:
 
 
 def _credentials(destination: Destination) -> grpc.ChannelCredentials:
-    authority = _pem(destination.certificate)
+    authority = _pem(destination.certificate) or authorities_for_grpc()
     key, chain = _pem(destination.client_key), _pem(destination.client_certificate)
     if (key is None) != (chain is None):
         # Given half a pair, gRPC's C core ends the process (SIGABRT), and Hermes with it.
@@ -229,32 +248,43 @@ def _pem(path: str | None) -> bytes | None:
     return content
 
 
-def _receipt_of_error(error: Any, log_text: Callable[[str], str], limit_s: float) -> Receipt:
+def _receipt_of_error(
+    error: Any, log_text: Callable[[str], str], limit_s: float, proxy: str | None
+) -> Receipt:
     code: grpc.StatusCode = error.code()
     details = error.details() or ""
+    retry_after_s = _retry_delay_s(error)
+    if (trouble := explained(details, via_proxy=proxy is not None)) is not None:
+        reason = log_text(f"{trouble.reason}{by_way_of(proxy)}")
+        return Receipt(verdict=Verdict.RETRY, reason=reason, fault=trouble.fault)
     timed_out = code is grpc.StatusCode.DEADLINE_EXCEEDED
     words = f"no answer within {limit_s:g} s" if timed_out else details
-    retry_after_s = _retry_delay_s(error)
-    verdict = _verdict(code, details, has_retry_info=retry_after_s is not None)
+    verdict, fault = _verdict_and_fault(code, details)
+    if retry_after_s is not None and fault is DestinationFault.ACCOUNT:
+        fault = DestinationFault.SERVER  # it is only overloaded
+    may_wait = verdict in (Verdict.RETRY, Verdict.SERVER_ERROR)
     return Receipt(
         verdict=verdict,
-        reason=log_text(f"gRPC {code.name}{': ' if words else ''}{words}"),
-        retry_after_s=retry_after_s if verdict is Verdict.RETRY else None,
+        reason=log_text(f"gRPC {code.name}{': ' if words else ''}{words}{by_way_of(proxy)}"),
+        fault=fault,
+        retry_after_s=retry_after_s if may_wait else None,
         timed_out=timed_out,
         not_served=code is grpc.StatusCode.UNIMPLEMENTED,
     )
 
 
-def _verdict(code: grpc.StatusCode, details: str, *, has_retry_info: bool) -> Verdict:
+def _verdict_and_fault(
+    code: grpc.StatusCode, details: str
+) -> tuple[Verdict, DestinationFault | None]:
     if (status := _HTTP_STATUS.search(details)) is not None:
-        return verdict_of_http(int(status[1]))
+        return verdict_of_http(int(status[1])), fault_of_http(int(status[1]))
+    if (unsent := _NOT_SENT.search(details)) is not None:
+        return Verdict.RETRY, _NOT_SENT_FAULT[unsent[0]]
     if _NOT_FROM_THE_SERVICE.search(details):
-        return Verdict.RETRY
+        return Verdict.RETRY, DestinationFault.NOT_OTLP
     if code in _SIZE_STATUS and says_too_large(details):
-        return Verdict.TOO_LARGE
-    if code in _RETRYABLE or (code is grpc.StatusCode.RESOURCE_EXHAUSTED and has_retry_info):
-        return Verdict.RETRY
-    return Verdict.DENIED if code in _DENIED else Verdict.BAD_REQUEST
+        return Verdict.TOO_LARGE, None
+    return _VERDICT.get(code, Verdict.RETRY), _FAULT.get(code, DestinationFault.SERVER)
 
 
 def _retry_delay_s(error: Any) -> float | None:

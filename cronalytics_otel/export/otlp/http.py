@@ -7,7 +7,7 @@ and redirects as the destination has them. So the OTEL_EXPORTER_OTLP_* variables
 falls back to (newer versions add those headers even to given ones), reach no configured destination.
 The session always returns 200 to the exporter: no retry, no log line.
 
-The environment gives proxies, and REQUESTS_CA_BUNDLE for a destination without its own certificate.
+The environment gives proxies. The settings say which authorities are trusted; without any, `trust.py` does.
 `.netrc` is not read, because it would replace the Authorization header. TLS is always verified.
 """
 
@@ -19,9 +19,8 @@ import logging
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
-from ssl import SSLCertVerificationError, SSLError
 from typing import TYPE_CHECKING, Any, Final
 
 import requests
@@ -30,13 +29,17 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.otlp.proto.http.version import __version__ as exporter_version
+from requests.utils import select_proxy
 
 from ...clock import SYSTEM_CLOCK
+from ...config import safe_url
 from ..acknowledgement import Receipt, Verdict
 from .deadline import DeadlineAdapter, remaining_s, within_deadline
 from .http_answer import METRICS, HttpResponse, receipt_of
+from .http_faults import explained
 from .server_texts import log_text_for
 from .spans import SdkSpans
+from .trouble import by_way_of
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -91,8 +94,7 @@ class HttpSender:
         if result is None:  # the exporter could not encode the spans, or found them too large
             return self._unsent(_encoding_error(readable))
         if isinstance(result, Exception):
-            reason = self._log_text(explain(result, limit_s))
-            return Receipt(verdict=Verdict.RETRY, reason=reason, timed_out=is_timeout(result))
+            return _receipt_of_error(result, limit_s, self._log_text, self._session.proxy)
         return receipt_of(
             result, sent=len(spans), log_text=self._log_text, now_s=SYSTEM_CLOCK.now_ns() / 1e9
         )
@@ -126,8 +128,7 @@ class HttpMetricsSender:
             try:
                 answer = self._session.send_data(data)
             except Exception as error:  # noqa: BLE001 - any of them is a result
-                reason = self._log_text(explain(error, timeout_s))
-                return Receipt(verdict=Verdict.RETRY, reason=reason, timed_out=is_timeout(error))
+                return _receipt_of_error(error, timeout_s, self._log_text, self._session.proxy)
         now_s = SYSTEM_CLOCK.now_ns() / 1e9
         return receipt_of(
             answer, sent=points, log_text=self._log_text, now_s=now_s, service=METRICS
@@ -157,8 +158,12 @@ class Session(requests.Session):
     def __init__(self, destination: Destination) -> None:
         super().__init__()
         self.mount("http://", DeadlineAdapter())
-        self.mount("https://", DeadlineAdapter())
+        if destination.endpoint.startswith("https://"):
+            trusts_system = destination.certificate is None
+            self.mount("https://", DeadlineAdapter(trusts_system=trusts_system))
         self.result: HttpResponse | Exception | None = None
+        self.proxy: str | None = None
+        """The proxy of the newest request, without its credentials."""
         self._endpoint = destination.endpoint
         self._verify = destination.certificate or True
         self._certificate = (
@@ -193,14 +198,20 @@ class Session(requests.Session):
         environment = self.merge_environment_settings(
             request.url, {}, stream=True, verify=self._verify, cert=None
         )
-        environment["cert"] = self._certificate
+        environment |= {"cert": self._certificate, "verify": self._verify}
+        proxy = select_proxy(str(request.url), environment["proxies"])
+        self.proxy = safe_url(proxy) if proxy else None
         with self.send(
             request, allow_redirects=False, timeout=remaining_s(), **environment
         ) as response:
             body, complete = _read(response)
             headers = {name.lower(): value for name, value in response.headers.items()}
             answer = HttpResponse(
-                status=response.status_code, headers=headers, body=body, complete=complete
+                status=response.status_code,
+                headers=headers,
+                body=body,
+                complete=complete,
+                proxy=self.proxy,
             )
         if answer.status < HTTPStatus.OK:
             # Only a 101 gets here: the server has switched to a protocol that nobody asked for, so its
@@ -209,18 +220,56 @@ class Session(requests.Session):
         return answer
 
 
+def _receipt_of_error(
+    error: Exception, limit_s: float, log_text: Callable[[str], str], proxy: str | None
+) -> Receipt:
+    """Return the receipt of a request without an answer."""
+    trouble = explained(error, limit_s)
+    return Receipt(
+        verdict=Verdict.RETRY,
+        reason=log_text(f"{trouble.reason}{by_way_of(proxy)}"),
+        fault=trouble.fault,
+        timed_out=trouble.timed_out,
+    )
+
+
 def _read(response: requests.Response) -> tuple[bytes, bool]:
-    """Return the body, and whether it is complete."""
-    body = bytearray()
+    """Return the body, and whether it is complete. One that cannot be decoded counts as cut off."""
+    body, coding = bytearray(), response.headers.get("content-encoding", "")
     try:
         while len(body) <= MAX_ANSWER_BYTES:
-            piece = response.raw.read(MAX_ANSWER_BYTES + 1 - len(body), decode_content=True)
+            piece = response.raw.read(MAX_ANSWER_BYTES + 1 - len(body), decode_content=False)
             if not piece:  # urllib3 1 does not notice by itself that more should come
-                return bytes(body), not response.raw.length_remaining
+                decoded = _decoded(bytes(body), coding)
+                return decoded or b"", decoded is not None and not response.raw.length_remaining
             body += piece
     except (urllib3.exceptions.HTTPError, OSError, http.client.HTTPException):
         pass  # only for a 2xx does the meaning of the status depend on the body
-    return bytes(body[:MAX_ANSWER_BYTES]), False
+    return b"" if coding else bytes(body[:MAX_ANSWER_BYTES]), False
+
+
+def _decoded(body: bytes, coding: str) -> bytes | None:
+    """Return a body without its coding; None if it cannot be decoded, or is longer than a receipt can be.
+
+    urllib3 would return what it does not know as it is, and a stream that breaks off as an empty body.
+    """
+    coding = coding.strip().lower()
+    if not body or coding in ("", "identity"):
+        return body
+    for wbits in _WBITS.get(coding, ()):
+        inflater = zlib.decompressobj(wbits)
+        with suppress(zlib.error):
+            decoded = inflater.decompress(body, MAX_ANSWER_BYTES)
+            if inflater.eof:
+                return decoded
+    return None
+
+
+_WBITS: Final[Mapping[str, Sequence[int]]] = {
+    "gzip": (31,),
+    "x-gzip": (31,),
+    "deflate": (15, -15),  # some servers leave out the header of zlib
+}
 
 
 def _encoding_error(spans: Sequence[ReadableSpan]) -> Exception | None:
@@ -254,45 +303,3 @@ _quiet_threads: Final[set[int]] = set()
 
 def _is_of_another_thread(record: logging.LogRecord) -> bool:
     return record.thread not in _quiet_threads
-
-
-def explain(error: Exception, limit_s: float) -> str:
-    """Return an exception of requests in a few words: its own text is long and quotes the URL."""
-    cause = _cause(error)
-    if isinstance(cause, SSLError):
-        return f"TLS: {_tls_fault(cause)}"
-    if is_timeout(error):
-        return f"no answer within {limit_s:g} s"
-    for kind, words in _WORDS.items():
-        if isinstance(cause, kind):
-            return words
-    if isinstance(cause, OSError):
-        return cause.strerror or str(cause)
-    return f"{type(cause or error).__name__}: {cause or error}"
-
-
-_WORDS: Final[Mapping[type[Exception], str]] = {
-    http.client.RemoteDisconnected: "the connection was closed without an answer",
-    http.client.BadStatusLine: "its answer is not HTTP: is this a gRPC port?",
-}
-"""Exceptions in words; a class stands before those that it inherits from."""
-
-
-def _tls_fault(error: SSLError) -> str:
-    if isinstance(error, SSLCertVerificationError):
-        return f"the server's certificate was not accepted: {error.verify_message}"
-    return str(error.reason or error)
-
-
-def is_timeout(error: Exception) -> bool:
-    return isinstance(_cause(error), TimeoutError) or isinstance(error, requests.Timeout)
-
-
-def _cause(error: BaseException | None) -> BaseException | None:
-    """Return the first exception in the chain that is the system's, and not a wrapper of requests or
-    urllib3. Some wrappers were never raised, and hold the next one as their argument."""
-    wrappers = (requests.RequestException, urllib3.exceptions.HTTPError)
-    while error is not None and isinstance(error, wrappers):
-        held = (part for part in error.args if isinstance(part, BaseException))
-        error = error.__cause__ or error.__context__ or next(held, None)
-    return error

@@ -20,8 +20,17 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from ...config import safe_url
-from ..acknowledgement import NOT_SERVED_STATUSES, Receipt, Verdict, verdict_of_http
+from ...model import DestinationFault
+from ..acknowledgement import (
+    NOT_SERVED_STATUSES,
+    Receipt,
+    Verdict,
+    fault_of_http,
+    verdict_of_http,
+)
+from .http_faults import wants_tls
 from .server_texts import receipt_of_success, says_too_large
+from .trouble import by_way_of
 
 _PROTOBUF_TYPES: Final = frozenset({"application/x-protobuf", "application/protobuf"})
 _JSON_TYPE: Final = "application/json"
@@ -30,12 +39,14 @@ _JSON_TYPE: Final = "application/json"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
     """A server's answer. Header names are in lower case. `complete` is False when the body was cut
-    off, or is longer than a receipt can be."""
+    off, cannot be decoded, or is longer than a receipt can be. `proxy` is the one that the request went
+    through, without its credentials."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     complete: bool
+    proxy: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +82,42 @@ def receipt_of(
     status = answer.status
     if 200 <= status < 300:
         return _receipt_of_2xx(answer, sent, log_text, service)
-    reason = log_text(f"{_title(status)}{_message(answer)}")
+    words = f"{_title(status)}{_message(answer)}"
     if 300 <= status < 400:
         to = safe_url(answer.headers.get("location", "")) or "nowhere"
-        reason = log_text(f"{_title(status)}: redirected to {to}, which is not followed")
-    verdict = verdict_of_http(status)
-    if verdict is Verdict.RETRY:
-        retry_after_s = parse_retry_after(answer.headers.get("retry-after"), now_s)
-        return Receipt(verdict=verdict, reason=reason, retry_after_s=retry_after_s)
-    if status == 400 and says_too_large(_error_text(answer)):
-        verdict = Verdict.TOO_LARGE
-    return Receipt(verdict=verdict, reason=reason, not_served=status in NOT_SERVED_STATUSES)
+        words = f"{_title(status)}: redirected to {to}, which is not followed"
+    verdict, fault = _verdict_and_fault(answer)
+    retry_after = answer.headers.get("retry-after")
+    may_wait = verdict in (Verdict.RETRY, Verdict.SERVER_ERROR)
+    return Receipt(
+        verdict=verdict,
+        reason=log_text(f"{words}{by_way_of(answer.proxy or _named_proxy(answer))}"),
+        fault=fault,
+        retry_after_s=parse_retry_after(retry_after, now_s) if may_wait else None,
+        not_served=status in NOT_SERVED_STATUSES,
+    )
+
+
+def _named_proxy(answer: HttpResponse) -> str | None:
+    """Return the proxy that names itself in an answer that denies something."""
+    return answer.headers.get("via") if answer.status in _MAY_BE_OF_PROXY else None
+
+
+_MAY_BE_OF_PROXY: Final = frozenset({403, 407})
+
+
+def _verdict_and_fault(answer: HttpResponse) -> tuple[Verdict, DestinationFault | None]:
+    status = answer.status
+    if status == 400:
+        text = answer.body.decode("utf-8", "replace")
+        if wants_tls(text):
+            return Verdict.RETRY, DestinationFault.TLS_REQUIRED
+        if says_too_large(_error_text(answer)):
+            return Verdict.TOO_LARGE, None
+    fault = fault_of_http(status)
+    if answer.proxy is not None and status in _MAY_BE_OF_PROXY:
+        fault = DestinationFault.PROXY
+    return verdict_of_http(status), fault
 
 
 def parse_retry_after(value: str | None, now_s: float) -> float | None:
@@ -107,8 +143,12 @@ def _receipt_of_2xx(
     try:
         partial = _otlp_response(answer, service).partial_success
     except _NotOtlpError as error:
-        reason = log_text(f"{_title(answer.status)}, but {error}: is this an OTLP endpoint?")
-        return Receipt(verdict=Verdict.RETRY, reason=reason)
+        words = f"{_title(answer.status)}, but {error}: is this an OTLP endpoint?"
+        return Receipt(
+            verdict=Verdict.RETRY,
+            reason=log_text(f"{words}{by_way_of(answer.proxy)}"),
+            fault=DestinationFault.NOT_OTLP,
+        )
     return receipt_of_success(
         getattr(partial, service.rejected),
         log_text(partial.error_message),
@@ -124,18 +164,19 @@ class _NotOtlpError(Exception):
 def _otlp_response(answer: HttpResponse, service: Service) -> Any:
     """Return OTLP's own answer. Raises `_NotOtlpError`.
 
-    An empty body *is* such a message (with nothing rejected). It counts with OTLP's
-    content types, and without any, as 200, 202 and 204 of real backends come. A web page has a
-    content type of its own.
+    An empty body *is* such a message (with nothing rejected), whatever content type stands above it: real
+    backends answer 200, 202 and 204 in this way, and no web page is empty.
     """
     response = service.response()
     media_type = _media_type(answer)
     if not answer.complete:
-        raise _NotOtlpError("its answer was cut off or too long")
-    if media_type not in {"", _JSON_TYPE} | _PROTOBUF_TYPES or (answer.body and not media_type):
-        raise _NotOtlpError(f"it answered {media_type or 'without a content type'}")
+        coding = answer.headers.get("content-encoding")
+        decoded = f", or cannot be decoded ({coding})" if coding else ""
+        raise _NotOtlpError(f"its answer was cut off or too long{decoded}")
     if not answer.body:
         return response
+    if media_type not in {_JSON_TYPE} | _PROTOBUF_TYPES:
+        raise _NotOtlpError(f"it answered {media_type or 'without a content type'}")
     try:
         if media_type == _JSON_TYPE:
             _parse_json(answer.body, response)
@@ -153,10 +194,12 @@ def _media_type(answer: HttpResponse) -> str:
 def _parse_json(body: bytes, response: Any) -> None:
     """Fill `response` from JSON, in which some backends answer protobuf, most of them `{}`.
 
-    Unknown keys are ignored, as OTLP asks for. An `error` under a 200 does not accept the spans: it raises
-    ValueError.
+    Unknown keys are ignored, as OTLP asks for, and `null` is an empty message. An `error` under a 200 does
+    not accept the spans: it raises ValueError.
     """
     content = json.loads(body)
+    if content is None:
+        return
     if not isinstance(content, dict) or content.get("error"):
         raise ValueError
     partial = content.get("partialSuccess")

@@ -12,6 +12,7 @@ from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlag
 from opentelemetry.trace import SpanKind as SdkSpanKind
 
 from ...model import AttributeValue, Resource, Span, SpanEvent, SpanKind, SpanLink
+from ...telemetry.content import well_formed, well_formed_attributes
 from ...telemetry.semconv import SCHEMA_URL
 
 SCOPE_NAME: Final = "cronalytics_otel"
@@ -75,15 +76,15 @@ def span_converter(
                 parent = SpanContext(trace_id, parent_id, is_remote=False, trace_flags=_SAMPLED)
         contexts[span_id] = context
         return ReadableSpan(
-            name=_text(name),
+            name=well_formed(name),
             context=context,
             parent=parent,
             resource=resource,
-            attributes=_encodable(attributes),
+            attributes=well_formed_attributes(attributes),
             events=[_event(event) for event in events] if events else (),
             links=[_link(link) for link in links] if links else (),
             kind=_KIND[kind],
-            status=_UNSET if error is None else Status(StatusCode.ERROR, _text(error)),
+            status=_UNSET if error is None else Status(StatusCode.ERROR, well_formed(error)),
             start_time=start_ns,
             end_time=end_ns,
             instrumentation_scope=scope,
@@ -123,41 +124,13 @@ def _sdk_resource(
     attributes: Mapping[str, AttributeValue], scope_version: str
 ) -> _ResourceAndScope:
     scope = InstrumentationScope(SCOPE_NAME, scope_version, SCHEMA_URL)
-    return _Resource(dict(_encodable(attributes)), SCHEMA_URL), scope
+    return _Resource(dict(well_formed_attributes(attributes)), SCHEMA_URL), scope
 
 
 def _event(event: SpanEvent) -> Event:
-    return Event(_text(event.name), _encodable(event.attributes), event.time_ns)
+    return Event(well_formed(event.name), well_formed_attributes(event.attributes), event.time_ns)
 
 
 def _link(link: SpanLink) -> Link:
     context = SpanContext(link.trace_id, link.span_id, is_remote=False, trace_flags=_SAMPLED)
-    return Link(context, _encodable(link.attributes))
-
-
-def _encodable(attributes: Mapping[str, AttributeValue]) -> Mapping[str, AttributeValue]:
-    """Return attributes without lone surrogates: the same ones when all text is ASCII, as nearly always."""
-    for value in attributes.values():
-        if isinstance(value, str):
-            if not value.isascii():
-                break
-        elif isinstance(value, tuple) and not all(map(str.isascii, value)):
-            break
-    else:
-        return attributes
-    return {
-        name: _text(value)
-        if isinstance(value, str)
-        else tuple(map(_text, value))
-        if isinstance(value, tuple)
-        else value
-        for name, value in attributes.items()
-    }
-
-
-def _text(text: str) -> str:
-    r"""Return a text without lone surrogates (a `\ud800` in the host's JSON).
-
-    They are no UTF-8: the encoder would drop the attribute, or the whole request for a name.
-    """
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return Link(context, well_formed_attributes(link.attributes))

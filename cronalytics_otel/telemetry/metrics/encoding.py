@@ -26,7 +26,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from ...model.series import Gauge, SeriesKey, SeriesValue
 from ...model.temporality import Temporality
 from .. import ids
-from ..content import value_text
+from ..content import value_text, well_formed, well_formed_attributes
 from ..semconv import (
     BOOLEAN_ATTRIBUTES,
     GAUGE_METRICS,
@@ -71,12 +71,15 @@ def encoded(collection: Collection) -> EncodedMetrics:
 
     Raises KeyError for a gauge that the catalog lacks, and ValueError for one with other attributes.
     """
+    collection = replace(collection, profile=well_formed(collection.profile))
     metrics = [*_series_metrics(_masked(collection)), *_gauge_metrics(collection)]
     scope = InstrumentationScope(SCOPE_NAME, collection.resource.scope_version, SCHEMA_URL)
     data = MetricsData(
         resource_metrics=[
             ResourceMetrics(
-                resource=SdkResource(dict(collection.resource.attributes), SCHEMA_URL),
+                resource=SdkResource(
+                    dict(well_formed_attributes(dict(collection.resource.attributes))), SCHEMA_URL
+                ),
                 scope_metrics=[ScopeMetrics(scope=scope, metrics=metrics, schema_url=SCHEMA_URL)],
                 schema_url=SCHEMA_URL,
             )
@@ -233,7 +236,7 @@ def _masked(collection: Collection) -> Collection:
 
 
 def _masked_points(points: Iterable[SeriesPoint], texts: _Texts) -> list[SeriesPoint]:
-    """Return the points with all names as they are sent: masked, cut, and without lone surrogates.
+    """Return the points with all names as they are sent: masked, cut and well-formed.
 
     Names that differed only in what is not sent become one series: backends refuse a request with two
     points of one series.
@@ -260,8 +263,5 @@ class _Texts(dict[str, str]):
         return SeriesKey(kind, self[job_id], self[job_name], tuple(map(self.__getitem__, labels)))
 
     def __missing__(self, text: str) -> str:
-        shown = value_text(text) or ""
-        if not shown.isascii():
-            shown = shown.encode("utf-8", "replace").decode("utf-8")
-        self[text] = shown
+        shown = self[text] = value_text(text) or ""
         return shown
