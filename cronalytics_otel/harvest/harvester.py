@@ -336,8 +336,13 @@ class _Harvester:
         """Return what the observed model calls of these runs add to their metrics, if these are wanted."""
         if not self._context.genai_metrics:
             return []
-        sessions = [run.session_id for run in runs if run.session_id is not None]
-        return list(map(call_measurements, self._journal.observations.of(sessions).values()))
+        ends = {run.session_id: run.ended_ns for run in runs if run.session_id is not None}
+        observed = self._journal.observations.of(list(ends))
+        return [
+            # Somebody may have gone on with the session after its run.
+            call_measurements(found.before(ends.get(session_id, self._context.now_ns)))
+            for session_id, found in observed.items()
+        ]
 
     def _save_progress(
         self, earlier: EarlierHarvests, changes: LedgerChanges, latest_fingerprints: dict[str, str]

@@ -14,7 +14,7 @@ from ..domain.sessions import continued, last_of, recorded_times
 from ..host.capabilities import Capabilities, CapabilityHistory
 from ..host.outputs import Outputs
 from ..host.state_db import StateReader
-from ..model import Execution, Job, Output, OutputFile, Prompt, Run, Session
+from ..model import Execution, Job, Output, OutputFile, Prompt, Run, Session, Usage
 from .context import HarvestContext
 from .due_times import DueTime, DueTimes
 from .job_history import JobHistory
@@ -96,6 +96,10 @@ class RunBuilder:
                 match.session, _last(match.session, descendants)
             )
         ]
+        matches = [
+            Match(execution, self._with_observed_usage(reader, session))
+            for execution, session in matches
+        ]
         data = self._read_session_data(reader, [match.session for match in matches], descendants)
         return [self._evidence(match.execution, match.session, data) for match in matches]
 
@@ -163,13 +167,29 @@ class RunBuilder:
             },
         )
 
+    def _with_observed_usage(self, reader: StateReader, session: Session) -> Session:
+        """Return a resumed session with the tokens that hooks observed in its run, where the host's rows do
+        not show them and each answer was observed."""
+        if session.resumed_ns is None or session.model_usage.usage is not None:
+            return session
+        session_id = session.session_id
+        observed = self._context.journal.observations.of([session_id]).get(session_id)
+        calls = observed.before(session.resumed_ns).calls if observed is not None else ()
+        usages = [call.usage for call in calls if call.usage is not None]
+        conversation = reader.conversations([session_id], with_content=False)[session_id]
+        answers = sum(bool(m.finish_reason) and not m.is_copy for m in conversation.messages)
+        if not usages or len(usages) < max(len(calls), answers):
+            return session
+        used = replace(session.model_usage, usage=Usage.sum(usages), api_calls=len(usages))
+        return session._replace(model_usage=used)
+
     def _read_session_data(
         self, reader: StateReader, roots: Sequence[Session], descendants: Families
     ) -> _SessionData:
         below = [s for root in roots for s in descendants.get(root.session_id, ())]
         return _SessionData(
             descendants=descendants,
-            usage_rows=reader.usage_rows([*roots, *below]),
+            usage_rows=reader.usage.rows([*roots, *below]),
             tool_calls=reader.tool_calls(roots, descendants),
             prompts=_prompts(
                 reader, [root for root in roots if self._prompt_has_host_text(root)], descendants

@@ -89,6 +89,8 @@ class UsageColumns(NamedTuple):
     estimated_cost_usd: object
     actual_cost_usd: object
     cost_status: object
+    first_seen: object
+    last_seen: object
 
 
 _LAST = len(SessionColumns._fields)
@@ -111,18 +113,19 @@ def session_from(row: Row) -> Session | None:
         parent_id=text(columns.parent_session_id),
         is_subagent=columns.source == SUBAGENT,
         source=text(columns.source),
-        compressed=columns.end_reason == "compression",
+        end_reason=text(columns.end_reason),
         started_ns=started_ns,
         ended_ns=epoch_to_ns(columns.ended_at),
         title=text(columns.title),
         tool_calls=_count_or_none(columns.tool_call_count),
         model_usage=model_usage_from(columns),
         base_url=text(columns.billing_base_url),
-        last_message=_last_message(row[_LAST:]),
+        last_message=last_message_from(row[_LAST:]),
     )
 
 
-def _last_message(row: Row) -> LastMessage | None:
+def last_message_from(row: Row) -> LastMessage | None:
+    """Return the message of a row of `LastMessageColumns`; None for an empty one."""
     if not row or row[0] is None:
         return None
     columns = LastMessageColumns._make(row)

@@ -119,10 +119,17 @@ class Session(NamedTuple):
     base_url: str | None = None
     """The provider's, as the host has it."""
     last_message: LastMessage | None = None
-    compressed: bool = False
-    """It ended because its history was compressed; another session continues it."""
+    end_reason: str | None = None
+    """The host's word for why it ended."""
     wall_clock: str | None = None
     """`YYYYMMDDHHMMSS` from the session's id: the home's wall clock when the agent was called."""
+    resumed_ns: int | None = None
+    """When somebody went on with the session after its run. Nothing from then on belongs to the run."""
+
+    @property
+    def compressed(self) -> bool:
+        """Whether it ended because its history was compressed; another session continues it."""
+        return self.end_reason == "compression"
 
     @property
     def moved_ns(self) -> int:

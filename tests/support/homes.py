@@ -437,6 +437,10 @@ class HomeBuilder:
         run.stop_after = to
         self._later.append(lambda: self._play(run))
 
+    def do(self, action: Callable[[], None]) -> None:
+        """Let somebody write to the open databases, after all that the host has written so far."""
+        self._later.append(action)
+
     # What ends up on disk
 
     def write(self) -> None:

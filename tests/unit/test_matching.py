@@ -299,7 +299,7 @@ def test_a_cost_is_unknown_partial_or_the_whole_sum_and_never_a_zero_for_unknown
 ) -> None:
     cost, status = total_cost(parts)
     known = [p.cost_usd for p in parts if p.cost_usd is not None]
-    unpriced = [p for p in parts if p.cost_usd is None and (p.cost_status or p.usage.total_tokens)]
+    unpriced = [p for p in parts if p.cost_usd is None and (p.cost_status or p.total_tokens)]
 
     if not known:
         assert cost is None

@@ -337,7 +337,7 @@ def test_no_query_reads_all_of_the_history(db: Database) -> None:
         list(reader.new_cron_sessions(0, 99))
         list(reader.sessions(["cron_a_20260504_090002"]))
         reader.descendants(list(reader.sessions(["cron_a_20260504_090002"])))
-        reader.usage_rows(list(reader.sessions(["cron_a_20260504_090002"])))
+        reader.usage.rows(list(reader.sessions(["cron_a_20260504_090002"])))
         reader.messages.last_activity_ns("cron_a_20260504_090002")
         reader.conversations(["cron_a_20260504_090002"])
 
@@ -429,7 +429,7 @@ def test_usage_rows_tell_the_task_and_an_unpriced_one_has_no_cost(db: Database) 
         )  # fmt: skip
 
     with db.reader() as reader:
-        rows = reader.usage_rows(list(reader.sessions(["s1", "s2"])))
+        rows = reader.usage.rows(list(reader.sessions(["s1", "s2"])))
     assert list(rows) == ["s1"]
     assert [(task, s.cost_usd, s.cost_status) for task, s in rows["s1"]] == [
         ("", 0.5, CostStatus.ESTIMATED),
@@ -450,7 +450,7 @@ def test_a_usage_row_is_given_where_it_shows_more_than_its_session(
     db.insert("session_model_usage", session_id="s1", **given)
 
     with db.reader() as reader:
-        rows = reader.usage_rows(list(reader.sessions(["s1"])))
+        rows = reader.usage.rows(list(reader.sessions(["s1"])))
     assert bool(rows) is shows_more
 
 
@@ -627,7 +627,7 @@ def test_a_host_with_few_columns_is_read_with_what_it_has(tmp_path: Path) -> Non
         ((sessions, _),) = reader.new_cron_sessions(0, 99)
         assert sessions[0].model_usage.usage == Usage()
         assert reader.descendants([sessions[0]]) == {}
-        assert reader.usage_rows(sessions) == {}
+        assert reader.usage.rows(sessions) == {}
         assert reader.messages.last_activity_ns(sessions[0].session_id) is None
         (conversation,) = reader.conversations([sessions[0].session_id]).values()
         assert conversation.messages == ()
