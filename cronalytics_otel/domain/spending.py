@@ -38,7 +38,8 @@ def spent(evidence: Evidence) -> Spent:
     own = session.model_usage
     if not evidence.descendants and session.session_id not in evidence.usage_rows:
         # Most runs have one session, of one model.
-        return Spent(own.model, own.provider, own.usage, *total_cost([own]), (), own.api_calls)
+        cost = _bounded(total_cost([own]), evidence.sessions)
+        return Spent(own.model, own.provider, own.usage, *cost, (), own.api_calls)
     usages: list[Usage | None] = []
     priced: list[ModelUsage] = []
     for each in evidence.sessions:
@@ -48,9 +49,7 @@ def spent(evidence: Evidence) -> Spent:
             priced.append(each.model_usage)
         else:
             _add_rows(rows, each.model_usage, usages, priced)
-    cost_usd, status = total_cost(priced)
-    if cost_usd is not None and any(map(_is_unwritten, evidence.descendants)):
-        status = CostStatus.PARTIAL
+    cost_usd, status = _bounded(total_cost(priced), evidence.sessions)
     return Spent(
         *_main_model(evidence.sessions, evidence.usage_rows),
         usage=_sum_of_known(usages),
@@ -125,6 +124,19 @@ def _by_model(session: Session, rows: UsageRows) -> Sequence[ModelUsage]:
     return [part for _, part in rows.get(session.session_id, ())] or [session.model_usage]
 
 
+Cost = tuple[float | None, CostStatus | None]
+
+
+def _bounded(cost: Cost, sessions: Sequence[Session]) -> Cost:
+    """Return the cost as a lower bound if one of the sessions lacks calls. A subscription covers these
+    too."""
+    cost_usd, status = cost
+    is_complete = cost_usd is None or status is CostStatus.INCLUDED
+    if is_complete or not any(s.has_uncounted_call or _is_unwritten(s) for s in sessions):
+        return cost
+    return cost_usd, CostStatus.PARTIAL
+
+
 def _is_unwritten(session: Session) -> bool:
     """Return whether a subagent's row was left as it was made.
 
@@ -135,7 +147,7 @@ def _is_unwritten(session: Session) -> bool:
     return session.is_subagent and session.ended_ns is None and nothing
 
 
-def total_cost(parts: Sequence[ModelUsage]) -> tuple[float | None, CostStatus | None]:
+def total_cost(parts: Sequence[ModelUsage]) -> Cost:
     """Return the sum of the known costs; it is `partial` when a part that took tokens has no cost."""
     costs: list[float] = []
     is_partial = False

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from ..model import Conversation, LastMessage, Message, Session, Watermark
+from ..model import Conversation, LastMessage, Session, Watermark
 from .capabilities import (
     Capabilities,
     CapabilityHistory,
@@ -21,7 +21,6 @@ from .capabilities import (
 from .conversations import conversation_of, tool_call_counts
 from .message_times import written_when_done
 from .messages import Messages
-from .resumed import first_of_chat, may_be_resumed, usage_of_run
 from .session_rows import (
     CRON_SESSION,
     NOT_IN_CONVERSATION,
@@ -30,6 +29,7 @@ from .session_rows import (
     SessionColumns,
     session_from,
 )
+from .sessions_of_runs import SessionsOfRuns
 from .sqlite import batched, columns_of, placeholders, select_list
 from .usage_table import UsageTable
 
@@ -90,6 +90,7 @@ class StateReader:
         self._has_parent = "parent_session_id" in present
         self._has_source = "source" in present
         self.usage = UsageTable(connection)
+        self._runs = SessionsOfRuns(self.messages, self.usage)
 
     # --- sessions -------------------------------------------------------------------------------
 
@@ -108,7 +109,7 @@ class StateReader:
             after, last_id = int(rows[-1][-1]), str(rows[-1][0])
             found = (session_from(row[:-1]) for row in rows)
             sessions = [s for s in found if s is not None and s.job_id is not None]
-            yield self._as_runs_left_them(sessions), Watermark(after, last_id)
+            yield self._runs.as_left(sessions), Watermark(after, last_id)
 
     def sessions(self, ids: Iterable[str], *, for_conversation: bool = False) -> Iterator[Session]:
         """Give the sessions with these ids that still exist."""
@@ -117,7 +118,7 @@ class StateReader:
             query = self._select(where, for_conversation=for_conversation)
             rows = self.connection.execute(query, batch).fetchall()
             found = [session for row in rows if (session := session_from(row)) is not None]
-            yield from found if for_conversation else self._as_runs_left_them(found)
+            yield from found if for_conversation else self._runs.as_left(found)
 
     def descendants(
         self, roots: Sequence[Session], *, for_conversation: bool = False
@@ -149,7 +150,7 @@ class StateReader:
             query = self._select(where, for_conversation=for_conversation)
             rows = self.connection.execute(query, batch).fetchall()
             found = [child for row in rows if (child := session_from(row)) is not None]
-            yield from found if for_conversation else self._as_runs_left_them(found)
+            yield from found if for_conversation else self._runs.as_left(found)
 
     def _select(self, where: str, *, rowid: bool = False, for_conversation: bool = False) -> str:
         """Return the query for `session_from`; with `rowid` that stands last in each row.
@@ -167,36 +168,6 @@ class StateReader:
             "WHERE session_id = s.id ORDER BY timestamp DESC LIMIT 1) "
             f"WHERE {where}"
         )
-
-    # --- sessions that somebody went on with ----------------------------------------------------
-
-    def _as_runs_left_them(self, sessions: Sequence[Session]) -> list[Session]:
-        """Return the sessions without what somebody added after their runs."""
-        changed: dict[str, Session] = {}
-        suspects = [session for session in sessions if may_be_resumed(session)]
-        messages = self.messages.of([s.session_id for s in suspects], with_content=False)
-        for session in suspects:
-            own = messages.get(session.session_id, [])
-            at = first_of_chat(own)
-            if at is not None:
-                resumed = self._as_run_left_it(session, own, at)
-            elif session.end_reason is not None and own:
-                # It was opened again and closed, perhaps only to read it: the end is that of the visit.
-                resumed = session._replace(ended_ns=max(session.started_ns, own[-1].timestamp_ns))
-            else:
-                continue
-            changed[session.session_id] = resumed
-        return [changed.get(session.session_id, session) for session in sessions]
-
-    def _as_run_left_it(self, session: Session, messages: Sequence[Message], at: int) -> Session:
-        """Return a session that somebody went on with. `at` is the position of the first message of that
-        chat."""
-        resumed = session._replace(
-            resumed_ns=messages[at].timestamp_ns,
-            ended_ns=max(session.started_ns, messages[at - 1].timestamp_ns),
-            last_message=self.messages.last_of(session.session_id, at),
-        )
-        return resumed._replace(model_usage=usage_of_run(resumed, self.usage.of(resumed)))
 
     # --- what versions write --------------------------------------------------------------------
 

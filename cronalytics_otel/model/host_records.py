@@ -123,6 +123,8 @@ class Session(NamedTuple):
     """The host's word for why it ended."""
     wall_clock: str | None = None
     """`YYYYMMDDHHMMSS` from the session's id: the home's wall clock when the agent was called."""
+    has_uncounted_call: bool = False
+    """The host did not count a call of a model: usage and cost are lower bounds."""
     resumed_ns: int | None = None
     """When somebody went on with the session after its run. Nothing from then on belongs to the run."""
 

@@ -256,14 +256,14 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_RUN_SCHEDULER_DOWN, ValueType.BOOLEAN, "", "Whether the scheduler started no job at all in that time.", "ledger `claimed_at`, `source`", _MISSED),
 
     # What it took
-    _row(HERMES_CRON_USAGE_INPUT_TOKENS, _INT, "{token}", "Input with what came from a cache; subagents and auxiliary calls included.", "`sessions`, `session_model_usage`"),
+    _row(HERMES_CRON_USAGE_INPUT_TOKENS, _INT, "{token}", "Input with what came from a cache; subagents and auxiliary calls included. Absent where nobody counted: a provider may report no usage.", "`sessions`, `session_model_usage`"),
     _row(HERMES_CRON_USAGE_OUTPUT_TOKENS, _INT, "{token}", "Output with reasoning; the same scope.", "`sessions`, `session_model_usage`"),
     _row(HERMES_CRON_USAGE_CACHE_READ_TOKENS, _INT, "{token}", "The part of the input that was read from a cache.", "`sessions`, `session_model_usage`"),
     _row(HERMES_CRON_USAGE_CACHE_WRITE_TOKENS, _INT, "{token}", "The part of the input that was written to a cache.", "`sessions`, `session_model_usage`"),
     _row(HERMES_CRON_USAGE_REASONING_TOKENS, _INT, "{token}", "The part of the output that was reasoning.", "`sessions`, `session_model_usage`"),
     _row(HERMES_CRON_USAGE_TOTAL_TOKENS, _INT, "{token}", "Input and output.", "computed"),
     _row(HERMES_CRON_COST_TOTAL, _DOUBLE, "USD", "Cost with subagents and auxiliary calls. Absent when unknown, never 0 for it.", "`sessions`, `session_model_usage`"),
-    _row(HERMES_CRON_COST_STATUS, _STRING, "", "What is known of the cost; `partial`: some of it is unknown, the total is a lower bound.", "session `cost_status`", values=CostStatus),
+    _row(HERMES_CRON_COST_STATUS, _STRING, "", "What is known of the cost; `partial`: some of it is unknown, the total is a lower bound. (Hermes does not count the summary that it asks for at the turn limit.)", "session `cost_status`", values=CostStatus),
     _row(HERMES_CRON_MODEL_NAME, _STRING, "", "The model that did most of the run, by tokens.", "`sessions`, `session_model_usage`"),
     _row(HERMES_CRON_MODEL_PROVIDER, _STRING, "", "That model's provider.", "`sessions`, `session_model_usage`"),
     _row(HERMES_CRON_MODEL_DECLARED, _STRING, "", "The model that the job asks for, where another one did most of the run.", "jobs.json `model`"),
