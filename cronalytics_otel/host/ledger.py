@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..model import OPEN, DeliveryOutcome, Execution
-from ..model.times import iso_to_ns
+from ..model.times import iso_offset_s, iso_to_ns
 from .sqlite import HostDataError, Row, batched, columns_of, placeholders, select_list
 
 _NEEDED = ("id", "job_id", "status", "claimed_at")
@@ -170,6 +170,7 @@ def _execution(row: Row) -> Execution:
         process_started_at=started_at if isinstance(started_at, int) else None,
         delivery_outcome=_delivery(columns.delivery_outcome),
         scheduled_ns=iso_to_ns(columns.scheduled_instant),
+        utc_offset_s=iso_offset_s(columns.claimed_at),
     )
 
 

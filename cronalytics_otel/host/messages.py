@@ -64,6 +64,18 @@ class Messages:
                 found[session_id] = prompts.read(str(head), str(around), str(whole))
         return found
 
+    def prompt_begins_with(self, session_id: str, text: str) -> bool:
+        """Return whether the owner's part of the session's prompt begins with this text. The host's own
+        passages stand before it, each with an empty line at its end."""
+        if not {"session_id", "content"} <= self.columns:
+            return False
+        row = self._connection.execute(
+            "SELECT instr(content, ?) = 1 OR instr(content, ?) FROM messages WHERE rowid = "
+            "(SELECT min(rowid) FROM messages WHERE session_id = ?)",
+            (text, f"\n\n{text}", session_id),
+        ).fetchone()
+        return row is not None and bool(row[0])
+
     def sessions_at_turn_limit(self, ids: Sequence[str]) -> set[str]:
         """Return the sessions in which the host asked for a summary: the agent had no turn left."""
         found: set[str] = set()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from ..model import Conversation, LastMessage, Session, Watermark
+from ..model.times import epoch_to_ns
 from .capabilities import (
     Capabilities,
     CapabilityHistory,
@@ -91,6 +92,14 @@ class StateReader:
         self._has_source = "source" in present
         self.usage = UsageTable(connection)
         self._runs = SessionsOfRuns(self.messages, self.usage)
+
+    @cached_property
+    def oldest_start_ns(self) -> int | None:
+        """When the oldest session began that the host still has; None without any."""
+        row = self.connection.execute(
+            "SELECT started_at FROM sessions ORDER BY rowid LIMIT 1"
+        ).fetchone()
+        return epoch_to_ns(row[0]) if row else None
 
     # --- sessions -------------------------------------------------------------------------------
 
