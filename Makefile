@@ -1,5 +1,5 @@
-# Everything a contributor runs. Needs Python 3.11 to 3.13, make and git, and Go for `make test`; the rest is
-# brought along: tools into .venv, a real Hermes, collector and Prometheus into ~/.cache/cronalytics-otel.
+# Everything a contributor runs. Needs Python 3.11 to 3.13, make and git, and Go and Node for `make test`; the rest is
+# brought along: tools into .venv, a real Hermes and real backends into ~/.cache/cronalytics-otel.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ PARALLEL := -n auto --dist loadfile
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts golden missed-years killed-syncs search bench demo docs views lock clean clean-downloads
+.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts test-backends golden missed-years killed-syncs killed-collectors search load bench demo docs views lock clean clean-downloads
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 downloads: setup ## Fetch the real Hermes and the real collector, once per machine
 	@$(BIN)/python -m tests.support.venvs
 
-backends: setup ## Build the real Prometheus with Go, once per machine (four minutes on two cores)
+backends: setup ## Build a real Collector, Jaeger, Prometheus and Alertmanager with Go, once per machine (fifteen minutes on two cores)
 	@$(BIN)/python -m tests.support.go_programs
 
 lint: setup ## Check style (ruff)
@@ -50,7 +50,7 @@ format: setup ## Repair style where that can be done by itself
 types: setup ## Check types (mypy --strict)
 	$(BIN)/mypy
 
-test: lint types downloads backends ## Everything: style, types, and all tests, the oldest and the newest Hermes, a real collector and a real Prometheus included
+test: lint types downloads backends ## Everything: style, types, and all tests, the oldest and the newest Hermes, real collectors and backends included
 	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 test-unit: setup ## The fast tests: no host, no network, no process
@@ -63,6 +63,9 @@ test-hosts: setup ## The tests that drive every supported version of Hermes, 0.1
 	@$(BIN)/python -m tests.support.venvs --all-hosts
 	$(BIN)/pytest $(PARALLEL) -m '' tests/hermes tests/hermes_versions $(ARGS)
 
+test-backends: downloads backends ## The tests with a real Collector, Jaeger, Prometheus and Alertmanager
+	$(BIN)/pytest $(PARALLEL) tests/backend $(ARGS)
+
 golden: downloads ## Write the reviewed traces of the thirteen jobs anew (tests/hermes/golden)
 	WRITE_GOLDEN=1 $(BIN)/pytest -q tests/hermes/test_thirteen_jobs.py -k reviewed
 
@@ -72,8 +75,15 @@ missed-years: downloads ## Sweep: years of the host's scheduler against what is 
 killed-syncs: setup ## Kill 200 syncs at random points, and hold the metrics that arrived against the journal (slow)
 	KILLED_SYNCS=200 $(BIN)/pytest -n 2 tests/faults/test_metrics_killed.py $(ARGS)
 
+killed-collectors: backends ## Kill the real Collector at 100 random points of syncs, in each of our configurations (slow)
+	KILLED_COLLECTORS=100 $(BIN)/pytest -n 2 tests/faults/test_killed_collector.py $(ARGS)
+
 search: setup ## Look for new counter-examples to the properties that the tests hold (slow)
 	SEARCH=20 $(BIN)/pytest $(PARALLEL) --timeout 3600 -m hypothesis $(ARGS)
+
+load: setup backends ## 100 homes, a run a second in each, through one gateway that is killed; and what metrics cost (five minutes)
+	LOAD_HOMES=100 LOAD_SECONDS=120 $(BIN)/pytest -q -s tests/load $(ARGS)
+	$(BIN)/python -m tests.load.series
 
 bench: downloads ## Measure: one table, each line against a floor of the same run
 	$(BIN)/python -m bench $(ARGS)

@@ -38,9 +38,9 @@ if not SEARCH:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Building Prometheus does not count for a test's time limit, because it takes longer."""
+    """Building a backend does not count for a test's time limit, because it takes longer."""
     for item in items:
-        if "prometheus_programs" in getattr(item, "fixturenames", ()):
+        if any(name.endswith("_programs") for name in getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.timeout(func_only=True))
 
 
@@ -69,6 +69,30 @@ def prometheus_programs() -> None:
     from tests.support.go_programs import prometheus_program
 
     prometheus_program()
+
+
+@pytest.fixture(scope="session")
+def otelcol_programs() -> None:
+    """The Collector is on this machine."""
+    from tests.support.go_programs import otelcol_program
+
+    otelcol_program()
+
+
+@pytest.fixture(scope="session")
+def jaeger_programs() -> None:
+    """Jaeger is on this machine."""
+    from tests.support.go_programs import jaeger_program
+
+    jaeger_program()
+
+
+@pytest.fixture(scope="session")
+def alertmanager_programs() -> None:
+    """Alertmanager and amtool are on this machine."""
+    from tests.support.go_programs import alertmanager_program
+
+    alertmanager_program()
 
 
 @pytest.fixture

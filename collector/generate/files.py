@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-GENERATORS: Final[tuple[Callable[[], Mapping[str, str]], ...]] = ()
+from collector.generate import datadog, honeycomb
+from collector.generate.queries import queries_file
+
+GENERATORS: Final[tuple[Callable[[], Mapping[str, str]], ...]] = (
+    datadog.generate,
+    honeycomb.generate,
+    queries_file,
+)
 """Each returns texts by their path in `collector/`."""
 
 

@@ -33,3 +33,11 @@ def metric(short_name: str) -> str:
 
 SERIES_NAMES: Final = {form.short_name: series_name(form) for form in METRICS}
 """By the metric's name without `hermes.cron.`: `run.cost` is `hermes_cron_run_cost_USD_total`."""
+
+_OTLP_NAMES: Final = {form.short_name: form.name for form in METRICS}
+
+
+def otlp_metric(short_name: str) -> str:
+    """Return the name that is sent, for backends that keep it: `run.cost` is `hermes.cron.run.cost`.
+    Raises `KeyError` if no such metric is sent."""
+    return _OTLP_NAMES[short_name]

@@ -98,6 +98,13 @@ def whole_number(text: str) -> int:
     return min(int(text), _MAX_RUNS)
 
 
+def whole_days(text: str) -> int:
+    """The type of a number of whole days, from 1 on."""
+    if not text.isdecimal() or not 1 <= int(text) < 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of days from 1 on")
+    return int(text)
+
+
 def interval(text: str) -> float:
     """The type of the seconds between two looks: from a tenth to a day."""
     try:

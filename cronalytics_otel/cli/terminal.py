@@ -124,6 +124,11 @@ class Terminal:
         """Whether stdout is a terminal on which lines can be drawn over."""
         return self._out.is_terminal and not self._out.is_dumb_terminal
 
+    @property
+    def clickable(self) -> bool:
+        """Whether stdout is a real terminal, on which a text can be a link."""
+        return self.draws and sys.stdout is not None and sys.stdout.isatty()
+
     @contextmanager
     def drawing(self) -> Iterator[Callable[[Sequence[Text]], None]]:
         """Give a function that draws lines in place of those before. The last ones stay in the end."""

@@ -22,6 +22,7 @@ from ..model import Budgets
 from .budgets import read_budgets
 from .destinations import MAX_SECONDS, Destination, Destinations, read_destinations
 from .endpoints import safe_url
+from .links import ExplorerAddress, read_links
 from .notify import NotifyTarget, read_notify
 from .values import (
     VARIABLE,
@@ -60,6 +61,7 @@ _KEYS: Final = (
     "budgets",
     "genai_metrics",
     "notify",
+    "links",
 )
 _HOST_KEYS: Final = frozenset({"llm", "allow_tool_override"})
 """The keys beside ours that Hermes itself reads (hermes_cli/plugins.py, agent/plugin_llm.py 0.19)."""
@@ -100,6 +102,8 @@ class Settings:
     budgets: Budgets = field(default_factory=Budgets)
     notify: tuple[NotifyTarget, ...] = ()
     """The targets of notices."""
+    links: tuple[ExplorerAddress, ...] = ()
+    """The trace explorers to which links lead."""
     timezone: str | None = None
     problems: tuple[str, ...] = ()
 
@@ -154,6 +158,7 @@ def load_settings(home_path: Path, environ: Mapping[str, str]) -> Settings:
         ),
         budgets=read_budgets(options("budgets"), problems),
         notify=read_notify(options("notify"), env, problems),
+        links=read_links(options("links"), env, problems),
         timezone=_timezone(config, env, problems),
         problems=tuple(problems),
     )

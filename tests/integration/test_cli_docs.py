@@ -53,7 +53,8 @@ def section(title: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "command", ["sync", "status", "health", "doctor", "runs", "trace", "forecast", "skills"]
+    "command",
+    ["sync", "status", "health", "doctor", "runs", "trace", "links", "forecast", "skills"],
 )
 def test_every_key_of_the_json_is_documented_where_its_command_is(cli: Cli, command: str) -> None:
     cli("sync")
@@ -74,7 +75,7 @@ def test_every_option_is_documented_where_its_command_is() -> None:
     (subparsers,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
 
     assert list(subparsers.choices) == [
-        "summary", "jobs", "job", "runs", "trace", "output", "watch", "models", "skills", "trends",
+        "summary", "jobs", "job", "runs", "trace", "links", "output", "watch", "models", "skills", "trends",
         "drift", "forecast", "export", "status", "health", "doctor", "sync",
     ]  # fmt: skip
     for name, command in subparsers.choices.items():

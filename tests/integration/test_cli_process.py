@@ -481,3 +481,35 @@ def test_a_missing_package_is_named_with_the_command_that_helps(home: Home) -> N
     assert packages["state"] == "failed"
     assert "opentelemetry-sdk" in packages["fix"]
     assert checked.returncode == 1
+
+
+# Links.
+
+
+def test_on_a_terminal_the_ids_of_runs_and_addresses_are_links(tmp_path: Path) -> None:
+    home = new_home(tmp_path / "home")
+    fill(home, DIGEST)
+    (home.path / "config.yaml").write_text(
+        "plugins: {entries: {cronalytics-otel: {links: {jaeger: 'http://localhost:16686'}}}}\n"
+    )
+
+    _, runs = in_terminal(home, "runs")
+    _, trace = in_terminal(home, "trace", "latest")
+    _, links = in_terminal(home, "links", "latest")
+    address = r"http://localhost:16686/trace/[0-9a-f]{32}"
+
+    assert re.search(rf"\x1b]8;id=\d+;{address}\x1b\\3f9a61c0\x1b]8;;\x1b\\", runs)
+    assert "the id of a run is a link to Jaeger" in runs
+    for shown in (trace, links):
+        assert re.search(rf"\x1b]8;id=\d+;({address})\x1b\\\1\x1b]8;;\x1b\\", shown)
+
+
+def test_without_a_terminal_nothing_is_a_link_even_with_colours(tmp_path: Path) -> None:
+    home = new_home(tmp_path / "home")
+    fill(home, DIGEST)
+    (home.path / "config.yaml").write_text(
+        "plugins: {entries: {cronalytics-otel: {links: {jaeger: 'http://localhost:16686'}}}}\n"
+    )
+
+    for command in (["runs"], ["trace", "latest"], ["links"]):
+        assert "\x1b]8" not in run(home, *command, FORCE_COLOR="1").stdout

@@ -422,6 +422,7 @@ def test_json_has_every_fact_with_null_for_unknown(cli: Cli) -> None:
             "missed_count": None,
             "scheduler_down": None,
             "over_budget": None,
+            "links": {},
         }
     ]
     assert script[0].keys() == first[0].keys()

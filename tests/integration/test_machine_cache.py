@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import go_programs
-from tests.support.cache import cache_root, cached
+from tests.support.cache import build_folder, cache_root, cached
 from tests.support.venvs import CHECKOUT
 
 PROGRAM = "bin/program"
@@ -84,10 +84,29 @@ def test_a_thing_whose_program_has_gone_is_built_again() -> None:
     assert (folder / PROGRAM).exists()
 
 
+def test_builds_that_run_at_the_same_time_share_a_folder_and_the_last_one_deletes_it() -> None:
+    with build_folder("shared") as first:
+        (first / "module").write_text("downloaded")
+        with build_folder("shared") as second:
+            assert (second / "module").read_text() == "downloaded"
+        assert first.exists()
+
+    assert not first.exists()
+
+
+def test_the_next_build_finds_what_an_interrupted_one_left_in_the_shared_folder() -> None:
+    with pytest.raises(KeyboardInterrupt), build_folder("shared") as folder:
+        (folder / "module").write_text("downloaded")
+        raise KeyboardInterrupt
+
+    with build_folder("shared") as folder:
+        assert (folder / "module").read_text() == "downloaded"
+
+
 def test_without_go_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(go_programs.GoMissingError, match=r"Install Go 1\.21 or newer"):
-        go_programs.prometheus_program()
+        go_programs.otelcol_program()

@@ -9,11 +9,12 @@ in use from being pruned.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -49,6 +50,25 @@ def cached(name: str, *, program: str, build: Callable[[Path], None]) -> Path:
                 (path / MARKER).unlink(missing_ok=True)
                 build(path)
                 (path / MARKER).touch()
+
+
+@contextlib.contextmanager
+def build_folder(name: str) -> Iterator[Path]:
+    """A folder that builds share while they run, in several processes too.
+
+    The last one that finishes deletes it. A build that fails or is interrupted leaves it, so that the
+    next one goes on from there.
+    """
+    path = cache_root() / name
+    with _lock(path, fcntl.LOCK_SH):
+        path.mkdir(exist_ok=True)
+        yield path
+    try:
+        with _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if path.exists():
+                shutil.rmtree(path)
+    except BlockingIOError:
+        pass  # another build is using it
 
 
 def prune(prefix: str, *, kept: int) -> None:

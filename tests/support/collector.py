@@ -219,6 +219,7 @@ class ReceivedMetrics:
     """One request of metrics that was read; `kept` is whether its points were."""
 
     headers: dict[str, str]
+    path: str
     points: list[Point]
     kept: bool
     body: bytes
@@ -281,12 +282,17 @@ class _Collector(LoopbackServer):
             return self._metrics_script.popleft() if self._metrics_script else self._metrics_always
 
     def _record_metrics(
-        self, answer: Answer, request: ExportMetricsServiceRequest, headers: dict[str, str]
+        self,
+        answer: Answer,
+        request: ExportMetricsServiceRequest,
+        headers: dict[str, str],
+        path: str,
     ) -> None:
         with self._lock:
             self._metric_requests.append(
                 ReceivedMetrics(
                     headers=headers,
+                    path=path,
                     points=decode_points(request),
                     kept=answer.rejected is not None,
                     body=request.SerializeToString(deterministic=True),
@@ -478,7 +484,7 @@ class _Handler(QuietHandler):
             if is_metrics:
                 metrics = ExportMetricsServiceRequest.FromString(_decompressed(wire, encoding))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                self.server.collector._record_metrics(answer, metrics, headers)
+                self.server.collector._record_metrics(answer, metrics, headers, self.path)
                 return
             request = ExportTraceServiceRequest.FromString(_decompressed(wire, encoding))
         except DecodeError:
@@ -598,7 +604,7 @@ class GrpcCollector(_Collector):
         import grpc
 
         answer = self._next_metrics_answer()
-        self._record_metrics(answer, request, dict(context.invocation_metadata()))
+        self._record_metrics(answer, request, dict(context.invocation_metadata()), "")
         if answer.hangs:
             self._released.wait()
         if answer.grpc_code is not None:

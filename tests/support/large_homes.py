@@ -140,7 +140,7 @@ def write_large_home(path: Path, size: Size) -> Truth:
     ):
         state.executescript(host_schema.STATE_TABLES)
         host_schema.create_ledger(ledger)
-        truth = _Writer(size, jobs, state, ledger).write()
+        truth = RowWriter(size, jobs, state, ledger).write()
         state.executescript(host_schema.STATE_INDEXES + host_schema.STATE_SEARCH)
         state.execute(
             "INSERT INTO schema_version (version) VALUES (?)", (host_schema.SCHEMA_VERSION,)
@@ -153,6 +153,37 @@ def write_large_home(path: Path, size: Size) -> Truth:
     (path / "config.yaml").write_text("timezone: UTC\n", encoding="utf-8")
     (path / "truth.json").write_text(json.dumps(asdict(truth)), encoding="utf-8")
     return truth
+
+
+class LiveHome:
+    """A home that begins empty, and in which agents' runs end while it is read."""
+
+    _LONGEST_RUN_S = 60.0
+
+    def __init__(self, path: Path, size: Size) -> None:
+        """`size.runs` is 0; its seed decides the ids of the jobs and of what they do."""
+        write_large_home(path, size)
+        self.path = path
+        self.runs = 0
+        self._jobs = _jobs(size)
+        self._state = sqlite3.connect(path / "state.db")
+        self._ledger = sqlite3.connect(path / "cron" / "executions.db")
+        for connection in (self._state, self._ledger):
+            connection.execute("PRAGMA synchronous = OFF")
+        self._writer = RowWriter(size, self._jobs, self._state, self._ledger)
+
+    def end_a_run(self, now_s: float) -> None:
+        """Write a run that began a minute ago and has ended since, by the next of the jobs."""
+        job = self._jobs[self.runs % len(self._jobs)]
+        self._writer.agent_run(job, now_s - self._LONGEST_RUN_S, in_ledger=True)
+        self._writer.flush()
+        self._state.commit()
+        self._ledger.commit()
+        self.runs += 1
+
+    def close(self) -> None:
+        self._state.close()
+        self._ledger.close()
 
 
 def _check_disk(folder: Path, size: Size) -> None:
@@ -231,7 +262,7 @@ _CONFIG = '{"max_iterations": 6, "reasoning_config": null, "max_tokens": null}'
 _URL = "http://127.0.0.1:18091/v1"
 
 
-class _Writer:
+class RowWriter:
     """Makes the rows in the order of their time and hands them over by the chunk."""
 
     def __init__(
@@ -262,7 +293,7 @@ class _Writer:
         chat_every = size.runs // size.chat_sessions if size.chat_sessions else 0
         for number, started in enumerate(self._starts()):
             job = self._jobs[number % self._agents]
-            self._agent_run(job, started, in_ledger=size.runs - number <= self._agent_ledger_rows)
+            self.agent_run(job, started, in_ledger=size.runs - number <= self._agent_ledger_rows)
             if chat_every and number % chat_every == 0:
                 self._chat(started + 30.0)
             if number % self._agents == self._agents - 1 and size.jobs > 1:
@@ -271,8 +302,8 @@ class _Writer:
                     in_ledger=size.runs - number <= self._agent_ledger_rows,
                 )
             if len(self._sessions) >= CHUNK:
-                self._flush()
-        self._flush()
+                self.flush()
+        self.flush()
         truth.runs = sum(self._outcomes.values())
         truth.outcomes = {outcome.value: count for outcome, count in self._outcomes.items()}
         return truth
@@ -292,7 +323,7 @@ class _Writer:
             cycle, slot = divmod(number, self._agents)
             yield first + cycle * CYCLE_S + slot * (CYCLE_S / size.jobs) + 0.25
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         self._state.executemany(_SESSION_SQL, self._sessions)
         self._state.executemany(_USAGE_SQL, self._usage)
         self._state.executemany(_MESSAGE_SQL, self._messages)
@@ -300,7 +331,7 @@ class _Writer:
         for rows in (self._sessions, self._usage, self._messages, self._executions):
             rows.clear()
 
-    def _agent_run(self, job: dict[str, Any], started: float, *, in_ledger: bool) -> None:
+    def agent_run(self, job: dict[str, Any], started: float, *, in_ledger: bool) -> None:
         """In a hundred: 3 fail without a call, 2 have no price, 3 delegate, 2 compress."""
         kind = self._random.random()
         finished = started + 5.0 + 50.0 * self._random.random()

@@ -4,32 +4,29 @@
         send_metrics_to(server.metrics_url)
         assert server.query("sum(hermes_cron_runs_total)")[0].value == 3
 
-It keeps exemplars, and it takes points that are up to 30 minutes older than the newest one, as
-`collector/` advises users to set it up. It scrapes nothing, so all that it knows was sent to it.
+It keeps exemplars. Without a configuration of the test, it takes points that are up to 30 minutes older
+than the newest one, as `collector/` advises users to set it up, and it scrapes nothing, so all that it
+knows was sent to it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
-import subprocess
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from tests.support.go_programs import prometheus_program
-from tests.support.waiting import wait_for
+from tests.support.server_process import ServerProcess, accepts_connections, free_port, running
 
 _CONFIGURATION = """\
 storage:
   tsdb:
     out_of_order_time_window: 30m
 """
-_LISTENS = re.compile(r'msg="Listening on" .*address=(127\.0\.0\.1:\d+)')
 _ALL_TIME = {"start": "0", "end": "9999999999"}
 _LIMIT_S = 30.0
 
@@ -53,9 +50,41 @@ class Exemplar:
     time_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prometheus:
-    url: str
+def prometheus(
+    folder: Path, configuration: Path | None = None, *, receives_otlp: bool = True
+) -> AbstractContextManager[Prometheus]:
+    """A Prometheus that is ready; its data and its log lie in `folder`/prometheus."""
+    return running(partial(Prometheus, folder, configuration, receives_otlp=receives_otlp))
+
+
+class Prometheus(ServerProcess):
+    def __init__(self, folder: Path, configuration: Path | None, *, receives_otlp: bool) -> None:
+        home = folder / "prometheus"
+        home.mkdir(exist_ok=True)
+        if configuration is None:
+            configuration = home / "prometheus.yml"
+            configuration.write_text(_CONFIGURATION)
+        self._port = free_port()
+        command: list[str | Path] = [
+            prometheus_program(),
+            f"--config.file={configuration}",
+            f"--storage.tsdb.path={home / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self._port}",
+            "--enable-feature=exemplar-storage",
+        ]
+        if receives_otlp:
+            command.append("--web.enable-otlp-receiver")
+        super().__init__(command, log_path=home / "log")
+
+    def is_ready(self) -> bool:
+        return (
+            accepts_connections(self._port)
+            and requests.get(f"{self.url}/-/ready", timeout=_LIMIT_S).ok
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
 
     @property
     def otlp_endpoint(self) -> str:
@@ -111,48 +140,3 @@ class Prometheus:
         if answer["status"] != "success":
             raise AssertionError(f"Prometheus refused {parameters}: {answer['error']}")
         return answer["data"]
-
-
-@contextlib.contextmanager
-def prometheus(folder: Path, *, receives_otlp: bool = True) -> Iterator[Prometheus]:
-    """A Prometheus that is ready; its data and its log lie in `folder`/prometheus."""
-    home = folder / "prometheus"
-    home.mkdir()
-    (home / "prometheus.yml").write_text(_CONFIGURATION)
-    log = home / "log"
-    command: list[str | Path] = [
-        prometheus_program(),
-        f"--config.file={home / 'prometheus.yml'}",
-        f"--storage.tsdb.path={home / 'data'}",
-        "--web.listen-address=127.0.0.1:0",
-        "--enable-feature=exemplar-storage",
-    ]
-    if receives_otlp:
-        command.append("--web.enable-otlp-receiver")
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            env={"PATH": os.defpath},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            url = wait_for(lambda: _url(process, log), what="Prometheus to be ready")
-            yield Prometheus(url=url)
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _url(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Where it listens, once it is ready there; empty before."""
-    text = log.read_text()
-    if process.poll() is not None:
-        raise AssertionError(f"Prometheus exited with {process.returncode}:\n{text}")
-    found = _LISTENS.search(text)
-    if found is None:
-        return ""
-    url = f"http://{found[1]}"
-    ready = requests.get(f"{url}/-/ready", timeout=_LIMIT_S).status_code == requests.codes.ok
-    return url if ready else ""

@@ -24,6 +24,8 @@ HERMES_VERSION = "0.19.0"
 OLDER_HERMES_VERSIONS = ("0.13.0", "0.16.0", "0.17.0", "0.18.2")
 """Before 0.19 Hermes keeps no ledger. The newest of each minor version, from the oldest on."""
 ROTEL_VERSION = "0.0.1a15"
+VENDOR_SCHEMAS = ("datadog-api-client==2.62.0", "honeycomb-api==0.7.4")
+"""Clients made from the OpenAPI documents of Datadog (its own) and of Honeycomb (another's)."""
 
 _KEPT_PLUGIN_VENVS = 3
 _PROGRAM = "bin/python"
@@ -62,6 +64,12 @@ def hermes_with_plugin_venv(version: str = HERMES_VERSION) -> Path:
 def rotel_venv() -> Path:
     """The collector: a Python package around one Rust program."""
     return _cached(f"rotel-{ROTEL_VERSION}", requirements=["--pre", f"rotel=={ROTEL_VERSION}"])
+
+
+def vendor_schemas_venv() -> Path:
+    """The models of the vendors' APIs, which are too large for the venv of every checkout."""
+    digest = _digest(" ".join(VENDOR_SCHEMAS).encode())
+    return _cached(f"vendor-schemas-{_PYTHON}-{digest}", requirements=VENDOR_SCHEMAS)
 
 
 def build_venv() -> Path:
@@ -172,6 +180,7 @@ def main(arguments: Sequence[str]) -> None:
         hermes_with_packages_venv(version)
     rotel_venv()
     build_venv()
+    vendor_schemas_venv()
 
 
 if __name__ == "__main__":

@@ -308,7 +308,7 @@ def test_no_flush_is_a_choice(home: Home) -> None:
             (
                 "x: unknown key, not used; known keys: destinations, flush_timeout, max_age_days,"
                 " journal_days, content, content_jobs, content_max_chars, budgets,"
-                " genai_metrics, notify"
+                " genai_metrics, notify, links"
             ),
         ),
     ],

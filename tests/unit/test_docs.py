@@ -37,7 +37,7 @@ DOCUMENTS = sorted(
         for part in path.relative_to(CHECKOUT).parts
     )
 )
-COLLECTOR = CHECKOUT / "collector" / "otel-collector.yaml"
+CONFIGURATIONS = sorted((CHECKOUT / "collector").glob("*.yaml"))
 
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
@@ -362,7 +362,7 @@ def test_every_file_of_the_checkout_that_is_named_exists(path: Path) -> None:
     assert [name for name in named if not list(CHECKOUT.glob(name.rstrip("/")))] == []
 
 
-@pytest.mark.parametrize("path", [*DOCUMENTS, COLLECTOR], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*DOCUMENTS, *CONFIGURATIONS], ids=lambda path: path.name)
 def test_no_path_of_a_developers_machine_is_shown(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
 
@@ -421,34 +421,3 @@ def test_every_table_of_the_journal_is_described(tmp_path: Path) -> None:
 
     described = rows(section(ARCHITECTURE, "## The journal"))
     assert {codes(name)[0] for name, _ in described} == existing
-
-
-# --- the Collector's configuration ---------------------------------------------------------
-
-
-def test_the_collector_listens_on_loopback_only() -> None:
-    protocols = yaml.safe_load(COLLECTOR.read_text())["receivers"]["otlp"]["protocols"]
-
-    assert {p["endpoint"].rpartition(":")[0] for p in protocols.values()} == {"127.0.0.1"}
-
-
-def test_the_collector_uses_just_what_it_declares() -> None:
-    document = yaml.safe_load(COLLECTOR.read_text())
-    for kind in ("receivers", "processors", "exporters"):
-        used = {name for p in document["service"]["pipelines"].values() for name in p[kind]}
-        assert used == set(document[kind])
-
-
-def test_the_collector_answers_only_when_its_backend_has() -> None:
-    """A queue would give a receipt for what may yet be lost."""
-    (exporter,) = yaml.safe_load(COLLECTOR.read_text())["exporters"].values()
-
-    assert exporter["sending_queue"] == {"enabled": False}
-    assert exporter["retry_on_failure"] == {"enabled": False}
-
-
-def test_every_placeholder_of_the_collector_is_described() -> None:
-    placeholders = set(re.findall(r"\$\{env:(\w+)\}", COLLECTOR.read_text()))
-    described = {code for name, *_ in rows(text_of("collector/README.md")) for code in codes(name)}
-
-    assert placeholders == described

@@ -9,8 +9,9 @@ from ..errors import CommandError, ExitStatus
 from ..filters import RUNNING, add_filters, add_rows, asking
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
+    from ...config import ExplorerName, Settings
     from ...insight.now import GoingOn
     from ...model import Run
     from ..context import Context
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ...insight.runs import count_runs
     from ..figure_shapes import flat, run_figures_shape, window_shape
+    from ..links import trace_urls
     from ..rows import how_many
     from ..shapes import record_shape, run_shape
     from ..views import runs as view
@@ -65,7 +67,12 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
             }
             if running is not None:
                 head["running"] = [record_shape(each) for each in running]
-            context.terminal.json_with_list(head, "runs", (run_shape(found) for _, found in runs))
+            settings = _settings(question)
+            shapes = (
+                {**run_shape(found), "links": trace_urls(settings[profile], found)}
+                for profile, found in runs
+            )
+            context.terminal.json_with_list(head, "runs", shapes)
         elif args.csv:
             context.terminal.csv(_csv_rows(flat(run_shape(found)) for _, found in runs))
         else:
@@ -76,19 +83,36 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
                 hint = how_many(len(running), len(going_on or ()), "running run")
                 context.terminal.data(*table, *hint, "")
             if counted.rows:
+                terminal, settings = context.terminal, _settings(question)
                 ended = view.Table(
-                    context.terminal.width,
-                    styled=context.terminal.styled,
+                    terminal.width,
+                    styled=terminal.styled,
                     with_profile=question.several_profiles,
+                    url_of=(
+                        (lambda profile, found: _first(trace_urls(settings[profile], found)))
+                        if terminal.clickable
+                        else None
+                    ),
                 )
-                context.terminal.stream(ended.lines(_with_ids(question, runs, shown)))
-                context.terminal.data("", *view.how_many_runs(shown, counted))
-                context.terminal.data(*window_note(question.window))
-                context.terminal.data(*view.summary(counted, has_inferred=ended.has_inferred))
+                terminal.stream(ended.lines(_with_ids(question, runs, shown)))
+                terminal.data("", *view.how_many_runs(shown, counted))
+                terminal.data(*window_note(question.window))
+                terminal.data(*view.summary(counted, has_inferred=ended.has_inferred))
+                explorers = [each.explorer for there in settings.values() for each in there.links]
+                terminal.data(*view.links(explorers, clickable=terminal.clickable))
             elif not running:
                 totals = [journal.queries.totals() for _, journal in question.profiles]
                 context.terminal.note(view.nothing(totals))
     return ExitStatus.OK
+
+
+def _settings(question: Question) -> dict[str, Settings]:
+    """Return the settings of each profile: they name the trace explorers."""
+    return {name: question.contexts[name].settings() for name, _ in question.profiles}
+
+
+def _first(urls: Mapping[ExplorerName, str]) -> str | None:
+    return next(iter(urls.values()), None)
 
 
 def _runs(args: argparse.Namespace, question: Question) -> Iterator[tuple[str, Run]]:

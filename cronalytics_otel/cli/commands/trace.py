@@ -12,8 +12,9 @@ from ..errors import CommandError, ExitStatus, command
 from ..scope import add_profiles, contexts_of, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from ...config import ExplorerName
     from ...insight.runs import AmbiguousRunError
     from ...journal import Journal
     from ...model import Run, Span
@@ -44,16 +45,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: Context) -> ExitStatus:
     from ...export.traces import preview_trace
     from ...insight.runs import neighbours
+    from ..links import trace_urls
     from ..views import trace as view
 
     with opened(contexts_of(args, context)) as scope:
         there, journal, found = find(scope, args.reference)
-        spans = preview_trace(there.home, there.settings(), journal, found)
+        settings = there.settings()
+        spans = preview_trace(there.home, settings, journal, found)
+        urls = trace_urls(settings, found)
         if context.as_json:
-            context.terminal.json(to_json(found, spans))
+            context.terminal.json(to_json(found, urls, spans))
             return ExitStatus.OK
         facts = view.facts(journal, found, spans[0], neighbours(journal, found))
-    context.terminal.data(*view.lines(found, facts, spans, context.terminal.width))
+    terminal = context.terminal
+    head = [*view.header(found, facts), *view.links(urls, clickable=terminal.clickable)]
+    terminal.data(*head, *view.waterfall(spans, terminal.width))
     return ExitStatus.OK
 
 
@@ -144,7 +150,10 @@ def _of_trace(journal: Journal, reference: str, now_ns: int) -> list[Run]:
     return [run for run in runs if run is not None]
 
 
-def to_json(run: Run, spans: Sequence[Span]) -> Shape:
+def to_json(run: Run, urls: Mapping[ExplorerName, str], spans: Sequence[Span]) -> Shape:
     from ..shapes import run_shape, span_shape
 
-    return {"run": run_shape(run), "spans": [span_shape(span) for span in spans]}
+    return {
+        "run": {**run_shape(run), "links": urls},
+        "spans": [span_shape(span) for span in spans],
+    }

@@ -7,16 +7,19 @@ from itertools import chain, islice
 
 from rich.text import Text
 
+from ...config import ExplorerName
 from ...domain.errors import reason_of
 from ...insight.now import GoingOn
 from ...insight.runs import SHORT_ID_CHARS, RunCount
 from ...journal.queries import Totals
 from ...model import Outcome, OutcomeSource, Run, SkipReason
+from ...telemetry.links import EXPLORERS
 from .. import formats
 from ..errors import command
 from ..rows import how_many
 from ..table import Cell, Column, Layout, fit, lay_out
 from .figures import totals_line
+from .links import link_style
 
 
 def outcome_cell(run: Run) -> Cell:
@@ -64,12 +67,19 @@ class Table:
     """
 
     def __init__(
-        self, width: int | None, *, styled: bool = True, with_profile: bool = False
+        self,
+        width: int | None,
+        *,
+        styled: bool = True,
+        with_profile: bool = False,
+        url_of: Callable[[str, Run], str | None] | None = None,
     ) -> None:
-        """Without `styled`, lines are plain text, which takes less time."""
+        """Without `styled`, lines are plain text, which takes less time. `url_of` returns where the trace of
+        a run of a profile is; then the run's id is a link to it."""
         self._width = width
         self._styled = styled
         self._with_profile = with_profile
+        self._url_of = url_of
         self.has_inferred = False
         """Whether a run that was shown has an outcome that we inferred."""
 
@@ -93,7 +103,9 @@ class Table:
     def _cells(self, profile: str, run_id: str, run: Run) -> list[Cell]:
         if run.outcome_source is OutcomeSource.INFERRED:
             self.has_inferred = True
-        cells = [Cell(run_id), *(cell(run) for _, cell in _COLUMNS)]
+        url = None if self._url_of is None else self._url_of(profile, run)
+        identity = Cell(run_id) if url is None else Cell(run_id, link_style(url))
+        cells = [identity, *(cell(run) for _, cell in _COLUMNS)]
         if self._with_profile:
             cells.insert(0, Cell(profile, "muted"))
         if self._width is None:
@@ -115,6 +127,16 @@ def summary(counted: RunCount, *, has_inferred: bool) -> list[str]:
     """Return the lines below the table: `3 runs, 1 failed, $0.12 + 1 of unknown cost`."""
     line = totals_line(counted.figures)
     return [line, "* inferred: the host wrote no outcome"] if has_inferred else [line]
+
+
+def links(explorers: Sequence[ExplorerName], *, clickable: bool) -> list[str]:
+    """Return the line that names the trace explorers; nothing if there are none."""
+    titles = list(dict.fromkeys(EXPLORERS[explorer].title for explorer in explorers))
+    if not titles:
+        return []
+    if clickable:
+        return [f"the id of a run is a link to {titles[0]}; `{command('links')}` shows more"]
+    return [f"`{command('links RUN')}` shows where a run is in {', '.join(titles)}"]
 
 
 def running(

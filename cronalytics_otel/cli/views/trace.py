@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from rich.text import Text
 
+from ...config import ExplorerName
 from ...domain.errors import stderr_of
 from ...insight.runs import AmbiguousRunError, Neighbours, short_id
 from ...journal import Journal
@@ -15,6 +16,7 @@ from ...telemetry import semconv as sc
 from .. import formats
 from ..shapes import trace_id
 from ..waterfall import draw
+from .links import address
 from .runs import error_line, outcome_cell, skip_text
 
 _LABEL = 10
@@ -30,10 +32,22 @@ Fact: TypeAlias = tuple[str, str]
 """A label and its text. A fact whose text is empty is not shown."""
 
 
-def lines(
-    run: Run, facts: Sequence[Fact], spans: Sequence[Span], width: int | None
-) -> Iterator[Text]:
-    yield from _header(run, facts)
+def header(run: Run, facts: Sequence[Fact]) -> Iterator[Text]:
+    yield Text.assemble((formats.one_line(run.job_name), "heading"), "  ", outcome_cell(run))
+    if run.failed:
+        yield from _error(run)
+    for label, value in (*_identity(run), *facts):
+        if value:
+            yield Text.assemble((f"  {label:<{_LABEL}}", "muted"), value)
+
+
+def links(urls: Mapping[ExplorerName, str], *, clickable: bool) -> Iterator[Text]:
+    """Yield a line for each trace explorer, with the address of the trace."""
+    for explorer, url in urls.items():
+        yield Text.assemble((f"  {explorer:<{_LABEL}}", "muted"), address(url, clickable=clickable))
+
+
+def waterfall(spans: Sequence[Span], width: int | None) -> Iterator[Text]:
     yield Text()
     yield from draw(spans, width)
     partial = spans[0].attributes.get(sc.HERMES_CRON_TRACE_PARTIAL)
@@ -58,15 +72,6 @@ def candidate_lines(error: AmbiguousRunError) -> list[str]:
     if error.may_have_more:
         shown.append("… and perhaps more: give more of the id.")
     return shown
-
-
-def _header(run: Run, facts: Sequence[Fact]) -> Iterator[Text]:
-    yield Text.assemble((formats.one_line(run.job_name), "heading"), "  ", outcome_cell(run))
-    if run.failed:
-        yield from _error(run)
-    for label, value in (*_identity(run), *facts):
-        if value:
-            yield Text.assemble((f"  {label:<{_LABEL}}", "muted"), value)
 
 
 def _identity(run: Run) -> Iterator[Fact]:
