@@ -16,6 +16,7 @@ from ..host import ledger, state_db
 from ..host.inspection import vanished_file
 from ..host.ledger import LedgerPage
 from ..host.sqlite import (
+    SQLITE_FAULTS,
     HostBusyError,
     HostDataError,
     HostTableMissingError,
@@ -131,8 +132,9 @@ def read_ledger(context: HarvestContext, earlier: EarlierHarvests, *, full: bool
     if page is None:
         return LedgerChanges()
     if page.unread:
-        context.problems.add(f"{path}: {page.unread} rows have no time that can be read")
-    vanished = frozenset(earlier.open_executions) - {e.execution_id for e in page.executions}
+        context.problems.add(f"{path}: {len(page.unread)} rows have no time that can be read")
+    present = {e.execution_id for e in page.executions} | set(page.unread)
+    vanished = frozenset(earlier.open_executions) - present
     lost = len(vanished) + page.pruned_unread
     if lost:
         context.problems.add(
@@ -237,7 +239,7 @@ class StateFile:
         except HostDataError as error:
             self._wait(error)
 
-    def go_without(self, error: sqlite3.DatabaseError) -> None:
+    def go_without(self, error: Exception) -> None:
         """Go on with the ledger alone when the file turns out to be damaged. Raises the error when it is
         locked."""
         if is_busy(error):
@@ -254,7 +256,7 @@ def _reader(connection: sqlite3.Connection, path: Path) -> StateReader:
     """Raises a `HostDataError` for every fault of the file."""
     try:
         return StateReader(connection, path)
-    except sqlite3.DatabaseError as error:
+    except SQLITE_FAULTS as error:
         raise translated(path, error) from error
 
 

@@ -6,7 +6,6 @@ A row of the host is read (`changes`) and matched (`session_matching`), becomes 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
@@ -17,7 +16,7 @@ from ..domain.series import Measured, call_measurements, increments, measurement
 from ..host.capabilities import CapabilityHistory
 from ..host.home import Home
 from ..host.outputs import Outputs
-from ..host.sqlite import HostDataError
+from ..host.sqlite import SQLITE_FAULTS, HostDataError
 from ..journal import Journal, OpenKind
 from ..journal.facts import (
     FINGERPRINTS,
@@ -196,7 +195,7 @@ class _Harvester:
             )
             try:
                 self._process_sessions(earlier, state, matching, builder, full=full)
-            except sqlite3.DatabaseError as error:
+            except SQLITE_FAULTS as error:
                 state.go_without(error)
                 builder.go_without_sessions()
                 matching.forget_sessions()
@@ -264,7 +263,9 @@ class _Harvester:
         ended = {execution.execution_id for execution in without_session}
         rows = self._journal.open_rows
         with self._journal.atomic():
-            rows.add(OpenKind.EXECUTION, matching.unmatched.keys() - ended, self._context.now_ns)
+            unread = changes.page.unread if changes.page is not None else ()
+            waiting = {*(matching.unmatched.keys() - ended), *unread}
+            rows.add(OpenKind.EXECUTION, waiting, self._context.now_ns)
             rows.close(OpenKind.EXECUTION, ended | changes.vanished)
             rows.close(OpenKind.SESSION, matches.already_sent if matches is not None else ())
             self._make_final(built)

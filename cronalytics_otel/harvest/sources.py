@@ -89,7 +89,11 @@ def names_with_rows(facts: FactValues) -> frozenset[SourceName]:
     """Return the sources in which an earlier harvest found something: they cannot be missing or empty."""
     marks = {SourceName.LEDGER: LEDGER_WATERMARK, SourceName.SESSIONS: SESSION_WATERMARK}
     found = {name for name, mark in marks.items() if (facts.get(mark) or Watermark()).rowid}
-    return frozenset(found | {SourceName.JOBS} if facts.get(CURRENT_JOBS) else found)
+    was_there = any(
+        source.name == SourceName.JOBS and (source.exists or source.fault is not None)
+        for source in facts.get(SOURCES)
+    )
+    return frozenset(found | {SourceName.JOBS} if was_there and facts.get(CURRENT_JOBS) else found)
 
 
 def _current_jobs(home: Home, zone: tzinfo) -> tuple[Job, ...] | None:

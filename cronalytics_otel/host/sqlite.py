@@ -62,14 +62,18 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         connection.text_factory = _text  # a host's text may hold what a tool has printed
         connection.execute("PRAGMA query_only=1")
         yield connection
-    except sqlite3.DatabaseError as error:
+    except SQLITE_FAULTS as error:
         raise translated(path, error) from error
     finally:
         if connection is not None:
             connection.close()
 
 
-def translated(path: Path, error: sqlite3.DatabaseError) -> HostDataError:
+SQLITE_FAULTS = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading a database may raise. The text of SQLite's error may itself hold damaged bytes."""
+
+
+def translated(path: Path, error: Exception) -> HostDataError:
     """Return the fault of a file that this error of SQLite means."""
     text = str(error)
     if is_busy(error):
@@ -81,15 +85,18 @@ def translated(path: Path, error: sqlite3.DatabaseError) -> HostDataError:
     return HostDataError(f"{path} cannot be read: {text}")
 
 
-def is_busy(error: sqlite3.DatabaseError) -> bool:
+def is_busy(error: Exception) -> bool:
     """Return whether another program has locked the file for now."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def is_corrupt(error: sqlite3.DatabaseError) -> bool:
+def is_corrupt(error: Exception) -> bool:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return isinstance(error, UnicodeDecodeError) or code in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    )
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:

@@ -151,7 +151,7 @@ def test_a_row_that_cannot_be_understood_is_counted_and_does_not_stop_the_others
 
     page = read(path)
     assert ids(page.executions) == ["e3", "e4"]
-    assert page.unread == 1
+    assert page.unread == ("e1",)
     assert (page.executions[1].pid, page.executions[1].error) == (None, None)
 
 
