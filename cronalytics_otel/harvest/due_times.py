@@ -94,12 +94,11 @@ class DueTimes:
             return False
         zone = execution.zone_in(self._zone)
         after_ns, claimed_ns = previous.began_ns, execution.claimed_ns
-        if not (
-            self._history.held(job, after_ns, claimed_ns)
-            or is_on_time(job.schedule, after_ns, zone)
-        ):
+        if not is_out_of_turn(job.schedule, after_ns=after_ns, claimed_ns=claimed_ns, zone=zone):
             return False
-        return is_out_of_turn(job.schedule, after_ns=after_ns, claimed_ns=claimed_ns, zone=zone)
+        return self._history.held(job, after_ns, claimed_ns) or is_on_time(
+            job.schedule, after_ns, zone
+        )
 
     def host_due_ns(self, execution: Execution, previous: PreviousRun | None) -> int | None:
         """Return the newest next_run_at that was seen between the previous run and this execution."""

@@ -38,7 +38,6 @@ class JobHistory:
         self._zone = context.zone.info
         self._now_ns = context.now_ns
         self._clock = context.clock
-        self._had_jobs = SourceName.JOBS in names_with_rows(context.journal.facts.read())
         self._text: str | None = None
         self._history: dict[str, list[tuple[int, Job]]] = {}
         self.now: dict[str, Job] = {}
@@ -114,7 +113,7 @@ class JobHistory:
 
     def _read(self) -> tuple[str | None, list[Job]]:
         text = jobs_file.read_text(self._path)
-        if text is None and self._had_jobs:
+        if text is None and SourceName.JOBS in names_with_rows(self._journal.facts.read()):
             raise vanished_file(self._path)
         return text, self._parsed(text)
 
