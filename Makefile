@@ -78,8 +78,8 @@ killed-syncs: setup ## Kill 200 syncs at random points, and hold the metrics tha
 mutated-homes: setup ## Sweep: 1,000 homes that are damaged at random; no sync fails, and all is there once they are mended (slow)
 	$(BIN)/pytest -n 2 -m "slow or not slow" tests/faults/test_mutated_homes.py $(ARGS)
 
-killed-collectors: backends ## Kill the real Collector at 100 random points of syncs, in each of our configurations (slow)
-	KILLED_COLLECTORS=100 $(BIN)/pytest -n 2 tests/faults/test_killed_collector.py $(ARGS)
+killed-collectors: backends ## Kill the real Collector at 40 random points of syncs, in each of our configurations (slow)
+	KILLED_COLLECTORS=40 $(BIN)/pytest -n 2 tests/faults/test_killed_collector.py $(ARGS)
 
 search: setup ## Look for new counter-examples to the properties that the tests hold (slow)
 	SEARCH=20 $(BIN)/pytest $(PARALLEL) --timeout 3600 -m hypothesis $(ARGS)

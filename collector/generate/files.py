@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from collector.generate import datadog, honeycomb
+from collector.generate import dashboards, datadog, honeycomb
 from collector.generate.queries import queries_file
 
 GENERATORS: Final[tuple[Callable[[], Mapping[str, str]], ...]] = (
+    dashboards.generate,
     datadog.generate,
     honeycomb.generate,
     queries_file,

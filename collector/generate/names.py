@@ -31,6 +31,9 @@ def metric(short_name: str) -> str:
     return SERIES_NAMES[short_name]
 
 
+FORMS: Final = {form.short_name: form for form in METRICS}
+"""The metrics by their name without `hermes.cron.`."""
+
 SERIES_NAMES: Final = {form.short_name: series_name(form) for form in METRICS}
 """By the metric's name without `hermes.cron.`: `run.cost` is `hermes_cron_run_cost_USD_total`."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.boards import NAMES, filled_in, traceql
 from tests.support.traceql import traceql_problems
 
 
@@ -39,3 +40,10 @@ def test_a_wrong_query_has_a_problem(query: str, problem: str) -> None:
 
 def test_each_query_has_its_own_problems() -> None:
     assert list(map(bool, traceql_problems(["{ }", "{", "{ } | rate()"]))) == [False, True, False]
+
+
+def test_the_queries_of_the_dashboards_are_right() -> None:
+    queries = [filled_in(query, job="d16e57000001") for name in NAMES for query in traceql(name)]
+
+    assert queries
+    assert traceql_problems(queries) == [[] for _ in queries]

@@ -103,6 +103,20 @@ class Prometheus(ServerProcess):
             for time_s, value in [found["value"]]
         ]
 
+    def query_range(
+        self, promql: str, start_s: float, end_s: float, step_s: float
+    ) -> list[list[Sample]]:
+        """The values of each series at each step of a time range, as a chart shows them."""
+        parameters = {"query": promql, "start": f"{start_s:.3f}", "end": f"{end_s:.3f}"}
+        found = self._get("query_range", parameters | {"step": f"{step_s:.3f}"})
+        return [
+            [
+                Sample(labels=series["metric"], value=float(value), time_s=time_s)
+                for time_s, value in series["values"]
+            ]
+            for series in found["result"]
+        ]
+
     def points(self, selector: str, at: float, window: str = "1h") -> list[Sample]:
         """The stored points of the series, as they came, in the window that ends at `at`."""
         return [
