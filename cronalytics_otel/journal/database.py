@@ -134,15 +134,19 @@ def translated(error: Exception) -> JournalError:
     return fault
 
 
+_OF_ODD_VALUES = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError)
+"""The errors that follow from a value of another kind than the column's."""
+
+
 def damage_behind(connection: Connection, error: BaseException | None) -> JournalError | None:
     """Return the damage of the file that may have led to an error; None if the file is sound.
 
-    Where SQLite reads what it finds in a damaged page, an error of any kind may follow.
+    SQLite may give values that no column can have. Other errors are not checked: the check reads the
+    whole file.
     """
-    if not isinstance(error, Exception) or isinstance(error, OSError):
+    odd = error.__cause__ if isinstance(error, JournalError) else error
+    if not isinstance(odd, _OF_ODD_VALUES):
         return None
-    if isinstance(error, JournalError) and not isinstance(error.__cause__, ValueError | TypeError):
-        return None  # SQLite has named it, or it is none
     try:
         _check(connection)
     except JournalError as fault:
