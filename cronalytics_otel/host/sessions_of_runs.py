@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..model import Message, Session
+from ..model import LastMessage, Message, Session
+from . import prompts
 from .messages import Messages
 from .resumed import first_of_chat, may_be_resumed, usage_of_run
 from .usage_table import UsageTable
@@ -24,19 +25,13 @@ class SessionsOfRuns:
 
     def _with_uncounted_marked(self, sessions: Sequence[Session]) -> list[Session]:
         """Mark the sessions whose summary at the turn limit the host did not count."""
-        suspects = [
-            s.session_id
-            for s in sessions
-            if (last := s.last_message) is not None
-            and last.role == "assistant"
-            and not last.ends_turn
-        ]
+        suspects = [s.session_id for s in sessions if _may_end_at_turn_limit(s.last_message)]
         at_limit = self._messages.sessions_at_turn_limit(suspects)
         messages = self._messages.of(list(at_limit), with_content=False)
         return [
             session._replace(
                 has_uncounted_call=(session.model_usage.api_calls or 0)
-                < sum(m.role == "assistant" and not m.is_copy for m in messages[session.session_id])
+                < _model_answers(messages[session.session_id])
             )
             if session.session_id in at_limit
             else session
@@ -69,3 +64,19 @@ class SessionsOfRuns:
             last_message=self._messages.last_of(session.session_id, at),
         )
         return resumed._replace(model_usage=usage_of_run(resumed, self._usage.of(resumed)))
+
+
+def _may_end_at_turn_limit(last: LastMessage | None) -> bool:
+    """Return whether a session may end with the summary at the turn limit: an answer without a finish
+    reason. Hosts before 0.16 write only their request for it."""
+    if last is None or last.ends_turn:
+        return False
+    return last.role == "assistant" or (
+        last.role == "user" and last.head.startswith(prompts.TURN_LIMIT.strip())
+    )
+
+
+def _model_answers(messages: Sequence[Message]) -> int:
+    """Return how many answers a model gave, with the summary that the host asked for last."""
+    answers = sum(message.role == "assistant" and not message.is_copy for message in messages)
+    return answers + messages[-1].at_turn_limit

@@ -216,6 +216,20 @@ def test_calls_without_tokens_were_not_reported_and_did_not_cost_nothing(db: Dat
 
 
 @pytest.mark.parametrize(("counted", "is_lower_bound"), [(1, True), (2, False)])
+def test_a_summary_at_the_turn_limit_may_not_be_written(
+    db: Database, counted: int, is_lower_bound: bool
+) -> None:
+    """Hermes 0.13 writes its request alone."""
+    session = "cron_j_20260504_090002"
+    db.session(session, api_call_count=counted, input_tokens=100, output_tokens=9)
+    db.message(session, "user", 101.0, "Report")
+    db.message(session, "assistant", 102.0, "", tool_calls="[]", finish_reason="tool_calls")
+    db.message(session, "user", 104.0, prompts.TURN_LIMIT + "Please provide a final response.")
+
+    assert db.one(session).has_uncounted_call is is_lower_bound
+
+
+@pytest.mark.parametrize(("counted", "is_lower_bound"), [(1, True), (2, False)])
 def test_a_summary_at_the_turn_limit_may_not_be_counted(
     db: Database, counted: int, is_lower_bound: bool
 ) -> None:
