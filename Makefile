@@ -11,7 +11,7 @@ PARALLEL := -n auto --dist loadfile
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts test-backends golden missed-years killed-syncs mutated-homes killed-collectors search load bench demo docs views lock clean clean-downloads
+.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts test-backends golden missed-years killed-syncs mutated-homes killed-collectors search load bench demo stack docs views lock clean clean-downloads
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ bench: downloads ## Measure: one table, each line against a floor of the same ru
 
 demo: downloads ## A dozen real cron jobs, their runs, one trace, and what a collector received
 	@$(BIN)/python -m tools.demo $(ARGS)
+
+stack: setup ## A Collector, Jaeger, Prometheus and Alertmanager on this machine, until Ctrl-C (first: make backends)
+	@$(BIN)/python -m tools.stack $(ARGS)
 
 docs: setup ## Write docs/telemetry.md anew from the registry of names, and the tables of docs/projections.md
 	$(BIN)/python docs/render.py

@@ -2,14 +2,16 @@
 
 Everything happens on loopback and in a temporary folder. Only the model is a stand-in (a server
 that answers by rote), so the demo costs nothing. The plugin is installed as a user installs it:
-its wheel into Hermes' own environment, then `hermes plugins enable`. The exit status says whether
-the collector received each run of Hermes' ledger just once.
+its wheel into Hermes' own environment, then `hermes plugins enable`. Where a Collector, Jaeger and Prometheus
+are on this machine, the runs are sent to them, too. The exit status says whether
+the collector received each run of Hermes' ledger just once, and whether all agree.
 """
 
 # ruff: noqa: INP001, T201 -- a program that prints, not a package
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -19,18 +21,25 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from collector.generate.promql import last
 from tests.support.collector import FaultyCollector, SpanDict
 from tests.support.fake_llm import FakeModel
+from tests.support.go_programs import found_programs
 from tests.support.hermes import PLUGIN, HermesHome, hermes_with_plugin
 from tests.support.rotel import running_rotel
 from tests.support.thirteen import Thirteen
 from tests.support.venvs import ROTEL_VERSION
+from tools.stack import Stack, running_stack
 
 SHOWN_KEY = "delegate"
 """The run whose trace is shown: the one with a subagent."""
+
+BACKENDS = ("otelcol", "jaeger", "prometheus")
+ACCEPTED = "otelcol_receiver_accepted_spans"
+"""The Collector's own count of the spans that it took."""
 
 WIDTH = min(shutil.get_terminal_size((100, 24)).columns, 110)
 
@@ -86,11 +95,20 @@ def demo(folder: Path) -> int:
 
         rotel.drain()
         heading("What the collector received")
-        return report(sink.spans, ledger, jobs.job_ids[SHOWN_KEY], time.monotonic() - begun)
+        if not report(sink.spans, ledger, jobs.job_ids[SHOWN_KEY]):
+            return 1
+
+        heading("In a Collector, Jaeger and Prometheus")
+        if not report_backends(folder, home, sink.spans, jobs.job_ids[SHOWN_KEY]):
+            return 1
+        print(f"\nAll {len(ledger)} runs of Hermes' ledger arrived, each once.", end=" ")
+        print(f"It took {time.monotonic() - begun:.0f} s.")
+    print("Everything is stopped, and the temporary home is deleted.")
+    return 0
 
 
-def report(spans: list[SpanDict], ledger: dict[str, str], shown_job: str, took_s: float) -> int:
-    """Print what came, and compare it with the ledger (execution by job); the exit status."""
+def report(spans: list[SpanDict], ledger: dict[str, str], shown_job: str) -> bool:
+    """Print what came, and compare it with the ledger (execution by job); whether they agree."""
     for (kind, name), count in sorted(Counter(map(_sort_of, spans)).items()):
         print(f"  {count:>4}  {kind:<9} {name}")
 
@@ -99,15 +117,84 @@ def report(spans: list[SpanDict], ledger: dict[str, str], shown_job: str, took_s
     if received != Counter(ledger.values()):
         print(f"\nOf {len(ledger)} runs in Hermes' ledger, {received.total()} were received.")
         print("They do not agree: that is a defect.", file=sys.stderr)
-        return 1
+        return False
 
-    (shown,) = (r for r in roots if r["attributes"]["hermes.cron.job.id"] == shown_job)
+    shown = root_of(shown_job, spans)
     print(f"\n  The root span of that run, {shown['name']!r}:")
     for name, value in sorted(shown["attributes"].items()):
         print(f"    {name:<36} {value}")
-    print(f"\nAll {len(ledger)} runs of Hermes' ledger arrived, each once. It took {took_s:.0f} s.")
-    print("Everything is stopped, and the temporary home is deleted.")
-    return 0
+    return True
+
+
+def report_backends(folder: Path, home: HermesHome, spans: list[SpanDict], shown_job: str) -> bool:
+    """Send all runs to the backends that are on this machine, and compare; whether they agree."""
+    programs = {name: found.path for name, found in found_programs().items() if name in BACKENDS}
+    if missing := [name for name in BACKENDS if name not in programs]:
+        print("  Not shown, because these are neither built (`make backends`) nor on the PATH:")
+        print(f"  {', '.join(missing)}")
+        return True
+    with ExitStack() as servers:
+        try:
+            stack = servers.enter_context(running_stack(folder / "stack", programs))
+        except AssertionError as error:  # one from the PATH may be too old
+            print(f"  Not shown: {error}")
+            return True
+        return _compare_backends(stack, home, spans, shown_job)
+
+
+def _compare_backends(
+    stack: Stack, home: HermesHome, spans: list[SpanDict], shown_job: str
+) -> bool:
+    destinations = {"stack": {"endpoint": stack.collector.http_endpoint}}
+    home.configure({"plugins": {"entries": {PLUGIN: {"destinations": destinations}}}})
+    with step(f"{PLUGIN} sync (to a new destination)"):
+        home.plugin("sync")
+    trace_id = root_of(shown_job, spans)["trace_id"]
+    cost_query = f"sum({last('run.cost')})"
+    summary = json.loads(home.plugin("--json", "summary").stdout)
+    compared = (
+        (
+            "Collector",
+            "spans, as many as above",
+            stack.collector.own_metric(ACCEPTED),
+            len(spans),
+        ),
+        (
+            "Jaeger",
+            "spans in the trace of that run, as many as above",
+            len(stack.jaeger.trace(trace_id)),
+            sum(span["trace_id"] == trace_id for span in spans),
+        ),
+        (
+            "Prometheus",
+            f"US dollars for all runs, as in `{PLUGIN} summary`",
+            round(sum(sample.value for sample in stack.prometheus.query(cost_query)), 6),
+            round(summary["totals"]["cost_usd"], 6),
+        ),
+    )
+    for name, what, found, expected in compared:
+        print(
+            f"  {name:<10} {found:>8g} {what if found == expected else f'instead of {expected:g}'}"
+        )
+    print(f"\n  The trace in Jaeger:    {stack.trace_url(trace_id)}")
+    print(f"  The cost in Prometheus: {stack.query_url(cost_query)}")
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        print("\n  These links work until you press Enter. ", end="", flush=True)
+        sys.stdin.readline()
+    if any(found != expected for _, _, found, expected in compared):
+        print("\nThey do not agree: that is a defect.", file=sys.stderr)
+        return False
+    return True
+
+
+def root_of(job_id: str, spans: list[SpanDict]) -> SpanDict:
+    """The root span of the only run of a job."""
+    (root,) = (
+        span
+        for span in spans
+        if span["parent_id"] is None and span["attributes"]["hermes.cron.job.id"] == job_id
+    )
+    return root
 
 
 def _sort_of(span: SpanDict) -> tuple[str, str]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from collector.generate import dashboards, datadog, honeycomb
+from collector.generate import alert_cases, alert_files, dashboards, datadog, honeycomb, rules
 from collector.generate.queries import queries_file
 
 GENERATORS: Final[tuple[Callable[[], Mapping[str, str]], ...]] = (
+    rules.files,
+    alert_files.files,
+    alert_cases.files,
     dashboards.generate,
     datadog.generate,
     honeycomb.generate,

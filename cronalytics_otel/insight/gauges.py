@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from ..domain.averages import Average
@@ -19,10 +20,11 @@ from ..model.series import ONCE, OTHER, Gauge
 from ..model.times import NS
 from .averages import model_averages, recent_window, skill_figures
 from .budgets import read_budget_states
-from .jobs import JobFigures, durations_by_job, job_figures
+from .jobs import JobFigures, job_figures
 from .known_jobs import KnownJob, known_jobs
 from .profiles import Profile
 from .run_figures import Group, Groups, RunFigures, WindowSums, figures_of, groups_by_job
+from .usual import usual_durations_s
 from .windows import Window, in_whole_days
 
 WINDOWS: Final = {"24h": 1, "7d": 7, "30d": 30}
@@ -87,6 +89,7 @@ def read_gauges(journal: Journal, now_ns: int, home: HomeState) -> list[Gauge]:
         known = shown[job.job_id]
         gauges += _of_job(job, known, taken.get(job.job_id), home.running)
         gauges += _of_what_changes(job, known, outcomes.get(job.job_id, frozenset()))
+        gauges += _of_former_names(known, now_ns)
     states = read_budget_states(profile, home.budgets, now_ns, jobs=figures)
     gauges += _of_budgets([s for s in states if s.job_id is None or s.job_id in shown])
     gauges += _of_home(journal, home.version)
@@ -97,11 +100,9 @@ def read_slow_gauges(journal: Journal, now_ns: int, profile: str) -> list[Gauge]
     """Return the gauges that need the runs of some weeks one by one: percentiles and averages."""
     home = [Profile(profile, journal)]
     shown = _shown(known_jobs(home), now_ns)
-    window = Window.of_days(WINDOWS[_PROJECTED], now_ns)
     found = [
-        _job_gauge("job.expected_duration", durations.p95_s, job_id, shown[job_id].name)
-        for (_, job_id), durations in durations_by_job(home, RunFilter(), window).items()
-        if job_id in shown and durations.p95_s is not None
+        _job_gauge("job.expected_duration", usual_s, job_id, shown[job_id].name)
+        for job_id, usual_s in usual_durations_s(journal, now_ns, shown).items()
     ]
     recent = recent_window(home, now_ns)
     for skill in skill_figures(home, RunFilter(), recent)[:MAX_SKILLS]:
@@ -226,6 +227,16 @@ def _of_what_changes(
             yield _job_gauge(metric, 0, job.job_id, job.name, value)
 
 
+def _of_former_names(known: KnownJob, now_ns: int) -> Iterator[Gauge]:
+    """Yield 0 for every state of a job under the names that it lately had: nothing of them holds any more."""
+    former: set[tuple[str, JobState]] = set()
+    for (_, old), (replaced_ns, _) in pairwise(known.definitions):
+        if now_ns - replaced_ns < GONE_JOBS_SHOWN_NS and old.name != known.name:
+            former.add((old.name, state_of(old)))
+    for name, state in sorted(former):
+        yield _job_gauge("job.state", 0, known.job_id, name, state.value)
+
+
 def _of_budgets(states: Sequence[BudgetState]) -> Iterator[Gauge]:
     for state in states:
         for metric, value in (
@@ -251,6 +262,8 @@ def _averages(of: str, average: Average, labels: tuple[str, ...]) -> Iterator[Ga
 def _of_home(journal: Journal, version: str) -> Iterator[Gauge]:
     facts = journal.facts.read()
     for destination in journal.outbox.states():
+        if not destination.active:  # it is not in the settings any more
+            continue
         labels = (destination.name,)
         yield Gauge(metric="outbox.pending", value=destination.pending, labels=labels)
         yield Gauge(metric="outbox.refused", value=destination.refused, labels=labels)

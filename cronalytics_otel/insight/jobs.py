@@ -323,15 +323,6 @@ def _durations(profiles: Profiles, wanted: RunFilter, window: Window) -> dict[Jo
     }
 
 
-def durations_by_job(
-    profiles: Profiles, wanted: RunFilter, window: Window
-) -> dict[JobKey, Durations]:
-    """Return the percentiles of each job that has a matching run in the window."""
-    return {
-        key: durations_of(all_ns) for key, all_ns in _durations(profiles, wanted, window).items()
-    }
-
-
 def durations_of(ascending_ns: Sequence[int]) -> Durations:
     """Return the percentiles of durations that are in ascending order."""
     count = len(ascending_ns)

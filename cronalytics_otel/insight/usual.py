@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from ..domain.percentiles import percentile
@@ -37,13 +38,22 @@ _SAY_NOTHING: Final = frozenset({Outcome.SKIPPED, Outcome.MISSED, Outcome.ABANDO
 """Their runs do not say how long a run takes: a gate is quick, and the end of an abandoned run is a guess."""
 
 
-def usual_duration_s(journal: Journal, job_id: str, now_ns: int) -> float | None:
-    """Return the 95th percentile of the durations of a job's runs lately; None of too few."""
+def usual_durations_s(journal: Journal, now_ns: int, job_ids: Collection[str]) -> dict[str, float]:
+    """Return by job the 95th percentile of the durations of its runs lately; a job with too few is left out."""
     wanted = RunFilter(
-        jobs=frozenset((job_id,)),
+        jobs=frozenset(job_ids),
         since_ns=now_ns - USUAL_DAYS * 86_400 * NS,
         outcomes=frozenset(Outcome) - _SAY_NOTHING,
     )
-    durations_ns = journal.job_runs.durations_ns(wanted).get(job_id, [])
-    usual_ns = percentile(durations_ns, 95) if len(durations_ns) >= USUAL_LEAST_RUNS else None
-    return None if usual_ns is None else usual_ns / NS
+    found = journal.job_runs.durations_ns(wanted)
+    return {
+        job_id: usual_ns / NS
+        for job_id, durations_ns in found.items()
+        if len(durations_ns) >= USUAL_LEAST_RUNS
+        and (usual_ns := percentile(durations_ns, 95)) is not None
+    }
+
+
+def usual_duration_s(journal: Journal, job_id: str, now_ns: int) -> float | None:
+    """Return the same of one job; None of too few runs."""
+    return usual_durations_s(journal, now_ns, (job_id,)).get(job_id)

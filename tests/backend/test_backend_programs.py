@@ -17,16 +17,15 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tests.support.alertmanager import alertmanager
 from tests.support.collector import PROTOBUF, SpanDict, decode_spans
+from tests.support.collector_configs import AGENT, ANY_BACKEND
 from tests.support.go_programs import amtool_program
 from tests.support.jaeger import jaeger
 from tests.support.otelcol import otelcol
-from tests.support.venvs import CHECKOUT
 from tests.support.waiting import wait_for
 from tests.support.webhook import Webhook
 
 SERVICE = "hermes-cron"
 TRACE_ID = bytes.fromhex("0af7651916cd43dd8448eb211c80319c")
-COLLECTOR = CHECKOUT / "collector" / "otel-collector.yaml"
 
 
 def attribute(name: str, value: AnyValue) -> KeyValue:
@@ -89,7 +88,7 @@ def test_jaeger_returns_a_trace_as_it_was_sent_through_the_collector(
     trace = a_trace()
     with jaeger(tmp_path) as backend:
         environment = {"BACKEND_OTLP_ENDPOINT": backend.http_endpoint, "BACKEND_AUTHORIZATION": ""}
-        with otelcol(tmp_path, COLLECTOR, environment=environment) as collector:
+        with otelcol(tmp_path, AGENT, ANY_BACKEND, environment=environment) as collector:
             send(trace, collector.http_endpoint)
             assert collector.own_metric("otelcol_receiver_accepted_spans") == 2
 
@@ -143,7 +142,7 @@ def test_a_collector_can_be_killed_stopped_and_started_again_on_the_same_ports(
     otelcol_programs: None, tmp_path: Path
 ) -> None:
     environment = {"BACKEND_OTLP_ENDPOINT": "http://127.0.0.1:1", "BACKEND_AUTHORIZATION": ""}
-    with otelcol(tmp_path, COLLECTOR, environment=environment) as collector:
+    with otelcol(tmp_path, AGENT, ANY_BACKEND, environment=environment) as collector:
         endpoint = collector.http_endpoint
         collector.kill()
         with pytest.raises(requests.ConnectionError):
@@ -162,7 +161,7 @@ def test_a_collector_that_cannot_start_says_why(otelcol_programs: None, tmp_path
 
     with (
         pytest.raises(AssertionError, match="no_such_setting"),
-        otelcol(tmp_path, COLLECTOR, overrides=overrides),
+        otelcol(tmp_path, AGENT, ANY_BACKEND, overrides=overrides),
     ):
         pass
 

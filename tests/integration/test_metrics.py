@@ -654,6 +654,72 @@ def test_a_deleted_job_is_in_no_state(home: MetricsHome, collector: FaultyCollec
     assert shown_states(collector.metric_requests[-1].points)["state", "scheduled"] == 0
 
 
+def test_a_renamed_job_is_in_no_state_under_its_former_name(
+    home: MetricsHome, collector: FaultyCollector
+) -> None:
+    """Whatever a backend still knows under that name, no query that asks for the state takes it."""
+
+    def states() -> dict[str, float]:
+        newest = collector.metric_requests[-1].points
+        return {
+            str(point.attributes["hermes.cron.job.name"]): point.value
+            for point in of(newest, "hermes.cron.job.state")
+        }
+
+    home.run("failure")
+    home.sync()
+    home.builder.jobs[home.job]["name"] = "summary"
+    home.sync()
+    assert states() == {"digest": 0, "summary": 1}
+
+    home.sync(8 * 86_400)
+    assert states() == {"summary": 1}
+
+
+@pytest.mark.parametrize(("runs", "expected"), [(4, []), (5, [20.0])])
+def test_the_expected_duration_is_that_of_health(
+    home: MetricsHome, collector: FaultyCollector, runs: int, expected: list[float]
+) -> None:
+    """A job with fewer than five runs has no usual duration; what its gate skipped says nothing of it."""
+    for _ in range(runs):
+        home.run()
+    for minute in range(5):
+        home.builder.gated_run(home.job, NOON - timedelta(hours=2, minutes=minute))
+    home.sync()
+    home.sync()  # the request after the one that has read the percentiles has them
+
+    newest = collector.metric_requests[-1].points
+    assert [one.value for one in of(newest, "hermes.cron.job.expected_duration")] == expected
+
+
+def test_a_destination_that_left_the_settings_has_no_gauges(
+    home: MetricsHome, collector: FaultyCollector
+) -> None:
+    with FaultyCollector() as broken:
+        broken.answer_with(status(503))
+        home.options = {
+            "destinations": {
+                "kept": {"endpoint": collector.endpoint},
+                "left": {"endpoint": broken.endpoint, "metrics": False},
+            }
+        }
+        home.run()
+        home.sync()
+        both = pending(collector.metric_requests[-1].points)
+    del home.options["destinations"]["left"]  # type: ignore[attr-defined]
+    home.sync()
+
+    assert both == {"kept": 0, "left": 1}
+    assert pending(collector.metric_requests[-1].points) == {"kept": 0}
+
+
+def pending(points: Iterable[Point]) -> dict[str, float]:
+    return {
+        str(point.attributes["hermes.cron.destination"]): point.value
+        for point in of(points, "hermes.cron.outbox.pending")
+    }
+
+
 def test_the_last_success_is_the_reading_that_the_request_follows(
     home: MetricsHome, collector: FaultyCollector
 ) -> None:

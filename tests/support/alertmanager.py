@@ -16,8 +16,15 @@ from typing import Any
 import requests
 
 from tests.support.go_programs import alertmanager_program
-from tests.support.server_process import ServerProcess, accepts_connections, free_port, running
+from tests.support.server_process import (
+    PortChoice,
+    ServerProcess,
+    accepts_connections,
+    free_port,
+    running,
+)
 
+_USUAL_PORT = 9093
 _LIMIT_S = 30.0
 
 
@@ -40,12 +47,19 @@ class Alert:
 
 
 class Alertmanager(ServerProcess):
-    def __init__(self, folder: Path, configuration: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        configuration: Path,
+        *,
+        program: Path | None = None,
+        choose_port: PortChoice = free_port,
+    ) -> None:
         folder.mkdir(exist_ok=True)
-        self._port = free_port()
+        self._port = choose_port(_USUAL_PORT)
         super().__init__(
             [
-                alertmanager_program(),
+                program or alertmanager_program(),
                 f"--config.file={configuration}",
                 f"--storage.path={folder / 'alertmanager'}",
                 f"--web.listen-address={self.address}",

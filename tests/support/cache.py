@@ -30,6 +30,19 @@ def cache_root() -> Path:
     return root
 
 
+def finished(name: str, *, program: str) -> Path | None:
+    """The finished folder `name`, which this process then holds; None if there is none."""
+    path = cache_root() / name
+    if not (path / MARKER).exists():
+        return None
+    _hold_shared(path)
+    if _is_usable(path, program):
+        os.utime(path / MARKER)  # what was used last is pruned last
+        return path
+    _held.pop(path).close()
+    return None
+
+
 def cached(name: str, *, program: str, build: Callable[[Path], None]) -> Path:
     """The finished folder `name`; `build` fills it first if it is not there.
 
@@ -39,11 +52,8 @@ def cached(name: str, *, program: str, build: Callable[[Path], None]) -> Path:
     """
     path = cache_root() / name
     while True:
-        _hold_shared(path)
-        if _is_usable(path, program):
-            os.utime(path / MARKER)  # what was used last is pruned last
-            return path
-        _held.pop(path).close()
+        if found := finished(name, program=program):
+            return found
         with _lock(path, fcntl.LOCK_EX):
             if not _is_usable(path, program):
                 print(f"making {name} (once, in {path.parent})", file=sys.stderr, flush=True)

@@ -15,10 +15,10 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.cache import build_folder, cached, prune
+from tests.support.cache import build_folder, cached, finished, prune
 from tests.support.venvs import CHECKOUT
 
 _SOURCES = CHECKOUT / "tools" / "go_programs"
@@ -50,6 +50,15 @@ class GoMissingError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FoundProgram:
+    """A backend that is on this machine."""
+
+    path: Path
+    is_ours: bool
+    """Whether we have built it, without its web page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _GoProgram:
     """A backend: its main program, and what is built along with it."""
 
@@ -59,6 +68,8 @@ class _GoProgram:
     """As the project's releases are numbered. The version of the Go module is in `go.mod`."""
     packages: tuple[str, ...]
     """What to build: import paths, or `.` for the folder itself."""
+    names_elsewhere: tuple[str, ...] = field(default=(), repr=False)
+    """What it is called where others have built it, beside `name`. The build does not depend on it."""
     tags: str = ""
     missing_pages: tuple[str, ...] = ()
     """Paths in the module of `packages`. It embeds web pages that its archive lacks, because npm
@@ -72,6 +83,14 @@ class _GoProgram:
         """The main program, or the named one. It is built first if that has not been done."""
         folder = cached(self._folder_name(), program=f"bin/{self.name}", build=self._build)
         return folder / "bin" / (program or self.name)
+
+    def found(self) -> FoundProgram | None:
+        """The main program, if it has been built, or else one on the PATH. Nothing is built."""
+        folder = finished(self._folder_name(), program=f"bin/{self.name}")
+        if folder is not None:
+            return FoundProgram(path=folder / "bin" / self.name, is_ours=True)
+        on_path = filter(None, map(shutil.which, (*self.names_elsewhere, self.name)))
+        return next((FoundProgram(path=Path(path), is_ours=False) for path in on_path), None)
 
     def _folder_name(self) -> str:
         digest = hashlib.sha256(repr((self, _OPTIONS)).encode())
@@ -106,7 +125,9 @@ class _GoProgram:
         _go(sources, "mod", "edit", f"-replace={module}=./module")
 
 
-_OTELCOL = _GoProgram(name="otelcol", version="0.155.0", packages=(".",))
+_OTELCOL = _GoProgram(
+    name="otelcol", version="0.155.0", packages=(".",), names_elsewhere=("otelcol-contrib",)
+)
 _JAEGER = _GoProgram(
     name="jaeger", version="2.13.0", packages=("github.com/jaegertracing/jaeger/cmd/jaeger",)
 )
@@ -129,6 +150,12 @@ _ALERTMANAGER = _GoProgram(
     missing_pages=("ui/app/dist/elm/index.html", "ui/app/dist/mantine/index.html"),
 )
 _ALL = (_PROMETHEUS, _ALERTMANAGER, _OTELCOL, _JAEGER)
+
+
+def found_programs() -> dict[str, FoundProgram]:
+    """The backends that are on this machine, by the name of their folder in `tools/go_programs/`."""
+    found = {program.name: program.found() for program in _ALL}
+    return {name: program for name, program in found.items() if program is not None}
 
 
 def otelcol_program() -> Path:

@@ -22,7 +22,13 @@ import requests
 import yaml
 
 from tests.support.go_programs import otelcol_program
-from tests.support.server_process import ServerProcess, accepts_connections, free_port, running
+from tests.support.server_process import (
+    PortChoice,
+    ServerProcess,
+    accepts_connections,
+    free_port,
+    running,
+)
 
 Tree = Mapping[str, Any]
 """A configuration, or a part of one, as YAML has it."""
@@ -35,6 +41,8 @@ _ENDPOINTS = {
 }
 """By type of component: its settings that say where it listens."""
 _OWN_METRICS = "own metrics"
+_OWN_METRICS_PORT = 8888
+_VARIABLE = re.compile(r"\$\{env:\w+:-(?P<default>[^}]*)\}")
 _LIMIT_S = 30.0
 
 
@@ -64,9 +72,10 @@ class CollectorProcess(ServerProcess):
         *,
         overrides: Tree | None = None,
         environment: Mapping[str, str] | None = None,
+        choose_port: PortChoice = free_port,
     ) -> None:
         wanted = merged(*map(read_yaml, configurations), overrides or {})
-        changes, self._ports = _on_free_ports(wanted)
+        changes, self._ports = _on_chosen_ports(wanted, choose_port)
         self.configuration = merged(wanted, changes)
         """What it runs with."""
         folder.mkdir(exist_ok=True)
@@ -94,7 +103,7 @@ class CollectorProcess(ServerProcess):
     def own_metric(self, name: str) -> float:
         """The sum of one of its own metrics over all label values; 0 if there is none.
 
-        For example `otelcol_exporter_sent_spans`.
+        For example `otelcol_exporter_sent_spans`. KeyError if its configuration switches them off.
         """
         page = requests.get(f"http://{self.address(_OWN_METRICS)}/metrics", timeout=_LIMIT_S).text
         values = re.findall(rf"^{re.escape(name)}(?:{{.*}})? (\S+)$", page, re.MULTILINE)
@@ -119,6 +128,8 @@ class Otelcol(CollectorProcess):
         *,
         overrides: Tree | None = None,
         environment: Mapping[str, str] | None = None,
+        program: Path | None = None,
+        choose_port: PortChoice = free_port,
     ) -> None:
         wanted = merged(*map(read_yaml, configurations), overrides or {})
         extensions = wanted["service"].get("extensions", [])
@@ -129,11 +140,12 @@ class Otelcol(CollectorProcess):
             }
             overrides = merged(overrides or {}, health_check)
         super().__init__(
-            otelcol_program(),
+            program or otelcol_program(),
             folder,
             configurations,
             overrides=overrides,
             environment=environment,
+            choose_port=choose_port,
         )
 
     def is_ready(self) -> bool:
@@ -163,13 +175,21 @@ def merged(*trees: Tree) -> dict[str, Any]:
     return result
 
 
-def _on_free_ports(configuration: Tree) -> tuple[dict[str, Any], dict[str, int]]:
-    """What to change so that it listens on free ports only, and these ports by setting."""
-    ports = {".".join(setting): free_port() for setting in _listening(configuration)}
+def _on_chosen_ports(
+    configuration: Tree, choose_port: PortChoice
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """What to change so that it listens on loopback, on chosen ports, and these by setting."""
+    ports = {
+        ".".join(setting): choose_port(_configured_port(configuration, setting))
+        for setting in _listening(configuration)
+    }
     changes = merged(
         *(_nested(setting.split("."), f"127.0.0.1:{port}") for setting, port in ports.items())
     )
-    ports[_OWN_METRICS] = free_port()
+    own_metrics = configuration["service"].get("telemetry", {}).get("metrics", {})
+    if own_metrics.get("level") == "none":
+        return changes, ports
+    ports[_OWN_METRICS] = choose_port(_OWN_METRICS_PORT)
     exporter = {"prometheus": {"host": "127.0.0.1", "port": ports[_OWN_METRICS]}}
     metrics = {"level": "normal", "readers": [{"pull": {"exporter": exporter}}]}
     return merged(changes, {"service": {"telemetry": {"metrics": metrics}}}), ports
@@ -192,6 +212,15 @@ def _listening(configuration: Tree) -> Iterator[tuple[str, ...]]:
                 yield section, name, "protocols", protocol, "endpoint"
         for setting in _ENDPOINTS.get(component_type, ()):
             yield section, name, *setting
+
+
+def _configured_port(configuration: Tree, setting: Sequence[str]) -> int:
+    """The port of an endpoint, with the defaults of variables in it; 0 if it names none."""
+    value: Any = configuration
+    for name in setting:
+        value = (value or {}).get(name, "")
+    _, _, port = _VARIABLE.sub(lambda variable: variable["default"], value).rpartition(":")
+    return int(port or 0)
 
 
 def _nested(path: Sequence[str], value: str) -> dict[str, Any]:

@@ -20,13 +20,20 @@ from typing import Any
 import requests
 
 from tests.support.go_programs import prometheus_program
-from tests.support.server_process import ServerProcess, accepts_connections, free_port, running
+from tests.support.server_process import (
+    PortChoice,
+    ServerProcess,
+    accepts_connections,
+    free_port,
+    running,
+)
 
 _CONFIGURATION = """\
 storage:
   tsdb:
     out_of_order_time_window: 30m
 """
+_USUAL_PORT = 9090
 _ALL_TIME = {"start": "0", "end": "9999999999"}
 _LIMIT_S = 30.0
 
@@ -58,15 +65,23 @@ def prometheus(
 
 
 class Prometheus(ServerProcess):
-    def __init__(self, folder: Path, configuration: Path | None, *, receives_otlp: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        configuration: Path | None,
+        *,
+        receives_otlp: bool = True,
+        program: Path | None = None,
+        choose_port: PortChoice = free_port,
+    ) -> None:
         home = folder / "prometheus"
         home.mkdir(exist_ok=True)
         if configuration is None:
             configuration = home / "prometheus.yml"
             configuration.write_text(_CONFIGURATION)
-        self._port = free_port()
+        self._port = choose_port(_USUAL_PORT)
         command: list[str | Path] = [
-            prometheus_program(),
+            program or prometheus_program(),
             f"--config.file={configuration}",
             f"--storage.tsdb.path={home / 'data'}",
             f"--web.listen-address=127.0.0.1:{self._port}",

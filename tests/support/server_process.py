@@ -1,19 +1,17 @@
 """A real server program in a process of its own: started, killed, started again, stopped.
 
-It is the leader of a process group, so that Ctrl-C in the terminal does not reach it, and whatever it
-may have started ends with it.
+It stays in the process group of who starts it, so that one signal to the group ends all of them.
 """
 
 from __future__ import annotations
 
 import os
 import random
-import signal
 import socket
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,9 +34,10 @@ class ServerProcess(ABC):
         log_path: Path,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """It gets `environment` and a PATH, and nothing else of ours."""
+        """It gets `environment` and a PATH, and nothing else of ours. A log of before is deleted."""
         self.name = Path(command[0]).name
         self.log_path = log_path
+        log_path.unlink(missing_ok=True)
         self._command = command
         self._environment = {"PATH": os.defpath, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
@@ -63,7 +62,10 @@ class ServerProcess(ABC):
         """Whether it serves: asked again and again after its start."""
 
     def start(self) -> None:
-        """Start it, and return when it is ready; AssertionError with its log if it ends before."""
+        """Start it, and return when it is ready.
+
+        AssertionError with its log if it ends before, or is not ready after a minute, which kills it.
+        """
         if self.is_running:
             raise AssertionError(f"{self.name} is running already")
         with self.log_path.open("ab") as log:
@@ -73,7 +75,6 @@ class ServerProcess(ABC):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
             )
 
         def is_settled() -> bool:
@@ -81,10 +82,13 @@ class ServerProcess(ABC):
 
         try:
             wait_for(is_settled, what=f"{self.name} to be ready", timeout_s=_STARTS_WITHIN_S)
-        except AssertionError as error:
-            raise AssertionError(f"{error}; its log:\n{self.log}") from None
-        if process.poll() is not None:
-            raise AssertionError(f"{self.name} exited with {process.returncode}:\n{self.log}")
+            if process.poll() is not None:
+                raise AssertionError(f"it exited with {process.returncode}")
+        except BaseException as error:  # Ctrl-C, too
+            self.kill()
+            if not isinstance(error, AssertionError):
+                raise
+            raise AssertionError(f"{self.name}: {error}; its log:\n{self.log}") from None
 
     def stop(self) -> int:
         """End it as a service manager does, by SIGTERM; its exit status.
@@ -107,25 +111,36 @@ class ServerProcess(ABC):
         self.start()
 
     def kill(self) -> None:
-        """End it and its group by SIGKILL. Do nothing if it does not run."""
+        """End it by SIGKILL. Do nothing if it does not run."""
         if self._process is None:
             return
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
         self._process.wait()
         self._process = None
 
 
-def free_port() -> int:
+PortChoice = Callable[[int], int]
+"""Given the port where a server usually listens (0 for none), returns the one where it shall."""
+
+
+def free_port(_usual: int = 0) -> int:
     """A loopback port on which nothing listens now."""
     for port in random.sample(_PORTS, len(_PORTS)):
-        with socket.socket() as listener:
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        if is_free(port):
             return port
     raise AssertionError("no port is free")
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this loopback port."""
+    with socket.socket() as listener:
+        # Connections of a server that has ended take nothing from the next one.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def accepts_connections(port: int) -> bool:
@@ -147,7 +162,6 @@ def running(make: Callable[[], Server]) -> Iterator[Server]:
         try:
             server.start()
         except AssertionError:
-            server.kill()
             if attempt + 1 < _ATTEMPTS and "address already in use" in server.log:
                 continue
             raise

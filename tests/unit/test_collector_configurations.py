@@ -168,7 +168,7 @@ def test_a_service_reads_only_files_that_are_mounted(name: str) -> None:
         (source, target) = next(
             (source, target) for source, target, *_ in mounted if path.startswith(target)
         )
-        assert (FOLDER / source / path.removeprefix(target).lstrip("/")).is_file()
+        assert (FOLDER / source / path.removeprefix(target).lstrip("/")).exists()
 
 
 @pytest.mark.parametrize("name", services())
