@@ -11,7 +11,7 @@ PARALLEL := -n auto --dist loadfile
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts test-backends golden missed-years killed-syncs killed-collectors search load bench demo stack docs views lock clean clean-downloads
+.PHONY: help setup downloads backends lint format types test test-unit test-host test-hosts test-backends golden missed-years killed-syncs mutated-homes killed-collectors search load bench demo stack docs views lock clean clean-downloads
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ missed-years: downloads ## Sweep: years of the host's scheduler against what is 
 
 killed-syncs: setup ## Kill 200 syncs at random points, and hold the metrics that arrived against the journal (slow)
 	KILLED_SYNCS=200 $(BIN)/pytest -n 2 tests/faults/test_metrics_killed.py $(ARGS)
+
+mutated-homes: setup ## Sweep: 1,000 homes that are damaged at random; no sync fails, and all is there once they are mended (slow)
+	$(BIN)/pytest -n 2 -m "slow or not slow" tests/faults/test_mutated_homes.py $(ARGS)
 
 killed-collectors: backends ## Kill the real Collector at 40 random points of syncs, in each of our configurations (slow)
 	KILLED_COLLECTORS=40 $(BIN)/pytest -n 2 tests/faults/test_killed_collector.py $(ARGS)

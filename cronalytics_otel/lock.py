@@ -28,7 +28,7 @@ def sync_lock(path: Path) -> Iterator[None]:
     child does not inherit a POSIX record lock, so a child of the host never keeps it. Such a lock does
     not exclude other threads of its process; `_held_here` does.
     """
-    key = str(path)
+    key = os.path.realpath(path)  # a home may be reached by several links
     with _guard:
         if key in _held_here:
             raise SyncBusyError("this process is syncing this home already")

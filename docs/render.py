@@ -177,6 +177,7 @@ This is what else each version records of a run. A dash means that it is absent.
 | auxiliary calls (vision, compression) in tokens and cost | yes | - | - | - | - |
 | turns, tool calls of a compressed conversation | yes | yes | yes | of what was kept: a lower bound | as 0.16 |
 | times of the steps | yes | yes | if seen live; else none (`untimed`), but of an only answer | as 0.17 | as 0.17; of a subagent's none |
+| tokens and cost of a run whose session somebody resumed | those of the models that the chat did not use; tokens of a run seen live | tokens, if seen live | as 0.18 | as 0.18 | as 0.18 |
 | a subagent's end | its session's, or its last message | as 0.19 | its last message | its last message | its last message |
 | a job's name after it was deleted | as it was seen | as it was seen, else in the session's title or the file | as 0.18 | as it was seen, else in the file | as 0.16 |
 | `api_request_error` wakes the plugin | yes | yes | yes | yes | - |

@@ -10,6 +10,7 @@ from ..model import (
     LastMessage,
     Mode,
     Outcome,
+    Output,
     OutputStatus,
     Run,
     ScheduleKind,
@@ -34,6 +35,8 @@ _TITLE_STAMP = re.compile(r" · [A-Z][a-z]{2} \d{2} \d{2}:\d{2}( #\d+)?$")
 
 def assemble(evidence: Evidence, zone: tzinfo, zone_name: str | None) -> Run:
     """Return the run that the evidence describes. `zone` is the home's, `zone_name` its IANA name."""
+    if evidence.execution is not None and evidence.execution.zone_in(zone) is not zone:
+        zone, zone_name = evidence.execution.zone_in(zone), None
     last = evidence.last_session
     started_ns, ended_ns = _times(evidence, last)
     latest = _latest(evidence, ended_ns)
@@ -112,7 +115,7 @@ def _origin(evidence: Evidence, zone: tzinfo) -> tuple[int | None, Trigger | Non
     execution, job = evidence.execution, evidence.definition
     if execution is None:
         return evidence.host_due_ns, None
-    if execution.source == "direct":
+    if execution.source == "direct" or evidence.is_out_of_turn:
         return None, Trigger.MANUAL
     schedule = job.schedule if job else None
     due_ns = execution.scheduled_ns
@@ -124,6 +127,7 @@ def _origin(evidence: Evidence, zone: tzinfo) -> tuple[int | None, Trigger | Non
             counted_from_ns=evidence.counted_from_ns,
             created_ns=job.created_ns if job else None,
             zone=zone,
+            zone_before=evidence.zone_before,
         )
     trigger = schedules.trigger_of(
         execution.source, schedule, claimed_ns=execution.claimed_ns, due_ns=due_ns
@@ -142,6 +146,7 @@ def _end_by_host(evidence: Evidence, last: Session | None, latest: Job | None) -
             job=evidence.definition,
             has_session=evidence.session is not None,
             output=evidence.output,
+            session_may_be_lost=evidence.session_may_be_lost,
         )
     job_status = (
         (latest.last_status, latest.last_error)
@@ -205,15 +210,19 @@ def _mode(evidence: Evidence) -> Mode | None:
 
 
 def _name(evidence: Evidence) -> str:
-    """Return the definition's name, else the name that the host wrote beside the run, else the id."""
-    if evidence.definition is not None:
-        return evidence.definition.name
-    title = evidence.session.title if evidence.session is not None else None
+    """Return the name that the host wrote beside the run, if no definition was seen by then; else the
+    definition's name, else the id."""
+    if evidence.name_then is not None:
+        return evidence.name_then
+    return evidence.definition.name if evidence.definition is not None else evidence.job_id
+
+
+def name_beside(session: Session | None, output: Output | None) -> str | None:
+    """Return the job's name in the session's title, else in the head of the output file."""
+    title = session.title if session is not None else None
     if title and _TITLE_STAMP.search(title):  # any other title is the owner's own, or the model's
         return _TITLE_STAMP.sub("", title)
-    if evidence.output is not None and evidence.output.name:
-        return evidence.output.name
-    return evidence.job_id
+    return output.name if output is not None else None
 
 
 def _schedule_shown(evidence: Evidence) -> tuple[ScheduleKind | None, str | None]:

@@ -3,138 +3,28 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 
+from .error_table import ERROR_TABLE, ErrorType
 
-class ErrorType(StrEnum):
-    """`error.type`: one closed list. The host's own classes where it has one."""
-
-    AUTH_FAILED = "auth_failed"
-    RATE_LIMITED = "rate_limited"
-    TIMEOUT = "timeout"
-    NETWORK_ERROR = "network_error"
-    SERVER_ERROR = "server_error"
-    DISPATCH_FAILED = "dispatch_failed"
-    INTERRUPTED = "interrupted"
-    EMPTY_RESPONSE = "empty_response"
-    INVALID_CONFIG = "invalid_config"
-    CONTEXT_OVERFLOW = "context_overflow"
-    INCOMPLETE_RESPONSE = "incomplete_response"
-    CONTENT_POLICY_BLOCKED = "content_policy_blocked"
-    SCRIPT_FAILED = "script_failed"
-    SCRIPT_BLOCKED = "script_blocked"
-    PERMISSION_DENIED = "permission_denied"
-    SECURITY_CHECK_FAILED = "security_check_failed"
-    SKILL_NOT_FOUND = "skill_not_found"
-    BUDGET_EXCEEDED = "budget_exceeded"
-    ABANDONED = "abandoned"
-    SCHEDULER_DOWN = "scheduler_down"
-    """A run was missed, and nothing at all was started meanwhile."""
-    NOT_STARTED = "not_started"
-    """A run was missed, and other jobs were started meanwhile, or that is unknown by now."""
-    TOOL_ERROR = "tool_error"
-    TOOL_BLOCKED = "tool_blocked"
-    OTHER = "_OTHER"
-
+__all__ = [
+    "ErrorType",
+    "classify",
+    "classify_api_error",
+    "exit_code",
+    "is_of_script",
+    "reason_of",
+    "stderr_of",
+    "without_stdout",
+]
 
 _JOB_NAME = re.compile(r"\bCron (?:job|watchdog) '[^']*'")
 """This is taken out of a text first: a job may be called anything."""
-
-# First match wins: the host's own texts (0.19) from their beginning, before what a provider, a
-# script or a model may have put into them.
-_CLASSES: tuple[tuple[re.Pattern[str], ErrorType], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), error_type)
-    for pattern, error_type in (
-        (r"^Script timed out", ErrorType.TIMEOUT),
-        (
-            r"^(Script execution failed: |PermissionError: )?\[(Errno 1|Errno 13|WinError 5)\]",
-            ErrorType.PERMISSION_DENIED,
-        ),
-        (r"^Script exited with code|^Script execution failed", ErrorType.SCRIPT_FAILED),
-        (r"^Blocked: script path", ErrorType.SCRIPT_BLOCKED),
-        (r"^Blocked: |blocked for safety", ErrorType.SECURITY_CHECK_FAILED),
-        (
-            r"^Script not found|^Script path is not|^Cannot run \.|no script is set",
-            ErrorType.INVALID_CONFIG,
-        ),
-        (
-            (
-                r"^Interrupted by gateway|^RuntimeError: Operation interrupted"
-                r"|^(RuntimeError: )?[^:]{0,40}interrupted during retry|^KeyboardInterrupt"
-            ),
-            ErrorType.INTERRUPTED,
-        ),
-        (r"^Dispatch claim rejected|^Executor dispatch failed", ErrorType.DISPATCH_FAILED),
-        (r"^Agent completed but produced empty response", ErrorType.EMPTY_RESPONSE),
-        (r"^TimeoutError:\s+idle for \d+s \(limit", ErrorType.TIMEOUT),
-        (r"Skipped to prevent unintended spend", ErrorType.INVALID_CONFIG),
-        (
-            # The host's own list of texts for an exhausted budget (error_classifier.py).
-            (
-                r"budget (was )?exceeded|exceeded .{0,40}budget|\bHTTP 402\b|error code: 402\b"
-                r"|payment required|insufficient[ _](credits|quota|balance)|credit balance"
-                r"|credits (have been )?exhausted|no usable credits|top up your credits"
-                r"|billing hard limit|exceeded your current quota|out of (funds|extra usage)"
-                r"|balance_depleted|spending.limit|billing_not_active"
-            ),
-            ErrorType.BUDGET_EXCEEDED,
-        ),
-        (r"^RuntimeError: content_policy_blocked", ErrorType.CONTENT_POLICY_BLOCKED),
-        (
-            (
-                r"^RuntimeError: (Context (overflow|length exceeded)|Request payload too large"
-                r"|max_tokens exceeds)|\bHTTP 413\b"
-            ),
-            ErrorType.CONTEXT_OVERFLOW,
-        ),
-        (
-            (
-                r"^RuntimeError: (First response|Response) (remained )?truncated"
-                r"|^RuntimeError: (Incomplete REASONING|Model generated invalid tool call"
-                r"|Codex response remained|Stream repeatedly dropped|Model used all output tokens"
-                r"|I reached the iteration limit)"
-            ),
-            ErrorType.INCOMPLETE_RESPONSE,
-        ),
-        (
-            (
-                r"\bHTTP 40[13]\b|error code: 40[13]\b|invalid api key|incorrect api key"
-                r"|unauthori[sz]ed|re-authenticate"
-            ),
-            ErrorType.AUTH_FAILED,
-        ),
-        (r"\bHTTP 429\b|error code: 429\b|rate.?limit|too many requests", ErrorType.RATE_LIMITED),
-        (
-            r"\bHTTP 5\d\d\b|error code: 5\d\d\b|internal server error|overloaded",
-            ErrorType.SERVER_ERROR,
-        ),
-        (r"^TimeoutError|timed out|\btimeout\b", ErrorType.TIMEOUT),
-        (
-            (
-                r"connection (error|refused|reset|aborted)|ConnectionError|ConnectError"
-                r"|name or service not known|network is unreachable|certificate.verify.failed"
-            ),
-            ErrorType.NETWORK_ERROR,
-        ),
-        (
-            (
-                r"no (inference provider|api key|provider|model)\b|not configured|\bHTTP 40[04]\b"
-                r"|has no model|model .{0,80}not found|^no delivery target|^unknown platform"
-            ),
-            ErrorType.INVALID_CONFIG,
-        ),
-        (r"^RuntimeError: Invalid API response", ErrorType.INCOMPLETE_RESPONSE),
-    )
-)
 
 
 def classify(error: str) -> ErrorType:
     """Return the class of an error text of the host."""
     text = _JOB_NAME.sub("", error)
-    for pattern, error_type in _CLASSES:
-        if pattern.search(text):
-            return error_type
-    return ErrorType.OTHER
+    return next((row.error_type for row in ERROR_TABLE if row.matches(text)), ErrorType.OTHER)
 
 
 _REASONS = {

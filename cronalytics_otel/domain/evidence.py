@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import tzinfo
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -32,6 +33,8 @@ class Evidence(NamedTuple):
     """The definition as it is now: its `last_*` fields describe the job's latest run."""
     execution: Execution | None
     session: Session | None
+    name_then: str | None = None
+    """The job's name that the host wrote beside the run, where no definition was seen by then."""
     descendants: Sequence[Session] = ()
     """Subagents and continuations of the session, parents first."""
     usage_rows: UsageRows = MappingProxyType({})
@@ -47,10 +50,18 @@ class Evidence(NamedTuple):
     host_due_ns: int | None = None
     """The time that the host itself had the run due for."""
     previous: PreviousRun | None = None
+    is_out_of_turn: bool = False
+    """The job was not due when its scheduler started this run: somebody asked for it."""
+    zone_before: tzinfo | None = None
+    """The zone that the host was in at the job's run before, if it was another one: the due time may have
+    been counted in it."""
     counted_from_ns: int | None = None
     """The time that an interval counts from; None when nobody saw it."""
     last_activity_ns: int | None = None
     """For a run that never ended: when it last did something."""
+
+    session_may_be_lost: bool = False
+    """The run may have had a session that cannot be read, or that the host has deleted."""
 
     @property
     def last_session(self) -> Session | None:

@@ -60,15 +60,19 @@ class Matcher:
         return best
 
     def _best(self, running: list[Execution], session: Session) -> Execution:
-        called_ns = max(session.called_ns(self._zone), default=None)
-        if called_ns is not None:
-            # All of them remain where the home was in another time zone then.
-            running = [e for e in running if e.began_ns < called_ns + SLACK_NS] or running
+        # All of them remain where the home was in a zone then that nobody knows.
+        running = [e for e in running if self._began_before_call(e, session)] or running
         if session.ended_ns is None:
             return next((e for e in reversed(running) if not e.ended_itself), running[-1])
         ended_ns = session.ended_ns - SLACK_NS
         holding = [e for e in running if _end_of(e) >= ended_ns]
         return min(holding, key=_end_of) if holding else running[-1]
+
+    def _began_before_call(self, execution: Execution, session: Session) -> bool:
+        """Return whether the execution began before the session's agent was called, by the wall clock in
+        the session's id."""
+        called_ns = max(session.called_ns(execution.zone_in(self._zone)), default=None)
+        return called_ns is None or execution.began_ns < called_ns + SLACK_NS
 
     def _could_hold(self, execution: Execution, session: Session) -> bool:
         is_free = execution.execution_id not in self._taken

@@ -125,12 +125,13 @@ def from_ledger(
     job: Job | None,
     has_session: bool,
     output: Output | None,
+    session_may_be_lost: bool = False,
 ) -> RunEnd:
     """Return the end of a terminal execution, or `abandoned` if the execution's process is gone.
 
     The ledger has `completed` also for a run whose gate script decided not to wake the agent. No session
     exists then, and the output file shows it. Without the file, a job with a script and no session counts
-    as skipped too (inferred).
+    as skipped too (inferred), unless a session may have been there.
     """
     if execution.status == "failed":
         return failed(execution.error, OutcomeSource.LEDGER)
@@ -142,7 +143,7 @@ def from_ledger(
         return _succeeded(OutcomeSource.LEDGER)
     if output is not None:
         return _skipped_or_succeeded(output, OutcomeSource.LEDGER)
-    if job is not None and job.has_script:
+    if job is not None and job.has_script and not session_may_be_lost:
         return RunEnd(outcome=Outcome.SKIPPED, source=OutcomeSource.INFERRED)
     return _succeeded(OutcomeSource.LEDGER)
 
@@ -194,18 +195,11 @@ def _failure_by_job(output: Output | None, job_status: JobStatus | None) -> RunE
 
 
 def _by_last_message(last: LastMessage | None) -> RunEnd:
-    if last is None:
-        return failed(None, OutcomeSource.SESSION)
     if is_answer(last):
         return _succeeded(OutcomeSource.SESSION)
-    if last.role == "assistant":
+    if last is not None and last.role == "assistant":
         return _empty_reply(OutcomeSource.SESSION)
-    return RunEnd(
-        outcome=Outcome.FAILURE,
-        source=OutcomeSource.SESSION,
-        error_type=ErrorType.OTHER,
-        error_message=NO_ANSWER,
-    )
+    return failed(NO_ANSWER, OutcomeSource.SESSION)
 
 
 # --- what we know better than the host ----------------------------------------------------------

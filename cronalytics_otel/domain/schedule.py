@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from ..model import Schedule, ScheduleKind, Trigger
 from ..model.times import NS, ns_of, stamp_ns, to_datetime
@@ -117,17 +118,23 @@ def scheduled_ns(
     counted_from_ns: int | None,
     created_ns: int | None,
     zone: tzinfo,
+    zone_before: tzinfo | None = None,
 ) -> int | None:
     """Return when the run claimed at `claimed_ns` was due; None when that is unknown.
 
     The host's own `next_run_at` (`host_due_ns`) goes first, if it was seen. Else it is a cron
     expression's newest occurrence, an interval after the end of the run before (or the job's creation),
-    or a one-shot's time.
+    or a one-shot's time. After the host has moved from one zone to another (`zone_before`), a cron
+    expression's time is known only if the run started right then, in either zone.
     """
     if host_due_ns is not None or schedule is None:
         return host_due_ns
     if schedule.kind is ScheduleKind.CRON and schedule.cron is not None:
-        return _cron_due_ns(schedule.cron, claimed_ns, counted_from_ns, created_ns, zone)
+        due_in = partial(_cron_due_ns, schedule.cron, claimed_ns, counted_from_ns, created_ns)
+        if zone_before is None:
+            return due_in(zone)
+        times = filter(None, map(due_in, (zone, zone_before)))
+        return max((at for at in times if claimed_ns - at <= MAX_LATE_WHEN_UP_NS), default=None)
     if schedule.kind is ScheduleKind.ONCE:
         due_ns = schedule.once_at_ns
     else:
@@ -144,15 +151,39 @@ def _cron_due_ns(
     created_ns: int | None,
     zone: tzinfo,
 ) -> int | None:
-    if counted_from_ns is not None:
-        due_ns = _due_across_a_change_ns(expression, counted_from_ns, claimed_ns, zone)
-        if due_ns is not None:
-            return due_ns
     due_ns = previous_occurrence_ns(expression, claimed_ns, zone)
+    for from_ns in _counted_from(expression, due_ns, counted_from_ns, created_ns, zone):
+        shifted_ns = _due_across_a_change_ns(expression, from_ns, claimed_ns, zone)
+        if shifted_ns is not None:
+            return shifted_ns
     # The host counts on from the last end: an occurrence before it, or before the job was made, did
     # not start this run.
     not_before_ns = max(counted_from_ns or 0, created_ns or 0)
     return due_ns if due_ns is not None and due_ns > not_before_ns else None
+
+
+def _counted_from(
+    expression: str,
+    newest_ns: int | None,
+    counted_from_ns: int | None,
+    created_ns: int | None,
+    zone: tzinfo,
+) -> Iterator[int]:
+    """Yield the times that the host may have counted the next due time from.
+
+    Of a job's first known run nobody knows: it is the job's creation, or right after the newest
+    occurrence (`newest_ns`) or the one before.
+    """
+    if counted_from_ns is not None:
+        yield counted_from_ns
+        return
+    if created_ns is not None:
+        yield created_ns
+    if newest_ns is not None:
+        yield newest_ns
+        before_ns = previous_occurrence_ns(expression, newest_ns - NS, zone)
+        if before_ns is not None:
+            yield before_ns
 
 
 def _interval_due_ns(
@@ -194,6 +225,30 @@ def fits_later_occurrence(
     if next_ns is None:
         return False
     return claimed_ns - later_ns <= min(MAX_LATE_WHEN_UP_NS, (next_ns - later_ns) // 10)
+
+
+def is_out_of_turn(schedule: Schedule, *, after_ns: int, claimed_ns: int, zone: tzinfo) -> bool:
+    """Return whether the job was not due between the start of its run before (`after_ns`) and this claim:
+    then somebody asked for the run."""
+    latest_ns = claimed_ns + SAME_TIME_NS
+    if schedule.kind is ScheduleKind.CRON and schedule.cron is not None:
+        due_ns = previous_occurrence_ns(schedule.cron, latest_ns, zone)
+        if due_ns is None or due_ns > after_ns:
+            return False
+        return _due_across_a_change_ns(schedule.cron, after_ns, latest_ns, zone) is None
+    if schedule.kind is ScheduleKind.ONCE:
+        return schedule.once_at_ns is not None and schedule.once_at_ns > latest_ns
+    return schedule.interval_s is not None and latest_ns < after_ns + round(
+        schedule.interval_s * NS
+    )
+
+
+def is_on_time(schedule: Schedule, began_ns: int, zone: tzinfo) -> bool:
+    """Return whether a cron expression has an occurrence right before a run began."""
+    if schedule.cron is None:
+        return False
+    due_ns = previous_occurrence_ns(schedule.cron, began_ns, zone)
+    return due_ns is not None and began_ns - due_ns <= MAX_LATE_WHEN_UP_NS
 
 
 def trigger_of(

@@ -53,8 +53,15 @@ def measurements(run: Run) -> Iterator[Measured]:
     for part in run.model_usage:
         usage, cost_usd = part.usage, part.known_cost_usd
         names = (part.model or "", part.provider or "")
-        yield (SeriesKind.TOKENS, job_id, job_name, (*names, TokenType.INPUT)), usage.input_tokens
-        yield (SeriesKind.TOKENS, job_id, job_name, (*names, TokenType.OUTPUT)), usage.output_tokens
+        if usage is not None:
+            yield (
+                (SeriesKind.TOKENS, job_id, job_name, (*names, TokenType.INPUT)),
+                usage.input_tokens,
+            )
+            yield (
+                (SeriesKind.TOKENS, job_id, job_name, (*names, TokenType.OUTPUT)),
+                usage.output_tokens,
+            )
         if cost_usd is not None:
             status = part.cost_status or ""
             yield (SeriesKind.COST, job_id, job_name, (*names, status)), cost_usd

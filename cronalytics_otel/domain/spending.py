@@ -38,8 +38,9 @@ def spent(evidence: Evidence) -> Spent:
     own = session.model_usage
     if not evidence.descendants and session.session_id not in evidence.usage_rows:
         # Most runs have one session, of one model.
-        return Spent(own.model, own.provider, own.usage, *total_cost([own]), (), own.api_calls)
-    usages: list[Usage] = []
+        cost = _bounded(total_cost([own]), evidence.sessions)
+        return Spent(own.model, own.provider, own.usage, *cost, (), own.api_calls)
+    usages: list[Usage | None] = []
     priced: list[ModelUsage] = []
     for each in evidence.sessions:
         usages.append(each.model_usage.usage)
@@ -48,12 +49,10 @@ def spent(evidence: Evidence) -> Spent:
             priced.append(each.model_usage)
         else:
             _add_rows(rows, each.model_usage, usages, priced)
-    cost_usd, status = total_cost(priced)
-    if cost_usd is not None and any(map(_is_unwritten, evidence.descendants)):
-        status = CostStatus.PARTIAL
+    cost_usd, status = _bounded(total_cost(priced), evidence.sessions)
     return Spent(
         *_main_model(evidence.sessions, evidence.usage_rows),
-        usage=Usage.sum(usages),
+        usage=_sum_of_known(usages),
         cost_usd=cost_usd,
         cost_status=status,
         parts=_merged(priced) if len(priced) > 1 else (),
@@ -64,7 +63,7 @@ def spent(evidence: Evidence) -> Spent:
 def _add_rows(
     rows: Sequence[tuple[str, ModelUsage]],
     whole: ModelUsage,
-    usages: list[Usage],
+    usages: list[Usage | None],
     priced: list[ModelUsage],
 ) -> None:
     """Add auxiliary calls, which the session's row (`whole`) lacks, and the cost by model."""
@@ -83,13 +82,18 @@ def _merged(parts: Sequence[ModelUsage]) -> tuple[ModelUsage, ...]:
         ModelUsage(
             model=model,
             provider=provider,
-            usage=Usage.sum([part.usage for part in group]),
+            usage=_sum_of_known([part.usage for part in group]),
             api_calls=sum_known(part.api_calls for part in group),
             cost_usd=sum_known(part.cost_usd for part in group),
             cost_status=status,
         )
         for (model, provider, status), group in groups.items()
     )
+
+
+def _sum_of_known(usages: Iterable[Usage | None]) -> Usage | None:
+    known = [usage for usage in usages if usage is not None]
+    return Usage.sum(known) if known else None
 
 
 def sum_known(values: Iterable[T | None]) -> T | None:
@@ -103,7 +107,7 @@ def _main_model(sessions: Sequence[Session], rows: UsageRows) -> tuple[str | Non
     parts = [
         part for session in sessions for part in _by_model(session, rows) if part.model is not None
     ]
-    if not any(part.usage.total_tokens for part in parts):
+    if not any(part.total_tokens for part in parts):
         own = sessions[0].model_usage
         return own.model, own.provider
     if len(parts) == 1:
@@ -111,7 +115,7 @@ def _main_model(sessions: Sequence[Session], rows: UsageRows) -> tuple[str | Non
     tokens: dict[tuple[str | None, str | None], int] = {}
     for part in parts:
         key = (part.model, part.provider)
-        tokens[key] = tokens.get(key, 0) + part.usage.total_tokens
+        tokens[key] = tokens.get(key, 0) + part.total_tokens
     return max(tokens, key=lambda key: tokens[key])
 
 
@@ -120,19 +124,30 @@ def _by_model(session: Session, rows: UsageRows) -> Sequence[ModelUsage]:
     return [part for _, part in rows.get(session.session_id, ())] or [session.model_usage]
 
 
+Cost = tuple[float | None, CostStatus | None]
+
+
+def _bounded(cost: Cost, sessions: Sequence[Session]) -> Cost:
+    """Return the cost as a lower bound if one of the sessions lacks calls. A subscription covers these
+    too."""
+    cost_usd, status = cost
+    is_complete = cost_usd is None or status is CostStatus.INCLUDED
+    if is_complete or not any(s.has_uncounted_call or _is_unwritten(s) for s in sessions):
+        return cost
+    return cost_usd, CostStatus.PARTIAL
+
+
 def _is_unwritten(session: Session) -> bool:
     """Return whether a subagent's row was left as it was made.
 
     Hermes closes its database on subagents that are still at work in the background when the run ends.
     """
     spending = session.model_usage
-    nothing = (
-        not spending.api_calls and not spending.usage.total_tokens and spending.cost_status is None
-    )
+    nothing = not spending.api_calls and not spending.total_tokens and spending.cost_status is None
     return session.is_subagent and session.ended_ns is None and nothing
 
 
-def total_cost(parts: Sequence[ModelUsage]) -> tuple[float | None, CostStatus | None]:
+def total_cost(parts: Sequence[ModelUsage]) -> Cost:
     """Return the sum of the known costs; it is `partial` when a part that took tokens has no cost."""
     costs: list[float] = []
     is_partial = False
@@ -141,7 +156,7 @@ def total_cost(parts: Sequence[ModelUsage]) -> tuple[float | None, CostStatus | 
         if part.cost_usd is not None:
             costs.append(part.cost_usd)
             statuses.add(part.cost_status)
-        elif part.cost_status or part.usage.total_tokens:
+        elif part.cost_status or part.total_tokens:
             is_partial = True
     if not costs:
         return None, CostStatus.UNKNOWN if is_partial else None

@@ -10,16 +10,28 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..host import ledger, state_db
+from ..host.inspection import vanished_file
 from ..host.ledger import LedgerPage
-from ..host.sqlite import HostCorruptError, HostSchemaError, fingerprint, is_corrupt, reading
+from ..host.sqlite import (
+    SQLITE_FAULTS,
+    HostBusyError,
+    HostDataError,
+    HostTableMissingError,
+    fingerprint,
+    is_busy,
+    reading,
+    translated,
+)
 from ..host.state_db import StateReader
 from ..journal import OpenKind
 from ..journal.facts import FINGERPRINTS, LEDGER_WATERMARK, SESSION_WATERMARK, FactValues
 from ..model import Execution, Session, SourceName, Watermark
 from .context import HarvestContext
 from .readiness import is_abandoned
+from .sources import names_with_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +88,8 @@ class LedgerChanges:
 
     page: LedgerPage | None = None
     """None when there is no ledger, or it cannot be read."""
+    is_unreadable: bool = False
+    """There is a ledger, or there was one, and it cannot be read now: what needs it waits."""
     executions: Mapping[str, Execution] = field(default_factory=dict)
     ended: frozenset[str] = frozenset()
     """The ids of executions that are over, by their status or because their process is gone."""
@@ -100,14 +114,27 @@ class LedgerChanges:
 
 
 def read_ledger(context: HarvestContext, earlier: EarlierHarvests, *, full: bool) -> LedgerChanges:
-    """Read what is new in the ledger. A damaged one is a problem; an older host has none."""
-    page = _ledger_page(context, earlier, full=full)
+    """Read what is new in the ledger. One that cannot be read is a problem; an older host has none."""
+    path = context.home.ledger
+    had_rows = SourceName.LEDGER in names_with_rows(earlier.facts)
+    try:
+        page = _ledger_page(context, earlier, full=full)
+        if page is None and had_rows:
+            raise vanished_file(path)
+    except HostBusyError:
+        raise
+    except HostTableMissingError as error:
+        if had_rows:
+            return _unreadable(context, error)
+        return LedgerChanges()
+    except HostDataError as error:
+        return _unreadable(context, error)
     if page is None:
         return LedgerChanges()
-    path = context.home.ledger
     if page.unread:
-        context.problems.add(f"{path}: {page.unread} rows have no time that can be read")
-    vanished = frozenset(earlier.open_executions) - {e.execution_id for e in page.executions}
+        context.problems.add(f"{path}: {len(page.unread)} rows have no time that can be read")
+    present = {e.execution_id for e in page.executions} | set(page.unread)
+    vanished = frozenset(earlier.open_executions) - present
     lost = len(vanished) + page.pruned_unread
     if lost:
         context.problems.add(
@@ -127,6 +154,11 @@ def read_ledger(context: HarvestContext, earlier: EarlierHarvests, *, full: bool
     )
 
 
+def _unreadable(context: HarvestContext, error: HostDataError) -> LedgerChanges:
+    context.problems.add(f"{error}; runs wait for it", source=SourceName.LEDGER)
+    return LedgerChanges(is_unreadable=True)
+
+
 def _ledger_page(
     context: HarvestContext, earlier: EarlierHarvests, *, full: bool
 ) -> LedgerPage | None:
@@ -134,18 +166,14 @@ def _ledger_page(
     if not path.exists():
         return None
     watermark = earlier.facts.get(LEDGER_WATERMARK) or Watermark()
-    try:
-        with reading(path) as connection:
-            return ledger.read(
-                connection,
-                path,
-                after_rowid=0 if full else watermark.rowid,
-                after_id=watermark.row_id,
-                open_ids=earlier.open_executions,
-            )
-    except HostCorruptError as error:
-        context.problems.add(str(error), source=SourceName.LEDGER)
-        return None
+    with reading(path) as connection:
+        return ledger.read(
+            connection,
+            path,
+            after_rowid=0 if full else watermark.rowid,
+            after_id=watermark.row_id,
+            open_ids=earlier.open_executions,
+        )
 
 
 def _report_unknown_statuses(context: HarvestContext, page: LedgerPage) -> None:
@@ -188,34 +216,48 @@ def _gone(
 class StateFile:
     """state.db, while it is open for one harvest."""
 
-    def __init__(self, context: HarvestContext, stack: ExitStack) -> None:
+    def __init__(self, context: HarvestContext, earlier: EarlierHarvests, stack: ExitStack) -> None:
         """Opens the file until `stack` is closed. Raises `HostBusyError` when it is locked."""
         self._context = context
-        self.is_unknown = False
-        """The file has sessions that this version cannot read: runs of agents wait."""
+        self.is_unreadable = False
+        """There are sessions, or there were some, and they cannot be read now: runs of agents wait."""
         self.reader: StateReader | None = None
-        """None when there is no file, or it cannot be read."""
+        """None when there is no session yet, or none can be read."""
         path = context.home.state_db
-        if not path.exists():
-            return
-        connection = stack.enter_context(reading(path))
+        had_rows = SourceName.SESSIONS in names_with_rows(earlier.facts)
         try:
-            self.reader = StateReader(connection, path)
-        except HostSchemaError as error:
-            context.problems.add(f"{error}; runs of agents wait", source=SourceName.SESSIONS)
-            self.is_unknown = True
-        except sqlite3.DatabaseError as error:
-            self.go_without(error)
+            if path.exists():
+                connection = stack.enter_context(reading(path))
+                self.reader = _reader(connection, path)
+            elif had_rows:
+                raise vanished_file(path)
+        except HostBusyError:
+            raise
+        except HostTableMissingError as error:
+            if had_rows:
+                self._wait(error)
+        except HostDataError as error:
+            self._wait(error)
 
-    def go_without(self, error: sqlite3.DatabaseError) -> None:
-        """Go on with the ledger alone when the file is damaged. Raises the error when it is locked."""
-        if not is_corrupt(error):
+    def go_without(self, error: Exception) -> None:
+        """Go on with the ledger alone when the file turns out to be damaged. Raises the error when it is
+        locked."""
+        if is_busy(error):
             raise error
-        self._context.problems.add(
-            f"{self._context.home.state_db} is damaged ({error}): runs go out without their sessions",
-            source=SourceName.SESSIONS,
-        )
+        self._wait(HostDataError(f"{self._context.home.state_db} is damaged ({error})"))
+
+    def _wait(self, error: HostDataError) -> None:
+        self._context.problems.add(f"{error}; runs of agents wait", source=SourceName.SESSIONS)
+        self.is_unreadable = True
         self.reader = None
+
+
+def _reader(connection: sqlite3.Connection, path: Path) -> StateReader:
+    """Raises a `HostDataError` for every fault of the file."""
+    try:
+        return StateReader(connection, path)
+    except SQLITE_FAULTS as error:
+        raise translated(path, error) from error
 
 
 def new_sessions(
@@ -230,6 +272,7 @@ def new_sessions(
         yield list(reader.sessions(earlier.open_sessions)), None
     for sessions, watermark in reader.new_cron_sessions(0 if whole else seen.rowid, newest.rowid):
         final_ids = context.journal.runs.known_sessions([s.session_id for s in sessions])
-        unknown = [s for s in sessions if s.session_id not in final_ids]
-        yield unknown, watermark
+        # A damaged index lets a session have two rows.
+        unknown = {s.session_id: s for s in sessions if s.session_id not in final_ids}
+        yield list(unknown.values()), watermark
     yield [], newest

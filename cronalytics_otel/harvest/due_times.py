@@ -14,6 +14,8 @@ from ..domain.schedule import (
     SAME_TIME_NS,
     fits_later_occurrence,
     grace_s,
+    is_on_time,
+    is_out_of_turn,
     previous_occurrence_ns,
     was_superseded,
 )
@@ -35,6 +37,8 @@ class DueTime(NamedTuple):
     """The time that the host had the run due for."""
     counted_from_ns: int | None
     """The time that the next due time is counted from; None when nobody saw it."""
+    is_out_of_turn: bool = False
+    """The job was not due: somebody asked for the run."""
 
 
 class DueTimes:
@@ -55,6 +59,8 @@ class DueTimes:
         """Return when an execution was due. `job` is the definition that held at its end, `overdue` the
         times at which the job was seen overdue."""
         counted_from_ns = previous.counted_from_ns if previous is not None else None
+        if self._is_out_of_turn(execution, job, previous):
+            return DueTime(job, None, counted_from_ns, is_out_of_turn=True)
         due_ns = self.host_due_ns(execution, previous)
         if due_ns is None:
             return DueTime(job, None, counted_from_ns)
@@ -71,6 +77,27 @@ class DueTimes:
             return DueTime(edited, None, counted_from_ns)
         return DueTime(
             job, due_ns if self._still_held(execution, job, due_ns) else None, counted_from_ns
+        )
+
+    def _is_out_of_turn(
+        self, execution: Execution, job: Job | None, previous: PreviousRun | None
+    ) -> bool:
+        """Return whether the scheduler started the job although it was not due ("run now" of the host's
+        dashboard).
+
+        A definition that was first seen after the run may have had another schedule then: it counts if the
+        run before fits it.
+        """
+        if execution.source != "builtin" or execution.scheduled_ns is not None:
+            return False
+        if job is None or job.schedule is None or previous is None:
+            return False
+        zone = execution.zone_in(self._zone)
+        after_ns, claimed_ns = previous.began_ns, execution.claimed_ns
+        if not is_out_of_turn(job.schedule, after_ns=after_ns, claimed_ns=claimed_ns, zone=zone):
+            return False
+        return self._history.held(job, after_ns, claimed_ns) or is_on_time(
+            job.schedule, after_ns, zone
         )
 
     def host_due_ns(self, execution: Execution, previous: PreviousRun | None) -> int | None:
@@ -124,7 +151,9 @@ class DueTimes:
         edited = self._history.changed_schedule(execution.job_id, claimed_ns)
         if edited is None or edited.schedule is None or edited.schedule.cron is None:
             return edited
-        newest_ns = previous_occurrence_ns(edited.schedule.cron, claimed_ns, self._zone)
+        newest_ns = previous_occurrence_ns(
+            edited.schedule.cron, claimed_ns, execution.zone_in(self._zone)
+        )
         return (
             edited
             if newest_ns is not None and claimed_ns - newest_ns <= MAX_LATE_WHEN_UP_NS
@@ -144,5 +173,5 @@ class DueTimes:
             job.schedule if job else None,
             due_ns,
             claimed_ns=execution.claimed_ns,
-            zone=self._zone,
+            zone=execution.zone_in(self._zone),
         )

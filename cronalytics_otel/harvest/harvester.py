@@ -6,7 +6,6 @@ A row of the host is read (`changes`) and matched (`session_matching`), becomes 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
@@ -17,7 +16,7 @@ from ..domain.series import Measured, call_measurements, increments, measurement
 from ..host.capabilities import CapabilityHistory
 from ..host.home import Home
 from ..host.outputs import Outputs
-from ..host.sqlite import HostDataError
+from ..host.sqlite import SQLITE_FAULTS, HostDataError
 from ..journal import Journal, OpenKind
 from ..journal.facts import (
     FINGERPRINTS,
@@ -112,6 +111,7 @@ class _Harvester:
         self._output_runs = OutputRuns(context, self._outputs)
         self._kept_since_ns = context.journal.retention.kept_since_ns
         self._passed_over = 0
+        self._waits_for_ledger = False
 
     def run(self, *, full: bool, snapshots: Sequence[JobsSnapshot]) -> None:
         earlier = EarlierHarvests.of(self._context)
@@ -130,6 +130,7 @@ class _Harvester:
             # 3. The ledger before the sessions: the session of an ended execution is complete by then.
             changes = read_ledger(self._context, earlier, full=full)
             self._result.running = changes.running
+            self._waits_for_ledger = changes.is_unreadable
             # 4. The output files before the sessions, for the same reason.
             self._list_outputs(earlier, changes, full=full)
             # 5. The definitions again: the host writes `last_status` before it ends the execution, so
@@ -143,7 +144,7 @@ class _Harvester:
             self._save_progress(earlier, changes, latest_fingerprints)
         except HostDataError as error:
             self._context.problems.add(str(error))
-        has_ledger = self._context.home.ledger.exists()
+        has_ledger = self._context.home.ledger.exists() and not self._waits_for_ledger
         kinds = (OpenKind.EXECUTION,) if has_ledger else (OpenKind.SESSION, OpenKind.OUTPUT)
         self._result.open_runs = sum(len(self._journal.open_rows.ids(kind)) for kind in kinds)
 
@@ -159,7 +160,7 @@ class _Harvester:
     def _list_outputs(
         self, earlier: EarlierHarvests, changes: LedgerChanges, *, full: bool
     ) -> None:
-        has_ledger = self._context.home.ledger.exists()
+        has_ledger = self._context.home.ledger.exists() or changes.is_unreadable
         self._output_runs.list_new_files(
             earlier.facts, changes.page, has_ledger=has_ledger, full=full
         )
@@ -171,11 +172,12 @@ class _Harvester:
             self._history.now,
             self._outputs,
             ledger_oldest_claim_ns=changes.oldest_claim_ns,
+            ledger_is_unreadable=changes.is_unreadable,
             now_ns=self._context.now_ns,
         )
         matching = SessionMatching(self._context, earlier, changes, readiness)
         with ExitStack() as stack:
-            state = StateFile(self._context, stack)
+            state = StateFile(self._context, earlier, stack)
             capability_history = CapabilityHistory()
             if state.reader is not None:
                 capability_history = state.reader.capability_history(changes.oldest_claim_ns)
@@ -189,14 +191,15 @@ class _Harvester:
                 outputs=self._outputs,
                 capability_history=capability_history,
                 reader=state.reader,
+                sessions_are_unreadable=state.is_unreadable,
             )
             try:
                 self._process_sessions(earlier, state, matching, builder, full=full)
-            except sqlite3.DatabaseError as error:
+            except SQLITE_FAULTS as error:
                 state.go_without(error)
                 builder.go_without_sessions()
                 matching.forget_sessions()
-            self._process_unmatched(earlier, changes, state, matching, builder)
+            self._process_unmatched(earlier, changes, state, matching, builder, readiness)
             if self._can_identify_unattributed_outputs(state, capability_history):
                 self._process_outputs(builder)
 
@@ -243,6 +246,7 @@ class _Harvester:
         state: StateFile,
         matching: SessionMatching,
         builder: RunBuilder,
+        readiness: Readiness,
     ) -> None:
         """Make final the sessions whose clocks disagree, and the executions without a session."""
         matches = matching.by_end() if state.reader is not None else None
@@ -250,7 +254,7 @@ class _Harvester:
         without_session = [
             execution
             for execution in matching.ended_without_session()
-            if not self._waits_for_session(execution, state)
+            if not (state.is_unreadable and self._waits_for_session(execution, readiness))
         ]
         evidence += [
             builder.of_execution(e) for e in without_session if not self._is_known_by_session(e)
@@ -259,7 +263,9 @@ class _Harvester:
         ended = {execution.execution_id for execution in without_session}
         rows = self._journal.open_rows
         with self._journal.atomic():
-            rows.add(OpenKind.EXECUTION, matching.unmatched.keys() - ended, self._context.now_ns)
+            unread = changes.page.unread if changes.page is not None else ()
+            waiting = {*(matching.unmatched.keys() - ended), *unread}
+            rows.add(OpenKind.EXECUTION, waiting, self._context.now_ns)
             rows.close(OpenKind.EXECUTION, ended | changes.vanished)
             rows.close(OpenKind.SESSION, matches.already_sent if matches is not None else ())
             self._make_final(built)
@@ -268,10 +274,11 @@ class _Harvester:
                 existing = {s.session_id for s in state.reader.sessions(earlier.open_sessions)}
                 rows.close(OpenKind.SESSION, set(earlier.open_sessions) - existing)
 
-    def _waits_for_session(self, execution: Execution, state: StateFile) -> bool:
-        """Return whether the execution must wait, because this version cannot read its session."""
+    def _waits_for_session(self, execution: Execution, readiness: Readiness) -> bool:
+        """Return whether the execution must wait while sessions cannot be read."""
         job = self._history.now.get(execution.job_id)
-        return state.is_unknown and not (job is not None and job.mode is Mode.SCRIPT)
+        is_script = job is not None and job.mode is Mode.SCRIPT
+        return not is_script and readiness.may_wait(execution.finished_ns or execution.began_ns)
 
     def _is_known_by_session(self, execution: Execution) -> bool:
         """Return whether the execution's session was sent alone, while the ledger could not be read."""
@@ -287,10 +294,10 @@ class _Harvester:
     ) -> bool:
         """Return whether ledger and sessions could be read: without them we cannot know which output
         files belong to them."""
-        home = self._context.home
         if state.reader is None:
-            return not home.state_db.exists()
-        return home.ledger.exists() or not capability_history.newest.keeps_ledger
+            return not state.is_unreadable
+        has_ledger = self._context.home.ledger.exists()
+        return has_ledger or not capability_history.newest.keeps_ledger
 
     def _process_outputs(self, builder: RunBuilder) -> None:
         """Make final the output files that belong to neither an execution nor a session."""
@@ -336,8 +343,13 @@ class _Harvester:
         """Return what the observed model calls of these runs add to their metrics, if these are wanted."""
         if not self._context.genai_metrics:
             return []
-        sessions = [run.session_id for run in runs if run.session_id is not None]
-        return list(map(call_measurements, self._journal.observations.of(sessions).values()))
+        ends = {run.session_id: run.ended_ns for run in runs if run.session_id is not None}
+        observed = self._journal.observations.of(list(ends))
+        return [
+            # Somebody may have gone on with the session after its run.
+            call_measurements(found.before(ends.get(session_id, self._context.now_ns)))
+            for session_id, found in observed.items()
+        ]
 
     def _save_progress(
         self, earlier: EarlierHarvests, changes: LedgerChanges, latest_fingerprints: dict[str, str]

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..host import jobs as jobs_file
+from ..host.inspection import vanished_file
 from ..host.sqlite import HostDataError
-from ..model import Job
+from ..model import Job, SourceName
 from ..model.times import NS
 from .context import HarvestContext
+from .sources import names_with_rows
 
 HALF_WRITTEN_PAUSES_S = (0.05, 0.1, 0.2, 0.2)
 """Pauses before a jobs.json that was changed just now and cannot be read is read again."""
@@ -70,11 +72,26 @@ class JobHistory:
             held = job
         return held
 
+    def was_seen_by(self, job_id: str, at_ns: int) -> bool:
+        """Return whether a definition of the job was seen by that time. One that was first seen later may
+        have been another one then."""
+        versions = self._history.get(job_id)
+        return versions is not None and versions[0][0] <= at_ns
+
     def between(self, job_id: str, from_ns: int, to_ns: int) -> list[Job]:
         """Return the definitions that held at some time in between."""
         first = self.at(job_id, from_ns)
         later = [job for ns, job in self._history.get(job_id, ()) if from_ns < ns <= to_ns]
         return [first, *later] if first is not None else later
+
+    def held(self, job: Job, from_ns: int, to_ns: int) -> bool:
+        """Return whether the job was seen to have this schedule at a time, and kept it until another."""
+        versions = self._history.get(job.job_id)
+        if not versions or versions[0][0] > from_ns:
+            return False
+        return all(
+            other.schedule == job.schedule for other in self.between(job.job_id, from_ns, to_ns)
+        )
 
     def changed_schedule(self, job_id: str, at_ns: int) -> Job | None:
         """Return the definition that was seen next after a time, if it had another schedule by then."""
@@ -96,6 +113,8 @@ class JobHistory:
 
     def _read(self) -> tuple[str | None, list[Job]]:
         text = jobs_file.read_text(self._path)
+        if text is None and SourceName.JOBS in names_with_rows(self._journal.facts.read()):
+            raise vanished_file(self._path)
         return text, self._parsed(text)
 
     def _parsed(self, text: str | None) -> list[Job]:

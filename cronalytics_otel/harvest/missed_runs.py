@@ -54,7 +54,7 @@ class MissedRuns:
         missed_runs: list[Run] = []
         for evidence, run in found:
             execution = evidence.execution
-            gap = self._before(execution, evidence.previous) if execution else None
+            gap = self._before(execution, evidence) if execution else None
             if execution is None or gap is None:
                 runs.append(run)
                 continue
@@ -81,7 +81,8 @@ class MissedRuns:
 
     # --- before one run -------------------------------------------------------------------------
 
-    def _before(self, execution: Execution, previous: PreviousRun | None) -> Gap | None:
+    def _before(self, execution: Execution, evidence: Evidence) -> Gap | None:
+        previous = evidence.previous
         job = self._history.at(execution.job_id, execution.claimed_ns)
         if job is None or job.schedule is None:
             return None
@@ -94,6 +95,8 @@ class MissedRuns:
             return self._while_overdue(first_of[-1], execution, job, previous)
         if previous is None or not self._could_be_missed(job, execution, previous):
             return None
+        if evidence.zone_before is not None:
+            return None  # in which of the zones it was due in between is not known
         return self._by_idle_ledger(job, execution, previous)
 
     def _while_overdue(
@@ -112,7 +115,7 @@ class MissedRuns:
             schedule,
             execution,
             counted_from_ns=previous.counted_from_ns if previous is not None else None,
-            zone=self._context.zone.info,
+            zone=execution.zone_in(self._context.zone.info),
         )
 
     def _by_idle_ledger(self, job: Job, execution: Execution, previous: PreviousRun) -> Gap | None:
@@ -131,7 +134,7 @@ class MissedRuns:
             self._scheduler_activity(),
             self._history.now,
             host_due_ns=self._due_times.host_due_ns(execution, previous),
-            zone=self._context.zone.info,
+            zone=execution.zone_in(self._context.zone.info),
         )
 
     def _could_be_missed(self, job: Job, execution: Execution, previous: PreviousRun) -> bool:
@@ -140,9 +143,8 @@ class MissedRuns:
         if job.schedule is None or execution.source == "direct":
             return False
         limit_ns = execution.claimed_ns - schedules.MAX_LATE_WHEN_UP_NS
-        times = occurrences(
-            job.schedule, previous.counted_from_ns, limit_ns, self._context.zone.info
-        )
+        zone = execution.zone_in(self._context.zone.info)
+        times = occurrences(job.schedule, previous.counted_from_ns, limit_ns, zone)
         return next(times, None) is not None
 
     # --- without a run --------------------------------------------------------------------------

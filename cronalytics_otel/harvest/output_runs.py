@@ -44,7 +44,7 @@ class _Folder:
     def read_up_to(self) -> FolderReadUpTo:
         """How far the folder was read. A folder with files that are not final is listed again."""
         if self.open:
-            return FolderReadUpTo(0, self.open[0].saved_ns - 1)
+            return FolderReadUpTo(0, min(saved.saved_ns for saved in self.open) - 1)
         up_to_ns = max([self.up_to_ns, *(saved.saved_ns for saved in self.new)])
         return FolderReadUpTo(self.changed_ns, up_to_ns)
 
@@ -88,7 +88,8 @@ class OutputRuns:
             before = facts.get(output_folder(job_id))
             if full or changed_ns != before.changed_ns:
                 new = self._new_files(job_id, 0 if full else before.read_up_to_ns)
-                self._folders.append(_Folder(job_id, changed_ns, before.read_up_to_ns, new))
+                if self._outputs.is_readable(job_id):  # else it is listed again
+                    self._folders.append(_Folder(job_id, changed_ns, before.read_up_to_ns, new))
 
     def _new_files(self, job_id: str, after_ns: int) -> list[OutputFile]:
         """Return the job's files that were saved after this time, and before there was a ledger."""
@@ -151,6 +152,10 @@ class OutputRuns:
         """Return the folder's readable files that belong to no run in the journal."""
         known = self._journal.runs.known_executions([saved.run_id for saved in folder.new])
         outputs = {saved: read(saved) for saved in folder.new if saved.run_id not in known}
+        # A file that is there and cannot be read is read at a later harvest.
+        folder.open += [
+            s for s, output in outputs.items() if output is None and self._outputs.exists(s)
+        ]
         attributed = self._attributed(folder, outputs)
         return {
             saved: output

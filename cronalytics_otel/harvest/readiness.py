@@ -21,6 +21,9 @@ DELIVERY_GRACE_NS = 900 * NS
 REBOOT_GRACE_NS = 600 * NS
 """How long a row stays open after this machine has rebooted: its process may run on another machine."""
 
+UNREADABLE_NS = 7 * 24 * 3600 * NS
+"""How long a run waits for a file of the host that cannot be read. Its owner may restore it by then."""
+
 STALE_NS = 24 * 3600 * NS
 """A session in which nothing has happened for so long is over: the host itself ends idle runs in
 minutes."""
@@ -51,14 +54,20 @@ class Readiness:
         outputs: Outputs,
         *,
         ledger_oldest_claim_ns: int | None,
+        ledger_is_unreadable: bool,
         now_ns: int,
     ) -> None:
         """`jobs` are the definitions as they are now, `ledger_oldest_claim_ns` the ledger's oldest
         claim."""
+        self._ledger_is_unreadable = ledger_is_unreadable
         self._jobs = jobs
         self._outputs = outputs
         self._ledger_oldest_claim_ns = ledger_oldest_claim_ns
         self._now_ns = now_ns
+
+    def may_wait(self, moved_ns: int) -> bool:
+        """Return whether a run that last moved at this time still waits for a file that cannot be read."""
+        return self._now_ns - moved_ns <= UNREADABLE_NS
 
     def ledger_covers(self, session: Session) -> bool:
         """Return whether the ledger must know this session's execution."""
@@ -70,6 +79,8 @@ class Readiness:
     def is_complete(self, session: Session) -> bool:
         """Return whether the host has written all that it writes after this session's end."""
         ended_ns = session.ended_ns
+        if self._ledger_is_unreadable and self.may_wait(session.moved_ns):
+            return False
         if ended_ns is None:
             return self._is_stale(session)
         job = self._jobs.get(session.job_id or "")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from typing import NamedTuple
 
-from ..domain.assembly import assemble
+from ..domain.assembly import assemble, name_beside
 from ..domain.budgets import is_over_run_budget
 from ..domain.evidence import Evidence, PreviousRun, UsageRows
 from ..domain.matching import Matcher
@@ -14,7 +15,7 @@ from ..domain.sessions import continued, last_of, recorded_times
 from ..host.capabilities import Capabilities, CapabilityHistory
 from ..host.outputs import Outputs
 from ..host.state_db import StateReader
-from ..model import Execution, Job, Output, OutputFile, Prompt, Run, Session
+from ..model import Execution, Job, Output, OutputFile, Prompt, Run, Session, Usage
 from .context import HarvestContext
 from .due_times import DueTime, DueTimes
 from .job_history import JobHistory
@@ -61,8 +62,10 @@ class RunBuilder:
         outputs: Outputs,
         capability_history: CapabilityHistory,
         reader: StateReader | None,
+        sessions_are_unreadable: bool,
     ) -> None:
-        """`reader` is None when there is no state.db, or it cannot be read."""
+        """`reader` is None when there is no session yet, or none can be read."""
+        self._sessions_are_unreadable = sessions_are_unreadable
         self._context = context
         self._matcher = matcher
         self._readiness = readiness
@@ -76,6 +79,7 @@ class RunBuilder:
     def go_without_sessions(self) -> None:
         """Read no more from state.db: it turned out to be damaged."""
         self._reader = None
+        self._sessions_are_unreadable = True
 
     # --- evidence -------------------------------------------------------------------------------
 
@@ -96,20 +100,36 @@ class RunBuilder:
                 match.session, _last(match.session, descendants)
             )
         ]
+        matches = [
+            Match(execution, self._with_observed_usage(reader, session))
+            for execution, session in matches
+        ]
         data = self._read_session_data(reader, [match.session for match in matches], descendants)
         return [self._evidence(match.execution, match.session, data) for match in matches]
 
     def of_execution(self, execution: Execution) -> Evidence:
         """Return the evidence of an execution that has no session."""
-        return self._evidence(execution, None, _SessionData())
+        evidence = self._evidence(execution, None, _SessionData())
+        return evidence._replace(session_may_be_lost=self._may_be_lost(execution))
+
+    def _may_be_lost(self, execution: Execution) -> bool:
+        """Return whether the execution may have had a session that is not there now: it cannot be read, or
+        is older than all sessions that are kept. Nor do we know if the job's output cannot be read."""
+        if self._sessions_are_unreadable or not self._outputs.is_readable(execution.job_id):
+            return True
+        oldest_ns = self._reader.oldest_start_ns if self._reader is not None else None
+        return oldest_ns is not None and execution.began_ns < oldest_ns
 
     def of_output(self, saved: OutputFile, output: Output) -> Evidence:
         """Return the evidence of a run that left an output file and nothing else."""
         capabilities = self._capability_history.for_run(saved.saved_ns, in_ledger=False)
+        definition = self._history.at(saved.job_id, saved.saved_ns)
+        was_seen = self._history.was_seen_by(saved.job_id, saved.saved_ns)
         return Evidence(
             profile=self._context.home.profile,
             job_id=saved.job_id,
-            definition=self._history.at(saved.job_id, saved.saved_ns),
+            definition=definition,
+            name_then=None if was_seen else self._name_then(definition, None, output),
             latest_definition=self._history.now.get(saved.job_id),
             execution=None,
             session=None,
@@ -163,13 +183,29 @@ class RunBuilder:
             },
         )
 
+    def _with_observed_usage(self, reader: StateReader, session: Session) -> Session:
+        """Return a resumed session with the tokens that hooks observed in its run, where the host's rows do
+        not show them and each answer was observed."""
+        if session.resumed_ns is None or session.model_usage.usage is not None:
+            return session
+        session_id = session.session_id
+        observed = self._context.journal.observations.of([session_id]).get(session_id)
+        calls = observed.before(session.resumed_ns).calls if observed is not None else ()
+        usages = [call.usage for call in calls if call.usage is not None]
+        conversation = reader.conversations([session_id], with_content=False)[session_id]
+        answers = sum(bool(m.finish_reason) and not m.is_copy for m in conversation.messages)
+        if not usages or len(usages) < max(len(calls), answers):
+            return session
+        used = replace(session.model_usage, usage=Usage.sum(usages), api_calls=len(usages))
+        return session._replace(model_usage=used)
+
     def _read_session_data(
         self, reader: StateReader, roots: Sequence[Session], descendants: Families
     ) -> _SessionData:
         below = [s for root in roots for s in descendants.get(root.session_id, ())]
         return _SessionData(
             descendants=descendants,
-            usage_rows=reader.usage_rows([*roots, *below]),
+            usage_rows=reader.usage.rows([*roots, *below]),
             tool_calls=reader.tool_calls(roots, descendants),
             prompts=_prompts(
                 reader, [root for root in roots if self._prompt_has_host_text(root)], descendants
@@ -195,8 +231,15 @@ class RunBuilder:
         previous = self._previous(execution) if execution is not None else None
         due = self._due(execution, job_id, job, previous, times)
         capabilities = self._capability_history.for_run(ended_ns, in_ledger=execution is not None)
+        was_seen = self._history.was_seen_by(job_id, ended_ns)
         # The output file is read only where the databases leave a question.
-        is_complete = execution is not None and session is not None and due.job is not None
+        is_complete = (
+            execution is not None
+            and session is not None
+            and due.job is not None
+            and (was_seen or name_beside(session, None) is not None)
+        )
+        output = None if is_complete else self._output(execution, job_id, times, capabilities)
         return Evidence(
             profile=self._context.home.profile,
             job_id=job_id,
@@ -208,13 +251,32 @@ class RunBuilder:
             usage_rows=data.usage_rows,
             tool_calls=data.tool_calls,
             prompt=data.prompts.get(session.session_id) if session else None,
-            output=None if is_complete else self._output(execution, job_id, times, capabilities),
+            output=output,
+            name_then=None if was_seen else self._name_then(due.job, session, output),
             delivers_notice_of_empty_reply=capabilities.delivers_notice_of_empty_reply,
             host_due_ns=due.host_due_ns,
             previous=previous,
+            is_out_of_turn=due.is_out_of_turn,
+            zone_before=self._zone_before(execution),
             counted_from_ns=due.counted_from_ns,
             last_activity_ns=times.last_activity_ns,
         )
+
+    def _name_then(
+        self, definition: Job | None, session: Session | None, output: Output | None
+    ) -> str | None:
+        """Return the job's name that the host wrote beside the run; None if that may be content.
+
+        Hermes takes the prompt's beginning for the name of a job that was given none.
+        """
+        name = name_beside(session, output)
+        if name is None or (definition is not None and name == definition.name):
+            return name
+        if session is None or self._reader is None:
+            is_script = output is not None and output.is_script
+            return name if is_script or definition is None else None
+        is_borrowed = self._reader.messages.prompt_begins_with(session.session_id, name)
+        return None if is_borrowed else name
 
     def _due(
         self,
@@ -237,9 +299,13 @@ class RunBuilder:
         """Return the content of the run's output file; None for a run that never ended."""
         if times.ended_ns is None:
             return None
-        slack_ns = 0 if execution is not None else OUTPUT_AFTER_END_NS
         return self._outputs.of_run(
-            job_id, times.began_ns, times.ended_ns, slack_ns=slack_ns, capabilities=capabilities
+            job_id,
+            times.began_ns,
+            times.ended_ns,
+            slack_ns=0 if execution is not None else OUTPUT_AFTER_END_NS,
+            capabilities=capabilities,
+            zone=None if execution is None else execution.zone_in(self._context.zone.info),
         )
 
     def _times(
@@ -258,6 +324,15 @@ class RunBuilder:
             self._reader.messages.last_activity_ns(session.session_id) if self._reader else None
         )
         return max(session.started_ns, message_ns or 0)
+
+    def _zone_before(self, execution: Execution | None) -> tzinfo | None:
+        """Return the zone of the job's run before, as far as the ledger was read, if it was another one."""
+        before = self._matcher.before(execution) if execution is not None else None
+        if execution is None or before is None:
+            return None
+        home = self._context.zone.info
+        zone = before.zone_in(home)
+        return zone if zone != execution.zone_in(home) else None
 
     def _previous(self, execution: Execution) -> PreviousRun | None:
         """Return the job's run before this one, from this harvest or from the journal."""

@@ -14,8 +14,17 @@ from ..host.home import Home
 from ..host.inspection import has_changed, inspect_sources
 from ..host.sqlite import HostDataError
 from ..journal import Journal
-from ..journal.facts import CURRENT_JOBS, FINGERPRINTS, GONE_JOBS, LAST_SYNC_NS, SOURCES
-from ..model import Job, SourceName
+from ..journal.facts import (
+    CURRENT_JOBS,
+    FINGERPRINTS,
+    GONE_JOBS,
+    LAST_SYNC_NS,
+    LEDGER_WATERMARK,
+    SESSION_WATERMARK,
+    SOURCES,
+    FactValues,
+)
+from ..model import Job, SourceName, Watermark
 from ..model.times import NS
 
 GONE_JOBS_KEPT_NS = 30 * 86_400 * NS
@@ -62,9 +71,11 @@ def record_sources(
     The sources in `just_read` are known to be without a fault. Raises `JournalError`, and never for
     a fault of the host's files.
     """
-    sources = inspect_sources(home, just_read=just_read)
-    jobs = None if same_jobs else _current_jobs(home, zone)
     known = journal.facts.read()
+    had_rows = names_with_rows(known)
+    sources = inspect_sources(home, just_read=just_read, had_rows=had_rows)
+    is_lost = SourceName.JOBS in had_rows and not home.jobs.exists()
+    jobs = None if same_jobs or is_lost else _current_jobs(home, zone)
     with journal.atomic():
         journal.facts.update(known, SOURCES, sources)
         if jobs is not None:
@@ -72,6 +83,17 @@ def record_sources(
             gone = _gone(known.get(CURRENT_JOBS), jobs, known.get(GONE_JOBS), seen_ns, now_ns)
             journal.facts.update(known, CURRENT_JOBS, jobs)
             journal.facts.update(known, GONE_JOBS, gone)
+
+
+def names_with_rows(facts: FactValues) -> frozenset[SourceName]:
+    """Return the sources in which an earlier harvest found something: they cannot be missing or empty."""
+    marks = {SourceName.LEDGER: LEDGER_WATERMARK, SourceName.SESSIONS: SESSION_WATERMARK}
+    found = {name for name, mark in marks.items() if (facts.get(mark) or Watermark()).rowid}
+    was_there = any(
+        source.name == SourceName.JOBS and (source.exists or source.fault is not None)
+        for source in facts.get(SOURCES)
+    )
+    return frozenset(found | {SourceName.JOBS} if was_there and facts.get(CURRENT_JOBS) else found)
 
 
 def _current_jobs(home: Home, zone: tzinfo) -> tuple[Job, ...] | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..model import Conversation, CostStatus, Message, Session
+from ..model import Conversation, CostStatus, Message, ModelUsage, Session
 from .message_times import AT_ONCE_NS, FASTEST_NS, written_when_done
 from .messages import Calls, repeats_marked
+from .resumed import first_of_chat, may_be_resumed
 from .values import server_address
 
 
@@ -28,17 +29,19 @@ def conversation_of(
     at_once_ns = FASTEST_NS if in_ledger else AT_ONCE_NS
 
     def build(session: Session, before: frozenset[Calls]) -> Conversation:
-        own_messages = repeats_marked(messages.get(session.session_id, ()), before)
-        spent = session.model_usage
+        written, resumed_ns = _of_run(session, messages.get(session.session_id, ()))
+        own_messages = repeats_marked(written, before)
+        # Of a resumed session, the host's row has the sum of its run and of the chat.
+        spent = session.model_usage if resumed_ns is None else _UNKNOWN
         has_one_model = session.session_id not in several_models
         if session.compressed:
             before |= {message.tool_calls for message in own_messages if message.tool_calls}
         return Conversation(
             session_id=session.session_id,
             started_ns=session.started_ns,
-            ended_ns=session.ended_ns,
-            model=spent.model if has_one_model else None,
-            provider=spent.provider if has_one_model else None,
+            ended_ns=_ended_ns(session, own_messages, resumed_ns),
+            model=session.model_usage.model if has_one_model else None,
+            provider=session.model_usage.provider if has_one_model else None,
             server_address=server_address(session.base_url) if has_one_model else None,
             usage=spent.usage,
             cost_usd=None if spent.cost_status is CostStatus.PARTIAL else spent.cost_usd,
@@ -51,13 +54,31 @@ def conversation_of(
             children=tuple(
                 build(child, _NO_CALLS if child.is_subagent else before)
                 for child in children.get(session.session_id, ())
+                if resumed_ns is None or child.started_ns < resumed_ns
             ),
+            resumed_ns=resumed_ns,
         )
 
     return build(root, _NO_CALLS)
 
 
 _NO_CALLS: frozenset[Calls] = frozenset()
+_UNKNOWN = ModelUsage(
+    model=None, provider=None, usage=None, api_calls=None, cost_usd=None, cost_status=None
+)
+
+
+def _of_run(session: Session, messages: Sequence[Message]) -> tuple[Sequence[Message], int | None]:
+    """Return the messages of the run, and when somebody went on with the session if anybody did."""
+    at = first_of_chat(messages) if may_be_resumed(session) else None
+    return (messages, None) if at is None else (messages[:at], messages[at].timestamp_ns)
+
+
+def _ended_ns(session: Session, messages: Sequence[Message], resumed_ns: int | None) -> int | None:
+    """Return when the run's part of a session ended: its last message where the end is that of a chat."""
+    if resumed_ns is not None and messages:
+        return max(session.started_ns, messages[-1].timestamp_ns)
+    return session.ended_ns
 
 
 def tool_call_counts(conversation: Conversation) -> dict[str, int]:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 PLUGIN_FOLDER = "cronalytics-otel"
+
+PROFILES = "profiles"
+"""The folder of the root home that holds the homes of the other profiles."""
+
+_PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+"""The host's rule for the names of profiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +27,9 @@ class Home:
     @property
     def profile(self) -> str:
         """The profile's name; `default` for the root home."""
-        return self.path.name if self.path.parent.name == "profiles" else "default"
+        if self.path.parent.name != PROFILES:
+            return "default"
+        return os.fsencode(self.path.name).decode("utf-8", "replace")
 
     @property
     def ledger(self) -> Path:
@@ -58,14 +69,49 @@ class Home:
 
 
 def find_home(explicit: str | None, environ: Mapping[str, str]) -> Home:
-    """Return the home that the user means: `--home`, else `HERMES_HOME`, else `~/.hermes`."""
-    chosen = explicit or environ.get("HERMES_HOME") or "~/.hermes"
-    return Home(Path(chosen).expanduser().resolve())
+    """Return the home that the user means: `--home`, else `HERMES_HOME`, else `~/.hermes`.
+
+    As in the host, a profile that was chosen by `hermes profile use` takes the place of the root home,
+    unless `--home` names that one. Links are not followed, because a profile has the name of its link. Raises
+    RuntimeError for `~nobody`, and for links that lead in a circle.
+    """
+    chosen = Path(explicit or environ.get("HERMES_HOME") or "~/.hermes").expanduser()
+    path = _link_of(chosen.resolve()) or Path(os.path.abspath(chosen))  # noqa: PTH100 - keeps links
+    return Home(path if explicit else _active_profile(path) or path)
+
+
+def _link_of(path: Path) -> Path | None:
+    """Return the link in `~/.hermes/profiles` that leads to this folder: the profile has its name."""
+    profiles = Path("~/.hermes/profiles").expanduser()
+    with contextlib.suppress(OSError, RuntimeError):
+        return next(
+            (
+                link
+                for link in sorted(profiles.iterdir())
+                if link.is_symlink() and link.resolve() == path
+            ),
+            None,
+        )
+    return None
+
+
+def _active_profile(root: Path) -> Path | None:
+    """Return the home of the profile that was chosen by `hermes profile use`; None for the root home."""
+    if root.parent.name == PROFILES:
+        return None
+    try:
+        name = (root / "active_profile").read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    if name == "default" or _PROFILE_NAME.fullmatch(name) is None:
+        return None
+    home = root / PROFILES / name
+    return home if home.is_dir() else None
 
 
 def profile_homes(home: Home) -> list[Home]:
     """Return the homes of all profiles of an installation: the root, then `profiles/*` by name."""
-    is_profile = home.path.parent.name == "profiles"
+    is_profile = home.path.parent.name == PROFILES
     root = home.path.parent.parent if is_profile else home.path
-    folders = sorted(path for path in (root / "profiles").glob("*") if path.is_dir())
+    folders = sorted(path for path in (root / PROFILES).glob("*") if path.is_dir())
     return [each for each in map(Home, (root, *folders)) if each.looks_like_hermes]

@@ -10,16 +10,20 @@ from pathlib import Path
 from ..model import Source, SourceName
 from . import jobs, ledger, state_db
 from .home import Home
-from .sqlite import HostDataError, reading
+from .sqlite import HostDataError, HostTableMissingError, reading
 
 
-def inspect_sources(home: Home, *, just_read: Container[str] = ()) -> tuple[Source, ...]:
+def inspect_sources(
+    home: Home, *, just_read: Container[str] = (), had_rows: Container[str] = ()
+) -> tuple[Source, ...]:
     """Open each file and read a little of it. Nothing is changed, and no lock is kept.
 
-    The files of the sources in `just_read` were read without a fault, and are not opened again.
+    The files of the sources in `just_read` were read without a fault, and are not opened again. Those of
+    the sources in `had_rows` were read before: if they are empty or not there now, that is a fault.
     """
     return tuple(
-        _inspect(name, path, is_sound=name in just_read) for name, path in _paths(home).items()
+        _inspect(name, path, is_sound=name in just_read, had_rows=name in had_rows)
+        for name, path in _paths(home).items()
     )
 
 
@@ -44,13 +48,22 @@ def _paths(home: Home) -> dict[SourceName, Path]:
     }
 
 
-def _inspect(name: SourceName, path: Path, *, is_sound: bool) -> Source:
+def vanished_file(path: Path) -> HostDataError:
+    """Return the fault of a file that was read before and is not there any more."""
+    return HostDataError(f"{path} is gone, and it was there before: restore it")
+
+
+def _inspect(name: SourceName, path: Path, *, is_sound: bool, had_rows: bool) -> Source:
     exists, changed_ns, fault = True, None, None
     try:
         exists = path.exists()
         changed_ns = _changed_ns(path)
         if exists and not is_sound:
             _CHECKS[name](path)
+        if had_rows and not exists:
+            fault = str(vanished_file(path))
+    except HostTableMissingError as error:
+        fault = str(error) if had_rows else None
     except HostDataError as error:
         fault = str(error)
     except OSError as error:  # a folder above it that this user may not enter

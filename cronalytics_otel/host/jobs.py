@@ -21,9 +21,12 @@ _EVERY = re.compile(r"every\s+(\d{1,9})\s*(m|mins?|minutes?|h|hrs?|hours?|d|days
 
 
 def read_text(path: Path) -> str | None:
-    """Return the file's text; None when there is no file. Raises `HostDataError` when it is unreadable."""
+    """Return the file's text; None when there is no file. Raises `HostDataError` when it is unreadable.
+
+    As the host does, it passes over a byte-order mark.
+    """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -33,10 +36,15 @@ def read_text(path: Path) -> str | None:
 def parse(text: str, path: Path, zone: tzinfo | None) -> list[Job]:
     """Return every job that can be understood. One that cannot is passed over, and its siblings are not.
 
-    Raises `HostDataError` when the text is no JSON: half-written, for instance.
+    Raises `HostDataError` when the text is no JSON: half-written, for instance. As the host does, it
+    accepts control characters in texts.
     """
     try:
-        document = json.loads(text)
+        document = json.loads(text, strict=False)
+    except RecursionError as error:
+        raise HostDataError(
+            f"{path} is nested too deeply to be read: mend or restore it"
+        ) from error
     except ValueError as error:
         raise HostDataError(
             f"{path} is no valid JSON ({error}): half-written files are read at the next sync"
@@ -60,6 +68,7 @@ def _job(raw: Mapping[str, object], zone: tzinfo | None) -> Job | None:
     job_id = raw.get("id") or raw.get("job_id")
     if not isinstance(job_id, str) or not job_id:
         return None
+    job_id = _encodable(job_id)
     return Job(
         job_id=job_id,
         name=_own_name(raw) or job_id,
@@ -216,7 +225,10 @@ def _platform(origin: object) -> str | None:
 
 
 def _text(value: object) -> str | None:
-    """Return a text without what JSON can hold and nothing else can: half a surrogate pair."""
-    if not isinstance(value, str):
-        return None
-    return value.strip().encode("utf-8", "replace").decode("utf-8") or None
+    """Return a text that is not empty, without what JSON can hold and nothing else can: half a surrogate
+    pair."""
+    return _encodable(value).strip() or None if isinstance(value, str) else None
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")

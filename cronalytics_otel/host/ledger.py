@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..model import OPEN, DeliveryOutcome, Execution
-from ..model.times import iso_to_ns
+from ..model.times import iso_offset_s, iso_to_ns
 from .sqlite import HostDataError, Row, batched, columns_of, placeholders, select_list
 
 _NEEDED = ("id", "job_id", "status", "claimed_at")
@@ -37,8 +37,8 @@ class LedgerPage:
     """What one reading of the ledger gave. `last_rowid` and `last_id` are the new watermark."""
 
     executions: list[Execution]
-    unread: int
-    """Rows without a time that could be understood."""
+    unread: tuple[str, ...]
+    """The ids of rows without a time that can be read."""
     last_rowid: int
     last_id: str
     oldest_claim_ns: int | None
@@ -139,15 +139,15 @@ def _holds(connection: sqlite3.Connection, rowid: int, execution_id: str) -> boo
     return row is not None and row[0] == execution_id
 
 
-def _parsed(rows: Iterable[Row]) -> tuple[list[Execution], int]:
+def _parsed(rows: Iterable[Row]) -> tuple[list[Execution], tuple[str, ...]]:
     executions: list[Execution] = []
-    unread = 0
+    unread: list[str] = []
     for row in rows:
         try:
             executions.append(_execution(row))
         except HostDataError:
-            unread += 1
-    return executions, unread
+            unread.append(str(row[0]))
+    return executions, tuple(unread)
 
 
 def _execution(row: Row) -> Execution:
@@ -170,6 +170,7 @@ def _execution(row: Row) -> Execution:
         process_started_at=started_at if isinstance(started_at, int) else None,
         delivery_outcome=_delivery(columns.delivery_outcome),
         scheduled_ns=iso_to_ns(columns.scheduled_instant),
+        utc_offset_s=iso_offset_s(columns.claimed_at),
     )
 
 

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 
-from ..model import Message, Prompt, ToolCall
+from ..model import LastMessage, Message, Prompt, ToolCall
 from ..model.times import epoch_to_ns
 from . import prompts
+from .session_rows import LastMessageColumns, last_message_from
 from .sqlite import Row, batched, columns_of, placeholders
 from .values import text as as_text
 
@@ -63,6 +64,18 @@ class Messages:
                 found[session_id] = prompts.read(str(head), str(around), str(whole))
         return found
 
+    def prompt_begins_with(self, session_id: str, text: str) -> bool:
+        """Return whether the owner's part of the session's prompt begins with this text. The host's own
+        passages stand before it, each with an empty line at its end."""
+        if not {"session_id", "content"} <= self.columns:
+            return False
+        row = self._connection.execute(
+            "SELECT instr(content, ?) = 1 OR instr(content, ?) FROM messages WHERE rowid = "
+            "(SELECT min(rowid) FROM messages WHERE session_id = ?)",
+            (text, f"\n\n{text}", session_id),
+        ).fetchone()
+        return row is not None and bool(row[0])
+
     def sessions_at_turn_limit(self, ids: Sequence[str]) -> set[str]:
         """Return the sessions in which the host asked for a summary: the agent had no turn left."""
         found: set[str] = set()
@@ -111,6 +124,23 @@ class Messages:
         ).fetchone()
         return epoch_to_ns(row[0]) if row else None
 
+    def last_of(self, session_id: str, count: int) -> LastMessage | None:
+        """Return the last of the first `count` messages of a session, in the order of the host's rows."""
+        if not self.can_read_text:
+            return None
+        row = self._connection.execute(
+            f"SELECT {LastMessageColumns.expressions(self.ends_turn)} FROM messages m "  # noqa: S608
+            f"WHERE session_id = ? {self._shown} ORDER BY rowid LIMIT 1 OFFSET ?",
+            (session_id, count - 1),
+        ).fetchone()
+        return last_message_from(row or ())
+
+    @property
+    def _shown(self) -> str:
+        """The SQL for the messages that had an effect: one that was compressed away did, and one that was
+        rewound did not."""
+        return "AND (active = 1 OR compacted = 1)" if self.keeps_rewound else ""
+
     def of(self, ids: Sequence[str], *, with_content: bool) -> dict[str, list[Message]]:
         """Return the messages of these sessions by session id, in the order of the host's rows."""
         found: dict[str, list[Message]] = {}
@@ -124,13 +154,11 @@ class Messages:
             if "content" in self.columns
             else ", ? IS NULL"
         )
-        # A rewound message had no effect; a message that was compressed away did.
-        shown = "AND (active = 1 OR compacted = 1)" if self.keeps_rewound else ""
         for batch in batched(ids):
             rows = self._connection.execute(
                 # By row, as the host itself orders them: its clock may have been set back.
                 f"SELECT {columns} FROM messages "  # noqa: S608
-                f"WHERE session_id IN ({placeholders(len(batch))}) {shown} "
+                f"WHERE session_id IN ({placeholders(len(batch))}) {self._shown} "
                 "ORDER BY session_id, rowid",
                 (prompts.TURN_LIMIT, *batch),
             )

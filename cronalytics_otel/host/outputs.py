@@ -10,11 +10,11 @@ import os
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from ..model import Output, OutputFile, OutputStatus
-from ..model.times import NS, stamp_ns
+from ..model.times import NS, stamp_ns, to_datetime
 from .capabilities import SINCE_0_18, Capabilities
 from .silence import asks_for_silence
 
@@ -52,6 +52,7 @@ class Outputs:
         self._folder = folder
         self._zone = zone
         self._listings: dict[str, list[tuple[int, str]]] = {}
+        self._unreadable: set[str] = set()
 
     def of_run(
         self,
@@ -61,31 +62,48 @@ class Outputs:
         *,
         slack_ns: int = 0,
         capabilities: Capabilities = SINCE_0_18,
+        zone: tzinfo | None = None,
     ) -> Output | None:
         """Return what the file that was saved at the end of the run says; None when there is none.
 
         A version with these `capabilities` wrote the file. See `path_of_run` for the rest.
         """
-        path = self.path_of_run(job_id, started_ns, ended_ns, slack_ns=slack_ns)
+        path = self.path_of_run(job_id, started_ns, ended_ns, slack_ns=slack_ns, zone=zone)
         return None if path is None else _read(path, capabilities)
 
     def path_of_run(
-        self, job_id: str, started_ns: int, ended_ns: int, *, slack_ns: int = 0
+        self,
+        job_id: str,
+        started_ns: int,
+        ended_ns: int,
+        *,
+        slack_ns: int = 0,
+        zone: tzinfo | None = None,
     ) -> Path | None:
         """Return the file that was saved at the end of the run; None when there is none.
 
         Without a ledger only the session's end is known, and the file is saved after it: `slack_ns`
-        allows for that.
+        allows for that. `zone` is the one that the host was in, if it was another one than the home's.
         """
+        moved_ns = 0 if zone is None else _moved_ns(ended_ns, zone, self._zone)
         # The stamp has whole seconds.
-        near = self.between(job_id, started_ns - NS + 1, ended_ns + slack_ns)
-        best = min(near, key=lambda entry: abs(entry[0] - ended_ns), default=None)
+        near = self.between(job_id, started_ns + moved_ns - NS + 1, ended_ns + moved_ns + slack_ns)
+        best = min(near, key=lambda entry: abs(entry[0] - moved_ns - ended_ns), default=None)
         return None if best is None else self._folder / job_id / best[1]
 
     def read(self, saved: OutputFile, capabilities: Capabilities = SINCE_0_18) -> Output | None:
         """Return the file's content; None when it cannot be read. A version with these `capabilities`
         wrote it."""
         return _read(self._folder / saved.job_id / saved.name, capabilities)
+
+    def is_readable(self, job_id: str) -> bool:
+        """Return whether the job's folder can be listed, if there is one."""
+        self._listed(job_id)
+        return job_id not in self._unreadable
+
+    def exists(self, saved: OutputFile) -> bool:
+        """Return whether an output file is still there."""
+        return os.path.lexists(self._folder / saved.job_id / saved.name)
 
     def folders(self) -> Iterator[tuple[str, int]]:
         """Give each job that has output, with its folder's time, which moves when a file is saved."""
@@ -138,8 +156,11 @@ class Outputs:
             try:
                 with os.scandir(self._folder / job_id) as entries:
                     names = [entry.name for entry in entries]
+            except (FileNotFoundError, NotADirectoryError, ValueError):
+                names = []  # no folder can have the name of an id with a NUL
             except OSError:
                 names = []
+                self._unreadable.add(job_id)
             listing = sorted((at, name) for name in names for at in _times_of(name, self._zone))
             self._listings[job_id] = listing
         return listing
@@ -164,6 +185,13 @@ def answer_of(text: str) -> str:
         return failed["error"].strip("\n")
     _, found, answer = text.rpartition(_RESPONSE)
     return answer.strip("\n") if found else text.strip("\n")
+
+
+def _moved_ns(at_ns: int, then: tzinfo, now: tzinfo) -> int:
+    """Return by how much a stamp that was written in one zone seems to be later when it is read in
+    another one."""
+    offsets = [to_datetime(at_ns, zone).utcoffset() or timedelta() for zone in (then, now)]
+    return round((offsets[0] - offsets[1]).total_seconds()) * NS
 
 
 def _times_of(name: str, zone: tzinfo) -> tuple[int, ...]:

@@ -5,11 +5,11 @@ A field of a `…Columns` tuple has the name of the host's column. A host that l
 
 from __future__ import annotations
 
-import math
 import re
+from dataclasses import replace
 from typing import NamedTuple
 
-from ..model import CostStatus, LastMessage, ModelUsage, Session
+from ..model import CostStatus, LastMessage, ModelUsage, Session, Usage
 from ..model.times import epoch_to_ns
 from .silence import asks_for_silence
 from .sqlite import Row
@@ -89,6 +89,8 @@ class UsageColumns(NamedTuple):
     estimated_cost_usd: object
     actual_cost_usd: object
     cost_status: object
+    first_seen: object
+    last_seen: object
 
 
 _LAST = len(SessionColumns._fields)
@@ -104,6 +106,7 @@ def session_from(row: Row) -> Session | None:
         return None
     match = CRON_SESSION.match(columns.id)
     job_id, *stamp = match.groups() if match else (None,)
+    last_message = last_message_from(row[_LAST:])
     return Session(
         session_id=columns.id,
         job_id=job_id,
@@ -111,18 +114,19 @@ def session_from(row: Row) -> Session | None:
         parent_id=text(columns.parent_session_id),
         is_subagent=columns.source == SUBAGENT,
         source=text(columns.source),
-        compressed=columns.end_reason == "compression",
+        end_reason=text(columns.end_reason),
         started_ns=started_ns,
         ended_ns=epoch_to_ns(columns.ended_at),
         title=text(columns.title),
-        tool_calls=_count_or_none(columns.tool_call_count),
-        model_usage=model_usage_from(columns),
+        tool_calls=_count(columns.tool_call_count),
+        model_usage=_session_usage(columns, last_message),
         base_url=text(columns.billing_base_url),
-        last_message=_last_message(row[_LAST:]),
+        last_message=last_message,
     )
 
 
-def _last_message(row: Row) -> LastMessage | None:
+def last_message_from(row: Row) -> LastMessage | None:
+    """Return the message of a row of `LastMessageColumns`; None for an empty one."""
     if not row or row[0] is None:
         return None
     columns = LastMessageColumns._make(row)
@@ -137,21 +141,72 @@ def _last_message(row: Row) -> LastMessage | None:
     )
 
 
+def _session_usage(columns: SessionColumns, last: LastMessage | None) -> ModelUsage:
+    """Return what a session used. The host counts only calls whose provider reports usage: where a model
+    answered and nothing was counted, the usage is unknown."""
+    used = model_usage_from(columns)
+    has_counted = used.api_calls or used.total_tokens or used.cost_status is not None
+    if has_counted or not (_model_answered(last) or _count(columns.tool_call_count)):
+        return used
+    return replace(used, usage=None, api_calls=None, cost_status=CostStatus.UNKNOWN)
+
+
+def _model_answered(last: LastMessage | None) -> bool:
+    """Return whether a session's last message shows that a model answered in it. An answer that does not
+    end the turn may be a notice of the host."""
+    if last is None:
+        return False
+    return last.role == "tool" or last.ends_turn or (last.role, last.head) == _EMPTY_ANSWER
+
+
+_EMPTY_ANSWER = ("assistant", "(empty)")
+"""What the host keeps of an empty answer."""
+
+
 def model_usage_from(columns: SessionColumns | UsageColumns) -> ModelUsage:
     cost_usd, status = _cost(columns)
+    used = _tokens(columns)
+    api_calls = _count(columns.api_call_count)
+    if api_calls and used is not None and not used.total_tokens:
+        # Every call takes tokens: its provider did not report them, and a price of 0 follows from that.
+        used = None
+        if status is CostStatus.ESTIMATED and not cost_usd:
+            cost_usd, status = None, CostStatus.UNKNOWN
     return ModelUsage(
         model=text(columns.model),
         provider=text(columns.billing_provider),
-        usage=usage(
-            fresh=_count(columns.input_tokens),
-            output=_count(columns.output_tokens),
-            cache_read=_count(columns.cache_read_tokens),
-            cache_write=_count(columns.cache_write_tokens),
-            reasoning=_count(columns.reasoning_tokens),
-        ),
-        api_calls=_count_or_none(columns.api_call_count),
+        usage=used,
+        api_calls=api_calls,
         cost_usd=cost_usd,
         cost_status=status,
+    )
+
+
+def _tokens(columns: SessionColumns | UsageColumns) -> Usage | None:
+    """Return the tokens of a row; None if the host wrote none, or if a number is damaged.
+
+    The host counts from 0. A column that it lacks, or has not written, adds nothing to the others.
+    """
+    written = (
+        columns.input_tokens,
+        columns.output_tokens,
+        columns.cache_read_tokens,
+        columns.cache_write_tokens,
+        columns.reasoning_tokens,
+    )
+    if written[:2] == (None, None):
+        return None
+    counts = [0 if value is None else _count(value) for value in written]
+    known = [count for count in counts if count is not None]
+    if len(known) < len(counts):
+        return None
+    fresh, output, cache_read, cache_write, reasoning = known
+    return usage(
+        fresh=fresh,
+        output=output,
+        cache_read=cache_read,
+        cache_write=cache_write,
+        reasoning=reasoning,
     )
 
 
@@ -172,7 +227,7 @@ def _cost(columns: SessionColumns | UsageColumns) -> tuple[float | None, CostSta
         return paid, CostStatus.ACTUAL
     if priced is not None and (status is not None or priced > 0):
         return priced, status or CostStatus.ESTIMATED
-    return None, status
+    return None, None if status is None else CostStatus.UNKNOWN
 
 
 def _cost_of_some_calls(known: float) -> tuple[float | None, CostStatus]:
@@ -186,17 +241,11 @@ def _amount(value: object) -> float | None:
     return float(value) if known else None  # type: ignore[arg-type]
 
 
-def _count_or_none(value: object) -> int | None:
-    return None if value is None else _count(value)
-
-
-def _count(value: object) -> int:
-    """Return a count between 0 and MAX_COUNT, so that sums of it fit the journal.
-
-    The host's columns have the default 0, so a text or NaN is damage, and counts as nothing.
-    """
+def _count(value: object) -> int | None:
+    """Return a count between 0 and MAX_COUNT, so that sums of it fit the journal. Anything else is damage,
+    and says nothing."""
     if type(value) is int and 0 <= value <= MAX_COUNT:
         return value
-    if not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        return 0
-    return min(int(value), MAX_COUNT)
+    if not isinstance(value, float) or not 0 <= value <= MAX_COUNT:
+        return None
+    return int(value)

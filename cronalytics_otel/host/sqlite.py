@@ -6,6 +6,7 @@ drop the locks that SQLite holds on it (POSIX locks belong to the process).
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -42,13 +43,17 @@ class HostSchemaError(HostDataError):
     """It lacks a table or column that we cannot do without."""
 
 
+class HostTableMissingError(HostSchemaError):
+    """It lacks the whole table: the host makes it with the first row."""
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a read-only connection in autocommit, so that no read transaction outlives a statement.
 
     Raises a `HostDataError` for every SQLite fault inside the block.
     """
-    uri = f"file:{quote(str(path))}?mode=ro"
+    uri = f"file:{quote(os.fsencode(path))}?mode=ro"
     connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(
@@ -57,17 +62,21 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         connection.text_factory = _text  # a host's text may hold what a tool has printed
         connection.execute("PRAGMA query_only=1")
         yield connection
-    except sqlite3.DatabaseError as error:
-        raise _translated(path, error) from error
+    except SQLITE_FAULTS as error:
+        raise translated(path, error) from error
     finally:
         if connection is not None:
             connection.close()
 
 
-def _translated(path: Path, error: sqlite3.DatabaseError) -> HostDataError:
+SQLITE_FAULTS = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading a database may raise. The text of SQLite's error may itself hold damaged bytes."""
+
+
+def translated(path: Path, error: Exception) -> HostDataError:
+    """Return the fault of a file that this error of SQLite means."""
     text = str(error)
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if is_busy(error):
         return HostBusyError(f"{path} is locked by another program: it is read at the next sync")
     if is_corrupt(error):
         return HostCorruptError(
@@ -76,9 +85,18 @@ def _translated(path: Path, error: sqlite3.DatabaseError) -> HostDataError:
     return HostDataError(f"{path} cannot be read: {text}")
 
 
-def is_corrupt(error: sqlite3.DatabaseError) -> bool:
+def is_busy(error: Exception) -> bool:
+    """Return whether another program has locked the file for now."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def is_corrupt(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return isinstance(error, UnicodeDecodeError) or code in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    )
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
@@ -96,9 +114,10 @@ def select_list(
     """
     missing = [name for name in needed if name not in present]
     if missing:
-        what = f"columns {', '.join(missing)}" if present else "the table"
+        if not present:
+            raise HostTableMissingError(f"{path} has no table {table}: it is empty, or damaged")
         raise HostSchemaError(
-            f"{path}: {table} lacks {what}: this Hermes is newer or older than we know"
+            f"{path}: {table} lacks columns {', '.join(missing)}: this Hermes is newer or older than we know"
         )
     return ", ".join(name if name in present else f"NULL AS {name}" for name in wanted)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
-from ..model import Conversation, LastMessage, ModelUsage, Session, Watermark
+from ..model import Conversation, LastMessage, Session, Watermark
+from ..model.times import epoch_to_ns
 from .capabilities import (
     Capabilities,
     CapabilityHistory,
@@ -27,11 +28,11 @@ from .session_rows import (
     SUBAGENT,
     LastMessageColumns,
     SessionColumns,
-    UsageColumns,
-    model_usage_from,
     session_from,
 )
-from .sqlite import Row, batched, columns_of, placeholders, select_list
+from .sessions_of_runs import SessionsOfRuns
+from .sqlite import batched, columns_of, placeholders, select_list
+from .usage_table import UsageTable
 
 __all__ = ["CRON_SESSION", "StateReader", "newest_row", "still_holds"]
 
@@ -40,6 +41,9 @@ CHUNK = 2_000
 
 CONTINUED_NS = 1_000_000_000
 """From the end of a compressed session to the start of the next, whichever is written first."""
+
+BRANCHED = "branched"
+"""The reason of the end of a session that somebody opened and copied into a new one, to go on there."""
 
 _COUNTED_AT_ONCE = 16
 """Conversations in memory together: those that were compressed are long."""
@@ -50,9 +54,6 @@ MAX_DEPTH = 16
 _NEEDED = ("id", "started_at")
 _IS_CRON = "+s.id >= 'cron_' AND +s.id < 'cron`'"
 """`+` keeps the planner on the rowid: the range on the id would read all history."""
-
-_USAGE_KEY = ("session_id", "task", "model", "billing_provider")
-"""What tells the usage rows of a session apart, as far as we read it."""
 
 _PROBED = 100
 """Sessions per probe, in the search for when a home was upgraded."""
@@ -89,7 +90,16 @@ class StateReader:
         )
         self._has_parent = "parent_session_id" in present
         self._has_source = "source" in present
-        self._usage = columns_of(connection, "session_model_usage")
+        self.usage = UsageTable(connection)
+        self._runs = SessionsOfRuns(self.messages, self.usage)
+
+    @cached_property
+    def oldest_start_ns(self) -> int | None:
+        """When the oldest session began that the host still has; None without any."""
+        row = self.connection.execute(
+            "SELECT started_at FROM sessions ORDER BY rowid LIMIT 1"
+        ).fetchone()
+        return epoch_to_ns(row[0]) if row else None
 
     # --- sessions -------------------------------------------------------------------------------
 
@@ -108,17 +118,16 @@ class StateReader:
             after, last_id = int(rows[-1][-1]), str(rows[-1][0])
             found = (session_from(row[:-1]) for row in rows)
             sessions = [s for s in found if s is not None and s.job_id is not None]
-            yield sessions, Watermark(after, last_id)
+            yield self._runs.as_left(sessions), Watermark(after, last_id)
 
     def sessions(self, ids: Iterable[str], *, for_conversation: bool = False) -> Iterator[Session]:
         """Give the sessions with these ids that still exist."""
         for batch in batched(ids):
             where = f"s.id IN ({placeholders(len(batch))})"
             query = self._select(where, for_conversation=for_conversation)
-            for row in self.connection.execute(query, batch).fetchall():
-                session = session_from(row)
-                if session is not None:
-                    yield session
+            rows = self.connection.execute(query, batch).fetchall()
+            found = [session for row in rows if (session := session_from(row)) is not None]
+            yield from found if for_conversation else self._runs.as_left(found)
 
     def descendants(
         self, roots: Sequence[Session], *, for_conversation: bool = False
@@ -134,8 +143,8 @@ class StateReader:
             level = []
             for child in self._children(list(parents), for_conversation=for_conversation):
                 parent = parents[child.parent_id or ""]
-                if child.session_id in root_of:
-                    continue  # a cycle
+                if child.session_id in root_of or _is_of_chat(child, parent):
+                    continue  # a cycle, or not the run's
                 child = _with_relation(child, parent)  # noqa: PLW2901
                 root_of[child.session_id] = root_of[parent.session_id]
                 found.setdefault(root_of[child.session_id], []).append(child)
@@ -148,10 +157,9 @@ class StateReader:
         for batch in batched(parents):
             where = f"s.parent_session_id IN ({placeholders(len(batch))}) ORDER BY s.started_at"
             query = self._select(where, for_conversation=for_conversation)
-            for row in self.connection.execute(query, batch).fetchall():
-                child = session_from(row)
-                if child is not None:
-                    yield child
+            rows = self.connection.execute(query, batch).fetchall()
+            found = [child for row in rows if (child := session_from(row)) is not None]
+            yield from found if for_conversation else self._runs.as_left(found)
 
     def _select(self, where: str, *, rowid: bool = False, for_conversation: bool = False) -> str:
         """Return the query for `session_from`; with `rowid` that stands last in each row.
@@ -178,7 +186,7 @@ class StateReader:
         `ledger_oldest_claim_ns` is the oldest claim in the ledger, if there is one.
         """
         columns = {f"messages.{name}" for name in self.messages.columns}
-        columns |= {f"session_model_usage.{name}" for name in self._usage}
+        columns |= {f"session_model_usage.{name}" for name in self.usage.columns}
         newest = newest_by(columns)
         if newest.writes_messages_when_done or not self.messages.rewound_was_added:
             return CapabilityHistory(newest)
@@ -261,53 +269,20 @@ class StateReader:
             if (last := session.last_message) is not None
         }
 
-    # --- usage ----------------------------------------------------------------------------------
-
-    def usage_rows(self, sessions: Sequence[Session]) -> dict[str, list[tuple[str, ModelUsage]]]:
-        """Return by session id its rows of `session_model_usage` (0.19+) as (task, usage), where they show
-        more than the session's own row.
-
-        The task is empty for the conversation itself and names auxiliary calls, which appear nowhere
-        else.
-        """
-        found: dict[str, list[tuple[str, ModelUsage]]] = {}
-        if not {"session_id", "model"} <= self._usage:
-            return found
-        own = {
-            s.session_id: [(s.session_id, "", s.model_usage.model, s.model_usage.provider)]
-            for s in sessions
-        }
-        keys: dict[str, list[Row]] = {}
-        # An index holds the keys: the rows themselves are read for few sessions.
-        for key in self._select_usage(_USAGE_KEY, own):
-            keys.setdefault(str(key[0]), []).append(key)
-        show_more = [session_id for session_id, rows in keys.items() if rows != own.get(session_id)]
-        for row in map(UsageColumns._make, self._select_usage(UsageColumns._fields, show_more)):
-            usage = (str(row.task or ""), model_usage_from(row))
-            found.setdefault(str(row.session_id), []).append(usage)
-        return found
-
-    def _select_usage(self, names: Sequence[str], ids: Iterable[str]) -> Iterator[Row]:
-        """Give these columns of the rows of `session_model_usage` of some sessions."""
-        columns = ", ".join(name if name in self._usage else f"NULL AS {name}" for name in names)
-        for batch in batched(ids):
-            yield from self.connection.execute(
-                f"SELECT {columns} FROM session_model_usage "  # noqa: S608
-                f"WHERE session_id IN ({placeholders(len(batch))})",
-                batch,
-            ).fetchall()
+    # --- tool calls ----------------------------------------------------------------------------
 
     def tool_calls(
         self, roots: Sequence[Session], descendants: Mapping[str, Sequence[Session]]
     ) -> dict[str, int]:
-        """Return by session id how many calls were asked for, where a conversation was compressed.
+        """Return by session id how many calls were asked for, where a conversation was compressed or resumed.
 
-        The host's own count restarts after compression, and includes the calls that were copied over.
+        The host's own count restarts after compression, and includes the calls that were copied over. It
+        goes on when somebody resumes the session.
         """
         families = {r.session_id: [r, *descendants.get(r.session_id, ())] for r in roots}
         all_sessions = [session for family in families.values() for session in family]
         compressed = self.messages.compressed([s.session_id for s in all_sessions])
-        compressed |= {s.session_id for s in all_sessions if s.compressed}
+        compressed |= {s.session_id for s in all_sessions if s.compressed or s.resumed_ns}
         counted = [
             root_id
             for root_id, family in families.items()
@@ -333,7 +308,7 @@ class StateReader:
         descendants = self.descendants(list(roots.values()), for_conversation=True)
         all_ids = [*roots, *(s.session_id for sessions in descendants.values() for s in sessions)]
         messages = self.messages.of(all_ids, with_content=with_content)
-        several_models = self._of_several_models(all_ids)
+        several_models = self.usage.sessions_of_several_models(all_ids)
         return {
             root_id: conversation_of(
                 root,
@@ -344,21 +319,6 @@ class StateReader:
             )
             for root_id, root in roots.items()
         }
-
-    def _of_several_models(self, ids: Sequence[str]) -> set[str]:
-        """Return the sessions (0.19+) in which several models answered: no row shows which model
-        gave which answer."""
-        found: set[str] = set()
-        if {"session_id", "model", "task"} <= self._usage:
-            for batch in batched(ids):
-                rows = self.connection.execute(
-                    "SELECT session_id FROM session_model_usage "  # noqa: S608
-                    f"WHERE session_id IN ({placeholders(len(batch))}) AND coalesce(task, '') = '' "
-                    "GROUP BY session_id HAVING count(DISTINCT model) > 1",
-                    batch,
-                )
-                found.update(row[0] for row in rows)
-        return found
 
 
 def _reinterpreted(
@@ -371,6 +331,13 @@ def _reinterpreted(
         ends_run=last.ends_turn and not capabilities.ends_continued_sessions,
         raised_if_failed=capabilities.raises_answer and (last.ends_turn or is_at_limit),
     )
+
+
+def _is_of_chat(child: Session, parent: Session) -> bool:
+    """Return whether a session was started from another one after the run of that one was over."""
+    if parent.end_reason == BRANCHED and parent.ended_ns is not None:
+        return child.source != SUBAGENT and child.started_ns >= parent.ended_ns - CONTINUED_NS
+    return parent.resumed_ns is not None and child.started_ns >= parent.resumed_ns
 
 
 def _with_relation(child: Session, parent: Session) -> Session:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import logging
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from .schema import MIGRATIONS, is_of_development, migrate
+from .schema import MIGRATIONS, is_of_development, migrate, names_in, schema_names
 
 log = logging.getLogger(__name__)
 
+_REPLACED: Final = "the next sync moves it aside and makes a new one"
 UNREADABLE_REMEDY: Final = "update cronalytics-otel, or move the journal away and sync again"
 """What to do about a value that this version cannot read."""
 
@@ -112,6 +115,7 @@ class Connection(sqlite3.Connection):
             raise translated(error) from error
 
 
+_UNNAMED_DAMAGE: Final = r"Could not decode to UTF-8|^no such (table|column)|has no column named|^(table|index) \w+ already exists"
 _UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -119,13 +123,60 @@ _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 def translated(error: Exception) -> JournalError:
     """Return the `JournalError` for a fault of SQLite or of the file system."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    undecodable = "Could not decode to UTF-8" in str(error)  # SQLite itself takes it for sound
-    damaged = undecodable or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    # SQLite itself takes such a file for sound. The migrations have made what it does not find.
+    is_unnamed = re.search(_UNNAMED_DAMAGE, str(error)) is not None
+    damaged = is_unnamed or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
     unwritable = code in _UNWRITABLE or getattr(error, "errno", None) in _NO_ACCESS
-    remedy = "the next sync moves it aside and makes a new one" if damaged else _remedy(str(error))
+    remedy = _REPLACED if damaged else _remedy(str(error))
     fault = JournalError(f"the journal cannot be used: {error}; {remedy}")
     fault.damaged = damaged
     fault.unwritable = unwritable
+    return fault
+
+
+_OF_ODD_VALUES = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError)
+"""The errors that follow from a value of another kind than the column's."""
+
+
+def damage_behind(connection: Connection, error: BaseException | None) -> JournalError | None:
+    """Return the damage of the file that may have led to an error; None if the file is sound.
+
+    SQLite may give values that no column can have. Other errors are not checked: the check reads the
+    whole file.
+    """
+    odd = error.__cause__ if isinstance(error, JournalError) else error
+    if not isinstance(odd, _OF_ODD_VALUES):
+        return None
+    try:
+        _check(connection)
+    except JournalError as fault:
+        return fault if fault.damaged else None
+    return None
+
+
+def _check(connection: Connection) -> None:
+    """Raises `JournalError` if any part of the file is damaged."""
+    (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if found != "ok":
+        raise _damage(found)
+    _check_schema(connection)
+
+
+def _damage(fault: str) -> JournalError:
+    error = JournalError(f"the journal is damaged: {fault}; {_REPLACED}")
+    error.damaged = True
+    return error
+
+
+def unreadable(what: str, error: Exception) -> JournalError:
+    """Return the fault of a value that cannot be read. A text that is no JSON is damaged; any other value
+    may be one of another version."""
+    damaged = isinstance(error, json.JSONDecodeError)
+    remedy = _REPLACED if damaged else UNREADABLE_REMEDY
+    fault = JournalError(
+        f"the journal holds {what} that this version cannot read ({error}): {remedy}"
+    )
+    fault.damaged = damaged
     return fault
 
 
@@ -145,13 +196,37 @@ def open_database(path: Path, *, replace_damaged: bool = True) -> tuple[Connecti
     """
     try:
         try:
-            return _opened(path), None
+            return (_checked(path) if replace_damaged else _opened(path)), None
         except JournalError as error:
             if not error.damaged or not replace_damaged:
                 raise
             return _replaced(path, error)
     except OSError as error:
         raise translated(error) from error
+
+
+def mark_suspect(path: Path) -> None:
+    """Let the next sync check the whole file: a command met damage where a sync may read nothing."""
+    with contextlib.suppress(OSError):
+        _suspicion(path).touch(mode=0o600)
+
+
+def _suspicion(path: Path) -> Path:
+    return path.with_name(f"{path.name}.suspect")
+
+
+def _checked(path: Path) -> Connection:
+    """Open the journal, and check all of it if a command met damage in it."""
+    connection = _opened(path)
+    if not _suspicion(path).exists():
+        return connection
+    try:
+        _check(connection)
+    except JournalError:
+        connection.close()
+        raise
+    _suspicion(path).unlink(missing_ok=True)
+    return connection
 
 
 def _replaced(path: Path, error: JournalError) -> tuple[Connection, Repair | None]:
@@ -242,8 +317,12 @@ def _opened(path: Path) -> Connection:
         _check_development(connection)
         migrate(connection)
         _check_version(connection)
-    except BaseException:
+        _check_schema(connection)
+    except BaseException as error:
+        damage = damage_behind(connection, error)
         connection.close()
+        if damage is not None:
+            raise damage from error
         raise
     return connection
 
@@ -271,6 +350,11 @@ def _check_version(connection: Connection) -> None:
         )
 
 
+def _check_schema(connection: Connection) -> None:
+    if missing := schema_names() - names_in(connection):
+        raise _damage(f"it has no {', '.join(sorted(missing))}")
+
+
 def move_aside(path: Path, fault: str, *, label: str = "damaged") -> Repair:
     """Rename a journal that cannot be used, by the time of its last change."""
     stamp = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y%m%dT%H%M%S")
@@ -280,6 +364,7 @@ def move_aside(path: Path, fault: str, *, label: str = "damaged") -> Repair:
         number += 1
         aside = path.with_name(f"{path.name}.{label}-{stamp}-{number}")
     path.rename(aside)
+    _suspicion(path).unlink(missing_ok=True)
     aside.chmod(0o600)
     for suffix in ("-wal", "-shm"):
         side = path.with_name(path.name + suffix)

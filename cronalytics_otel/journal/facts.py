@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from ..model import Job, Source, Watermark
 from ..model.series import Gauge
 from . import documents
-from .database import UNREADABLE_REMEDY, Connection, JournalError
+from .database import Connection, unreadable
 
 T = TypeVar("T")
 
@@ -187,10 +187,7 @@ class FactValues:
         try:
             return fact.decode(json.loads(text))
         except (ValueError, TypeError, AttributeError, KeyError) as error:
-            raise JournalError(
-                f"the journal holds a value of {fact.name} that this version cannot read"
-                f" ({error}): {UNREADABLE_REMEDY}"
-            ) from error
+            raise unreadable(f"a value of {fact.name}", error) from error
 
 
 class Facts:

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Self
 
 from .attention import Attention
-from .database import Connection, Repair, open_database, open_for_reading
+from .database import (
+    Connection,
+    JournalError,
+    Repair,
+    damage_behind,
+    mark_suspect,
+    open_database,
+    open_for_reading,
+)
 from .facts import Facts
 from .figures import Figures
 from .job_runs import JobRuns
@@ -28,7 +36,8 @@ class Journal:
     """One open journal. Each method of its parts may raise `JournalError`, and then nothing was
     written."""
 
-    def __init__(self, connection: Connection, repair: Repair | None) -> None:
+    def __init__(self, path: Path, connection: Connection, repair: Repair | None) -> None:
+        self._path = path
         self._connection = connection
         self.repair = repair
         """Set when a damaged file was moved aside to make this one."""
@@ -53,12 +62,12 @@ class Journal:
         """Open or make a journal. `replace_damaged` moves a damaged file aside and makes a new one. Only a
         sync may do that."""
         connection, repair = open_database(path, replace_damaged=replace_damaged)
-        return cls(connection, repair)
+        return cls(path, connection, repair)
 
     @classmethod
     def open_for_reading(cls, path: Path) -> Self:
         """Open a journal that is there, also one that this user cannot write."""
-        return cls(open_for_reading(path), None)
+        return cls(path, open_for_reading(path), None)
 
     def atomic(self) -> AbstractContextManager[None]:
         """Write all that is written inside, or nothing; see `Connection.atomic`."""
@@ -74,5 +83,11 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
+        """Close it. Raises `JournalError` in the place of an error that damage of the file has led to."""
+        damage = damage_behind(self._connection, error)
         self.close()
+        if damage is not None or (isinstance(error, JournalError) and error.damaged):
+            mark_suspect(self._path)
+        if damage is not None:
+            raise damage from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ..model import AttributeValue, Resource
-from .database import UNREADABLE_REMEDY, Connection, JournalError
+from .database import Connection, unreadable
 
 
 class Resources:
@@ -47,10 +47,7 @@ class Resources:
                 scope_version=values["scope_version"],
             )
         except (TypeError, ValueError, KeyError, AttributeError) as error:
-            raise JournalError(
-                f"the journal holds a resource that this version cannot read ({error}):"
-                f" {UNREADABLE_REMEDY}"
-            ) from error
+            raise unreadable("a resource", error) from error
 
 
 def _value(value: AttributeValue | list[str]) -> AttributeValue:

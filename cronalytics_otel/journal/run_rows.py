@@ -12,7 +12,7 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from ..model import Run, Usage
 from . import documents
-from .database import UNREADABLE_REMEDY, JournalError
+from .database import unreadable
 
 
 def _known_type(hint: Any) -> Any:
@@ -101,9 +101,7 @@ def run_from_row(row: Sequence[Any]) -> Run:
             if (value := found[at]) is not None:
                 found[at] = decode_value(value)
     except (KeyError, ValueError, TypeError) as error:
-        raise JournalError(
-            f"the journal holds a run that this version cannot read ({error}): {UNREADABLE_REMEDY}"
-        ) from error
+        raise unreadable("a run", error) from error
     for at in _TUPLES_OF_STORED:
         if found[at] is None:
             found[at] = ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from functools import cache
 
 M0001 = """
 CREATE TABLE fact (              -- single values; facts.py declares each
@@ -332,6 +333,22 @@ def migrate(connection: sqlite3.Connection) -> None:
             if connection.in_transaction:  # a full disk has ended it already
                 connection.execute("ROLLBACK")
             raise
+
+
+@cache
+def schema_names() -> frozenset[str]:
+    """Return the names of the tables and indexes that a journal has once all migrations are applied."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        migrate(connection)
+        return names_in(connection)
+    finally:
+        connection.close()
+
+
+def names_in(connection: sqlite3.Connection) -> frozenset[str]:
+    """Return the names of the tables and indexes of a database."""
+    return frozenset(name for (name,) in connection.execute("SELECT name FROM sqlite_master"))
 
 
 def _is_applied(connection: sqlite3.Connection, name: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..model.series import ONCE, OTHER, Series, SeriesKey, SeriesKind, SeriesValue
 from ..model.times import NS
-from .database import UNREADABLE_REMEDY, Connection, JournalError
+from .database import Connection, unreadable
 from .facts import CURRENT_JOBS, GONE_JOBS, METRICS_COLLECTED_NS, Facts
 
 MAX_SERIES: Final = 1_600
@@ -154,10 +154,7 @@ class SeriesTable:
         try:
             return list(_series(rows))
         except (ValueError, TypeError) as error:
-            raise JournalError(
-                f"the journal holds a series that this version cannot read ({error}):"
-                f" {UNREADABLE_REMEDY}"
-            ) from error
+            raise unreadable("a series", error) from error
 
     def _forget_gone(self, now_ns: int) -> None:
         """Delete the series of jobs that are gone for more than `GONE_JOBS_SENT_NS`.

@@ -59,4 +59,6 @@ class Conversation:
     times_are_known: bool = True
     """False when the host wrote the messages after the agent was done: their times are then not
     those of the steps."""
+    resumed_ns: int | None = None
+    """When somebody went on with the session after its run. Nothing from then on is in this record."""
     children: tuple[Conversation, ...] = ()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import timedelta, timezone, tzinfo
 from enum import StrEnum
 from typing import NamedTuple
 
 from .run import OUTPUT_ID, DeliveryOutcome
-from .times import wall_clock_ns
+from .times import to_datetime, wall_clock_ns
 from .usage import ModelUsage
 
 TERMINAL = frozenset({"completed", "failed", "unknown"})
@@ -41,6 +41,17 @@ class Execution:
     """The host's `delivery_outcome`; None where it writes none."""
     scheduled_ns: int | None
     """The host's `scheduled_instant`; None where it writes none."""
+    utc_offset_s: int | None = None
+    """The offset from UTC that the host's clock had at the claim; None where the host wrote none."""
+
+    def zone_in(self, home: tzinfo) -> tzinfo:
+        """Return the zone that the host was in. It is the home's as it is now, unless the offset is
+        another one: the home was moved since, and of its zone then only the offset is known."""
+        if self.utc_offset_s is None:
+            return home
+        offset = timedelta(seconds=self.utc_offset_s)
+        is_same = to_datetime(self.claimed_ns, home).utcoffset() == offset
+        return home if is_same else timezone(offset)
 
     @property
     def is_terminal(self) -> bool:
@@ -119,10 +130,19 @@ class Session(NamedTuple):
     base_url: str | None = None
     """The provider's, as the host has it."""
     last_message: LastMessage | None = None
-    compressed: bool = False
-    """It ended because its history was compressed; another session continues it."""
+    end_reason: str | None = None
+    """The host's word for why it ended."""
     wall_clock: str | None = None
     """`YYYYMMDDHHMMSS` from the session's id: the home's wall clock when the agent was called."""
+    has_uncounted_call: bool = False
+    """The host did not count a call of a model: usage and cost are lower bounds."""
+    resumed_ns: int | None = None
+    """When somebody went on with the session after its run. Nothing from then on belongs to the run."""
+
+    @property
+    def compressed(self) -> bool:
+        """Whether it ended because its history was compressed; another session continues it."""
+        return self.end_reason == "compression"
 
     @property
     def moved_ns(self) -> int:

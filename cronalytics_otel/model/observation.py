@@ -81,6 +81,13 @@ class Observations:
     attempts: tuple[ModelCall | ApiError, ...] = ()
     tools: tuple[ToolResult, ...] = ()
 
+    def before(self, at_ns: int) -> Observations:
+        """Return what began before a time."""
+        return Observations(
+            attempts=tuple(each for each in self.attempts if each.started_ns < at_ns),
+            tools=tuple(each for each in self.tools if each.started_ns < at_ns),
+        )
+
     @property
     def calls(self) -> tuple[ModelCall, ...]:
         return tuple(attempt for attempt in self.attempts if isinstance(attempt, ModelCall))

@@ -46,6 +46,17 @@ def iso_to_ns(text: object, zone: tzinfo | None = None) -> int | None:
     return _bounded(ns_of(moment))
 
 
+def iso_offset_s(text: object) -> int | None:
+    """Return the offset from UTC that stands in an ISO 8601 time; None where there is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        offset = datetime.fromisoformat(text).utcoffset()
+    except ValueError:
+        return None
+    return None if offset is None else round(offset.total_seconds())
+
+
 def epoch_to_ns(seconds: object) -> int | None:
     """state.db's REAL seconds to epoch ns; a double holds them to a fraction of a microsecond."""
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):

@@ -64,11 +64,17 @@ class ModelUsage:
 
     model: str | None
     provider: str | None
-    usage: Usage
+    usage: Usage | None
+    """None where nobody counted the tokens."""
     api_calls: int | None
     """None where the host does not count them."""
     cost_usd: float | None
     cost_status: CostStatus | None
+
+    @property
+    def total_tokens(self) -> int:
+        """The tokens that are known."""
+        return 0 if self.usage is None else self.usage.total_tokens
 
     @property
     def known_cost_usd(self) -> float | None:

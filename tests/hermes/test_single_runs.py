@@ -60,6 +60,28 @@ def test_a_gateway_reports_a_script_which_fires_no_hook(
     assert root["attributes"]["hermes.cron.run.id"] == execution["id"]
 
 
+def test_a_chat_that_goes_on_with_a_run_s_session_is_not_part_of_the_run(
+    model: FakeModel, collector: FaultyCollector, tmp_path: Path
+) -> None:
+    """`hermes chat --resume`, before anything was read: the host writes both into the same rows."""
+    home = home_for(tmp_path, model, collector.endpoint)
+    home.configure({"plugins": {"enabled": []}})
+    home.run_job(home.create_job(job_specs(datetime.now())["ok"]))
+    (ended,) = home.sessions()
+    home.run("chat", "--resume", ended["id"], "-q", "What does the contract pay?")
+    (resumed,) = home.sessions()
+    assert resumed["api_call_count"] > ended["api_call_count"]
+
+    home.configure({"plugins": {"enabled": ["cronalytics-otel"]}})
+    home.plugin("sync")
+
+    (root,) = roots(collector.spans)
+    assert root["attributes"]["hermes.cron.run.turns"] == 1
+    assert "hermes.cron.usage.total_tokens" not in root["attributes"]
+    assert root["attributes"]["hermes.cron.cost.status"] == "unknown"
+    assert root["end_ns"] / 1e9 < ended["ended_at"] + 5
+
+
 def test_a_model_without_a_price_has_an_unknown_cost_and_not_none(
     model: FakeModel, collector: FaultyCollector, tmp_path: Path
 ) -> None:

@@ -195,6 +195,19 @@ def test_files_that_cannot_be_read_are_failures(cli: Cli) -> None:
     assert "is damaged" in found["sessions"][1]
 
 
+def test_a_file_that_has_vanished_is_a_failure_also_before_the_next_sync(cli: Cli) -> None:
+    assert cli("sync").status == 0
+    cli.home.state_db.unlink()
+
+    before = checks(cli)["sessions"]
+    cli("sync")
+    after = checks(cli)["sessions"]
+
+    assert before[0] == after[0] == "failed"
+    assert "is gone, and it was there before" in before[1]
+    assert "is gone, and it was there before" in cli("status").out
+
+
 # Our own files.
 
 

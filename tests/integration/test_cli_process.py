@@ -463,7 +463,9 @@ def test_views_read_the_journal_and_open_no_file_of_the_host_without_need(
     files = {path.removeprefix("file:").partition("?")[0] for path in opened}
     in_home = {path for path in files if path.startswith(str(home.path))}
     assert str(home.journal) in in_home
-    ours = {str(home.journal), str(home.path / "config.yaml"), str(home.path / ".env")}
+    # `active_profile` says whether this home is meant.
+    settings = ("config.yaml", ".env", "active_profile")
+    ours = {str(home.journal), *(str(home.path / name) for name in settings)}
     # Whether a run hangs stands in the ledger alone.
     assert in_home <= ours | ({str(home.ledger)} if args[0] in ("status", "health") else set())
 

@@ -342,9 +342,9 @@ def test_an_unknown_cost_is_never_nothing(
 @pytest.mark.parametrize(
     ("changes", "total"),
     [
-        ({"cost_status": CostStatus.UNKNOWN, "cost_usd": None}, "$0 + 1 of unknown cost"),
+        ({"cost_status": CostStatus.UNKNOWN, "cost_usd": None}, "0 failed, 1 of unknown cost"),
         ({"cost_status": CostStatus.PARTIAL, "cost_usd": 0.5}, "$0.5000 + 1 of unknown cost"),
-        ({"cost_status": None, "cost_usd": None}, "$0 + 1 of unknown cost"),
+        ({"cost_status": None, "cost_usd": None}, "0 failed, 1 of unknown cost"),
         ({"cost_status": None, "cost_usd": None, "api_calls": 0}, "$0"),
         ({"cost_status": None, "cost_usd": None, "mode": Mode.SCRIPT}, "$0"),
         ({"cost_status": None, "cost_usd": None, "outcome": Outcome.SKIPPED}, "$0"),

@@ -888,6 +888,23 @@ def test_a_home_with_chats_only_has_no_runs(place: Place) -> None:
     assert place.harvest().new_runs == 0
 
 
+@pytest.mark.parametrize(
+    ("cost_status", "known"),
+    [("estimated", CostStatus.PARTIAL), ("included", CostStatus.INCLUDED)],
+)
+def test_the_summary_at_the_turn_limit_is_in_no_price(
+    place: Place, cost_status: str, known: CostStatus
+) -> None:
+    job = place.host.job("digest", every_minutes=30)
+    limited = place.host.agent_run(
+        job, NINE, outcome="turn_limit", tools=["search"], cost=0.5, cost_status=cost_status
+    )
+    place.host.write()
+    place.harvest()
+
+    assert (place.run(limited).cost_usd, place.run(limited).cost_status) == (0.5, known)
+
+
 def test_an_unknown_cost_stays_unknown_and_a_mixed_one_is_partial(place: Place) -> None:
     job = place.host.job("digest", every_minutes=30)
     unknown = place.host.agent_run(job, NINE)

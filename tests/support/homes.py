@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from croniter import croniter
 
-from cronalytics_otel.model import Mode, Outcome, SkipReason, Trigger, Usage
+from cronalytics_otel.model import CostStatus, Mode, Outcome, SkipReason, Trigger, Usage
 from tests.support.home_disk import LEDGER_KEEPS, HomeDisk, JobsShape
 from tests.support.home_facts import (
     ONE_CALL,
@@ -324,6 +324,8 @@ class HomeBuilder:
             facts["started_ns"] = epoch_ns(started + lag)
             facts["ended_ns"] = epoch_ns(finished - timedelta(milliseconds=6))
         total, status = sum_costs(used.costs)
+        if outcome == "turn_limit" and total is not None and status is not CostStatus.INCLUDED:
+            status = CostStatus.PARTIAL  # the host does not count the summary
         # The host alone counts such a run as completed.
         became = Outcome.FAILURE if script_error and answered else _OUTCOMES[outcome]
         became = Outcome.FAILURE if raised and answered else became
@@ -436,6 +438,10 @@ class HomeBuilder:
         """Let the host write more of a run that stood still."""
         run.stop_after = to
         self._later.append(lambda: self._play(run))
+
+    def do(self, action: Callable[[], None]) -> None:
+        """Let somebody write to the open databases, after all that the host has written so far."""
+        self._later.append(action)
 
     # What ends up on disk
 

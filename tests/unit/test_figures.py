@@ -88,7 +88,7 @@ def model_amounts_of(part: ModelUsage) -> ModelAmounts:
         runs=1,
         api_calls=part.api_calls or 0,
         cost_usd=part.known_cost_usd or 0.0,
-        usage=part.usage,
+        usage=part.usage or Usage(),
     )
 
 

@@ -194,7 +194,7 @@ def test_costs_of_models_add_up_to_the_cost_of_their_runs(
     ]
     total = sum(part.known_cost_usd or 0.0 for part in parts)
     assert sum(model.cost_usd or 0.0 for model in models) == pytest.approx(total)
-    assert sum(model.tokens for model in models) == sum(part.usage.total_tokens for part in parts)
+    assert sum(model.tokens for model in models) == sum(part.total_tokens for part in parts)
     assert {(m.model, m.provider) for m in models} == {(p.model, p.provider) for p in parts}
     shares = [model.cost_share for model in models if model.cost_share is not None]
     assert not total or sum(shares) == pytest.approx(1)

@@ -75,6 +75,7 @@ def test_a_row_becomes_an_execution(path: Path) -> None:
         execution_id="e1", job_id="j1", source="builtin", status="failed", claimed_ns=NINE_NS,
         started_ns=NINE_NS, finished_ns=ns_of(datetime(2026, 5, 4, 9, 0, 20, tzinfo=UTC)),
         error="boom", pid=7, process_started_at=40127, delivery_outcome=None, scheduled_ns=None,
+        utc_offset_s=0,
     )  # fmt: skip
     assert found.is_terminal
 
@@ -135,7 +136,7 @@ def test_a_file_without_the_table_is_said_to_lack_it(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE other (id)")
 
-    with pytest.raises(HostSchemaError, match="lacks the table"):
+    with pytest.raises(HostSchemaError, match="has no table executions"):
         read(path)
 
 
@@ -150,7 +151,7 @@ def test_a_row_that_cannot_be_understood_is_counted_and_does_not_stop_the_others
 
     page = read(path)
     assert ids(page.executions) == ["e3", "e4"]
-    assert page.unread == 1
+    assert page.unread == ("e1",)
     assert (page.executions[1].pid, page.executions[1].error) == (None, None)
 
 

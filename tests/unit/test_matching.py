@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cronalytics_otel.domain.assembly import assemble
+from cronalytics_otel.domain.assembly import assemble, name_beside
 from cronalytics_otel.domain.evidence import Evidence
 from cronalytics_otel.domain.matching import Matcher
 from cronalytics_otel.domain.outcome import EMPTY_REPLY
@@ -299,7 +299,7 @@ def test_a_cost_is_unknown_partial_or_the_whole_sum_and_never_a_zero_for_unknown
 ) -> None:
     cost, status = total_cost(parts)
     known = [p.cost_usd for p in parts if p.cost_usd is not None]
-    unpriced = [p for p in parts if p.cost_usd is None and (p.cost_status or p.usage.total_tokens)]
+    unpriced = [p for p in parts if p.cost_usd is None and (p.cost_status or p.total_tokens)]
 
     if not known:
         assert cost is None
@@ -408,14 +408,14 @@ def test_a_job_s_definition_gives_name_schedule_and_skills() -> None:
 
 def test_without_a_definition_the_session_s_title_names_the_job() -> None:
     titled = session("s1", 2.5, 19.9, title="news · 2 a day · May 04 09:00 #2")
-    found = run(definition=None, session=titled)
+    found = run(definition=None, session=titled, name_then=name_beside(titled, None))
     assert (found.job_name, found.mode) == ("news · 2 a day", Mode.AGENT)
     assert (found.schedule_kind, found.schedule_timezone) == (None, None)
 
 
 def test_without_either_the_output_file_names_it_and_else_the_id() -> None:
     saved = Output(status=OutputStatus.ANSWERED, name="disk", schedule="0 9 * * *", is_script=True, error=None)  # fmt: skip
-    found = run(definition=None, session=None, output=saved)
+    found = run(definition=None, session=None, output=saved, name_then=name_beside(None, saved))
     assert (found.job_name, found.mode) == ("disk", Mode.SCRIPT)
     assert (found.schedule_kind, found.schedule_expression) == (ScheduleKind.CRON, "0 9 * * *")
     nothing = run(definition=None, session=None)

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cronalytics_otel.domain import outcome as outcomes
+from cronalytics_otel.domain.error_table import ERROR_TABLE
 from cronalytics_otel.domain.errors import (
     ErrorType,
     classify,
@@ -165,6 +166,37 @@ def test_each_error_text_of_the_host_has_its_class_and_outcome(
     assert (ended.error_type, ended.outcome) == (error_type, outcome)
     assert ended.error_message == text
     assert ended.source is OutcomeSource.LEDGER
+
+
+@pytest.mark.parametrize(
+    ("example", "error_type"),
+    [(example, row.error_type) for row in ERROR_TABLE for example in row.examples],
+)
+def test_each_example_of_the_table_has_its_class(example: str, error_type: ErrorType) -> None:
+    assert classify(example) is error_type
+
+
+def test_each_row_of_the_table_has_examples() -> None:
+    assert all(row.examples for row in ERROR_TABLE)
+
+
+@pytest.mark.parametrize("form", ["HTTP {}: no", "Error code: {} - {{}}", "status_code: {}", "{} Client Error: no", "Client error '{} No' for url", "HTTP Error {}: no"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("status", "error_type"),
+    [
+        (400, ErrorType.INVALID_CONFIG),
+        (401, ErrorType.AUTH_FAILED),
+        (402, ErrorType.BUDGET_EXCEEDED),
+        (403, ErrorType.AUTH_FAILED),
+        (404, ErrorType.INVALID_CONFIG),
+        (413, ErrorType.CONTEXT_OVERFLOW),
+        (429, ErrorType.RATE_LIMITED),
+    ],
+)
+def test_a_status_has_one_class_however_a_client_writes_it(
+    form: str, status: int, error_type: ErrorType
+) -> None:
+    assert classify(f"RuntimeError: {form.format(status)}") is error_type
 
 
 @pytest.mark.parametrize(
@@ -388,7 +420,7 @@ def test_a_session_with_an_empty_answer_failed() -> None:
 @pytest.mark.parametrize("role", ["user", "tool", "system"])
 def test_a_session_that_ended_before_an_answer_failed(role: str) -> None:
     ended = session(last_message("hello", role))
-    assert (ended.outcome, ended.error_type) == (Outcome.FAILURE, ErrorType.OTHER)
+    assert (ended.outcome, ended.error_type) == (Outcome.FAILURE, ErrorType.INCOMPLETE_RESPONSE)
     assert ended.error_message
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cronalytics_otel.host import state_db
+from cronalytics_otel.host import prompts, state_db
 from cronalytics_otel.host.sqlite import (
     HostBusyError,
     HostCorruptError,
@@ -137,10 +137,10 @@ def test_a_session_row_with_all_its_facts(db: Database) -> None:
         (0.5, 0.0, "estimated", 0.5, CostStatus.ESTIMATED),
         (0.0, 0.0, None, None, None),
         (0.5, None, "a new word", None, CostStatus.UNKNOWN),
-        ("much", "more", "estimated", None, CostStatus.ESTIMATED),
-        (1e300, None, "estimated", None, CostStatus.ESTIMATED),
+        ("much", "more", "estimated", None, CostStatus.UNKNOWN),
+        (1e300, None, "estimated", None, CostStatus.UNKNOWN),
         (0.5, 1e300, "actual", 0.5, CostStatus.ACTUAL),
-        (-5.0, None, "estimated", None, CostStatus.ESTIMATED),
+        (-5.0, None, "estimated", None, CostStatus.UNKNOWN),
         (0.5, -5.0, "estimated", 0.5, CostStatus.ESTIMATED),
     ],
 )
@@ -154,15 +154,94 @@ def test_the_host_s_zero_is_a_cost_only_when_its_status_says_so(
     assert (spending.cost_usd, spending.cost_status) == (cost, known)
 
 
-def test_odd_numbers_are_not_counted(db: Database) -> None:
+@pytest.mark.parametrize("damaged", [-5, "two", float("inf"), 1e300, b"\x05"])
+def test_a_damaged_number_is_unknown_and_not_0(db: Database, damaged: object) -> None:
     db.session(
-        "cron_j_20260504_090002", ended_at="later", tool_call_count=None, api_call_count="two",
-        input_tokens=-5, output_tokens=1e3,
+        "cron_j_20260504_090002", ended_at="later", tool_call_count=damaged, api_call_count=damaged,
+        input_tokens=damaged, output_tokens=1e3,
     )  # fmt: skip
 
     found = db.one("cron_j_20260504_090002")
-    assert (found.ended_ns, found.tool_calls, found.model_usage.api_calls) == (None, None, 0)
-    assert found.model_usage.usage == Usage(output_tokens=1000)
+    assert (found.ended_ns, found.tool_calls, found.model_usage.api_calls) == (None, None, None)
+    assert found.model_usage.usage is None
+
+
+def test_a_column_that_was_never_written_adds_nothing_to_the_others(db: Database) -> None:
+    db.session("cron_j_20260504_090002", input_tokens=7, output_tokens=None, reasoning_tokens=None)
+
+    assert db.one("cron_j_20260504_090002").model_usage.usage == Usage(input_tokens=7)
+
+
+UNCOUNTED = (None, None, None, CostStatus.UNKNOWN)
+
+
+def used(db: Database) -> tuple[object, ...]:
+    found = db.one("cron_j_20260504_090002").model_usage
+    return found.usage, found.api_calls, found.cost_usd, found.cost_status
+
+
+@pytest.mark.parametrize(
+    ("role", "content", "more"),
+    [
+        ("assistant", "All good.", {"finish_reason": "stop"}),
+        ("assistant", "(empty)", {}),
+        ("tool", "found", {"tool_call_id": "call_1"}),
+    ],
+)
+def test_an_answer_of_a_provider_that_reports_no_usage_cost_nobody_knows_what(
+    db: Database, role: str, content: str, more: dict[str, str]
+) -> None:
+    db.session("cron_j_20260504_090002")
+    db.message("cron_j_20260504_090002", "user", 101.0, "Report")
+    db.message("cron_j_20260504_090002", role, 105.0, content, **more)
+
+    assert used(db) == UNCOUNTED
+
+
+def test_a_session_without_an_answer_used_nothing(db: Database) -> None:
+    """The first call failed, and the host put its own words in the place of an answer."""
+    db.session("cron_j_20260504_090002")
+    db.message("cron_j_20260504_090002", "user", 101.0, "Report")
+    db.message("cron_j_20260504_090002", "assistant", 105.0, "I apologize, but …")
+
+    assert used(db) == (Usage(), 0, None, None)
+
+
+def test_calls_without_tokens_were_not_reported_and_did_not_cost_nothing(db: Database) -> None:
+    db.session(
+        "cron_j_20260504_090002", api_call_count=2, estimated_cost_usd=0.0, cost_status="estimated"
+    )
+
+    assert used(db) == (None, 2, None, CostStatus.UNKNOWN)
+
+
+@pytest.mark.parametrize(("counted", "is_lower_bound"), [(1, True), (2, False)])
+def test_a_summary_at_the_turn_limit_may_not_be_written(
+    db: Database, counted: int, is_lower_bound: bool
+) -> None:
+    """Hermes 0.13 writes its request alone."""
+    session = "cron_j_20260504_090002"
+    db.session(session, api_call_count=counted, input_tokens=100, output_tokens=9)
+    db.message(session, "user", 101.0, "Report")
+    db.message(session, "assistant", 102.0, "", tool_calls="[]", finish_reason="tool_calls")
+    db.message(session, "user", 104.0, prompts.TURN_LIMIT + "Please provide a final response.")
+
+    assert db.one(session).has_uncounted_call is is_lower_bound
+
+
+@pytest.mark.parametrize(("counted", "is_lower_bound"), [(1, True), (2, False)])
+def test_a_summary_at_the_turn_limit_may_not_be_counted(
+    db: Database, counted: int, is_lower_bound: bool
+) -> None:
+    session = "cron_j_20260504_090002"
+    db.session(session, api_call_count=counted, input_tokens=100, output_tokens=9)
+    db.message(session, "user", 101.0, "Report")
+    db.message(session, "assistant", 102.0, "", tool_calls="[]", finish_reason="tool_calls")
+    db.message(session, "tool", 103.0, "found")
+    db.message(session, "user", 104.0, prompts.TURN_LIMIT + "Please provide a final response.")
+    db.message(session, "assistant", 105.0, "A summary.")
+
+    assert db.one(session).has_uncounted_call is is_lower_bound
 
 
 def test_a_row_without_a_readable_start_is_passed_over(db: Database) -> None:
@@ -337,7 +416,7 @@ def test_no_query_reads_all_of_the_history(db: Database) -> None:
         list(reader.new_cron_sessions(0, 99))
         list(reader.sessions(["cron_a_20260504_090002"]))
         reader.descendants(list(reader.sessions(["cron_a_20260504_090002"])))
-        reader.usage_rows(list(reader.sessions(["cron_a_20260504_090002"])))
+        reader.usage.rows(list(reader.sessions(["cron_a_20260504_090002"])))
         reader.messages.last_activity_ns("cron_a_20260504_090002")
         reader.conversations(["cron_a_20260504_090002"])
 
@@ -429,7 +508,7 @@ def test_usage_rows_tell_the_task_and_an_unpriced_one_has_no_cost(db: Database) 
         )  # fmt: skip
 
     with db.reader() as reader:
-        rows = reader.usage_rows(list(reader.sessions(["s1", "s2"])))
+        rows = reader.usage.rows(list(reader.sessions(["s1", "s2"])))
     assert list(rows) == ["s1"]
     assert [(task, s.cost_usd, s.cost_status) for task, s in rows["s1"]] == [
         ("", 0.5, CostStatus.ESTIMATED),
@@ -450,7 +529,7 @@ def test_a_usage_row_is_given_where_it_shows_more_than_its_session(
     db.insert("session_model_usage", session_id="s1", **given)
 
     with db.reader() as reader:
-        rows = reader.usage_rows(list(reader.sessions(["s1"])))
+        rows = reader.usage.rows(list(reader.sessions(["s1"])))
     assert bool(rows) is shows_more
 
 
@@ -625,9 +704,9 @@ def test_a_host_with_few_columns_is_read_with_what_it_has(tmp_path: Path) -> Non
     with reading(path) as connection:
         reader = StateReader(connection, path)
         ((sessions, _),) = reader.new_cron_sessions(0, 99)
-        assert sessions[0].model_usage.usage == Usage()
+        assert sessions[0].model_usage.usage is None
         assert reader.descendants([sessions[0]]) == {}
-        assert reader.usage_rows(sessions) == {}
+        assert reader.usage.rows(sessions) == {}
         assert reader.messages.last_activity_ns(sessions[0].session_id) is None
         (conversation,) = reader.conversations([sessions[0].session_id]).values()
         assert conversation.messages == ()

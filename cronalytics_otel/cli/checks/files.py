@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from ...host.home import Home
 from ...host.inspection import inspect_sources
@@ -11,6 +12,7 @@ from ...insight.overview import Overview
 from ...journal import JournalError
 from ...journal.instance import FILE_NAME, is_elsewhere, machine_hash, read_instance
 from ...lock import SyncBusyError, sync_lock
+from ...model import Source
 from ...model.times import NS
 from .. import formats
 from ..errors import command
@@ -21,9 +23,15 @@ _AHEAD_NS = 60 * NS
 """If a run ended later than this in the future, the clock was set back since."""
 
 
-def check_sources(home: Home) -> Iterator[Check]:
-    """Open each of the host's files and read a little of it."""
-    for source in inspect_sources(home):
+def check_sources(home: Home, known: Sequence[Source] = ()) -> Iterator[Check]:
+    """Open each of the host's files and read a little of it. `known` are the files as the last sync found
+    them: one that was there then is not absent because nothing has run yet."""
+    had_rows = {
+        source.name
+        for source in known
+        if source.fault is not None or (source.exists and not Path(source.path).exists())
+    }
+    for source in inspect_sources(home, had_rows=had_rows):
         if source.fault is not None:
             yield failed(source.name, source.fault, "see the message; the next sync reads it again")
         elif not source.exists:

@@ -10,6 +10,7 @@ from ..errors import CommandError, ExitStatus
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
+    from ...model import Source
     from ..checks.check import Check
     from ..context import Context
     from ..shapes import Shape
@@ -75,7 +76,7 @@ def _all_checks(context: Context, *, notify: bool) -> Iterator[Check]:
     settings = context.settings()
     yield from machine.check_config(settings)
     yield machine.check_plugin(home)
-    yield from files.check_sources(home)
+    yield from files.check_sources(home, _known_sources(context))
     last_run_in = yield from _own_files(context)
     if packages.state is State.OK:
         from ...host.version import installed_hermes
@@ -114,6 +115,17 @@ def _own_files(context: Context) -> Generator[Check, None, str | None]:
     except OSError as error:
         yield unreadable("journal", error)
     return last_run_in
+
+
+def _known_sources(context: Context) -> Sequence[Source]:
+    """Return the host's files as the last sync found them; none if the journal cannot be read."""
+    from ...journal.facts import SOURCES
+
+    try:
+        with context.journal() as journal:
+            return journal.facts.get(SOURCES)
+    except (CommandError, OSError):
+        return ()  # `_own_files` reports the fault
 
 
 def _job_names(context: Context) -> dict[str, str]:

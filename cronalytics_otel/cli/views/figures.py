@@ -70,16 +70,15 @@ def cost_cell(figures: RunFigures) -> Cell:
 
 
 def totals_line(figures: RunFigures) -> str:
-    """`1,125 runs, 43 failed, 2 missed, $12.30 + 1 of unknown cost`."""
+    """`1,125 runs, 43 failed, 2 missed, $12.30 + 1 of unknown cost`; no amount where no cost is known."""
     parts = [formats.counted(figures.runs, "run"), f"{figures.failed:,} failed"]
     if figures.missed:
         parts.append(f"{figures.missed:,} missed")
-    parts.append(formats.usd(figures.cost_usd or 0.0))
-    line = ", ".join(parts)
+    costs = [] if figures.cost_usd is None else [formats.usd(figures.cost_usd)]
     unknown = figures.unpriced_runs + figures.partial_runs
     if unknown:
-        line += f" + {unknown:,} of unknown cost"
-    return line
+        costs.append(f"{unknown:,} of unknown cost")
+    return ", ".join([*parts, *([" + ".join(costs)] if costs else [])])
 
 
 def window_text(window: Window) -> str:

@@ -100,11 +100,11 @@ def _sources(overview: Overview) -> Iterator[Text]:
 
 
 def _source(source: Source, last_sync_ns: int | None) -> Iterator[Text]:
-    if not source.exists:
+    if source.fault is not None:
+        yield _line("bad", source.name, source.fault)
+    elif not source.exists:
         yield _line("muted", source.name, source.path)
         yield _line("", "", f"not there: {ABSENCE[source.name]}")
-    elif source.fault is not None:
-        yield _line("bad", source.name, source.fault)
     else:
         read = (
             f"read {formats.moment(last_sync_ns)}" if last_sync_ns else "no sync has finished yet"

@@ -221,12 +221,12 @@ ATTRIBUTES: Final = (
 
     # The job
     _row(HERMES_CRON_JOB_ID, _STRING, "", "The job.", "ledger `job_id`, else the session id", _ROOT_AND_MISSED),
-    _row(HERMES_CRON_JOB_NAME, _STRING, "", "Its name as it was at the run; the id if it has none, or only the beginning of its prompt, which Hermes puts there then.", "jobs.json `name`", _ROOT_AND_MISSED),
+    _row(HERMES_CRON_JOB_NAME, _STRING, "", "Its name as it was at the run; the id if it has none, or only the beginning of its prompt, which Hermes puts there then.", "jobs.json `name`; of a run before the first sync the session's title, or the head of the output file", _ROOT_AND_MISSED),
     _row(HERMES_CRON_JOB_MODE, _STRING, "", "Whether an agent or only a script runs.", "jobs.json `no_agent`", values=Mode),
     _row(HERMES_CRON_JOB_SKILLS, ValueType.STRINGS, "", "The skills that it loads.", "jobs.json `skills`"),
     _row(HERMES_CRON_SCHEDULE_KIND, _STRING, "", "The kind of schedule.", "jobs.json `schedule.kind`", _ROOT_AND_MISSED, ScheduleKind),
     _row(HERMES_CRON_SCHEDULE_EXPRESSION, _STRING, "", "The schedule as its owner wrote it.", "jobs.json `schedule`", _ROOT_AND_MISSED),
-    _row(HERMES_CRON_SCHEDULE_TIMEZONE, _STRING, "", "IANA name of the zone that the schedule is in.", "`HERMES_TIMEZONE`, config.yaml, else the machine's", _ROOT_AND_MISSED),
+    _row(HERMES_CRON_SCHEDULE_TIMEZONE, _STRING, "", "IANA name of the zone that the schedule is in. Absent where the home was in another zone at the run, of which only the offset is known.", "`HERMES_TIMEZONE`, config.yaml, else the machine's", _ROOT_AND_MISSED),
 
     # The run
     _row(HERMES_CRON_RUN_ID, _STRING, "", "The ledger's execution id, else the session id, else one made of the output file's name; of a missed run, one made of the job and the first time that was missed.", "ledger `id`, session `id`, cron/output", _ROOT_AND_MISSED),
@@ -234,7 +234,7 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_RUN_OUTCOME_SOURCE, _STRING, "", "Where the outcome was read; `inferred` is our conclusion.", "decided by the plugin", _ROOT_AND_MISSED, OutcomeSource),
     _row(HERMES_CRON_RUN_FAILED, ValueType.BOOLEAN, "", "Whether the outcome is a failure; false for `success` and `skipped`.", "`hermes.cron.run.outcome`", _ROOT_AND_MISSED),
     _row(HERMES_CRON_RUN_TIME_SOURCE, _STRING, "", "Where its times were read. `ledger` is exact; `session` begins some seconds after the run and ends before the delivery; `output` is when the output file was saved, to the second: when the run began is not known, and the span has no length.", "decided by the plugin", values=TimeSource),
-    _row(HERMES_CRON_RUN_TRIGGER, _STRING, "", "What started it.", "ledger `source` and the schedule", values=Trigger),
+    _row(HERMES_CRON_RUN_TRIGGER, _STRING, "", 'What started it. `manual`: a person, by `hermes cron run`, or by "run now" of the dashboard: then the job was not due between the run before and this one.', "ledger `source` and the schedule", values=Trigger),
     _row(HERMES_CRON_RUN_SCHEDULED_TIME, _STRING, "", "When it was due, ISO 8601 in UTC.", "the schedule"),
     _row(HERMES_CRON_RUN_LATENESS, _DOUBLE, "s", "From when it was due to its start.", "the schedule, ledger `started_at`"),
     _row(HERMES_CRON_RUN_QUEUE_TIME, _DOUBLE, "s", "From the scheduler's claim to the start.", "ledger `claimed_at`, `started_at`"),
@@ -256,14 +256,14 @@ ATTRIBUTES: Final = (
     _row(HERMES_CRON_RUN_SCHEDULER_DOWN, ValueType.BOOLEAN, "", "Whether the scheduler started no job at all in that time.", "ledger `claimed_at`, `source`", _MISSED),
 
     # What it took
-    _row(HERMES_CRON_USAGE_INPUT_TOKENS, _INT, "{token}", "Input with what came from a cache; subagents and auxiliary calls included.", "`sessions`, `session_model_usage`"),
+    _row(HERMES_CRON_USAGE_INPUT_TOKENS, _INT, "{token}", "Input with what came from a cache; subagents and auxiliary calls included. Absent where nobody counted: a provider may report no usage.", "`sessions`, `session_model_usage`"),
     _row(HERMES_CRON_USAGE_OUTPUT_TOKENS, _INT, "{token}", "Output with reasoning; the same scope.", "`sessions`, `session_model_usage`"),
     _row(HERMES_CRON_USAGE_CACHE_READ_TOKENS, _INT, "{token}", "The part of the input that was read from a cache.", "`sessions`, `session_model_usage`"),
     _row(HERMES_CRON_USAGE_CACHE_WRITE_TOKENS, _INT, "{token}", "The part of the input that was written to a cache.", "`sessions`, `session_model_usage`"),
     _row(HERMES_CRON_USAGE_REASONING_TOKENS, _INT, "{token}", "The part of the output that was reasoning.", "`sessions`, `session_model_usage`"),
     _row(HERMES_CRON_USAGE_TOTAL_TOKENS, _INT, "{token}", "Input and output.", "computed"),
     _row(HERMES_CRON_COST_TOTAL, _DOUBLE, "USD", "Cost with subagents and auxiliary calls. Absent when unknown, never 0 for it.", "`sessions`, `session_model_usage`"),
-    _row(HERMES_CRON_COST_STATUS, _STRING, "", "What is known of the cost; `partial`: some of it is unknown, the total is a lower bound.", "session `cost_status`", values=CostStatus),
+    _row(HERMES_CRON_COST_STATUS, _STRING, "", "What is known of the cost; `partial`: some of it is unknown, the total is a lower bound. (Hermes does not count the summary that it asks for at the turn limit.)", "session `cost_status`", values=CostStatus),
     _row(HERMES_CRON_MODEL_NAME, _STRING, "", "The model that did most of the run, by tokens.", "`sessions`, `session_model_usage`"),
     _row(HERMES_CRON_MODEL_PROVIDER, _STRING, "", "That model's provider.", "`sessions`, `session_model_usage`"),
     _row(HERMES_CRON_MODEL_DECLARED, _STRING, "", "The model that the job asks for, where another one did most of the run.", "jobs.json `model`"),

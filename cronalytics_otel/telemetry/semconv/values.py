@@ -42,7 +42,7 @@ ERROR_MEANING: Final = {
     ErrorType.AUTH_FAILED: "The provider refused the key or the account: 401, 403.",
     ErrorType.RATE_LIMITED: "The provider asked to wait: 429.",
     ErrorType.TIMEOUT: "No activity for Hermes's limit, a script's limit, or a request's.",
-    ErrorType.NETWORK_ERROR: "No connection, no name, no valid certificate.",
+    ErrorType.NETWORK_ERROR: "The provider could not be reached, or the connection was lost: name resolution, routing, TLS.",
     ErrorType.SERVER_ERROR: "The provider failed: 5xx, overloaded.",
     ErrorType.DISPATCH_FAILED: "Hermes's scheduler took the job and could not start it.",
     ErrorType.INTERRUPTED: "Hermes was shut down, or a person interrupted it.",
@@ -51,8 +51,8 @@ ERROR_MEANING: Final = {
     "provider does not understand, or settings that changed under the job.",
     ErrorType.CONTEXT_OVERFLOW: "The conversation grew beyond what the model takes.",
     ErrorType.INCOMPLETE_RESPONSE: (
-        "The model's answer was cut, or of no use, after all retries; or Hermes itself gives the answer "
-        "for the error."
+        "The model's answer was cut, or of no use, after all retries; or the session ended without one; or "
+        "Hermes itself gives the answer for the error."
     ),
     ErrorType.CONTENT_POLICY_BLOCKED: "The provider's content filter stopped the request.",
     ErrorType.SCRIPT_FAILED: "The script ended with another code than 0, or could not be run.",

@@ -52,6 +52,8 @@ class Timeline:
         self._add_to_agent(self._observed.pop_rest())
         self._session = session
         observations = self._context.observations.get(session.session_id)
+        if observations is not None and session.resumed_ns is not None:
+            observations = observations.before(session.resumed_ns)
         messages, times_are_known = _with_best_times(session, observations)
         answers = sum(m.role == "assistant" and not m.is_copy for m in messages)
         if not times_are_known and _has_several_steps(messages, answers):
