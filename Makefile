@@ -36,7 +36,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 downloads: setup ## Fetch the real Hermes and the real collector, once per machine
 	@$(BIN)/python -m tests.support.venvs
 
-backends: setup ## Build a real Collector, Jaeger, Prometheus and Alertmanager with Go, once per machine (fifteen minutes on two cores)
+backends: setup ## Build a real Collector, Jaeger, Prometheus and Alertmanager with Go, once per machine (fifteen minutes on two idle cores)
 	@$(BIN)/python -m tests.support.go_programs
 
 lint: setup ## Check style (ruff)

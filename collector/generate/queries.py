@@ -41,7 +41,7 @@ Honeycomb and Datadog as links, for your job and your thresholds.
 
 Here, `{JOB}` stands for the id of your job (`cronalytics-otel trace JOB` shows it), `{SKILL}` for a skill, {LEAST_DURATION_S} seconds and ${LEAST_COST_USD} for
 what you call slow and expensive. For all jobs, replace the condition on `{sc.HERMES_CRON_JOB_ID}` by one that all runs fulfil and no step of a run:
-that there is a `{sc.HERMES_CRON_RUN_ID}`, or in Jaeger `span.kind=server`.
+that there is a `{sc.HERMES_CRON_RUN_ID}`, or in Jaeger `hermes.profile.name=default`, since Jaeger finds whole traces.
 
 | backend | where the query goes | how it was tried |
 | --- | --- | --- |
