@@ -84,6 +84,7 @@ def a_conversation(text: str, session_id: str, **facts: object) -> Conversation:
         Conversation,
         text,
         session_id=session_id,
+        resumed_ns=None,
         started_ns=at(2),
         ended_ns=at(9),
         messages=messages,
