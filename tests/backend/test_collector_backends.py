@@ -107,10 +107,17 @@ def test_alertmanager_starts_with_its_configuration_unedited(tmp_path: Path) -> 
 def test_what_compose_starts_is_valid(service: str) -> None:
     """With its own options and variables, and the files that it mounts."""
     found = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"][service]
-    mounted = [volume.split(":")[:2] for volume in found["volumes"]]
+    sources = {
+        target: FOLDER / source
+        for source, target, *_ in (volume.split(":") for volume in found["volumes"])
+        if source.startswith("./")
+    }
     options = list(found["command"])
-    for source, target in mounted:
-        options = [option.replace(f"={target}", f"={FOLDER / source}") for option in options]
+    for target, source in sources.items():
+        options = [
+            option.replace(f"={target}", f"={source}", 1) if f"={target}" in option else option
+            for option in options
+        ]
     program = otelcol_program() if service == "collector" else jaeger_program()
     done = subprocess.run(
         [program, "validate", *options],

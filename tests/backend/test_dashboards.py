@@ -31,6 +31,7 @@ from cronalytics_otel.sync import sync
 from cronalytics_otel.telemetry.semconv import HERMES_CRON_JOB_ID
 from tests.support.boards import GRAFANA, NAMES, Question, filled_in, questions
 from tests.support.collector import FaultyCollector, status
+from tests.support.collector import partial as taken_in_part
 from tests.support.fake_clock import FakeClock
 from tests.support.homes import ONE_CALL, HomeBuilder, Stage
 from tests.support.prometheus import Prometheus, Sample, prometheus
@@ -221,8 +222,12 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boards]:
     root = folder / "hermes"
     # No run begins or ends in such a second, so that no window's edge meets a run.
     now = (datetime.now(UTC) - timedelta(minutes=1)).replace(second=55, microsecond=0)
-    with prometheus(folder) as server, FaultyCollector(always=status(400)) as refuses:
-        where = (server.otlp_endpoint, refuses.endpoint)
+    with (
+        prometheus(folder) as server,
+        FaultyCollector(always=status(503)) as down,
+        FaultyCollector(always=taken_in_part(1)) as refuses,
+    ):
+        where = (server.otlp_endpoint, down.endpoint)
         working = WorkingHome(root, now)
         gone = HomeBuilder(root / "profiles" / "gone")
         moved = HomeBuilder(root / "profiles" / "moved", seed=5)
@@ -232,8 +237,8 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boards]:
             home.write()
         for ago in (8 * DAY, 3 * DAY, 26 * HOUR, 2 * HOUR):
             if ago == 3 * DAY:
-                send(gone.path, *where, now - ago)
-                send(moved.path, *where, now - ago)
+                for home in (gone, moved):
+                    send(home.path, server.otlp_endpoint, refuses.endpoint, now - ago)
                 continue
             working.run_until(now - ago)
             if ago == 8 * DAY:
