@@ -206,7 +206,7 @@ def _run(folder: Path, programs: Mapping[str, FoundProgram]) -> int:
     except _StopError:  # while they were starting, or while they were stopping
         print("\nStopped.", flush=True)
     except AssertionError as error:
-        print(f"{error}\nNothing is left running.", file=sys.stderr)
+        print(f"{error}\nThe servers that had started were stopped.", file=sys.stderr)
         return 1
     if stopped is not None:
         print(f"{stopped.name} has ended, and so the others were stopped.", file=sys.stderr)
@@ -312,7 +312,7 @@ def _default_folder() -> Path:
 
 
 _MISSING = """\
-These programs are neither built nor on the PATH: {names}.
+These programs are neither built nor on the PATH (where otelcol may be called otelcol-contrib, too): {names}.
 `make backends` builds all of them, once per machine; it needs Go (https://go.dev/doc/install).
 A program that is elsewhere can be named: make stack ARGS='--jaeger FILE' (make stack ARGS=--help)."""
 
