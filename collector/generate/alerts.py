@@ -400,3 +400,17 @@ ALERTS: Final = (
     ),
 )
 """In the order of the files."""
+
+_RUNBOOKS: Final = {alert.name: alert.name for alert in ALERTS} | {
+    "HermesCronJobFailing": "HermesCronJobFailed",
+    "HermesCronJobOverBudget": "HermesCronOverBudget",
+    "HermesCronRunOverBudget": "HermesCronCostSpike",
+    "HermesCronSchedulerDown": "HermesCronSchedulerDead",
+}
+"""By the name of an alert, here or at a vendor, the page that helps."""
+
+
+def runbook_text(name: str) -> str:
+    """Return the sentence that leads from a vendor's alert to its runbook, if there is one."""
+    page = _RUNBOOKS.get(name)
+    return "" if page is None else f" What to do: `collector/runbooks/{page}.md`."
