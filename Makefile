@@ -88,7 +88,7 @@ load: setup backends ## 100 homes, a run a second in each, through one gateway t
 bench: downloads ## Measure: one table, each line against a floor of the same run
 	$(BIN)/python -m bench $(ARGS)
 
-demo: downloads ## A dozen real cron jobs, their runs, one trace, and what a collector received
+demo: downloads ## Thirteen real cron jobs, their runs, one trace, and what a collector received
 	@$(BIN)/python -m tools.demo $(ARGS)
 
 stack: setup ## A Collector, Jaeger, Prometheus and Alertmanager on this machine, until Ctrl-C (first: make backends)

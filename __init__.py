@@ -1,7 +1,9 @@
-"""Lets a checkout of this repository be a Hermes plugin: the host loads this file."""
+"""Lets a checkout of this repository be a Hermes plugin: the host loads this file as a package of its own."""
 
 from __future__ import annotations
 
-from .cronalytics_otel import register
+# pytest loads the file, too. In a folder whose name has a dash, it does so outside of any package.
+if __package__:
+    from .cronalytics_otel import register
 
-__all__ = ["register"]
+    __all__ = ["register"]

@@ -30,7 +30,7 @@ from tests.support.collector_configs import AGENT, BACKENDS, FOLDER
 from tests.support.go_programs import FoundProgram, found_programs
 from tests.support.jaeger import Jaeger
 from tests.support.otelcol import Otelcol, read_yaml
-from tests.support.prometheus import Prometheus
+from tests.support.prometheus import USUAL_PORT, Prometheus
 from tests.support.server_process import PortChoice, ServerProcess, free_port, is_free, running
 
 PROGRAMS: Final = ("otelcol", "jaeger", "prometheus", "alertmanager")
@@ -97,12 +97,16 @@ def running_stack(
                 BACKENDS / "alertmanager.yml",
                 program=programs["alertmanager"],
             )
-        prometheus = started(
+        port = choose_port(USUAL_PORT)
+        configuration = _prometheus_configuration(folder, port, jaeger, alertmanager)
+        make_prometheus = partial(
             Prometheus,
             folder,
-            _prometheus_configuration(folder, alertmanager),
+            configuration,
             program=programs["prometheus"],
+            choose_port=lambda _: port,
         )
+        prometheus = servers.enter_context(running(make_prometheus))
         collector = started(
             Otelcol,
             folder,
@@ -122,12 +126,23 @@ def running_stack(
                 server.stop()
 
 
-def _prometheus_configuration(folder: Path, alertmanager: Alertmanager | None) -> Path:
-    """The shipped one, with the address of this Alertmanager; it is written into `folder`."""
+def _prometheus_configuration(
+    folder: Path, port: int, jaeger: Jaeger, alertmanager: Alertmanager | None
+) -> Path:
+    """The shipped one, with the addresses of this stack, to which the alerts link; it is written into `folder`."""
     tree = dict(read_yaml(BACKENDS / "prometheus.yml"))
     tree["rule_files"] = [str((BACKENDS / files).resolve()) for files in tree["rule_files"]]
     addresses = [] if alertmanager is None else [alertmanager.address]
-    tree["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": addresses}]}]}
+    tree["global"] |= {
+        "external_labels": {
+            "jaeger_url": jaeger.url,
+            "runbooks_url": f"http://127.0.0.1:{port}/user",
+        }
+    }
+    tree["alerting"] = {
+        "alert_relabel_configs": [{"action": "labeldrop", "regex": "(jaeger|runbooks)_url"}],
+        "alertmanagers": [{"static_configs": [{"targets": addresses}]}],
+    }
     path = folder / "prometheus.yml"
     path.write_text(yaml.safe_dump(tree, sort_keys=False))
     return path
@@ -191,7 +206,7 @@ def _run(folder: Path, programs: Mapping[str, FoundProgram]) -> int:
     except _StopError:  # while they were starting, or while they were stopping
         print("\nStopped.", flush=True)
     except AssertionError as error:
-        print(f"{error}\nNothing is left running.", file=sys.stderr)
+        print(f"{error}\nThe servers that had started were stopped.", file=sys.stderr)
         return 1
     if stopped is not None:
         print(f"{stopped.name} has ended, and so the others were stopped.", file=sys.stderr)
@@ -297,7 +312,7 @@ def _default_folder() -> Path:
 
 
 _MISSING = """\
-These programs are neither built nor on the PATH: {names}.
+These programs are neither built nor on the PATH (where otelcol may be called otelcol-contrib, too): {names}.
 `make backends` builds all of them, once per machine; it needs Go (https://go.dev/doc/install).
 A program that is elsewhere can be named: make stack ARGS='--jaeger FILE' (make stack ARGS=--help)."""
 

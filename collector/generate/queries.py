@@ -40,17 +40,17 @@ Each question about the runs of a job, as each backend takes it. `cronalytics-ot
 Honeycomb and Datadog as links, for your job and your thresholds.
 
 Here, `{JOB}` stands for the id of your job (`cronalytics-otel trace JOB` shows it), `{SKILL}` for a skill, {LEAST_DURATION_S} seconds and ${LEAST_COST_USD} for
-what you call slow and expensive. For all jobs, replace the condition on `{sc.HERMES_CRON_JOB_ID}` by one that all runs fulfil and no step of a run:
-that there is a `{sc.HERMES_CRON_RUN_ID}`, or in Jaeger `span.kind=server`.
+what you call slow and expensive. For all jobs, replace the condition on `{sc.HERMES_CRON_JOB_ID}` with one that holds for every run, and for no step of a run:
+that there is a `{sc.HERMES_CRON_RUN_ID}`, or in Jaeger `hermes.profile.name=default`, since Jaeger finds whole traces.
 
 | backend | where the query goes | how it was tried |
 | --- | --- | --- |
 | Jaeger | the fields of *Search* | The tests run each query against a real Jaeger. |
-| Tempo in Grafana | *Explore*, data source Tempo, *TraceQL* | The tests hand each query to the parser of Grafana's editor, and check names and types. A real Tempo was not at hand. |
+| Tempo in Grafana | *Explore*, data source Tempo, *TraceQL* | The tests hand each query to the parser of Grafana's editor, and check names and types. They were not run on a real Tempo. |
 | Honeycomb | the dataset `hermes-cron`: *Query*; the JSON is a query specification, as API and links take it | By the published documentation only: we had no account. |
 | Datadog | *APM*, *Traces* | By the published documentation only: we had no account. |
 | ClickHouse | the table `otel_traces`, as the Collector's exporter and ClickStack make it | The tests hand each query to the parser of sqlglot; by hand they were run once with ClickHouse 26.5, on the runs of 30 days. |
-| Prometheus | *Graph*, or *Explore* in Grafana | The tests run each query against a real Prometheus. |
+| Prometheus | *Query*, or *Explore* in Grafana | The tests run each query against a real Prometheus. |
 
 A trace that Tempo, Honeycomb or Datadog got twice counts twice in their sums, so for figures prefer Prometheus, ClickHouse and the command line.
 Jaeger's list of results can be sorted by duration, those of Grafana and Datadog by a click on a column. Stock Tempo searches

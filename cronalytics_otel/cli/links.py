@@ -52,7 +52,7 @@ def trace_urls(settings: Settings, run: Run) -> dict[ExplorerName, str]:
     """Return where the trace of a run is, in each explorer that the settings name."""
     return {
         address.explorer: EXPLORERS[address.explorer].trace_url(address, trace_of(run))
-        for address in settings.links
+        for address in settings.links or ()
     }
 
 

@@ -58,8 +58,13 @@ LOCAL_ADDRESSES: Final = (
 
 def read_links(
     configured: Raw, env: Mapping[str, str], problems: list[str]
-) -> tuple[ExplorerAddress, ...]:
-    """Return the addresses that can be used, in the order of `ExplorerName`. Any other one is reported and left out."""
+) -> tuple[ExplorerAddress, ...] | None:
+    """Return the addresses that can be used, in the order of `ExplorerName`; None if the setting is missing or empty.
+
+    Any other address is reported and left out.
+    """
+    if configured.found in (None, {}):
+        return None
     section = mapping(configured, problems)
     report_unknown_keys(section, _KEYS, configured.where, problems)
     fields = fields_of(section, configured.where, env)

@@ -102,8 +102,8 @@ class Settings:
     budgets: Budgets = field(default_factory=Budgets)
     notify: tuple[NotifyTarget, ...] = ()
     """The targets of notices."""
-    links: tuple[ExplorerAddress, ...] = ()
-    """The trace explorers to which links lead."""
+    links: tuple[ExplorerAddress, ...] | None = None
+    """The trace explorers to which links lead; None without the setting."""
     timezone: str | None = None
     problems: tuple[str, ...] = ()
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
+import yaml
 
 from cronalytics_otel.config import load_settings
 from cronalytics_otel.export.sync_options import SyncOptions
@@ -136,6 +137,17 @@ def test_prometheus_sends_its_alerts_to_the_alertmanager_of_the_stack(tmp_path: 
 
         (address,) = wait_for(active, what="Prometheus to know an Alertmanager")
         assert address.startswith(matched(r"Alertmanager +(\S+)", printed))
+
+
+@BACKENDS
+def test_the_links_of_its_alerts_lead_to_the_programs_of_the_stack(tmp_path: Path) -> None:
+    with a_stack(tmp_path / "data") as (_, printed):
+        prometheus = matched(r"Prometheus +([^ ]+)", printed)
+        loaded = requests.get(f"{prometheus}/api/v1/status/config", timeout=30).json()
+        labels = yaml.safe_load(loaded["data"]["yaml"])["global"]["external_labels"]
+
+        assert labels["jaeger_url"] == matched(r"Jaeger +([^ ]+)", printed)
+        assert requests.get(f"{labels['runbooks_url']}/HermesCronJobFailed.md", timeout=30).ok
 
 
 @BACKENDS

@@ -175,7 +175,7 @@ def test_without_the_setting_it_shows_the_usual_addresses_and_says_so(cli: Cli) 
 
     assert "http://localhost:16686/trace/" in shown.out
     assert "http://localhost:3000/explore?" in shown.out
-    assert "config.yaml names no explorer under `links`" in shown.err
+    assert "config.yaml has no `links`" in shown.err
     assert shown.status == 0
 
 
@@ -185,6 +185,8 @@ def test_an_address_that_cannot_be_used_is_reported(cli: Cli) -> None:
     shown = cli("links", "latest")
 
     assert "links.jaeger: it does not begin with http:// or https://" in shown.err
+    assert "usual addresses" not in shown.err
+    assert shown.out == ""
     assert "jaeger" not in cli("runs", "--json").json["runs"][0]["links"]
 
 

@@ -33,7 +33,7 @@ storage:
   tsdb:
     out_of_order_time_window: 30m
 """
-_USUAL_PORT = 9090
+USUAL_PORT = 9090
 _ALL_TIME = {"start": "0", "end": "9999999999"}
 _LIMIT_S = 30.0
 
@@ -64,6 +64,10 @@ def prometheus(
     return running(partial(Prometheus, folder, configuration, receives_otlp=receives_otlp))
 
 
+RUNBOOKS = Path(__file__).parents[2] / "collector" / "runbooks"
+"""It serves them below /user, where the alerts link to."""
+
+
 class Prometheus(ServerProcess):
     def __init__(
         self,
@@ -79,13 +83,14 @@ class Prometheus(ServerProcess):
         if configuration is None:
             configuration = home / "prometheus.yml"
             configuration.write_text(_CONFIGURATION)
-        self._port = choose_port(_USUAL_PORT)
+        self._port = choose_port(USUAL_PORT)
         command: list[str | Path] = [
             program or prometheus_program(),
             f"--config.file={configuration}",
             f"--storage.tsdb.path={home / 'data'}",
             f"--web.listen-address=127.0.0.1:{self._port}",
             "--enable-feature=exemplar-storage",
+            f"--web.user-assets={RUNBOOKS}",
         ]
         if receives_otlp:
             command.append("--web.enable-otlp-receiver")

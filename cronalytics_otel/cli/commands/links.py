@@ -63,7 +63,7 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
         return ExitStatus.OK
     context.terminal.data(*view.lines(links, args.days, clickable=context.terminal.clickable))
     all_settings = [there.settings() for there in scope.contexts.values()]
-    if not all(settings.links for settings in all_settings):
+    if any(settings.links is None for settings in all_settings):
         context.terminal.note()
         context.terminal.note(view.NO_LINKS)
     for settings in all_settings:
@@ -155,7 +155,7 @@ def _addresses(settings: Settings) -> Sequence[ExplorerAddress]:
     """Return the explorers of the settings; without any, those of this machine."""
     from ...config import LOCAL_ADDRESSES
 
-    return settings.links or LOCAL_ADDRESSES
+    return LOCAL_ADDRESSES if settings.links is None else settings.links
 
 
 def _profile_options(args: argparse.Namespace, subject: Subject) -> list[str]:

@@ -98,7 +98,9 @@ def run(args: argparse.Namespace, context: Context) -> ExitStatus:
                 terminal.data("", *view.how_many_runs(shown, counted))
                 terminal.data(*window_note(question.window))
                 terminal.data(*view.summary(counted, has_inferred=ended.has_inferred))
-                explorers = [each.explorer for there in settings.values() for each in there.links]
+                explorers = [
+                    each.explorer for there in settings.values() for each in there.links or ()
+                ]
                 terminal.data(*view.links(explorers, clickable=terminal.clickable))
             elif not running:
                 totals = [journal.queries.totals() for _, journal in question.profiles]

@@ -12,7 +12,7 @@ from .. import formats
 from ..links import Link
 
 NO_LINKS = (
-    "config.yaml names no explorer under `links`: these are the usual addresses on this machine"
+    "config.yaml has no `links`: these are the usual addresses on this machine"
     " (docs/configuration.md, Links)."
 )
 

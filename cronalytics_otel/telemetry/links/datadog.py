@@ -24,12 +24,13 @@ _NS_PER_MS: Final = 1_000_000
 
 
 def query(search: Search) -> str:
-    terms = [f"service:{search.service_name}"]
+    name = search.service_name
+    terms = [f"service:{name if name.replace('-', '').isalnum() else _text(name)}"]
     if search.job_id is None:
         terms += [f"@{HERMES_PROFILE_NAME}:{_text(search.profile)}", f"@{HERMES_CRON_RUN_ID}:*"]
     terms += [
-        f"@{name}:{_text(value) if isinstance(value, str) else str(value).lower()}"
-        for name, value in search.equalities.items()
+        f"@{attribute}:{_text(value) if isinstance(value, str) else str(value).lower()}"
+        for attribute, value in search.equalities.items()
     ]
     if search.question is Question.SLOWEST:
         terms.append(f"@duration:>={search.least_duration_ns}")

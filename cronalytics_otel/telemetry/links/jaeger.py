@@ -19,7 +19,6 @@ CANNOT: Final = {
     Question.COST_PER_DAY: "add up",
 }
 
-_SPAN_KIND: Final = "span.kind"
 _NEEDS_QUOTES: Final = re.compile(r'[\s"=\\]')
 
 
@@ -50,13 +49,13 @@ def trace_url(address: ExplorerAddress, trace: TraceRef) -> str:
 
 
 def _tags(search: Search) -> dict[str, str]:
-    """Return the tags, whose values are always texts. Without a job, a run is found by the kind of its root."""
+    """Return the tags, whose values are always texts."""
     tags = {
         name: value if isinstance(value, str) else str(value).lower()
         for name, value in search.equalities.items()
     }
     if search.job_id is None:
-        tags = {_SPAN_KIND: "server", HERMES_PROFILE_NAME: search.profile} | tags
+        tags = {HERMES_PROFILE_NAME: search.profile} | tags
     return tags
 
 
