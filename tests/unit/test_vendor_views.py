@@ -269,6 +269,13 @@ VENDORS = [(one["name"], one["message"]) for one in MONITORS] + [
 ]
 
 
+def test_two_jobs_of_one_name_are_two_groups_of_a_trigger() -> None:
+    groups = [one["trigger"]["query"].get("breakdowns", []) for one in TRIGGERS]
+    of_jobs = [each for each in groups if sc.HERMES_CRON_JOB_NAME in each]
+    assert of_jobs
+    assert all(sc.HERMES_CRON_JOB_ID in each for each in of_jobs)
+
+
 @pytest.mark.parametrize(("name", "text"), VENDORS)
 def test_an_alert_leads_to_a_runbook(name: str, text: str) -> None:
     pages = re.findall(r"`collector/(runbooks/\w+\.md)`", text)
