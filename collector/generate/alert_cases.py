@@ -639,6 +639,11 @@ PACE: Final = (
         sends=(jobs(0, 0, FAST), jobs(300, 300, FAST)),
         firing={30: QUIET, 70: ("digest",), 299: ("digest",)},
     ),
+    Case(
+        title="a home that sends hours apart does not know the pace any more",
+        sends=(jobs(0, 0, FAST), jobs(300, 300, replace(FAST, pace=None))),
+        firing={299: ("digest",), 305: QUIET, 310: QUIET, 600: QUIET},
+    ),
 )  # fmt: skip
 
 # --- answers and telemetry ---------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from collector.generate.rules import (
     LAST_COST,
     MISSED_RUNS_1D,
     OVERDUE,
+    PACE_KNOWN,
     PENDING_RUNS,
     REFUSED_RUNS,
     REPLACED,
@@ -277,7 +278,7 @@ ALERTS: Final = (
         name="HermesCronPaceHigh",
         about=About.JOB,
         expression=(
-            f"{of_job('projection.pace')} > {PACE}\n"
+            f"{PACE_KNOWN.name} > {PACE}\n"
             f"and on ({JOB}) (\n"
             f"  {of_job('projection.trend_cost', _MONTH)}\n"
             f"  - on ({JOB}) {of_job('projection.nominal_cost', _MONTH)} > {PACE_LEAST_USD}\n"

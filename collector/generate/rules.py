@@ -119,22 +119,20 @@ def _remembered(name: str, short_name: str, labels: str, meaning: str) -> Record
     """Return the rule that holds a gauge as the newest request of its home has it, or does not have it.
 
     A home may be silent for days after that request, and Prometheus does not know which of the last values are of
-    it. So the rule remembers: while nothing comes, it repeats what it was a minute ago. If it was not evaluated then,
-    as when Prometheus was down, it takes the last values.
+    it. So the rule remembers: while nothing comes, what it had a minute ago is still there, with the last value, which
+    may have arrived late. If it was not evaluated then, as when Prometheus was down, all last values are.
     """
-    now = instant(short_name)
-    alive = instant("build.info")
+    held = f"max by ({labels}) ({last(short_name)})"
     return RecordingRule(
         name=name,
         expression=(
-            f"max by ({labels}) ({now})\n"
+            f"max by ({labels}) ({instant(short_name)})\n"
             f"or (\n"
             f"  (\n"
-            f"    {name} offset 1m\n"
-            f"    or (max by ({labels}) ({last(short_name)}) unless on ({HOME}) {EVALUATED})\n"
+            f"    ({held} and on ({labels}) {name} offset 1m)\n"
+            f"    or ({held} unless on ({HOME}) {EVALUATED})\n"
             f"  )\n"
-            f"  unless on ({HOME}) {alive}\n"
-            f"  and on ({HOME}) {SYNCED.name}\n"
+            f"  unless on ({HOME}) {instant('build.info')}\n"
             f")"
         ),
         meaning=meaning,
@@ -321,6 +319,13 @@ LAST_COST: Final = _remembered(
     "What a job's last run cost, where that is known.",
 )
 
+PACE_KNOWN: Final = _remembered(
+    "hermes_cron_job:pace_ratio:last",
+    "projection.pace",
+    JOB,
+    "What a job costs as a multiple of what its schedule explains, where that is known.",
+)
+
 BUDGET: Final = f"{JOB}, {label(HERMES_CRON_BUDGET_SCOPE)}, {label(HERMES_CRON_BUDGET_PERIOD)}"
 """The labels of one budget; those of a job are empty in a budget of all jobs."""
 
@@ -382,7 +387,7 @@ REPORT_DUE: Final = RecordingRule(
 RULES: Final = (
     SYNCED, REPLACED, SCHEDULED, FAILURES, FAILED_RUNS_TOTAL, FAILED_RUNS_1H, MISSED_RUNS_TOTAL, MISSED_RUNS_1D,
     FAILED_DELIVERIES_TOTAL, OTHER_DELIVERIES_TOTAL, UNDELIVERED, RUNNING, OVERDUE, DEAD,
-    USUAL_DURATION, HUNG, LAST_COST, BUDGET_USED, REFUSED_RUNS, PENDING_RUNS, USUAL_COST, REPORT_DUE,
+    USUAL_DURATION, HUNG, LAST_COST, PACE_KNOWN, BUDGET_USED, REFUSED_RUNS, PENDING_RUNS, USUAL_COST, REPORT_DUE,
 )  # fmt: skip
 
 
