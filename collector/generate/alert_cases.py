@@ -307,6 +307,19 @@ MISSED: Final = (
         ),
         firing={30: QUIET, 35: ("new",)},
     ),
+    Case(
+        title="a one-shot is missed: all of them are one job without a state",
+        sends=(jobs(0, 30, ONCE), jobs(31, 200, replace(ONCE, missed=1))),
+        firing={30: QUIET, 35: ("once",), 200: ("once",)},
+    ),
+    Case(
+        title="a one-shot was missed, and the home was moved",
+        sends=(
+            jobs(0, 30, WELL, ONCE), jobs(31, 60, WELL, replace(ONCE, missed=1)),
+            jobs(61, 120, WELL, replace(ONCE, missed=1), instance="b"),
+        ),
+        firing={60: ("once",), 120: QUIET},
+    ),
 )  # fmt: skip
 
 # --- what is due, and what runs ----------------------------------------------------------------------
@@ -502,6 +515,14 @@ COST_SPIKE: Final = (
         sends=(jobs(0, 0, PRICED), jobs(300, 300, replace(PRICED, last_usd=3.0))),
         firing={299: QUIET, 305: ("digest",), 900: ("digest",)},
     ),
+    Case(
+        title="the home sends an hour apart: what the run after the spike cost is not known, and then the job is idle",
+        sends=(
+            jobs(0, 0, PRICED), jobs(60, 60, replace(PRICED, last_usd=5.0)),
+            jobs(120, 120, replace(PRICED, last_usd=None)),
+        ),
+        firing={59: QUIET, 65: ("digest",), 119: ("digest",), 125: QUIET, 130: QUIET, 1_000: QUIET},
+    ),
 )  # fmt: skip
 
 
@@ -543,6 +564,11 @@ OVER_BUDGET: Final = (
             budgets(31, 60, SentBudget(limit_usd=9, used_usd=6)),
         ),
         firing={5: ("@a", "digest"), 40: QUIET},
+    ),
+    Case(
+        title="the budget is removed from the settings of a home that sends an hour apart",
+        sends=(budgets(0, 0, SentBudget(limit_usd=5, used_usd=6)), budgets(60, 60)),
+        firing={5: ("@a",), 59: ("@a",), 61: QUIET, 70: QUIET, 600: QUIET},
     ),
     Case(
         title="the job was deleted, or the home was moved",
@@ -612,6 +638,11 @@ PACE: Final = (
         title="a home that sends hours apart",
         sends=(jobs(0, 0, FAST), jobs(300, 300, FAST)),
         firing={30: QUIET, 70: ("digest",), 299: ("digest",)},
+    ),
+    Case(
+        title="a home that sends hours apart does not know the pace any more",
+        sends=(jobs(0, 0, FAST), jobs(300, 300, replace(FAST, pace=None))),
+        firing={299: ("digest",), 305: QUIET, 310: QUIET, 600: QUIET},
     ),
 )  # fmt: skip
 
@@ -778,6 +809,11 @@ REFUSED: Final = (
         firing={5: ("@a",), 40: QUIET},
     ),
     Case(
+        title="the destination left the settings of a home that sends an hour apart",
+        sends=(destinations(0, 0, SentDestination(refused=3)), destinations(60, 60)),
+        firing={5: ("@a",), 59: ("@a",), 62: QUIET, 70: QUIET, 300: QUIET},
+    ),
+    Case(
         title="it stays through a gap, and ends when the home was moved",
         sends=(
             destinations(0, 30, SentDestination(refused=3)),
@@ -834,6 +870,11 @@ PENDING: Final = (
             destinations(101, 180, SentDestination(name="jaeger")),
         ),
         firing={59: QUIET, 65: ("@a",), 110: QUIET, 180: QUIET},
+    ),
+    Case(
+        title="the destination left the settings of a home that sends two hours apart",
+        sends=(destinations(0, 0, SentDestination(pending=2, oldest_min=0)), destinations(120, 120)),
+        firing={119: ("@a",), 125: QUIET, 130: QUIET, 300: QUIET},
     ),
 )  # fmt: skip
 

@@ -45,9 +45,8 @@ No alert needs editing before use. The links lead to loopback unless Prometheus 
         regex: (grafana|jaeger|runbooks)_url
 
 Each alert has the labels `severity` (critical, warning) and `owner` (jobs, platform). A home has at most 200 jobs
-with alerts of their own. When many fail at once, that has one cause, and Alertmanager should send one message:
-
-  group_by: [alertname, instance, hermes_profile_name]
+with alerts of their own. When many fail at once, that has one cause: HermesCronManyJobsFailing. Alertmanager sends
+that alone with the inhibit_rules of backends/alertmanager.yml.
 """
 
 _GRAFANA_HEADER: Final = """\

@@ -16,17 +16,25 @@ from collector.generate.alert_links import IS_SHARED, Runs
 from collector.generate.names import label, metric
 from collector.generate.promql import JOB_ID, JOB_NAME, NOW, PROFILE, instant, present
 from collector.generate.rules import (
+    AT_DESTINATION,
+    BUDGET,
+    BUDGET_USED,
     DEAD,
     FAILED_RUNS_1H,
     FAILURES,
     HOME,
     HUNG,
     JOB,
+    LAST_COST,
     MISSED_RUNS_1D,
     OVERDUE,
+    PACE_KNOWN,
+    PENDING_RUNS,
+    REFUSED_RUNS,
     REPLACED,
     REPORT_DUE,
     SCHEDULED,
+    SHARED,
     SYNCED,
     UNDELIVERED,
     USUAL_COST,
@@ -34,10 +42,10 @@ from collector.generate.rules import (
 )
 from cronalytics_otel.insight.health import PENDING_NS
 from cronalytics_otel.insight.job_health import FAILURES_IN_A_ROW
+from cronalytics_otel.insight.usual import HUNG_UNKNOWN_S
 from cronalytics_otel.model.times import NS
 from cronalytics_otel.telemetry.semconv import (
     HERMES_CRON_BUDGET_PERIOD,
-    HERMES_CRON_BUDGET_SCOPE,
     HERMES_CRON_DESTINATION,
     HERMES_CRON_WINDOW,
 )
@@ -61,7 +69,6 @@ PACE_LEAST_USD: Final = 1
 
 DESTINATION: Final = label(HERMES_CRON_DESTINATION)
 _WINDOW: Final = label(HERMES_CRON_WINDOW)
-_SCOPE: Final = label(HERMES_CRON_BUDGET_SCOPE)
 _PERIOD: Final = label(HERMES_CRON_BUDGET_PERIOD)
 
 
@@ -113,7 +120,8 @@ _PIPELINE_BOARD: Final = "cronalytics-pipeline"
 _NAME: Final = f"{{{{ .Labels.{JOB_NAME} }}}}"
 _IN_PROFILE: Final = f"of profile {{{{ .Labels.{PROFILE} }}}}"
 _HOME_TEXT: Final = f"profile {{{{ .Labels.{PROFILE} }}}} (instance {{{{ .Labels.instance }}}})"
-_NOW: Final = f'{{{{ if eq .Labels.{_PERIOD} "day" }}}}today{{{{ else }}}}this month{{{{ end }}}}'
+_IN_PERIOD: Final = f"in one {{{{ .Labels.{_PERIOD} }}}}"
+"""Not `today`: the last request of a silent home may be of an earlier day."""
 _DESTINATION_TEXT: Final = f"{{{{ .Labels.{DESTINATION} }}}}"
 _OF_JOB: Final = f"{{{{ .Labels.{JOB_ID} }}}} --profile {{{{ .Labels.{PROFILE} }}}}"
 """The job, as an argument of our commands."""
@@ -125,23 +133,18 @@ _TRACE: Final = (
 _IS_SCHEDULED: Final = f"and on ({JOB}) {SCHEDULED.name}"
 _NOT_REPLACED: Final = f"unless on ({HOME}) {REPLACED.name}"
 _FAILING_NOW: Final = f"({of_job('job.consecutive_failures')} > 0)"
-_AT_DESTINATION: Final = f"{HOME}, {DESTINATION}"
 _MONTH: Final = f'{_WINDOW}="30d"'
 _WEEK: Final = f'{_WINDOW}="7d"'
 
 
 def _of_destination(short_name: str) -> str:
-    return f"max by ({_AT_DESTINATION}) ({present(short_name)})"
+    return f"max by ({AT_DESTINATION}) ({present(short_name)})"
 
 
 def _earlier(short_name: str, ago: str) -> str:
     """Return a destination's last value as it was some time ago."""
     series = f"last_over_time({metric(short_name)}[{NOW}] offset {ago})"
-    return f"max by ({_AT_DESTINATION}) ({series})"
-
-
-def _of_budget(short_name: str) -> str:
-    return f"max by ({JOB}, {_SCOPE}, {_PERIOD}) ({present(short_name)})"
+    return f"max by ({AT_DESTINATION}) ({series})"
 
 
 _DELETED: Final = f"(max by ({JOB}) ({present('job.state')}) == 0)"
@@ -195,13 +198,16 @@ ALERTS: Final = (
         description="At least half of the scheduled jobs of this home failed at their last run. That has one cause: look at"
         " the model's provider, its key, the network and the disk before you look at a job."
         " `cronalytics-otel health` shows the reason of each.",
-        runs=Runs.FAILED,
         dashboard=_FLEET_BOARD,
     ),
     Alert(
         name="HermesCronJobMissed",
         about=About.JOB,
-        expression=f"{MISSED_RUNS_1D.name} > 0\n{_IS_SCHEDULED}",
+        expression=(
+            f"{MISSED_RUNS_1D.name} > 0\n"
+            f"and on ({JOB}) ({SCHEDULED.name} or {SHARED})\n"
+            f"{_NOT_REPLACED}"
+        ),
         severity=Severity.WARNING,
         owner=Owner.PLATFORM,
         summary=f"The job {_NAME} {_IN_PROFILE} did not run when it was due",
@@ -219,7 +225,8 @@ ALERTS: Final = (
         severity=Severity.WARNING,
         owner=Owner.PLATFORM,
         summary=f"The job {_NAME} {_IN_PROFILE} is overdue by <value:humanizeDuration>",
-        description="The scheduler starts other jobs, and has not started this one although it is due.",
+        description="It is due and was not started, although something else was, by the scheduler or by hand."
+        " `cronalytics-otel health` shows whether the scheduler itself has started anything since.",
         dashboard=_JOB_BOARD,
     ),
     Alert(
@@ -230,18 +237,18 @@ ALERTS: Final = (
         severity=Severity.WARNING,
         owner=Owner.JOBS,
         summary=f"The job {_NAME} {_IN_PROFILE} has been running for <value:humanizeDuration>",
-        description="That is far longer than its runs of the last 30 days took. `cronalytics-otel health` shows the"
-        " process.",
+        description="That is far longer than its runs of the last 30 days took, or, where too few of them are known,"
+        f" more than {HUNG_UNKNOWN_S / 3600:g} hours. `cronalytics-otel health` shows the process.",
         dashboard=_JOB_BOARD,
     ),
     Alert(
         name="HermesCronCostSpike",
         about=About.JOB,
         expression=(
-            f"{of_job('job.last_cost')}\n"
+            f"{LAST_COST.name}\n"
             f"> on ({JOB}) {SPIKE_FACTOR} * {USUAL_COST.name}\n"
             f"and on ({JOB}) (\n"
-            f"  {of_job('job.last_cost')} - on ({JOB}) {USUAL_COST.name} > {SPIKE_LEAST_USD}\n"
+            f"  {LAST_COST.name} - on ({JOB}) {USUAL_COST.name} > {SPIKE_LEAST_USD}\n"
             f")\n"
             f"{_IS_SCHEDULED}"
         ),
@@ -255,15 +262,15 @@ ALERTS: Final = (
         name="HermesCronOverBudget",
         about=About.BUDGET,
         expression=(
-            f"{_of_budget('budget.used')}\n"
-            f"> on ({JOB}, {_SCOPE}, {_PERIOD}) {_of_budget('budget.limit')}\n"
+            f"{BUDGET_USED.name}\n"
+            f"> on ({BUDGET}) max by ({BUDGET}) ({present('budget.limit')})\n"
             f"unless on ({JOB}) {_DELETED}\n"
             f"{_NOT_REPLACED}"
         ),
         severity=Severity.WARNING,
         owner=Owner.JOBS,
         summary=f"{{{{ if .Labels.{JOB_NAME} }}}}The job {_NAME}{{{{ else }}}}All jobs together{{{{ end }}}}"
-        f' {_IN_PROFILE} cost <value:printf "%.2f"> USD {_NOW}, more than the budget',
+        f' {_IN_PROFILE} cost <value:printf "%.2f"> USD {_IN_PERIOD}, more than the budget',
         description="`cronalytics-otel forecast` shows what is still to come, and what each job costs.",
         dashboard=_FLEET_BOARD,
     ),
@@ -271,7 +278,7 @@ ALERTS: Final = (
         name="HermesCronPaceHigh",
         about=About.JOB,
         expression=(
-            f"{of_job('projection.pace')} > {PACE}\n"
+            f"{PACE_KNOWN.name} > {PACE}\n"
             f"and on ({JOB}) (\n"
             f"  {of_job('projection.trend_cost', _MONTH)}\n"
             f"  - on ({JOB}) {of_job('projection.nominal_cost', _MONTH)} > {PACE_LEAST_USD}\n"
@@ -349,7 +356,7 @@ ALERTS: Final = (
     Alert(
         name="HermesCronTelemetryRefused",
         about=About.HOME,
-        expression=f"{_of_destination('outbox.refused')} > 0\n{_NOT_REPLACED}",
+        expression=f"{REFUSED_RUNS.name} > 0\n{_NOT_REPLACED}",
         severity=Severity.WARNING,
         owner=Owner.PLATFORM,
         summary=f"The destination {_DESTINATION_TEXT} refused <value> runs of {_HOME_TEXT}",
@@ -363,11 +370,11 @@ ALERTS: Final = (
         # A destination that is new gets all history, and works it off: then the oldest run changes.
         expression=(
             f"time() - {_of_destination('outbox.oldest_timestamp')} > {PENDING_NS // NS}\n"
-            f"and on ({_AT_DESTINATION}) (\n"
+            f"and on ({AT_DESTINATION}) (\n"
             f"  {_of_destination('outbox.oldest_timestamp')}\n"
-            f"  <= on ({_AT_DESTINATION}) {_earlier('outbox.oldest_timestamp', '1h')}\n"
+            f"  <= on ({AT_DESTINATION}) {_earlier('outbox.oldest_timestamp', '1h')}\n"
             f")\n"
-            f"and on ({_AT_DESTINATION}) ({_of_destination('outbox.pending')} > 0)\n"
+            f"and on ({AT_DESTINATION}) ({PENDING_RUNS.name} > 0)\n"
             f"{_NOT_REPLACED}"
         ),
         severity=Severity.WARNING,
@@ -394,3 +401,17 @@ ALERTS: Final = (
     ),
 )
 """In the order of the files."""
+
+_RUNBOOKS: Final = {alert.name: alert.name for alert in ALERTS} | {
+    "HermesCronJobFailing": "HermesCronJobFailed",
+    "HermesCronJobOverBudget": "HermesCronOverBudget",
+    "HermesCronRunOverBudget": "HermesCronCostSpike",
+    "HermesCronSchedulerDown": "HermesCronSchedulerDead",
+}
+"""By the name of an alert, here or at a vendor, the page that helps."""
+
+
+def runbook_text(name: str) -> str:
+    """Return the sentence that leads from a vendor's alert to its runbook, if there is one."""
+    page = _RUNBOOKS.get(name)
+    return "" if page is None else f" What to do: `collector/runbooks/{page}.md`."

@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
+from collector.generate.alerts import runbook_text
 from collector.generate.names import otlp_metric
 from cronalytics_otel.telemetry import semconv as sc
 
@@ -276,7 +277,7 @@ def _monitor(
         "name": name,
         "type": "query alert",
         "query": f"{query} {op} {critical:g}",
-        "message": message,
+        "message": message + runbook_text(name),
         "tags": [f"service:{SERVICE}", "team:hermes-cron"],
         "priority": priority,
         "options": options,
@@ -292,7 +293,7 @@ def _now(
 _JOB_TEXT: Final = (
     f"{{{{[{sc.HERMES_CRON_JOB_NAME}].name}}}} of profile {{{{[{sc.HERMES_PROFILE_NAME}].name}}}}"
 )
-_LOOK: Final = f"Look at its traces: `service:{SERVICE} @{sc.HERMES_CRON_JOB_ID}:{{{{[{sc.HERMES_CRON_JOB_ID}].name}}}}`, or run `cronalytics-otel job {{{{[{sc.HERMES_CRON_JOB_ID}].name}}}}`."
+_LOOK: Final = f"Look at its traces: `service:{SERVICE} @{sc.HERMES_CRON_JOB_ID}:{{{{[{sc.HERMES_CRON_JOB_ID}].name}}}}`, or run `cronalytics-otel job {{{{[{sc.HERMES_CRON_JOB_ID}].name}}}} --profile {{{{[{sc.HERMES_PROFILE_NAME}].name}}}}`."
 _HOME_TEXT: Final = f"profile {{{{[{sc.HERMES_PROFILE_NAME}].name}}}} on {{{{host.name}}}}"
 _STATUS: Final = "Run `cronalytics-otel status` there."
 _RUNS_30D: Final = window("30d", "!missed", "!skipped")
@@ -303,17 +304,16 @@ MONITORS: Final = (
     _monitor("HermesCronJobFailed", "max(last_5m):" + _now("max", "job.consecutive_failures", _JOB), 1, f"The last run of {_JOB_TEXT} failed. {_LOOK}", op=">="),
     _monitor("HermesCronJobFailingInARow", "max(last_5m):" + _now("max", "job.consecutive_failures", _JOB), 3, f"{{{{value}}}} runs in a row of {_JOB_TEXT} failed. {_LOOK}", op=">=", priority=2),
     _monitor("HermesCronJobMissed", "max(last_5m):" + _now("max", "window.runs", _JOB, window("24h", "missed")), 0, f"{_JOB_TEXT} missed {{{{value}}}} runs in 24 hours. {_STATUS}"),
-    _monitor("HermesCronSchedulerDown", "sum(last_1d):" + _now("sum", "run.errors", _HOME, (tag(sc.ERROR_TYPE, "scheduler_down"),)) + ".as_count()", 0, f"Hermes's scheduler of {_HOME_TEXT} started nothing while jobs were due. {_STATUS}", priority=2),
+    _monitor("HermesCronSchedulerDown", "sum(last_1d):" + _now("sum", "run.errors", _HOME, (tag(sc.ERROR_TYPE, "scheduler_down"),)) + ".as_count()", 0, f"Hermes's scheduler of {_HOME_TEXT} started nothing while jobs were due. That is known only when the outage is over: Prometheus's HermesCronSchedulerDead fires during it. {_STATUS}", priority=2),
     _monitor("HermesCronJobSlow", "max(last_5m):" + _now("max", "job.last_duration", _JOB) + " / " + _now("max", "job.expected_duration", _JOB), 2, f"The last run of {_JOB_TEXT} took {{{{value}}}} times as long as 95 of 100 runs of the last 30 days. {_LOOK}"),
     _monitor("HermesCronCostSpike", "max(last_5m):" + _now("max", "job.last_cost", _JOB) + " / ( " + _now("max", "window.cost", _JOB, window("30d")) + " / " + _now("sum", "window.runs", _JOB, _RUNS_30D) + " )", 5, f"The last run of {_JOB_TEXT} cost {{{{value}}}} times as much as the mean run of 30 days. {_LOOK}"),
     _monitor("HermesCronOverBudget", "max(last_5m):" + _now("max", "budget.used", _BUDGET, (tag(sc.HERMES_CRON_BUDGET_SCOPE, "all"),)) + " / " + _now("max", "budget.limit", _BUDGET, (tag(sc.HERMES_CRON_BUDGET_SCOPE, "all"),)), 1, f"The budget of all jobs of profile {{{{[{sc.HERMES_PROFILE_NAME}].name}}}} for the {{{{[{sc.HERMES_CRON_BUDGET_PERIOD}].name}}}} is spent. Run `cronalytics-otel forecast` there.", priority=2),
-    _monitor("HermesCronJobOverBudget", "max(last_5m):" + _now("max", "budget.used", (*_JOB, sc.HERMES_CRON_BUDGET_PERIOD), (tag(sc.HERMES_CRON_BUDGET_SCOPE, "job"),)) + " / " + _now("max", "budget.limit", (*_JOB, sc.HERMES_CRON_BUDGET_PERIOD), (tag(sc.HERMES_CRON_BUDGET_SCOPE, "job"),)), 1, f"The budget of {_JOB_TEXT} for the {{{{[{sc.HERMES_CRON_BUDGET_PERIOD}].name}}}} is spent."),
+    _monitor("HermesCronJobOverBudget", "max(last_5m):" + _now("max", "budget.used", (*_JOB, sc.HERMES_CRON_BUDGET_PERIOD), (tag(sc.HERMES_CRON_BUDGET_SCOPE, "job"),)) + " / " + _now("max", "budget.limit", (*_JOB, sc.HERMES_CRON_BUDGET_PERIOD), (tag(sc.HERMES_CRON_BUDGET_SCOPE, "job"),)), 1, f"The budget of {_JOB_TEXT} for the {{{{[{sc.HERMES_CRON_BUDGET_PERIOD}].name}}}} is spent. Prometheus has one alert for it and for the budget of all jobs, HermesCronOverBudget."),
     _monitor("HermesCronPaceHigh", "max(last_5m):" + _now("max", "projection.pace", _JOB), 2, f"The last 30 days of {_JOB_TEXT}, carried on, come to {{{{value}}}} times what its schedule explains."),
     _monitor("HermesCronDeliveryFailed", "sum(last_15m):" + _now("sum", "deliveries", _JOB, (tag(sc.HERMES_CRON_DELIVERY_OUTCOME, "failed"),)) + ".as_count()", 0, f"An answer of {_JOB_TEXT} was not delivered: `{sc.HERMES_CRON_DELIVERY_ERROR}` of its trace says why."),
     _monitor("HermesCronTelemetryRefused", "max(last_5m):" + _now("max", "outbox.refused", (*_HOME, sc.HERMES_CRON_DESTINATION)), 0, f"Destination {{{{[{sc.HERMES_CRON_DESTINATION}].name}}}} refused traces of {_HOME_TEXT}. {_STATUS} Then `cronalytics-otel sync --retry-refused`."),
     _monitor("HermesCronTelemetryPending", "min(last_1h):" + _now("max", "outbox.pending", (*_HOME, sc.HERMES_CRON_DESTINATION)), 0, f"Destination {{{{[{sc.HERMES_CRON_DESTINATION}].name}}}} has had runs pending for an hour, of {_HOME_TEXT}. {_STATUS}"),
-    _monitor("HermesCronHomeUnreadable", "change(max(last_5m),last_1h):" + _now("max", "sync.last_success_timestamp", _HOME), 0, f"The plugin has not read Hermes's files without a fault for an hour, of {_HOME_TEXT}. {_STATUS}", op="<="),
-    _monitor("HermesCronNobodyExports", "max(last_1h):" + _now("max", "build.info", _HOME), 1, f"Nothing has come from {_HOME_TEXT} for a day: Hermes, the plugin or the way to Datadog is down. {_STATUS}", op="<", priority=2, no_data_minutes=1440),
+    _monitor("HermesCronNobodyExports", "max(last_1h):" + _now("max", "build.info", _HOME), 1, f"Nothing has come from {_HOME_TEXT} for a day: Hermes, the plugin or the way to Datadog is down. Prometheus's alert of this name is about all homes together. {_STATUS}", op="<", priority=2, no_data_minutes=1440),
 )
 # fmt: on
 

@@ -15,6 +15,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final, TypeAlias
 
+from collector.generate.alerts import runbook_text
 from collector.generate.names import otlp_metric
 from cronalytics_otel.telemetry import semconv as sc
 
@@ -58,6 +59,8 @@ CALCULATED_FIELDS: Final[tuple[Json, ...]] = (
 )
 
 _BY_JOB: Final = (sc.HERMES_PROFILE_NAME, sc.HERMES_CRON_JOB_NAME)
+_EACH_JOB: Final = (sc.HERMES_PROFILE_NAME, sc.HERMES_CRON_JOB_ID, sc.HERMES_CRON_JOB_NAME)
+"""Two jobs of a profile may have the same name."""
 _IS_RUN: Final = (sc.HERMES_CRON_RUN_OUTCOME, "exists")
 _TOOK_PLACE: Final = (sc.HERMES_CRON_RUN_OUTCOME, "!=", "missed")
 
@@ -237,7 +240,7 @@ def _trigger(
         "dataset": dataset,
         "trigger": {
             "name": name,
-            "description": description,
+            "description": description + runbook_text(name),
             "query": query,
             "threshold": {"op": op, "value": value},
             "frequency": within_s // 4,
@@ -249,15 +252,15 @@ def _trigger(
 
 # fmt: off
 TRIGGERS: Final = (
-    _trigger("HermesCronJobFailed", "A run failed. Sees runs that began within four hours, so one that ran for longer is seen by HermesCronJobFailing alone. Look at its trace: the root span has the error.", ("COUNT",), (">", 0), by=_BY_JOB, filters=((sc.HERMES_CRON_RUN_FAILED, "=", True), _TOOK_PLACE), within_s=4 * HOUR),
-    _trigger("HermesCronJobMissed", "A job was due and did not run. It is reported when the outage is over. `cronalytics-otel status` shows jobs that are overdue now.", ("SUM", sc.HERMES_CRON_RUN_MISSED_COUNT), (">", 0), by=_BY_JOB, filters=((sc.HERMES_CRON_RUN_OUTCOME, "=", "missed"),), within_s=DAY),
-    _trigger("HermesCronSchedulerDown", "Hermes's scheduler started no job at all while some were due: the gateway was down.", ("COUNT",), (">", 0), by=(sc.HERMES_PROFILE_NAME, sc.HOST_NAME), filters=((sc.HERMES_CRON_RUN_SCHEDULER_DOWN, "=", True),), within_s=DAY),
-    _trigger("HermesCronRunOverBudget", "A run cost more than the budget of a run in the plugin's settings.", ("COUNT",), (">", 0), by=_BY_JOB, filters=((sc.HERMES_CRON_RUN_OVER_BUDGET, "=", True),), within_s=4 * HOUR),
-    _trigger("HermesCronDeliveryFailed", "An answer was not delivered. `hermes.cron.delivery.error` on the run's root span says why.", ("COUNT",), (">", 0), by=(*_BY_JOB, sc.HERMES_CRON_DELIVERY_TARGET), filters=((sc.HERMES_CRON_DELIVERY_OUTCOME, "=", "failed"),), within_s=4 * HOUR),
+    _trigger("HermesCronJobFailed", "A run failed. Sees runs that began within four hours, so one that ran for longer is seen by HermesCronJobFailing alone. Look at its trace: the root span has the error.", ("COUNT",), (">", 0), by=_EACH_JOB, filters=((sc.HERMES_CRON_RUN_FAILED, "=", True), _TOOK_PLACE), within_s=4 * HOUR),
+    _trigger("HermesCronJobMissed", "A job was due and did not run. It is reported when the outage is over. `cronalytics-otel status` shows jobs that are overdue now.", ("SUM", sc.HERMES_CRON_RUN_MISSED_COUNT), (">", 0), by=_EACH_JOB, filters=((sc.HERMES_CRON_RUN_OUTCOME, "=", "missed"),), within_s=DAY),
+    _trigger("HermesCronSchedulerDown", "Hermes's scheduler started no job at all while some were due: the gateway was down. That is known only when the outage is over: Prometheus's HermesCronSchedulerDead fires during it.", ("COUNT",), (">", 0), by=(sc.HERMES_PROFILE_NAME, sc.HOST_NAME), filters=((sc.HERMES_CRON_RUN_SCHEDULER_DOWN, "=", True),), within_s=DAY),
+    _trigger("HermesCronRunOverBudget", "A run cost more than the budget of a run in the plugin's settings.", ("COUNT",), (">", 0), by=_EACH_JOB, filters=((sc.HERMES_CRON_RUN_OVER_BUDGET, "=", True),), within_s=4 * HOUR),
+    _trigger("HermesCronDeliveryFailed", "An answer was not delivered. `hermes.cron.delivery.error` on the run's root span says why.", ("COUNT",), (">", 0), by=(*_EACH_JOB, sc.HERMES_CRON_DELIVERY_TARGET), filters=((sc.HERMES_CRON_DELIVERY_OUTCOME, "=", "failed"),), within_s=4 * HOUR),
     _trigger("HermesCronNobodyExports", "No run arrived in a day: no job ran, or the plugin or the way to Honeycomb is broken. Ask `cronalytics-otel status` on the machine. Disable this trigger where no job runs daily.", ("COUNT",), ("<", 1), filters=(_IS_RUN,), within_s=DAY),
-    _trigger("HermesCronJobFailing", "The last run of this job failed.", ("MAX", otlp_metric("job.consecutive_failures")), (">=", 1), by=_BY_JOB, within_s=20 * MINUTE, dataset=METRICS_DATASET),
-    _trigger("HermesCronJobFailingInARow", "Three or more runs of this job in a row have failed.", ("MAX", otlp_metric("job.consecutive_failures")), (">=", 3), by=_BY_JOB, within_s=20 * MINUTE, dataset=METRICS_DATASET),
-    _trigger("HermesCronPaceHigh", "The last 30 days, carried on, come to more than twice of what the schedule explains.", ("MAX", otlp_metric("projection.pace")), (">", 2), by=_BY_JOB, within_s=4 * HOUR, dataset=METRICS_DATASET),
+    _trigger("HermesCronJobFailing", "The last run of this job failed. Prometheus has one alert for it and for runs that failed before another one succeeded, HermesCronJobFailed.", ("MAX", otlp_metric("job.consecutive_failures")), (">=", 1), by=_EACH_JOB, within_s=20 * MINUTE, dataset=METRICS_DATASET),
+    _trigger("HermesCronJobFailingInARow", "Three or more runs of this job in a row have failed.", ("MAX", otlp_metric("job.consecutive_failures")), (">=", 3), by=_EACH_JOB, within_s=20 * MINUTE, dataset=METRICS_DATASET),
+    _trigger("HermesCronPaceHigh", "The last 30 days, carried on, come to more than twice of what the schedule explains.", ("MAX", otlp_metric("projection.pace")), (">", 2), by=_EACH_JOB, within_s=4 * HOUR, dataset=METRICS_DATASET),
     _trigger("HermesCronTelemetryRefused", "A destination refused traces. `cronalytics-otel status` has the reason, `sync --retry-refused` sends them again.", ("MAX", otlp_metric("outbox.refused")), (">", 0), by=_BY_DESTINATION, within_s=HOUR, dataset=METRICS_DATASET),
     _trigger("HermesCronTelemetryPending", "A destination had pending runs at each sample of four hours. Where that is Honeycomb itself, only another destination or `cronalytics-otel status` can tell.", ("MIN", otlp_metric("outbox.pending")), (">", 0), by=_BY_DESTINATION, within_s=4 * HOUR, dataset=METRICS_DATASET),
 )

@@ -40,7 +40,10 @@ from cronalytics_otel.model import DeliveryOutcome, Outcome
 from cronalytics_otel.model.series import ONCE, OTHER
 from cronalytics_otel.model.times import NS
 from cronalytics_otel.telemetry.semconv import (
+    HERMES_CRON_BUDGET_PERIOD,
+    HERMES_CRON_BUDGET_SCOPE,
     HERMES_CRON_DELIVERY_OUTCOME,
+    HERMES_CRON_DESTINATION,
     HERMES_CRON_JOB_STATE,
     HERMES_CRON_WINDOW,
 )
@@ -83,6 +86,10 @@ _DOWN: Final = "6h"
 """For how long Prometheus may have been down, and still compares with the time before."""
 
 
+SHARED: Final = f'last_over_time({metric("runs")}{{{JOB_ID}=~"{ONCE}|{OTHER}"}}[{NOW}])'
+"""Something for each of the jobs `once` and `other`, which stand for many jobs and have no state."""
+
+
 def added(total: RecordingRule, window: str) -> str:
     """Return by job what was added to a recorded total in the window that ends now, by what has arrived.
 
@@ -93,7 +100,6 @@ def added(total: RecordingRule, window: str) -> str:
     """
     before = f"last_over_time({total.name}[{_DOWN}] offset {window})"
     known = f"last_over_time({SYNCED.name}[{_DOWN}] offset {window})"
-    shared = f'last_over_time({metric("runs")}{{{JOB_ID}=~"{ONCE}|{OTHER}"}}[{NOW}])'
     return (
         f"(\n"
         f"  {total.name} - on ({JOB}) (\n"
@@ -101,11 +107,35 @@ def added(total: RecordingRule, window: str) -> str:
         f"    or (\n"
         f"      {total.name} * 0\n"
         f"      and on ({HOME}) {known}\n"
-        f"      and on ({JOB}) ({SCHEDULED.name} or {shared})\n"
+        f"      and on ({JOB}) ({SCHEDULED.name} or {SHARED})\n"
         f"    )\n"
         f"    or min_over_time({total.name}[{window}])\n"
         f"  )\n"
         f")"
+    )
+
+
+def _remembered(name: str, short_name: str, labels: str, meaning: str) -> RecordingRule:
+    """Return the rule that holds a gauge as the newest request of its home has it, or does not have it.
+
+    A home may be silent for days after that request, and Prometheus does not know which of the last values are of
+    it. So the rule remembers: while nothing comes, what it had a minute ago is still there, with the last value, which
+    may have arrived late. If it was not evaluated then, as when Prometheus was down, all last values are.
+    """
+    held = f"max by ({labels}) ({last(short_name)})"
+    return RecordingRule(
+        name=name,
+        expression=(
+            f"max by ({labels}) ({instant(short_name)})\n"
+            f"or (\n"
+            f"  (\n"
+            f"    ({held} and on ({labels}) {name} offset 1m)\n"
+            f"    or ({held} unless on ({HOME}) {EVALUATED})\n"
+            f"  )\n"
+            f"  unless on ({HOME}) {instant('build.info')}\n"
+            f")"
+        ),
+        meaning=meaning,
     )
 
 
@@ -121,6 +151,9 @@ SYNCED: Final = RecordingRule(
     expression=f"max by ({HOME}) ({last('sync.last_success_timestamp')})",
     meaning="When Hermes's files were last read without a fault, as far as Prometheus knows.",
 )
+
+EVALUATED: Final = f"last_over_time({SYNCED.name}[5m] offset 1m)"
+"""Something for each home that the rules knew some minutes ago."""
 
 _STATE_OF_EACH: Final = (
     f"max by ({HOME}, {JOB_ID}) ({last('job.state')}) * 0 + on ({HOME}) group_left ()"
@@ -279,6 +312,47 @@ HUNG: Final = RecordingRule(
     f" {HUNG_LEAST_S:g} s, or {HUNG_UNKNOWN_S:g} s where that is not known.",
 )
 
+LAST_COST: Final = _remembered(
+    "hermes_cron_job:last_cost_usd:last",
+    "job.last_cost",
+    JOB,
+    "What a job's last run cost, where that is known.",
+)
+
+PACE_KNOWN: Final = _remembered(
+    "hermes_cron_job:pace_ratio:last",
+    "projection.pace",
+    JOB,
+    "What a job costs as a multiple of what its schedule explains, where that is known.",
+)
+
+BUDGET: Final = f"{JOB}, {label(HERMES_CRON_BUDGET_SCOPE)}, {label(HERMES_CRON_BUDGET_PERIOD)}"
+"""The labels of one budget; those of a job are empty in a budget of all jobs."""
+
+BUDGET_USED: Final = _remembered(
+    "hermes_cron_budget:used_usd:last",
+    "budget.used",
+    BUDGET,
+    "What was spent of each budget in the day or month of the last request.",
+)
+
+AT_DESTINATION: Final = f"{HOME}, {label(HERMES_CRON_DESTINATION)}"
+"""The labels of one destination of a home."""
+
+REFUSED_RUNS: Final = _remembered(
+    "hermes_cron_destination:refused_runs:last",
+    "outbox.refused",
+    AT_DESTINATION,
+    "Runs that a destination in the settings refused.",
+)
+
+PENDING_RUNS: Final = _remembered(
+    "hermes_cron_destination:pending_runs:last",
+    "outbox.pending",
+    AT_DESTINATION,
+    "Runs that a destination in the settings lacks.",
+)
+
 _MONTH: Final = f'{_WINDOW}="30d"'
 _RUNS_THAT_TOOK_PLACE: Final = (
     f'{_MONTH}, {OUTCOME}!~"{"|".join(sorted((Outcome.MISSED, Outcome.SKIPPED)))}"'
@@ -313,7 +387,7 @@ REPORT_DUE: Final = RecordingRule(
 RULES: Final = (
     SYNCED, REPLACED, SCHEDULED, FAILURES, FAILED_RUNS_TOTAL, FAILED_RUNS_1H, MISSED_RUNS_TOTAL, MISSED_RUNS_1D,
     FAILED_DELIVERIES_TOTAL, OTHER_DELIVERIES_TOTAL, UNDELIVERED, RUNNING, OVERDUE, DEAD,
-    USUAL_DURATION, HUNG, USUAL_COST, REPORT_DUE,
+    USUAL_DURATION, HUNG, LAST_COST, PACE_KNOWN, BUDGET_USED, REFUSED_RUNS, PENDING_RUNS, USUAL_COST, REPORT_DUE,
 )  # fmt: skip
 
 

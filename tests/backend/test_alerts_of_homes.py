@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from collector.generate.alerts import ALERTS
-from collector.generate.rules import RULES
+from collector.generate.rules import EVALUATED, RULES
 from cronalytics_otel.cli import main
 from cronalytics_otel.config import load_settings
 from cronalytics_otel.export.sync_options import SyncOptions
@@ -113,9 +113,14 @@ class Place:
 
 
 def written_out(expression: str) -> str:
-    """The expression with the recording rules in it written out, down to what is sent."""
+    """The expression with the recording rules in it written out, down to what is sent.
+
+    No rule was evaluated before, so none remembers anything.
+    """
+    nothing = "(vector(0) > 0)"
     for rule in reversed(RULES):
-        name, inner = re.escape(rule.name), f"({rule.expression})"
+        inner = rule.expression.replace(EVALUATED, nothing)
+        name, inner = re.escape(rule.name), f"({inner})"
         expression = re.sub(rf"{name}(\[\w+)\]", rf"{inner}\1:1m]", expression)
         expression = expression.replace(rule.name, inner)
     return expression

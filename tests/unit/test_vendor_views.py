@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from collector.generate.alerts import ALERTS
 from collector.generate.datadog import TAGS_OF_RESOURCE, VARIABLES
 from collector.generate.honeycomb import (
     HONEYCOMB_COLUMNS,
@@ -261,6 +262,34 @@ def test_a_monitor_s_message_names_groups_of_its_query(monitor: Mapping[str, Any
     assert match
     named = set(re.findall(r"\{\{\[?([\w.]+?)\]?\.name\}\}", monitor["message"]))
     assert named <= set(match[4].split(","))
+
+
+VENDORS = [(one["name"], one["message"]) for one in MONITORS] + [
+    (one["trigger"]["name"], one["trigger"]["description"]) for one in TRIGGERS
+]
+
+
+def test_two_jobs_of_one_name_are_two_groups_of_a_trigger() -> None:
+    groups = [one["trigger"]["query"].get("breakdowns", []) for one in TRIGGERS]
+    of_jobs = [each for each in groups if sc.HERMES_CRON_JOB_NAME in each]
+    assert of_jobs
+    assert all(sc.HERMES_CRON_JOB_ID in each for each in of_jobs)
+
+
+@pytest.mark.parametrize(("name", "text"), VENDORS)
+def test_an_alert_leads_to_a_runbook(name: str, text: str) -> None:
+    pages = re.findall(r"`collector/(runbooks/\w+\.md)`", text)
+    assert len(pages) == (name != "HermesCronJobSlow")
+    assert all((FOLDER / page).is_file() for page in pages)
+
+
+@pytest.mark.parametrize(("name", "text"), VENDORS)
+def test_an_alert_of_another_name_than_prometheus_s_says_how_it_differs(
+    name: str, text: str
+) -> None:
+    others = {"HermesCronJobSlow", "HermesCronRunOverBudget"}
+    names = {alert.name for alert in ALERTS}
+    assert name in names | others or any(one in text.partition("`collector")[0] for one in names)
 
 
 def test_the_monitors_are_files_of_their_names() -> None:

@@ -36,7 +36,9 @@ def attention() -> Panel:
         "What is wrong",
         "Jobs that fail, are overdue, run far longer than usual, were missed, cost twice what their schedule gives, or"
         " are over their budget; answers that were not delivered; traces that do not arrive; homes that are silent."
-        " Empty when nothing is wrong. A job's name opens the job's board. Paused and deleted jobs are not here.",
+        " A job's name opens the job's board. Paused and deleted jobs are here only with what was missed or not"
+        " delivered in the last day, and with their pace. Homes of one profile share a row. The alerts see more, and"
+        " sooner: a home that is silent or cannot be read is here after a day.",
         Column(title="Job", label=JOB_NAME, link=job_link(of_row=True), width=140),
         Column(title="How much", expr=problems(), unit=COUNT, decimals=1, width=85),
         Column(title="What", label="problem"),
@@ -45,7 +47,7 @@ def attention() -> Panel:
         Column(title="How bad", label="severity", mappings=style.mapped(style.SEVERITY_COLOURS), is_filled=True, width=110),
         hidden=[JOB_ID],
         sort=("How bad", False),
-        no_value="nothing needs attention",
+        no_value="none of these was found",
     )  # fmt: skip
 
 

@@ -119,7 +119,7 @@ def _verdict() -> list[Panel]:
         _count("Ran", "Runs that took place, whatever came of them.", "window.runs", RAN),
         _count("Failed", "Runs that took place and did not succeed: failure, timeout, cancelled, over their budget, or abandoned.", "window.runs", FAILED_RUNS, limits=bad),
         _count("Missed", "Times at which a job was due and did not run.", "window.runs", MISSED, limits=missed),
-        _count("Cost", "The known cost of these runs. Runs whose cost nobody wrote down are not in it: see the board of models.", "window.cost", IN_WINDOW, unit=USD),
+        _count("Cost", "The known cost of these runs, so a lower bound: runs whose cost nobody wrote down add nothing. The board of models counts them.", "window.cost", IN_WINDOW, unit=USD),
         _count("Tokens", "Input and output tokens of these runs.", "window.tokens", IN_WINDOW),
     ]  # fmt: skip
 
@@ -219,7 +219,8 @@ def _homes() -> Panel:
     return rows(
         "Profiles and hosts",
         "The figures of the window by Hermes home: a profile on a host. A home that was moved shows on both hosts for four"
-        " days, and one that has sent nothing for four days is not here: see the board of the pipeline.",
+        " days, and one that has sent nothing for four days is not here: see the board of the pipeline. Costs that nobody"
+        " wrote down add nothing.",
         Column(title="Profile", label=PROFILE),
         Column(title="Host", label=HOST),
         Column(title="Ran", unit=COUNT, expr=of_home("window.runs", RAN), width=70),
