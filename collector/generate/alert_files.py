@@ -20,6 +20,7 @@ from collector.generate.alert_links import (
     tempo_search,
 )
 from collector.generate.alerts import ALERTS, About, Alert
+from collector.generate.promql import NOW
 from collector.generate.rules import INTERVAL
 from collector.generate.yaml_text import yaml_text
 
@@ -112,6 +113,12 @@ def _times(alert: Alert, *, stays: str) -> dict[str, str]:
 
 # --- Prometheus --------------------------------------------------------------------------------------
 
+_HOST: Final = (
+    f'{{{{ with printf "last_over_time(target_info{{instance=%q}}[{NOW}])" .Labels.instance | query }}}}'
+    '{{ . | first | label "host_name" }}{{ end }}'
+)
+"""The machine of the home, which its metrics name once. Grafana's templates cannot ask for it."""
+
 
 def _prometheus() -> Mapping[str, object]:
     rules = [_prometheus_rule(alert) for alert in ALERTS]
@@ -119,17 +126,20 @@ def _prometheus() -> Mapping[str, object]:
 
 
 def _prometheus_rule(alert: Alert) -> dict[str, object]:
+    texts = _annotations(
+        alert,
+        value=".Value",
+        address=external,
+        grafana_url=external("grafana_url", GRAFANA_URL),
+    )
+    if alert.about is not About.ALL:
+        texts["host"] = _HOST
     return {
         "alert": alert.name,
         "expr": alert.expression,
         **_times(alert, stays="keep_firing_for"),
         "labels": _labels(alert),
-        "annotations": _annotations(
-            alert,
-            value=".Value",
-            address=external,
-            grafana_url=external("grafana_url", GRAFANA_URL),
-        ),
+        "annotations": texts,
     }
 
 

@@ -72,7 +72,7 @@ def _pane(conditions: str) -> str:
     pane = {
         "datasource": TEMPO,
         "queries": [query],
-        "range": {"from": "now-2d", "to": "now"},
+        "range": {"from": "now-7d", "to": "now"},
     }
     return json.dumps({"a": pane}, separators=(",", ":"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -165,6 +166,7 @@ def test_a_failed_job_is_reported_within_two_minutes_with_a_way_to_its_trace(
     assert (labels["severity"], labels["owner"]) == ("warning", "jobs")
     assert (labels["hermes_cron_job_id"], labels["hermes_cron_job_name"]) == (job_id, spec.name)
     profile = labels["hermes_profile_name"]
+    assert texts["host"] == socket.gethostname()
     assert texts["summary"] == f"The job nightly backup of profile {profile} failed"
     assert texts["description"].startswith(
         "Failed runs since its last success, or in the last hour: 1."
