@@ -151,6 +151,7 @@ class _Sync:
             harvested = self._harvest(journal)
             self._write_notices(journal, harvested)
             _remember(journal, harvested, self.options.clock.now_ns())
+            self.options.before_export()
             reports, notices = ({}, ()) if dry_run else self._export(journal)
             metrics = {} if dry_run else self._export_metrics(journal, harvested)
             if self.settings.journal_days is not None and not dry_run:

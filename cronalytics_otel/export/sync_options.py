@@ -27,6 +27,8 @@ class SyncOptions:
     clock: Clock = SYSTEM_CLOCK
     between_chunks: Callable[[], None] = lambda: None
     """Is called between pieces of work of some 50 ms. It may sleep, or raise to stop the sync."""
+    before_export: Callable[[], None] = lambda: None
+    """Is called when the host's files have been read, and before traces are built."""
     remaining_s: Callable[[], float | None] = lambda: None
     """Returns the seconds that are left for the whole sync; None while nothing limits it."""
     short_lived: bool = False

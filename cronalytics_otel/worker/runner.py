@@ -125,6 +125,8 @@ class SyncRunner:
             options=SyncOptions(
                 clock=self._pace,
                 between_chunks=self._pace.rest,
+                # A run may have ended while files were read: what hooks observed until then is in its trace.
+                before_export=self.write_observations,
                 remaining_s=self._pace.remaining_s,
                 short_lived=not self._long_running,
                 hurried=not self._long_running or at_start.exit_deadline_s is not None,

@@ -617,6 +617,26 @@ def test_observations_are_in_the_journal_before_the_sync_that_sends_their_run(
     assert found == [2]
 
 
+def test_what_hooks_observe_during_a_sync_is_in_the_journal_before_traces_are_built(
+    make: Make, syncs: Syncs, home: Home
+) -> None:
+    worker = make()
+    found: list[int] = []
+
+    def reads_then_exports(options: SyncOptions) -> None:
+        a_call(worker)
+        options.before_export()
+        with Journal.open(home.journal) as journal:
+            found.append(len(journal.observations.of([CRON])[CRON].calls))
+
+    syncs.inside = reads_then_exports
+    hook(worker, "on_session_start")
+    a_call(worker)
+    hook(worker)
+    worker.flush()
+    assert found == [2]
+
+
 def test_observations_are_written_while_another_process_syncs(
     make: Make, syncs: Syncs, home: Home
 ) -> None:
