@@ -166,7 +166,7 @@ class UsualPorts:
 
 def main() -> int:
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signal_number, _stop)
+        signal.signal(signal_number, _STOP)
     arguments = _arguments()
     programs = found_programs() | {
         name: FoundProgram(path=path, is_ours=False)
@@ -199,8 +199,9 @@ def _run(folder: Path, programs: Mapping[str, FoundProgram]) -> int:
     try:
         with running_stack(folder, paths, ports) as stack:
             try:
-                print(described(stack, programs, ports, folder), flush=True)
-                stopped = _first_that_ends(stack)
+                with _STOP.awaited():
+                    print(described(stack, programs, ports, folder), flush=True)
+                    stopped = _first_that_ends(stack)
             except _StopError:
                 print("\nStopping. The data stays.", flush=True)
     except _StopError:  # while they were starting, or while they were stopping
@@ -265,21 +266,49 @@ def _pages(programs: Mapping[str, FoundProgram]) -> str:
     return _NO_PAGES.format(names=", ".join(map(str.capitalize, without)), options=options)
 
 
-def _first_that_ends(stack: Stack) -> ServerProcess:
-    """Wait until a server ends by itself, and return it."""
-    while True:
+def _first_that_ends(stack: Stack) -> ServerProcess | None:
+    """Wait until a server ends by itself, and return it; None if somebody wants the stack to stop."""
+    while not _STOP.is_wanted:
         for server in stack.servers:
             if not server.is_running:
                 return server
         time.sleep(_LOOK_EVERY_S)
+    return None
 
 
 class _StopError(Exception):
     """Somebody wants the stack to stop."""
 
 
-def _stop(*_: object) -> None:
-    raise _StopError
+class _Stop:
+    """The handler of signals. It interrupts whatever goes on, except where somebody waits for it."""
+
+    def __init__(self) -> None:
+        self.is_wanted = False
+        self._is_awaited = False
+
+    def __call__(self, *_: object) -> None:
+        self.is_wanted = True
+        if not self._is_awaited:
+            raise _StopError
+
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """In the block, a signal only sets `is_wanted`; its end raises `_StopError` if one came.
+
+        An exception in the midst of `Popen.poll` could leave its lock held, and the end of that process would be
+        waited for in vain.
+        """
+        self._is_awaited = True
+        try:
+            yield
+        finally:
+            self._is_awaited = False
+        if self.is_wanted:
+            raise _StopError
+
+
+_STOP: Final = _Stop()
 
 
 def _arguments() -> argparse.Namespace:
