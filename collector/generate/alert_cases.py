@@ -62,12 +62,12 @@ JOB_FAILED: Final = (
         firing={30: QUIET, 35: ("digest",), 59: ("digest",), 65: ("digest",), 75: QUIET, 150: QUIET},
     ),
     Case(
-        title="a run that its gate skipped after the failure is no success",
+        title="a run that its gate skipped after the failure is not a success",
         sends=(jobs(0, 30, WELL), jobs(31, 200, FAILED)),
         firing={35: ("digest",), 200: ("digest",)},
     ),
     Case(
-        title="the history in the first values of a home is no failure",
+        title="the history in the first values of a home is not a failure",
         sends=(jobs(10, 200, replace(WELL, failed=40)),),
         firing={15: QUIET, 60: QUIET, 80: QUIET, 190: QUIET},
     ),
@@ -196,7 +196,7 @@ FAILING_IN_A_ROW: Final = (
         firing={30: QUIET, 35: ("digest",), 60: ("digest",), 65: QUIET},
     ),
     Case(
-        title="a long history of failures is no row",
+        title="a long history of failures is not a row",
         sends=(jobs(0, 60, replace(WELL, failed=500)),),
         firing={5: QUIET, 60: QUIET},
     ),
@@ -484,7 +484,7 @@ COST_SPIKE: Final = (
         firing={30: QUIET, 35: ("digest",), 60: ("digest",), 65: QUIET},
     ),
     Case(
-        title="four times the usual is no spike, and neither are cents",
+        title="four times the usual is not a spike, and neither are cents",
         sends=(
             jobs(
                 0, 30,
@@ -677,7 +677,7 @@ DELIVERY: Final = (
         firing={120: QUIET, 125: ("digest",), 179: ("digest",)},
     ),
     Case(
-        title="the history in the first values is no failure",
+        title="the history in the first values is not a failure",
         sends=(jobs(5, 200, NOT_SENT_ON),),
         firing={7: QUIET, 200: QUIET},
     ),

@@ -20,14 +20,12 @@ from collector.generate.alert_links import (
     tempo_search,
 )
 from collector.generate.alerts import ALERTS, About, Alert
+from collector.generate.names import PROMETHEUS_DATASOURCE
 from collector.generate.promql import NOW
 from collector.generate.rules import INTERVAL
 from collector.generate.yaml_text import yaml_text
 
 GROUP: Final = "cronalytics-alerts"
-
-DATA_SOURCE: Final = "cronalytics-prometheus"
-"""The uid of Grafana's data source."""
 
 _HEADER: Final = """\
 Alerts on cron runs. They stand on the recording rules in rules/cronalytics.rules.yml: load both files.
@@ -195,10 +193,10 @@ def _grafana_data(expression: str) -> list[dict[str, object]]:
         {
             "refId": _QUERY,
             "relativeTimeRange": {"from": 600, "to": 0},
-            "datasourceUid": DATA_SOURCE,
+            "datasourceUid": PROMETHEUS_DATASOURCE,
             "model": {
                 "refId": _QUERY,
-                "datasource": {"type": "prometheus", "uid": DATA_SOURCE},
+                "datasource": {"type": "prometheus", "uid": PROMETHEUS_DATASOURCE},
                 "expr": expression,
                 "instant": True,
                 "range": False,

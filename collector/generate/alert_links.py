@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import quote
 
 from collector.generate.promql import JOB_ID, PROFILE
+from cronalytics_otel.config.links import DEFAULT_TEMPO_DATASOURCE
 from cronalytics_otel.model.series import ONCE, OTHER
 from cronalytics_otel.telemetry.semconv import HERMES_CRON_JOB_ID, HERMES_CRON_RUN_FAILED
 
@@ -20,9 +21,6 @@ JAEGER_URL: Final = "http://127.0.0.1:16686"
 GRAFANA_URL: Final = "http://127.0.0.1:3000"
 RUNBOOKS_URL: Final = "http://127.0.0.1:9090/user"
 """Prometheus serves the folder that `--web.user-assets` names."""
-
-TEMPO: Final = "cronalytics-tempo"
-"""The uid of Grafana's data source."""
 
 _ID: Final = f"{{{{ .Labels.{JOB_ID} }}}}"
 _MARK: Final = "JOB-ID"
@@ -65,12 +63,12 @@ def tempo_search(runs: Runs) -> str:
 def _pane(conditions: str) -> str:
     query = {
         "refId": "A",
-        "datasource": {"type": "tempo", "uid": TEMPO},
+        "datasource": {"type": "tempo", "uid": DEFAULT_TEMPO_DATASOURCE},
         "queryType": "traceql",
         "query": f"{{ {conditions} }}",
     }
     pane = {
-        "datasource": TEMPO,
+        "datasource": DEFAULT_TEMPO_DATASOURCE,
         "queries": [query],
         "range": {"from": "now-7d", "to": "now"},
     }

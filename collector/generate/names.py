@@ -10,6 +10,9 @@ from typing import Final
 
 from cronalytics_otel.telemetry.semconv.metrics import METRICS, Instrument, MetricForm
 
+PROMETHEUS_DATASOURCE: Final = "cronalytics-prometheus"
+"""The uid of the Prometheus data source that `collector/` sets up in Grafana."""
+
 _UNIT_SUFFIXES: Final = {"s": "_seconds", "USD": "_USD", "1": "_ratio"}
 """Units in braces, such as `{run}`, add nothing."""
 

@@ -111,7 +111,7 @@ def added(short_name: str, window: str, selector: str = "", suffix: str = "") ->
     began.
 
     A series that such a home did not have then began with 0. The history of a home that was not yet known
-    is no addition.
+    is not an addition.
     """
     name = metric(short_name) + suffix
     known = f"last_over_time({metric('build.info')}[{NOW}] offset {window})"

@@ -94,7 +94,7 @@ def added(total: RecordingRule, window: str) -> str:
     """Return by job what was added to a recorded total in the window that ends now, by what has arrived.
 
     The total is that of the last values. So a home may be silent for hours, what it sends then counts from its
-    arrival on, and the history in the first values of a home is no addition. A series begins with a 0, which
+    arrival on, and the history in the first values of a home is not an addition. A series begins with a 0, which
     Prometheus refuses when it is old. So a series that is new in a home that was known before counts as a
     whole: if it is that of a job which is scheduled, or of all jobs that have none of their own.
     """

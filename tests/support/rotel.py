@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.server_process import accepts_connections, free_port
 from tests.support.venvs import rotel_venv
 from tests.support.waiting import wait_for
 
@@ -50,7 +50,7 @@ def running_rotel(sink_url: str, log_path: Path) -> Iterator[Rotel]:
 
 def _start(program: Path, sink_url: str, log: int) -> Rotel:
     for _ in range(_ATTEMPTS):
-        http, grpc = _free_ports(2)
+        http, grpc = free_port(), free_port()
         process = subprocess.Popen(
             [
                 program, "start",
@@ -68,7 +68,10 @@ def _start(program: Path, sink_url: str, log: int) -> Rotel:
             stderr=subprocess.STDOUT,
         )  # fmt: skip
         wait_for(
-            lambda: process.poll() is not None or (_accepts(http) and _accepts(grpc)),  # noqa: B023
+            lambda: (
+                process.poll() is not None  # noqa: B023
+                or all(map(accepts_connections, (http, grpc)))  # noqa: B023
+            ),
             what="rotel to listen",
         )
         if process.poll() is None:
@@ -78,16 +81,3 @@ def _start(program: Path, sink_url: str, log: int) -> Rotel:
                 process=process,
             )
     raise AssertionError("rotel did not start; its log says why")
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for listener in listeners:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in listeners]
-
-
-def _accepts(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0

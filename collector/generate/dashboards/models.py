@@ -113,7 +113,7 @@ def _models() -> Panel:
     return rows(
         "Models: cost and success",
         "Cost and tokens of all time. Success, duration and cost of a run are weighted means of 14 days, as"
-        " `cronalytics-otel models` shows them; of several homes, the mean of their means. A row without a provider is of runs that failed"
+        " `cronalytics-otel models` shows them; for several homes they are the mean of the means. A row without a provider stands for runs that failed"
         " before the model answered.",
         Column(title="Model", label=MODEL),
         Column(title="Provider", label=PROVIDER),

@@ -48,11 +48,14 @@ from grafana_foundation_sdk.models.dashboard import (
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from grafana_foundation_sdk.models.tempo import SearchTableType
 
+from cronalytics_otel.config.links import DEFAULT_TEMPO_DATASOURCE
+
+from ..names import PROMETHEUS_DATASOURCE
 from ..promql import JOB_ID, JOB_NAME, PROFILE
 from . import style
 
-PROMETHEUS: Final = DataSourceRef(type_val="prometheus", uid="cronalytics-prometheus")
-TEMPO: Final = DataSourceRef(type_val="tempo", uid="cronalytics-tempo")
+PROMETHEUS: Final = DataSourceRef(type_val="prometheus", uid=PROMETHEUS_DATASOURCE)
+TEMPO: Final = DataSourceRef(type_val="tempo", uid=DEFAULT_TEMPO_DATASOURCE)
 
 USD: Final = "currencyUSD"
 SECONDS: Final = "s"
